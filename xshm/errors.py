@@ -1,0 +1,163 @@
+"""One small tree of exceptions: the type says what the caller can do about it.
+
+Every exception that xshm raises on its own is an `XshmError`; only `xshm.sysv` raises plain `OSError`, since it
+speaks for the kernel. Where a built-in exception means the same thing, ours is one of those too.
+"""
+
+from __future__ import annotations
+
+
+class XshmError(Exception):
+    """The root of the tree."""
+
+
+class InvalidArgument(XshmError, ValueError):
+    """A value that can't be meant: an empty region, a wrong `out` array. Nothing was changed; mend the call."""
+
+
+class InvalidType(XshmError, TypeError):
+    """An argument of a type that is not taken. Nothing was changed; mend the call."""
+
+
+class OutOfBounds(InvalidArgument):
+    """A region that leaves the picture it is taken from. Cut it, or pass `clip=True` where that is offered."""
+
+
+class Closed(XshmError):
+    """The object was closed before this call. Open a new one."""
+
+
+class ConnectFailed(XshmError, OSError):
+    """No connection to the display could be made. Look at the display's name, the server, the access rights."""
+
+
+class AccessDenied(ConnectFailed):
+    """The server answered, and refused: the authority (cookie) is missing or wrong."""
+
+
+class DisplayGone(XshmError, ConnectionError):
+    """The connection to the server has ended: the server died or closed it. Nothing on this connection works again."""
+
+
+class RequestTimeout(XshmError, TimeoutError):
+    """The server did not answer within the time that was set. The connection stays usable; ask again."""
+
+
+class ServerError(XshmError):
+    """The server answered a request with an X error.
+
+    `name` is the error's name in the protocol ("BadWindow"), `code` its number on this connection, `value` the bad
+    resource or value, `major` and `minor` the request's opcodes.
+    """
+
+    def __init__(self, name: str, *, code: int, value: int, major: int, minor: int, doing: str = "") -> None:
+        self.name, self.code, self.value, self.major, self.minor = name, code, value, major, minor
+        super().__init__(f"{doing + ': ' if doing else ''}{name}, value {value:#x}, request {major}.{minor}")
+
+
+class TransportUnavailable(XshmError):
+    """The transport that was asked for by name can't be had here; the message says why, and which one can."""
+
+
+class UnsupportedFormat(XshmError):
+    """Pixels laid out in a way that is not understood; the message names depth and bits per pixel."""
+
+
+class PoolExhausted(XshmError):
+    """Every slot up to the pool's limit is held by a frame. Drop frames, copy them, or raise the limit."""
+
+
+class WindowError(XshmError):
+    """A window that can't be used the way it was asked for."""
+
+
+class WindowNotFound(WindowError, LookupError):
+    """No window, or more than one, answers to the description; the message lists those there are."""
+
+
+class WindowGone(WindowError):
+    """The window was destroyed."""
+
+
+class WindowNotViewable(WindowError):
+    """The window has no picture: it is unmapped, iconified, or InputOnly."""
+
+
+class MissingExtra(XshmError, ImportError):
+    """A library that an optional feature needs is not installed; the message names the extra that brings it."""
+
+
+class StartFailed(XshmError):
+    """A program did not start: it is missing, or ended before it was ready; the message has what it said."""
+
+
+class BadRequest(ServerError):
+    """The server does not know the request."""
+
+
+class BadValue(ServerError):
+    """A number out of the range that the request allows; `value` is the number."""
+
+
+class BadWindow(ServerError):
+    """`value` names no window."""
+
+
+class BadPixmap(ServerError):
+    """`value` names no pixmap."""
+
+
+class BadAtom(ServerError):
+    """`value` names no atom."""
+
+
+class BadCursor(ServerError):
+    """`value` names no cursor."""
+
+
+class BadFont(ServerError):
+    """`value` names no font."""
+
+
+class BadMatch(ServerError):
+    """The request's parts do not fit each other: a region outside the drawable, another depth."""
+
+
+class BadDrawable(ServerError):
+    """`value` names neither a window nor a pixmap."""
+
+
+class BadAccess(ServerError):
+    """The server may not, or this client may not."""
+
+
+class BadAlloc(ServerError):
+    """The server has no memory for it."""
+
+
+class BadColor(ServerError):
+    """`value` names no colormap."""
+
+
+class BadGC(ServerError):
+    """`value` names no graphics context."""
+
+
+class BadIDChoice(ServerError):
+    """The id is in use already, or not this client's."""
+
+
+class BadName(ServerError):
+    """A font or colour of that name does not exist."""
+
+
+class BadLength(ServerError):
+    """The request is too short or too long."""
+
+
+class BadImplementation(ServerError):
+    """The server does not implement a part of the request."""
+
+
+class BadSeg(ServerError):
+    """`value` names no shared segment that is attached (MIT-SHM)."""

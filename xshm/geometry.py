@@ -1,0 +1,143 @@
+"""Rectangles, and how a region is written and parsed.
+
+A `Rect` is valid from birth: integers, width and height of at least 1. All coordinates are pixels, y grows downwards.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass
+from typing import Protocol, SupportsIndex, runtime_checkable
+
+from xshm.errors import InvalidArgument, InvalidType
+
+_GEOMETRY = re.compile(r"(\d+)x(\d+)(?:([+-]\d+|\+-\d+)([+-]\d+|\+-\d+))?")
+_FIELDS = 4
+
+
+@runtime_checkable
+class HasRect(Protocol):
+    """Anything that stands for a rectangle of the screen, a Monitor for one."""
+
+    @property
+    def rect(self) -> Rect:
+        """The rectangle, in the screen's coordinates."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Rect:
+    """A rectangle of pixels: left, top, width and height."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "width", "height"):
+            value = getattr(self, name)
+            if type(value) is not int:
+                object.__setattr__(self, name, _index(name, value))
+        if self.width < 1 or self.height < 1:
+            raise InvalidArgument(f"a region needs a width and height of at least 1, not {self.width}x{self.height}")
+
+    @classmethod
+    def from_ltrb(cls, left: int, top: int, right: int, bottom: int) -> Rect:
+        """Make a Rect from its edges; right and bottom are the first column and row outside, as Pillow has them."""
+        return cls(left, top, right - left, bottom - top)
+
+    @classmethod
+    def parse(cls, text: str) -> Rect:
+        """Read "640x480+10+20" as X tools write it; without an offset it is at 0, 0. "+-5" is a negative coordinate.
+
+        "-5" alone would count from the right edge in X's own geometry, which needs a screen to be told from; it is refused.
+        """
+        match = _GEOMETRY.fullmatch(text.strip())
+        if match is None:
+            raise InvalidArgument(f"{text!r} is no geometry; write WIDTHxHEIGHT+X+Y, for example 640x480+10+20")
+        width, height, x, y = match.groups()
+        for offset in (x, y):
+            if offset is not None and offset.startswith("-"):
+                raise InvalidArgument(
+                    f"{text!r}: an offset from the far edge ({offset}) is not understood; "
+                    f"write +{offset} for a negative coordinate"
+                )
+        return cls(int(x[1:]) if x else 0, int(y[1:]) if y else 0, int(width), int(height))
+
+    @property
+    def right(self) -> int:
+        """The first column outside."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        """The first row outside."""
+        return self.y + self.height
+
+    def intersect(self, other: Rect) -> Rect | None:
+        """Return the part that both cover, or None where there is none."""
+        left, top = max(self.x, other.x), max(self.y, other.y)
+        right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
+        if right <= left or bottom <= top:
+            return None
+        return Rect(left, top, right - left, bottom - top)
+
+    def union(self, other: Rect) -> Rect:
+        """Return the smallest rectangle that covers both."""
+        left, top = min(self.x, other.x), min(self.y, other.y)
+        right, bottom = max(self.right, other.right), max(self.bottom, other.bottom)
+        return Rect(left, top, right - left, bottom - top)
+
+    def contains(self, other: Rect) -> bool:
+        """Tell whether `other` lies wholly inside."""
+        return (
+            self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
+        )
+
+    def moved(self, dx: int, dy: int) -> Rect:
+        """Return the same rectangle elsewhere."""
+        return Rect(self.x + dx, self.y + dy, self.width, self.height)
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns, to index an array of the picture whose corner is 0, 0: `pixels[rect.slices]`."""
+        return slice(self.y, self.bottom), slice(self.x, self.right)
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}{_offset(self.x)}{_offset(self.y)}"
+
+
+Region = Rect | HasRect | tuple[int, int, int, int] | str
+
+
+def as_rect(region: Region) -> Rect:
+    """Turn what a caller may name as a region into a Rect: a Rect, a Monitor, (x, y, width, height), "640x480+10+20"."""
+    if type(region) is Rect:
+        return region
+    if isinstance(region, str):
+        return Rect.parse(region)
+    if isinstance(region, (tuple, list)):
+        if len(region) != _FIELDS:
+            raise InvalidArgument(f"a region is (x, y, width, height), not {len(region)} numbers: {region!r}")
+        return Rect(*region)
+    if isinstance(region, HasRect):
+        return region.rect
+    raise InvalidType(
+        f"a region is a Rect, (x, y, width, height), a text like '640x480+10+20' or a Monitor, "
+        f"not {type(region).__name__}: {region!r}"
+    )
+
+
+def _index(name: str, value: SupportsIndex) -> int:
+    if isinstance(value, bool):
+        raise InvalidType(f"a region's {name} is a whole number, not {value!r}")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InvalidType(f"a region's {name} is a whole number, not {type(value).__name__}: {value!r}") from None
+
+
+def _offset(value: int) -> str:
+    return f"+{value}"
