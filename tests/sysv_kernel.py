@@ -1,0 +1,67 @@
+"""What the tests of System V memory share: segments that go after the test, and Python in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+from xshm import sysv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NOBODY = 65534
+MODE = sysv.IPC_CREAT | 0o600
+
+
+@contextlib.contextmanager
+def segment_maker() -> Iterator[Callable[..., sysv.ShmId]]:
+    """Give a shmget whose segments are removed at the end."""
+    made: list[sysv.ShmId] = []
+
+    def make(size: int = 4096, flags: int = MODE, key: int = sysv.IPC_PRIVATE) -> sysv.ShmId:
+        made.append(sysv.shmget(key, size, flags))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        still_there = {info.shmid for info in sysv.segments()}
+        for shmid in still_there.intersection(made):
+            sysv.remove(shmid)
+
+
+def free_key() -> int:
+    """Return a key that no segment has."""
+    taken = {info.key for info in sysv.segments()}
+    return next(key for key in range(0x58_53_48_4D, 0x7FFF_FFFF) if key not in taken)
+
+
+def run_python(code: str, *arguments: object) -> str:
+    """Run the code and return what it printed; a crash, a non-zero exit or anything on stderr fails the test."""
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def run_python_as_nobody(code: str, *arguments: object) -> str:
+    """Run the code as another user, with `sysv` imported and `shmid` set to the first argument."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    # Imports come first: the other user may not be able to read this interpreter's directory.
+    prologue = f"""\
+import errno, os, sys
+from xshm import sysv
+shmid = int(sys.argv[1])
+os.setgroups([])
+os.setgid({NOBODY})
+os.setuid({NOBODY})
+"""
+    return run_python(prologue + textwrap.dedent(code), *arguments)

@@ -1,0 +1,241 @@
+"""How the C library of each known platform lays out the structures of shmctl(2).
+
+All of them are checked by size and offset; only Linux on x86-64 is run. A platform that is not listed gets an
+error and no guess: into a structure that is too short the kernel would write past its end.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import re
+import sys
+from ctypes import c_int32, c_int64, c_uint16, c_uint32, c_uint64, c_ulong
+from typing import NoReturn, Self
+
+
+class Record(ctypes.Structure):
+    """A C structure that shows its fields when printed; padding, named with an underscore, stays hidden."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
+        """Make the structure, or say that this platform's is not known."""
+        if not hasattr(cls, "_fields_"):
+            refuse()
+        return super().__new__(cls, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        names = [field[0] for field in self._fields_ if not field[0].startswith("_")]
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+
+class IpcPerm(Record):
+    """Whose a segment is and who may use it (`struct ipc_perm`).
+
+    `key` as given to shmget, 0 for IPC_PRIVATE and after IPC_RMID; `uid` and `gid` of the owner, `cuid` and `cgid` of
+    the creator; `mode`, nine bits of permission, SHM_DEST and SHM_LOCKED; `seq`, the kernel's count of the slot's uses.
+    """
+
+    key: int
+    uid: int
+    gid: int
+    cuid: int
+    cgid: int
+    mode: int
+    seq: int
+
+
+class ShmDesc(Record):
+    """What the kernel knows of a segment (`struct shmid_ds`).
+
+    `perm`, an IpcPerm; `segsz`, bytes as asked for, not rounded to pages; `atime`, `dtime` and `ctime`, seconds since
+    1970 of the last attach, detach and change, 0 for never; `cpid` and `lpid`, the processes that made it and that
+    attached or detached last; `nattch`, how often it is attached now.
+    """
+
+    perm: IpcPerm
+    segsz: int
+    atime: int
+    dtime: int
+    ctime: int
+    cpid: int
+    lpid: int
+    nattch: int
+
+
+class ShmLimits(Record):
+    """The limits of the IPC namespace, from IPC_INFO (Linux, `struct shminfo`).
+
+    Bytes in one segment, `shmmax` at most and `shmmin` at least; `shmmni` segments; `shmall` pages in all of them;
+    `shmseg`, which Linux does not enforce.
+    """
+
+    shmmax: int
+    shmmin: int
+    shmmni: int
+    shmseg: int
+    shmall: int
+    _fields_ = (
+        ("shmmax", c_ulong),
+        ("shmmin", c_ulong),
+        ("shmmni", c_ulong),
+        ("shmseg", c_ulong),
+        ("shmall", c_ulong),
+        ("_reserved", c_ulong * 4),
+    )
+
+
+class ShmUsage(Record):
+    """What the IPC namespace uses, from SHM_INFO (Linux, `struct shm_info`).
+
+    `used_ids` segments; pages: `shm_tot` in all, `shm_rss` in memory, `shm_swp` swapped out.
+    """
+
+    used_ids: int
+    shm_tot: int
+    shm_rss: int
+    shm_swp: int
+    _fields_ = (
+        ("used_ids", ctypes.c_int),
+        ("shm_tot", c_ulong),
+        ("shm_rss", c_ulong),
+        ("shm_swp", c_ulong),
+        ("_swap_attempts", c_ulong),
+        ("_swap_successes", c_ulong),
+    )
+
+
+class IpcPermLinux64(IpcPerm):
+    """Linux on x86-64 and aarch64 (asm-generic/ipcbuf.h)."""
+
+    _fields_ = (
+        ("key", c_int32),
+        ("uid", c_uint32),
+        ("gid", c_uint32),
+        ("cuid", c_uint32),
+        ("cgid", c_uint32),
+        ("mode", c_uint32),
+        ("seq", c_uint16),
+        ("_pad", c_uint16),
+        ("_reserved", c_uint64 * 2),
+    )
+
+
+class ShmDescLinux64(ShmDesc):
+    """Linux on x86-64 and aarch64 (asm-generic/shmbuf.h)."""
+
+    _fields_ = (
+        ("perm", IpcPermLinux64),
+        ("segsz", c_uint64),
+        ("atime", c_int64),
+        ("dtime", c_int64),
+        ("ctime", c_int64),
+        ("cpid", c_int32),
+        ("lpid", c_int32),
+        ("nattch", c_uint64),
+        ("_reserved", c_uint64 * 2),
+    )
+
+
+class IpcPermLinux32(IpcPerm):
+    """Linux on i386 and arm: the mode has 16 bits."""
+
+    _fields_ = (
+        ("key", c_int32),
+        ("uid", c_uint32),
+        ("gid", c_uint32),
+        ("cuid", c_uint32),
+        ("cgid", c_uint32),
+        ("mode", c_uint16),
+        ("_pad1", c_uint16),
+        ("seq", c_uint16),
+        ("_pad2", c_uint16),
+        ("_reserved", c_uint32 * 2),
+    )
+
+
+class ShmDescLinux32(ShmDesc):
+    """Linux on i386 and arm: a time is two words, low before high, which little-endian machines read as one."""
+
+    _layout_ = "ms"  # Python 3.14 wants the layout named wherever _pack_ is set
+    _pack_ = 4
+    _fields_ = (
+        ("perm", IpcPermLinux32),
+        ("segsz", c_uint32),
+        ("atime", c_int64),
+        ("dtime", c_int64),
+        ("ctime", c_int64),
+        ("cpid", c_int32),
+        ("lpid", c_int32),
+        ("nattch", c_uint32),
+        ("_reserved", c_uint32 * 2),
+    )
+
+
+class IpcPermDarwin(IpcPerm):
+    """Darwin: the key comes last."""
+
+    _fields_ = (
+        ("uid", c_uint32),
+        ("gid", c_uint32),
+        ("cuid", c_uint32),
+        ("cgid", c_uint32),
+        ("mode", c_uint16),
+        ("seq", c_uint16),
+        ("key", c_int32),
+    )
+
+
+class ShmDescDarwin(ShmDesc):
+    """Darwin: packed to 4, lpid before cpid, 16 bits of attaches."""
+
+    _layout_ = "ms"
+    _pack_ = 4
+    _fields_ = (
+        ("perm", IpcPermDarwin),
+        ("segsz", c_uint64),
+        ("lpid", c_int32),
+        ("cpid", c_int32),
+        ("nattch", c_uint16),
+        ("atime", c_int64),
+        ("dtime", c_int64),
+        ("ctime", c_int64),
+        ("_internal", c_uint64),
+    )
+
+
+PLATFORMS: dict[str, tuple[type[IpcPerm], type[ShmDesc]]] = {
+    "linux x86_64": (IpcPermLinux64, ShmDescLinux64),
+    "linux aarch64": (IpcPermLinux64, ShmDescLinux64),
+    "linux i386": (IpcPermLinux32, ShmDescLinux32),
+    "linux arm": (IpcPermLinux32, ShmDescLinux32),
+    "darwin x86_64": (IpcPermDarwin, ShmDescDarwin),
+    "darwin arm64": (IpcPermDarwin, ShmDescDarwin),
+}
+
+
+def running() -> str:
+    """Name the platform of this interpreter, "linux x86_64" for one, whether it is known or not."""
+    machine = os.uname().machine if hasattr(os, "uname") else "unknown"
+    multiarch = getattr(sys.implementation, "_multiarch", "")
+    return platform_name(sys.platform, machine, 8 * ctypes.sizeof(ctypes.c_void_p), multiarch)
+
+
+def platform_name(system: str, machine: str, bits: int, multiarch: str) -> str:
+    """Name a platform: `machine` is the kernel's, as uname has it, which may run programs of fewer `bits`."""
+    if bits == ctypes.sizeof(c_int64) * 8:
+        return f"{system} {machine}"
+    if re.fullmatch(r"i[3-6]86|x86_64", machine) and not multiarch.endswith("x32"):
+        return f"{system} i386"
+    if re.fullmatch(r"armv\w+l|aarch64", machine):  # l for little-endian
+        return f"{system} arm"
+    return f"{system} {machine} with {bits}-bit pointers"
+
+
+def refuse(*_arguments: object) -> NoReturn:
+    """Raise the error that every use of System V shared memory is on a platform that is not known."""
+    message = (
+        f"System V shared memory: the layouts of its structures are not known on {running()}; "
+        f"they are on {', '.join(PLATFORMS)} (of which linux x86_64 is tested)"
+    )
+    raise OSError(errno.ENOSYS, message)
