@@ -1,0 +1,30 @@
+# The library, with Xvfb to use it on.
+#
+#   docker build -t xshm .
+#   docker run xshm                                 photographs a virtual display, and says what it took
+#   docker run -v "$PWD:/out" xshm python examples/quickstart.py /out/shot.png      the same; the picture comes out
+#   docker run xshm sh tests/run.sh                 runs the tests; installs what they need first, about 90 s
+#
+#   docker build -t xshm-tests --target tests .     with all that the tests need in it
+#   docker run xshm-tests                           runs them; arguments go to pytest
+#
+# For a container that grabs a screen outside it, see the README.
+FROM debian:trixie-slim AS library
+RUN apt-get update \
+    && apt-get install --no-install-recommends -y \
+        python3 python3-venv xvfb xauth x11-apps x11-xserver-utils xterm fonts-dejavu-core \
+    && rm -rf /var/lib/apt/lists/*
+ENV XSHM_VENV=/opt/venv PATH=/opt/venv/bin:$PATH
+WORKDIR /opt/xshm
+COPY pyproject.toml README.md ./
+COPY xshm xshm
+RUN python3 -m venv /opt/venv && pip install --no-cache-dir .
+COPY . .
+CMD ["python", "examples/quickstart.py", "/tmp/xshm-quickstart.png"]
+
+FROM library AS tests
+RUN XSHM_SETUP_ONLY=1 sh tests/run.sh
+ENTRYPOINT ["sh", "tests/run.sh"]
+CMD []
+
+FROM library

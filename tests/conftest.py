@@ -1,0 +1,71 @@
+"""Servers for the tests, and the watch that nothing is left behind (warden.py)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import hypothesis
+import pytest
+import warden
+from painter import Painter
+from server_kinds import MissingProgram
+from servers import Server, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# How long an example may take says nothing about the code where the machine is busy.
+hypothesis.settings.register_profile("xshm", deadline=None)
+hypothesis.settings.load_profile("xshm")
+
+_line = pytest.StashKey[warden.Line]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Put a warden above this process; not above a worker of pytest-xdist, whose pipe is its own."""
+    if not hasattr(config, "workerinput"):
+        config.stash[_line] = warden.fork()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_behind(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Fail the run that leaves a process or a System V segment. Set up first, it is torn down last."""
+    yield
+    if _line in pytestconfig.stash:
+        left = pytestconfig.stash[_line].leftovers()
+        assert not left, "left behind by the tests: " + "; ".join(left)
+
+
+@pytest.fixture(scope="session")
+def xvfb() -> Iterator[Server]:
+    """One Xvfb of 1280x800x24, shared by all tests: paint on it, but don't end, stop or resize it."""
+    with _start("Xvfb") as server:
+        yield server
+
+
+@pytest.fixture
+def painter(xvfb: Server) -> Iterator[Painter]:
+    """Give a Painter on `xvfb`."""
+    with Painter(xvfb) as painter:
+        yield painter
+
+
+@pytest.fixture
+def make_server() -> Iterator[Callable[..., Server]]:
+    """Give a function that starts fresh servers (`servers.start`); they end after the test."""
+    with contextlib.ExitStack() as servers:
+        yield lambda *args, **options: servers.enter_context(_start(*args, **options))
+
+
+def _start(*args: Any, **options: Any) -> Server:
+    try:
+        return start(*args, **options)
+    except MissingProgram as missing:
+        # run.sh installs the servers: what it could install and is not there is a fault; elsewhere it is a lack.
+        absent = os.environ.get("XSHM_SERVERS_ABSENT", "").split()
+        if os.environ.get("XSHM_SERVERS") == "required" and missing.package not in absent:
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))

@@ -1,0 +1,144 @@
+"""The suite's own watch: a run that leaves a process or a segment fails, and what the servers leave is removed.
+
+Each test runs pytest on a small suite of its own, with the fixtures and the warden of this one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from warden import PLACE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from servers import Server
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_IPC_PRIVATE, _IPC_CREAT, _IPC_RMID = 0, 0o1000, 0
+_MAKE_SEGMENT = f"import ctypes\nshmid = ctypes.CDLL(None).shmget(0, 4096, {_IPC_CREAT | 0o600})\n"
+
+
+class Suite:
+    """A pytest run on one test, in a process of its own."""
+
+    def __init__(self, where: Path, body: str) -> None:
+        (where / "test_it.py").write_text("def test_it(request):\n" + "".join(f"    {n}\n" for n in body.splitlines()))
+        (where / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+        tests = Path(__file__).parent
+        environment = os.environ | {"PYTHONPATH": str(tests), "XSHM_WARDEN_GRACE": "0.4", "TMPDIR": str(where)}
+        environment.pop(PLACE)
+        # The conftest of this suite is loaded as a plugin: the fixtures and the warden are the real ones.
+        command = [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "-s", "-q", "test_it.py"]
+        self.where = where
+        self.run = subprocess.Popen(
+            command, cwd=where, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def end(self) -> tuple[int, str]:
+        """Return the exit code and all that was printed."""
+        output, _ = self.run.communicate(timeout=40)
+        return self.run.returncode, output
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Callable[[str], Suite]:
+    return lambda body: Suite(tmp_path, body)
+
+
+def _remove(shmid: int) -> int:
+    removed: int = _libc.shmctl(shmid, _IPC_RMID, None)
+    return removed
+
+
+def _number(pattern: str, output: str) -> int:
+    found = re.search(pattern, output)
+    assert found, output
+    return int(found[1])
+
+
+def test_a_clean_run_passes(suite: Callable[[str], Suite]) -> None:
+    code, output = suite("request.getfixturevalue('painter').rectangles()").end()
+    assert code == 0, output
+    assert "1 passed" in output
+
+
+def test_a_leaked_segment_fails_the_run_and_is_named(suite: Callable[[str], Suite]) -> None:
+    code, output = suite(_MAKE_SEGMENT + "print('made', shmid)").end()
+    shmid = _number(r"made (\d+)", output)
+    try:
+        assert code == 1, output
+        assert "1 passed, 1 error" in output
+        assert f"System V segment {shmid} of 4096 bytes" in output
+    finally:
+        assert _remove(shmid) == 0
+
+
+def test_a_segment_leaked_by_a_program_that_the_run_started_fails_it_too(suite: Callable[[str], Suite]) -> None:
+    program = _MAKE_SEGMENT + "import time; time.sleep(0.3); print('made', shmid)"
+    code, output = suite(
+        f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {program!r}], check=True)"
+    ).end()
+    shmid = _number(r"made (\d+)", output)
+    try:
+        assert code == 1, output
+        assert f"System V segment {shmid} of 4096 bytes" in output
+    finally:
+        assert _remove(shmid) == 0
+
+
+def test_a_segment_that_another_program_made_meanwhile_is_no_fault_of_the_run(suite: Callable[[str], Suite]) -> None:
+    run = suite("import os, pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)")
+    shmid: int = _libc.shmget(_IPC_PRIVATE, 4096, _IPC_CREAT | 0o600)
+    try:
+        time.sleep(0.5)
+        (run.where / "go").touch()
+        code, output = run.end()
+        assert code == 0, output
+    finally:
+        assert _remove(shmid) == 0
+
+
+def test_a_leaked_daemon_fails_the_run_is_named_and_is_ended(suite: Callable[[str], Suite]) -> None:
+    start = "import subprocess\nsubprocess.run('setsid sleep 301 & echo started $!', shell=True, check=True)"
+    code, output = suite(start).end()
+    assert code == 1, output
+    assert "1 passed, 1 error" in output
+    pid = _number(r"process (\d+) \(sleep 301\)", output)
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_servers_end_when_pytest_is_killed_and_their_files_go(suite: Callable[[str], Suite], tmp_path: Path) -> None:
+    start = "import os\nserver = request.getfixturevalue('xvfb')\nprint('server', server.pid, flush=True)\n"
+    code, output = suite(start + "os.kill(os.getpid(), 9)").end()
+    assert code == 128 + 9, output
+    pid = _number(r"server (\d+)", output)
+    assert not Path(f"/proc/{pid}").exists()
+    assert not list(tmp_path.glob("xshm-test*"))
+
+
+def test_a_killed_server_leaves_no_file_once_it_is_stopped(make_server: Callable[..., Server]) -> None:
+    server = make_server("Xvfb", auth=True)
+    socket = Path(f"/tmp/.X11-unix/X{server.name.removeprefix(':')}")  # noqa: S108 - where X servers put it
+    made = socket.stat().st_ino, socket.stat().st_ctime_ns
+    server.kill()
+    server.stop()
+    assert not socket.exists() or (socket.stat().st_ino, socket.stat().st_ctime_ns) != made
+    assert not server.home.exists()
+
+
+def test_a_server_with_authority_refuses_who_has_no_cookie(make_server: Callable[..., Server]) -> None:
+    server = make_server("Xvfb", 320, 200, auth=True)
+    allowed = subprocess.run(["xdpyinfo"], env=server.env(), capture_output=True, check=False)
+    assert allowed.returncode == 0, allowed.stderr
+    without = server.env() | {"XAUTHORITY": os.devnull}
+    refused = subprocess.run(["xdpyinfo"], env=without, capture_output=True, check=False)
+    assert refused.returncode == 1
