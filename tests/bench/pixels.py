@@ -1,0 +1,221 @@
+"""What colours and files cost, beside other ways to the same: `python tests/bench/pixels.py`.
+
+Everything starts from 1920×1080 pixels as a server writes them. The page is tests/bench/page.html as Chromium shows it,
+or any picture that --page names. Each contestant is a process of its own, and all of a table run in interleaved rounds
+(rounds.py); ratios are to the first. Takes about two minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import rounds
+from PIL import Image
+
+from xshm import convert, encode
+from xshm.pixels import PixelFormat, VisualClass
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_HERE = Path(__file__).parent
+WIDTH, HEIGHT = 1920, 1080
+TRUE = VisualClass.TrueColor
+BGRX = PixelFormat(24, 32, 32, "little", 0xFF0000, 0xFF00, 0xFF, TRUE)
+R5G6B5 = PixelFormat(16, 16, 32, "little", 0xF800, 0x7E0, 0x1F, TRUE)
+DEEP = PixelFormat(30, 32, 32, "little", 0x3FF00000, 0xFFC00, 0x3FF, TRUE)
+PSEUDO = PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.PseudoColor)
+
+
+def conversions(pixels: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
+    """Return operations by table and contestant; each fills `out`, unless it says otherwise."""
+    out = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+    out4, flat = np.empty((HEIGHT, WIDTH, 4), np.uint8), np.empty((HEIGHT, WIDTH), np.uint8)
+    size = (WIDTH, HEIGHT)
+
+    def ours(function: Any, target: Any, converter: str) -> Any:
+        return lambda: function(pixels, BGRX, out=target, converter=converter)
+
+    def by_channel() -> None:
+        for channel in range(3):
+            out[..., channel] = pixels[..., 2 - channel]
+
+    def by_slice() -> None:
+        out[...] = pixels[..., 2::-1]
+
+    def pillow_encoder() -> None:
+        picture = Image.frombuffer("RGBX", size, pixels, "raw", "RGBX", 0, 1)
+        out.reshape(-1)[:] = np.frombuffer(picture.tobytes("raw", "BGR"), np.uint8)
+
+    def pillow_decoder() -> Any:
+        return Image.frombytes("RGB", size, pixels.data, "raw", "BGRX", 0, 1)
+
+    def by_bytes() -> bytes:
+        # As mss makes its `rgb`.
+        raw, rgb = bytearray(pixels.data), bytearray(WIDTH * HEIGHT * 3)
+        rgb[::3], rgb[1::3], rgb[2::3] = raw[2::4], raw[1::4], raw[::4]
+        return bytes(rgb)
+
+    def pillow_gray() -> Any:
+        return pillow_decoder().convert("L")
+
+    random = np.random.default_rng(0)
+    sixteen = random.integers(0, 1 << 16, (HEIGHT, WIDTH)).astype("<u2")
+    thirty = random.integers(0, 1 << 32, (HEIGHT, WIDTH)).astype("<u4")
+    eight = random.integers(0, 256, (HEIGHT, WIDTH)).astype(np.uint8)
+    colormap = random.integers(0, 65536, (256, 3)).astype(np.uint16)
+    return {
+        "rgb": {
+            "xshm, base": ours(convert.rgb, out, "numpy"),
+            "xshm, OpenCV": ours(convert.rgb, out, "opencv"),
+            "numpy, a channel at a time": by_channel,
+            "numpy, one slice": by_slice,
+            "Pillow's raw encoder, copied into out": pillow_encoder,
+            "Pillow's raw decoder, to an Image": pillow_decoder,
+            "bytearrays, as mss does": by_bytes,
+        },
+        "bgr": {"xshm, base": ours(convert.bgr, out, "numpy"), "xshm, OpenCV": ours(convert.bgr, out, "opencv")},
+        "rgba": {"xshm, base": ours(convert.rgba, out4, "numpy"), "xshm, OpenCV": ours(convert.rgba, out4, "opencv")},
+        "gray": {
+            "xshm, base": ours(convert.gray, flat, "numpy"),
+            "xshm, OpenCV": ours(convert.gray, flat, "opencv"),
+            "Pillow, to an Image": pillow_gray,
+        },
+        "rgb of other depths": {
+            "depth 16": lambda: convert.rgb(sixteen, R5G6B5, out=out),
+            "depth 30": lambda: convert.rgb(thirty, DEEP, out=out),
+            "depth 30, to uint16": lambda: convert.rgb(thirty, DEEP, dtype=np.uint16),
+            "depth 8, colormap": lambda: convert.rgb(eight, PSEUDO, out=out, colormap=colormap),
+        },
+    }
+
+
+def files(pixels: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
+    """Return operations that make a file of the page; all but "xshm" are given RGB for nothing."""
+    rgb = np.ascontiguousarray(pixels[..., 2::-1])
+    picture = Image.fromarray(rgb)
+
+    def pillow(level: int) -> bytes:
+        buffer = io.BytesIO()
+        picture.save(buffer, "PNG", compress_level=level)
+        return buffer.getvalue()
+
+    def opencv_png() -> bytes:
+        import cv2  # noqa: PLC0415  the others are measured without it
+
+        return cv2.imencode(".png", pixels[..., :3])[1].tobytes()
+
+    def opencv_jpeg() -> bytes:
+        import cv2  # noqa: PLC0415  as above
+
+        return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+
+    def unfiltered() -> bytes:
+        # As mss writes its files.
+        rows = b"".join(b"\0" + row.tobytes() for row in rgb)
+        return zlib.compress(rows, 6)
+
+    def pillow_jpeg() -> bytes:
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", quality=85)
+        return buffer.getvalue()
+
+    return {
+        "PNG of the page": {
+            "xshm": lambda: encode.png(pixels, BGRX),
+            "xshm, level 6": lambda: encode.png(pixels, BGRX, level=6),
+            "Pillow, level 6": lambda: pillow(6),
+            "Pillow, level 1": lambda: pillow(1),
+            "OpenCV": opencv_png,
+            "unfiltered, as mss does": unfiltered,
+        },
+        "JPEG of the page": {
+            "xshm": lambda: encode.jpeg(pixels, BGRX),
+            "Pillow": pillow_jpeg,
+            "OpenCV": opencv_jpeg,
+        },
+        "smaller PNG of the page": {
+            f"xshm, max_edge={edge}": lambda edge=edge: encode.encode(pixels, BGRX, max_edge=edge).data
+            for edge in (1568, 1024, 640)
+        },
+    }
+
+
+def load(page: Path) -> NDArray[np.uint8]:
+    """Return the page as a server would write it."""
+    with Image.open(page) as picture:
+        rgb = np.asarray(picture.convert("RGB"))
+    return np.dstack((rgb[..., ::-1], np.full(rgb.shape[:2], 77, np.uint8)))
+
+
+def shoot(into: Path) -> Path | None:
+    """Let Chromium draw the page; None where it is not installed."""
+    if shutil.which("chromium") is None:
+        return None
+    target = into / "page.png"
+    quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+    command = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", *quiet, "--disable-component-update"]
+    command += [f"--user-data-dir={into / 'profile'}", f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={target}"]
+    subprocess.run([*command, (_HERE / "page.html").as_uri()], check=True, capture_output=True, timeout=60)
+    return target
+
+
+def work(page: Path, table: str, name: str) -> None:
+    """Be the worker for one contestant."""
+    pixels = load(page)
+    tables = conversions(pixels) if table in _CONVERSIONS else files(pixels)
+    operation = tables[table][name]
+    operation()
+    rounds.serve(operation)
+
+
+_CONVERSIONS = tuple(conversions(np.zeros((HEIGHT, WIDTH, 4), np.uint8)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
+    parser.add_argument("--page", type=Path, metavar="FILE", help=f"a picture of {WIDTH}×{HEIGHT} to make files of")
+    parser.add_argument("--rounds", type=int, default=15, help="rounds for each table (%(default)s)")
+    parser.add_argument("--only", nargs="*", metavar="TABLE", help="some of the tables")
+    parser.add_argument("--work", nargs=2, metavar=("TABLE", "NAME"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.work:
+        work(options.page, *options.work)
+        return
+
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        page = options.page or shoot(Path(folder))
+        if page is None:
+            parser.error("Chromium is not installed: pass --page with a screenshot of your own")
+        pixels = load(page)
+        tables = conversions(pixels) | files(pixels)
+        for table in options.only or tables:
+            command = [sys.executable, str(Path(__file__)), "--page", str(page), "--work", table]
+            commands = {name: [*command, name] for name in tables[table]}
+            results, absent = rounds.measure(commands, os.environ, rounds=options.rounds)
+            figures[table] = rounds.as_json(results, absent)
+            print(rounds.table(f"{table}, {WIDTH}×{HEIGHT}", results, absent))
+            for name, operation in tables[table].items():
+                made = operation()
+                if isinstance(made, bytes) and "of the page" in table:
+                    figures[table]["results"][name]["bytes"] = len(made)
+                    print(f"{name}: {len(made) / 1024:,.0f} KiB")
+            print(flush=True)
+    if options.json:
+        rounds.write_json(options.json, figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Display names, and the sockets they stand for.
+
+What a name says is what is connected to: a local name never becomes TCP, and a failure says what was tried.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from dataclasses import dataclass
+from typing import Final
+
+from xshm.errors import ConnectFailed
+
+_NAME: Final = re.compile(
+    r"(?:(?P<protocol>unix|local|tcp|inet|inet6)/)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[-\w.]*)(?P<family>/unix)?"
+    r":(?P<number>\d+)(?:\.(?P<screen>\d+))?"
+)
+_PATH: Final = re.compile(r"(?:unix:)?(?P<path>[/@].*?)(?:\.(?P<screen>\d+))?")
+_SOCKET: Final = "/tmp/.X11-unix/X{}"  # noqa: S108 - the protocol's well-known place
+_PORT: Final = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class DisplayName:
+    """A parsed display name: `path` of a socket that was named itself, or `host` ("" is this machine) and `number`."""
+
+    name: str
+    number: int
+    screen: int
+    host: str = ""
+    path: str = ""
+    family: socket.AddressFamily = socket.AF_UNSPEC
+
+    @classmethod
+    def parse(cls, name: str | None) -> DisplayName:
+        """Read ":0", "unix/host:0", "host:0.1", "tcp/host:0", "[::1]:0", "/path/to/socket", "unix:@abstract".
+
+        ":0" is the local socket of display 0, "host:0" TCP to port 6000; None is $DISPLAY.
+        """
+        if name is None:
+            name = os.environ.get("DISPLAY", "")
+            if not name:
+                raise ConnectFailed("no display was named and DISPLAY is not set; name one, for example display=':0'")
+        match = _PATH.fullmatch(name)
+        if match:
+            path, screen = match["path"], match["screen"]
+            if screen is not None and path.startswith("/") and os.path.exists(f"{path}.{screen}"):  # noqa: PTH110
+                path, screen = f"{path}.{screen}", None  # the dot belongs to the file's name
+            ending = re.search(r"(?:X|:)(\d+)$", path)
+            return cls(name, int(ending[1]) if ending else 0, int(screen or 0), path=path, family=socket.AF_UNIX)
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise ConnectFailed(f"{name!r} is no display name; one looks like ':0', 'host:0.1' or '/path/to/socket'")
+        host = match["host"].strip("[]")
+        protocol = match["protocol"]
+        number, screen = int(match["number"]), int(match["screen"] or 0)
+        if protocol in ("unix", "local") or match["family"] or host in ("", "unix"):
+            if protocol in ("tcp", "inet", "inet6"):
+                raise ConnectFailed(f"{name!r} asks for {protocol} and names no host")
+            return cls(name, number, screen, family=socket.AF_UNIX)
+        family = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}.get(protocol or "", socket.AF_UNSPEC)
+        return cls(name, number, screen, host=host, family=family)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a socket of this machine's own (AF_UNIX)."""
+        return self.family == socket.AF_UNIX
+
+    def connect(self, timeout: float | None) -> tuple[socket.socket, str]:
+        """Connect, and tell to what: "unix:/tmp/.X11-unix/X0", "unix:@/tmp/.X11-unix/X0", "tcp:127.0.0.1:6000"."""
+        return self._connect_unix(timeout) if self.is_local else self._connect_tcp(timeout)
+
+    def _connect_unix(self, timeout: float | None) -> tuple[socket.socket, str]:
+        # A server listens on a file, on an abstract name, or on both; either is this display and no other.
+        places = [self.path] if self.path else [_SOCKET.format(self.number), "@" + _SOCKET.format(self.number)]
+        failures = []
+        for place in places:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            sock.settimeout(timeout)
+            try:
+                sock.connect("\0" + place[1:] if place.startswith("@") else place)
+            except BaseException as error:
+                sock.close()
+                if not isinstance(error, OSError):
+                    raise
+                failures.append((place, error))
+            else:
+                return sock, f"unix:{place}"
+        told = "; ".join(f"{place}: {error.strerror or error}" for place, error in failures)
+        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({told})")
+
+    def _connect_tcp(self, timeout: float | None) -> tuple[socket.socket, str]:
+        port = _PORT + self.number
+        try:
+            found = socket.getaddrinfo(self.host, port, self.family, socket.SOCK_STREAM)
+        except OSError as error:
+            raise ConnectFailed(error.errno, f"{self.name!r}: the host {self.host!r} is not known ({error})") from error
+        failures = []
+        for family, kind, protocol, _, address in found:
+            sock = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
+            sock.settimeout(timeout)
+            try:
+                sock.connect(address)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            except BaseException as error:
+                sock.close()
+                if not isinstance(error, OSError):
+                    raise
+                failures.append((str(address[0]), error))
+            else:
+                return sock, f"tcp:{address[0]}:{port}"
+        told = "; ".join(f"{place} port {port}: {error.strerror or error}" for place, error in failures)
+        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({told})")

@@ -1,0 +1,111 @@
+"""Xauthority files: which cookie opens which display.
+
+The file is a list of entries (family, address, display number, protocol, data), each length big-endian 16 bits
+(Xau, "AUTHORIZATION FILE"). FamilyWild matches every host: what `xauth nlist | sed s/^..../ffff/` makes for containers.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from xshm.errors import ConnectFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from xshm.x11.address import DisplayName
+
+INTERNET: Final = 0
+INTERNET6: Final = 6
+LOCAL: Final = 256
+WILD: Final = 65535
+COOKIE: Final = b"MIT-MAGIC-COOKIE-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the file, as the file has it."""
+
+    family: int
+    address: bytes
+    number: bytes
+    protocol: bytes
+    data: bytes
+
+    def opens(self, families: dict[int, bytes], number: int) -> bool:
+        """Tell whether this entry is for the display `number` of a host known under `families` (family: address)."""
+        if self.protocol != COOKIE or self.number not in (b"", str(number).encode()):
+            return False
+        return self.family == WILD or families.get(self.family) == self.address
+
+    def __repr__(self) -> str:
+        secret = f"{len(self.data)} secret bytes"
+        return f"Entry(family={self.family}, address={self.address!r}, number={self.number!r}, {secret})"
+
+
+def parse(raw: bytes) -> Iterator[Entry]:
+    """Yield the entries of a file; one that was cut short ends the list."""
+    at = 0
+
+    def field() -> bytes:
+        nonlocal at
+        (length,) = struct.unpack_from(">H", raw, at)
+        at += 2 + length
+        if at > len(raw):
+            raise struct.error
+        return raw[at - length : at]
+
+    while at < len(raw):
+        try:
+            (family,) = struct.unpack_from(">H", raw, at)
+            at += 2
+            yield Entry(family, field(), field(), field(), field())
+        except struct.error:
+            return
+
+
+def find(display: DisplayName, sock: socket.socket, path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
+    """Return the cookie for a connected display (b"" for none) and a sentence on where it was looked for.
+
+    `path` given by the caller must be readable; without it $XAUTHORITY or ~/.Xauthority is read if it is there.
+    """
+    place = _place(path)
+    try:
+        raw = place.read_bytes()
+    except OSError as error:
+        if path is not None:
+            raise ConnectFailed(error.errno, f"the authority file {place} can't be read: {error.strerror}") from error
+        return b"", f"there is no authority file ({place}: {error.strerror})"
+    families = _families(display, sock)
+    entries = list(parse(raw))
+    for entry in entries:
+        if entry.opens(families, display.number):
+            return entry.data, f"a cookie from {place} was sent"
+    return b"", f"none of the {len(entries)} entries in {place} is for display {display.number} of this host"
+
+
+def _place(path: str | os.PathLike[str] | None) -> Path:
+    if path is not None:
+        return Path(path)
+    named = os.environ.get("XAUTHORITY")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("HOME") or "/nonexistent", ".Xauthority")
+
+
+def _families(display: DisplayName, sock: socket.socket) -> dict[int, bytes]:
+    here = {LOCAL: socket.gethostname().encode()}
+    if display.is_local:
+        return here
+    peer = sock.getpeername()[0]
+    if sock.family == socket.AF_INET6:
+        address = socket.inet_pton(socket.AF_INET6, peer.partition("%")[0])
+        # Servers list loopback addresses under the host's own name.
+        return {INTERNET6: address} | (here if peer == "::1" else {})
+    address = socket.inet_pton(socket.AF_INET, peer)
+    return {INTERNET: address} | (here if address[0] == 127 else {})  # noqa: PLR2004 - 127.0.0.0/8 is loopback
