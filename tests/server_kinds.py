@@ -22,7 +22,7 @@ _DUMMY_DRIVER = Path("/usr/lib/xorg/modules/drivers/dummy_drv.so")
 _FAMILY_LOCAL = 256
 
 
-class MissingProgram(Exception):  # noqa: N818 - a condition of the machine, not an error of the tests
+class MissingProgram(Exception):
     """A program that is not installed; `package` is Debian's package that has it."""
 
     def __init__(self, program: str, package: str) -> None:

@@ -125,7 +125,7 @@ def test_many_threads_attach_write_and_detach_at_once(shmid: sysv.ShmId) -> None
     assert attaches(shmid) == 0
 
 
-class Interrupted(Exception):  # noqa: N818 - what a signal handler raises is no error
+class Interrupted(Exception):
     """What the signal handler raises."""
 
 

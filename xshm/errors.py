@@ -6,6 +6,11 @@ speaks for the kernel. Where a built-in exception means the same thing, ours is 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xshm.frame import Frame
+
 
 class XshmError(Exception):
     """The root of the tree."""
@@ -43,6 +48,14 @@ class RequestTimeout(XshmError, TimeoutError):
     """The server did not answer within the time that was set. The connection stays usable; ask again."""
 
 
+class WaitTimeout(XshmError, TimeoutError):
+    """What was waited for was not seen in time. `frame` is the last picture, which shows what was there instead."""
+
+    def __init__(self, message: str, *, frame: Frame) -> None:
+        self.frame = frame
+        super().__init__(message)
+
+
 class ServerError(XshmError):
     """The server answered a request with an X error.
 
@@ -59,8 +72,16 @@ class TransportUnavailable(XshmError):
     """The transport that was asked for by name can't be had here; the message says why, and which one can."""
 
 
+class ExtensionMissing(XshmError):
+    """The server does not have an extension that this needs; the message names both."""
+
+
 class UnsupportedFormat(XshmError):
     """Pixels laid out in a way that is not understood; the message names depth and bits per pixel."""
+
+
+class RootlessServer(XshmError):
+    """The server shows windows one by one and has no picture of the whole screen. Grab windows instead."""
 
 
 class PoolExhausted(XshmError):

@@ -14,6 +14,7 @@ from xshm.errors import InvalidArgument, InvalidType
 
 _GEOMETRY = re.compile(r"(\d+)x(\d+)(?:([+-]\d+|\+-\d+)([+-]\d+|\+-\d+))?")
 _FIELDS = 4
+_MANY = 32
 
 
 @runtime_checkable
@@ -52,7 +53,7 @@ class Rect:
     def parse(cls, text: str) -> Rect:
         """Read "640x480+10+20" as X tools write it; without an offset it is at 0, 0. "+-5" is a negative coordinate.
 
-        "-5" alone would count from the right edge in X's own geometry, which needs a screen to be told from; it is refused.
+        "-5" alone counts from the right edge in X's own geometry, which needs a screen to be told from: it is refused.
         """
         match = _GEOMETRY.fullmatch(text.strip())
         if match is None:
@@ -92,9 +93,7 @@ class Rect:
 
     def contains(self, other: Rect) -> bool:
         """Tell whether `other` lies wholly inside."""
-        return (
-            self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
-        )
+        return self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
 
     def moved(self, dx: int, dy: int) -> Rect:
         """Return the same rectangle elsewhere."""
@@ -106,14 +105,14 @@ class Rect:
         return slice(self.y, self.bottom), slice(self.x, self.right)
 
     def __str__(self) -> str:
-        return f"{self.width}x{self.height}{_offset(self.x)}{_offset(self.y)}"
+        return f"{self.width}x{self.height}+{self.x}+{self.y}"
 
 
 Region = Rect | HasRect | tuple[int, int, int, int] | str
 
 
 def as_rect(region: Region) -> Rect:
-    """Turn what a caller may name as a region into a Rect: a Rect, a Monitor, (x, y, width, height), "640x480+10+20"."""
+    """Make a Rect of what a caller may name as a region: a Rect, a Monitor, (x, y, width, height), "640x480+10+20"."""
     if type(region) is Rect:
         return region
     if isinstance(region, str):
@@ -130,6 +129,38 @@ def as_rect(region: Region) -> Rect:
     )
 
 
+def merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
+    """Return at most `most` rectangles that cover the same; those whose joining wastes the least are joined first."""
+    found = sorted(rects, key=lambda rect: (rect.y, rect.x))
+    if len(found) > _MANY:  # many small ones, in rows from the top: each is joined with the next until they are few
+        size = -(-len(found) // _MANY)
+        found = [_cover(found[at : at + size]) for at in range(0, len(found), size)]
+    while len(found) > 1:
+        waste, one, other = min(
+            (_area(a.union(b)) - _area(a) - _area(b), i, j)
+            for i, a in enumerate(found)
+            for j, b in enumerate(found[i + 1 :], i + 1)
+        )
+        if waste > 0 and len(found) <= most:
+            break
+        joined = found[one].union(found[other])
+        found = [*(rect for at, rect in enumerate(found) if at not in (one, other)), joined]
+    return tuple(sorted(found, key=lambda rect: (rect.y, rect.x)))
+
+
+def _area(rect: Rect) -> int:
+    return rect.width * rect.height
+
+
+def _cover(rects: list[Rect]) -> Rect:
+    return Rect.from_ltrb(
+        min(rect.x for rect in rects),
+        min(rect.y for rect in rects),
+        max(rect.right for rect in rects),
+        max(rect.bottom for rect in rects),
+    )
+
+
 def _index(name: str, value: SupportsIndex) -> int:
     if isinstance(value, bool):
         raise InvalidType(f"a region's {name} is a whole number, not {value!r}")
@@ -137,7 +168,3 @@ def _index(name: str, value: SupportsIndex) -> int:
         return operator.index(value)
     except TypeError:
         raise InvalidType(f"a region's {name} is a whole number, not {type(value).__name__}: {value!r}") from None
-
-
-def _offset(value: int) -> str:
-    return f"+{value}"

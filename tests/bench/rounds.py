@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
-class CanNotRun(Exception):  # noqa: N818 - a condition of the machine
+class CanNotRun(Exception):
     """A contestant that is not there; the message has what it said."""
 
 

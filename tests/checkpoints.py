@@ -1,0 +1,131 @@
+"""Interrupting a piece of work at each point where CPython may run a signal handler, one after the other.
+
+    for interrupted in at_every_checkpoint(work): ...     # runs `work` once for each point, and once to its end
+
+CPython looks for signals when a function is entered, at backward jumps, and after a call into C. Here a trace function
+raises at these points of the package's own code, so that not one of them is left to chance. What a signal can do inside
+the kernel (a call that is cut short) is left to the tests with real ones.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xshm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import CodeType, FrameType
+
+_PACKAGE = str(Path(xshm.__file__).parent)
+
+
+class Interrupted(BaseException):
+    """What is raised."""
+
+
+@functools.cache
+def _points(code: CodeType) -> frozenset[int]:
+    """Return the offsets before which a handler may have run: what follows RESUME or CALL, and backward jumps.
+
+    What is raised after a call is handled as if by the instruction that follows. Where another `except` or `with` is
+    responsible for that one, the point is left out.
+    """
+    parse: Any = dis._parse_exception_table  # type: ignore[attr-defined]
+    table = parse(code)
+
+    def handler(offset: int) -> int | None:
+        return next((each.target for each in table if each.start <= offset < each.end), None)
+
+    points = set()
+    called: int | None = None
+    for instruction in dis.get_instructions(code):
+        name, offset = instruction.opname, instruction.offset
+        if called is not None and name != "CACHE":
+            if handler(called) == handler(offset):
+                points.add(offset)
+            called = None
+        if name == "RESUME" or name.startswith("CALL"):
+            called = offset
+        if "BACKWARD" in name and "NO_INTERRUPT" not in name:
+            points.add(offset)
+    return frozenset(points)
+
+
+class _Countdown:
+    """Raises when it has met so many points."""
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+        self._returned = False
+
+    def returns(self, code: CodeType) -> None:
+        # One function in Python returns to another without a look; a constructor was called from C.
+        self._returned = code.co_name != "__init__"
+
+    def meets(self, code: CodeType, offset: int) -> None:
+        returned, self._returned = self._returned, False
+        if offset in _points(code) and not returned:
+            self._left -= 1
+            if not self._left:
+                self.stop()
+                raise Interrupted
+
+    def start(self) -> None:
+        sys.settrace(self._trace)
+
+    def stop(self) -> None:
+        sys.settrace(None)
+
+    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(_PACKAGE):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == "return":
+            self.returns(frame.f_code)
+        elif event == "opcode":
+            self.meets(frame.f_code, frame.f_lasti)
+        return self._trace
+
+
+if sys.version_info >= (3, 12):  # where trace functions do not see every instruction
+    _TOOL = 4
+
+    class _Countdown(_Countdown):  # type: ignore[no-redef]
+        def start(self) -> None:
+            events = sys.monitoring.events
+            sys.monitoring.use_tool_id(_TOOL, __name__)
+            sys.monitoring.register_callback(_TOOL, events.INSTRUCTION, self._instruction)
+            sys.monitoring.register_callback(_TOOL, events.PY_RETURN, lambda code, *_: self.returns(code))
+            sys.monitoring.set_events(_TOOL, events.INSTRUCTION | events.PY_RETURN)
+
+        def stop(self) -> None:
+            if sys.monitoring.get_tool(_TOOL):
+                sys.monitoring.set_events(_TOOL, 0)
+                sys.monitoring.free_tool_id(_TOOL)
+
+        def _instruction(self, code: CodeType, offset: int) -> Any:
+            if not code.co_filename.startswith(_PACKAGE):
+                return sys.monitoring.DISABLE
+            return self.meets(code, offset)
+
+
+def at_every_checkpoint(work: Callable[[], object]) -> Iterator[bool]:
+    """Do the work again and again, interrupted at the first, second, … point; yields whether it was, False at last."""
+    at, interrupted = 1, True
+    while interrupted:
+        interrupted = False
+        countdown = _Countdown(at)
+        try:
+            countdown.start()
+            work()
+        except Interrupted:
+            interrupted = True
+        finally:
+            countdown.stop()
+        yield interrupted
+        at += 1

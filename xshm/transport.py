@@ -1,0 +1,223 @@
+"""How memory reaches the server: a System V id, a descriptor, or not at all. Chosen once, and the reason kept.
+
+An attach that succeeds is no proof: an id is a small number in an IPC namespace, and a server in another one may have
+attached somebody else's segment. So the server first shows that it reads our bytes, through a read-only attach, before
+it is ever asked to write.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from contextlib import suppress
+from functools import partial
+from operator import attrgetter
+from threading import Lock
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from xshm.errors import BadAccess, BadSeg, Closed, DisplayGone, InvalidArgument, ServerError, TransportUnavailable
+from xshm.memory import Segment
+from xshm.x11 import core, mit_shm
+from xshm.x11.wire import Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xshm.x11.connection import Connection, Extension
+
+Kind = Literal["sysv", "fd", "core"]
+KINDS: Final = get_args(Kind)
+_WITH_DESCRIPTORS: Final = (1, 2)
+# The probe is one row of a depth-1 picture, which every server has, and in which every bit counts.
+_NONCE_BYTES = 64
+
+
+class Attached(int):
+    """A shmseg that the server knows. When it goes, a note is taken (in C throughout) that the server shall let go."""
+
+    let_go: Callable[[], None]
+    __del__ = property(attrgetter("let_go"))
+
+
+class Transport:
+    """What was chosen: `kind` ("sysv", "fd", "core"), and `reason`, a sentence on why.
+
+    `version` is MIT-SHM's (None without it), `shared_pixmaps` whether the server has those.
+    """
+
+    def __init__(self, connection: Connection, kind: Kind, reason: str, shm: _MitShm | None) -> None:
+        self._connection = connection
+        self.kind: Kind = kind
+        self.reason = reason
+        self.opcode = shm.extension.major if shm else -1
+        self.version = shm.version if shm else None
+        self.shared_pixmaps = bool(shm and shm.shared_pixmaps)
+        self.completion_event = shm.extension.first_event + mit_shm.COMPLETION if shm else -1
+        self._lock = Lock()
+        self._farewells: deque[tuple[int, Pending]] = deque()
+
+    def attach(self, segment: Segment) -> Attached:
+        """Make a segment known to the server; return its shmseg. One round trip; raises the server's error.
+
+        It is attached as long as the shmseg is held, or until `detach`.
+        """
+        connection = self._connection
+        shmseg = Attached(connection.allocate_resource_id())
+        detach = Pending(mit_shm.Detach._request.to_binary(opcode=self.opcode, shmseg=shmseg))  # noqa: SLF001 - encodes
+        shmseg.let_go = partial(self._farewells.append, (int(shmseg), detach))
+        self._say_farewell()
+        try:
+            connection.check(_attach(connection, self.opcode, segment, shmseg, read_only=False), doing="ShmAttach")
+        except ServerError:
+            del shmseg.let_go
+            connection.free_resource_id(shmseg)
+            raise
+        segment.close_descriptor()
+        return shmseg
+
+    def detach(self, shmseg: int) -> None:
+        """Make the server let go of what `attach` returned; without effect on a connection that is over."""
+        assert isinstance(shmseg, Attached), f"{shmseg:#x} was not attached here"  # noqa: S101 - a bug of ours
+        shmseg.let_go()
+        with suppress(Closed, DisplayGone):
+            self._say_farewell()
+
+    def _say_farewell(self) -> None:
+        """Send the Detach of each shmseg that is gone: once, however often it was noted."""
+        self._connection.wire.check()
+        while self._farewells:
+            with self._lock:  # inside the loop: see wire.py, "How it keeps step"
+                if self._farewells:
+                    shmseg, detach = self._farewells[0]
+                    if not detach.serial:
+                        self._connection.wire.send(detach)
+                        self._connection.free_resource_id(shmseg)
+                    del self._farewells[0]
+
+    def __repr__(self) -> str:
+        return f"<Transport {self.kind}: {self.reason}>"
+
+
+class _MitShm:
+    """The server's MIT-SHM, as QueryVersion describes it."""
+
+    def __init__(self, connection: Connection, extension: Extension) -> None:
+        self.extension = extension
+        reply = connection.ask(mit_shm.QueryVersion, opcode=extension.major)
+        self.version: tuple[int, int] = (reply.major_version, reply.minor_version)
+        self.shared_pixmaps: bool = reply.shared_pixmaps
+        self.uid: int = reply.uid
+        connection.name_error(extension.first_error + mit_shm.BAD_SEG, BadSeg, mit_shm.BadSegError)
+
+
+def choose(connection: Connection, wanted: str = "auto") -> Transport:
+    """Find the best transport that works, or the one wanted by name; raises TransportUnavailable with the reason."""
+    if wanted != "auto" and wanted not in KINDS:
+        raise InvalidArgument(f"a transport is one of auto, {', '.join(KINDS)}; not {wanted!r}")
+    if wanted == "core":
+        return Transport(connection, "core", "asked for by name", None)
+    extension = connection.extension(mit_shm.NAME)
+    shm = _MitShm(connection, extension) if extension else None
+    refused: list[str] = []
+    for kind in ("sysv", "fd") if wanted == "auto" else (wanted,):
+        why_not = _why_not(connection, kind, shm)
+        if why_not is None:
+            told = f"the server read a nonce out of our {'segment' if kind == 'sysv' else 'memfd'}"
+            return Transport(connection, "sysv" if kind == "sysv" else "fd", "; ".join([*refused, told]), shm)
+        refused.append(f"{kind}: {why_not}")
+    if wanted == "auto":
+        return Transport(connection, "core", "; ".join(refused), shm)
+    raise TransportUnavailable(
+        f"{refused[0]}; transport='auto' takes what works, transport='core' works everywhere and is slow"
+    )
+
+
+def _why_not(connection: Connection, kind: str, shm: _MitShm | None) -> str | None:  # noqa: PLR0911 - reasons
+    """Try a transport; return why it can't be used, or None."""
+    if shm is None:
+        return f"the server at {connection.address} does not have the MIT-SHM extension"
+    remote = connection.address.startswith("tcp:")
+    if kind == "fd":
+        if shm.version < _WITH_DESCRIPTORS:
+            return f"the server speaks MIT-SHM {shm.version[0]}.{shm.version[1]}; descriptors came with 1.2"
+        if remote:
+            return f"descriptors do not travel over TCP ({connection.address})"
+    try:
+        works = _reads_our_bytes(connection, shm.extension.major, Segment("sysv" if kind == "sysv" else "memfd", 4096))
+    except BadAccess:
+        where = (
+            "over TCP the server does not see who we are, or is another machine"
+            if remote
+            else (f"it runs as uid {shm.uid}, we as uid {os.geteuid()}, or it is in another IPC namespace")
+        )
+        return f"the server may not attach our segment: {where}"
+    except ServerError as error:
+        return f"the server refused: {error}"
+    except OSError as error:
+        return f"this machine refused the memory: {error}"
+    return None if works else "the server attached another segment with the same id; it is in another IPC namespace"
+
+
+def _reads_our_bytes(connection: Connection, opcode: int, segment: Segment) -> bool:
+    """Let the server copy a nonce out of the segment, and read it back by the core protocol. One round trip."""
+    nonce = os.urandom(_NONCE_BYTES)
+    segment.memory[:_NONCE_BYTES] = nonce
+    shmseg, pixmap, gc = (connection.allocate_resource_id() for _ in range(3))
+    root, width = connection.setup.root.id, 8 * _NONCE_BYTES
+    attach = _attach(connection, opcode, segment, shmseg, read_only=True)
+    connection.send(core.CreatePixmap, depth=1, pid=pixmap, drawable=root, width=width, height=1)
+    connection.send(core.CreateGC, cid=gc, drawable=pixmap, attrs={})
+    put = connection.send(
+        mit_shm.PutImage,
+        opcode=opcode,
+        drawable=pixmap,
+        gc=gc,
+        total_width=width,
+        total_height=1,
+        src_x=0,
+        src_y=0,
+        src_width=width,
+        src_height=1,
+        dst_x=0,
+        dst_y=0,
+        depth=1,
+        format=core.Z_PIXMAP,
+        send_event=0,
+        shmseg=shmseg,
+        offset=0,
+    )
+    image = connection.send(
+        core.GetImage,
+        drawable=pixmap,
+        x=0,
+        y=0,
+        width=width,
+        height=1,
+        plane_mask=core.ALL_PLANES,
+        format=core.Z_PIXMAP,
+    )
+    connection.send(core.FreeGC, gc=gc)
+    connection.send(core.FreePixmap, pixmap=pixmap)
+    connection.send(mit_shm.Detach, opcode=opcode, shmseg=shmseg)
+    try:
+        connection.check(attach, put, image)
+    finally:
+        for identifier in (shmseg, pixmap, gc):
+            connection.free_resource_id(identifier)
+    reply = image.reply or b""
+    return reply[32 : 32 + _NONCE_BYTES] == nonce
+
+
+def _attach(connection: Connection, opcode: int, segment: Segment, shmseg: int, *, read_only: bool) -> Pending:
+    if segment.kind == "sysv":
+        return connection.send(
+            mit_shm.Attach, opcode=opcode, shmseg=shmseg, shmid=segment.shmid, read_only=int(read_only), keep=segment
+        )
+    return connection.send(
+        mit_shm.AttachFd,
+        opcode=opcode,
+        shmseg=shmseg,
+        read_only=int(read_only),
+        descriptors=(segment.descriptor,),
+        keep=segment,
+    )

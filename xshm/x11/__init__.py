@@ -1,0 +1,1 @@
+"""What xshm says to an X server. The only package that imports Xlib."""

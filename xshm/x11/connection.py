@@ -1,0 +1,396 @@
+"""One connection to one X server: python-xlib's structures and objects over our own input and output (`Wire`).
+
+All of its tables (events, errors, extensions) belong to the instance, so that two servers in one process do not
+disturb each other. Errors of our requests are raised as `ServerError`s from the call that waits for the answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import struct
+import sys
+import traceback
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+import Xlib.display
+import Xlib.error
+import Xlib.X
+from Xlib.protocol import event, rq
+from Xlib.protocol import request as xlib_request
+
+from xshm import errors
+from xshm.errors import Closed, ConnectFailed, DisplayGone, InvalidArgument, RequestTimeout, ServerError
+from xshm.x11.address import DisplayName
+from xshm.x11.handshake import connect
+from xshm.x11.wire import Pending, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_CORE_ERRORS: Final = (
+    *("BadRequest", "BadValue", "BadWindow", "BadPixmap", "BadAtom", "BadCursor", "BadFont", "BadMatch", "BadDrawable"),
+    *("BadAccess", "BadAlloc", "BadColor", "BadGC", "BadIDChoice", "BadName", "BadLength", "BadImplementation"),
+)
+_ERROR = struct.Struct("=xBHIHB21x")
+_FIRST_EXTENSION_ERROR = 128
+_FAREWELL: Final = 1.0  # seconds that a server has to do the last requests
+_connections: dict[int, weakref.ref[Connection]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """Where a server keeps an extension: its major opcode, its first event and its first error code."""
+
+    name: str
+    major: int
+    first_event: int
+    first_error: int
+
+
+_structures: Any = Xlib.display
+
+
+class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are written against
+    """A connection to the display `name` (None: $DISPLAY).
+
+    `xauthority` is the path of an authority file, where None means $XAUTHORITY or ~/.Xauthority; `timeout` in seconds
+    bounds connecting and the wait for any one answer, where None means no limit. Raises ConnectFailed, AccessDenied.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        xauthority: str | os.PathLike[str] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        # The base's __init__ would connect by its own means; what its methods use is set here instead.
+        display = DisplayName.parse(name)
+        self.display_name = display.name
+        self.default_screen = display.screen
+        self.resource_classes = _structures._resource_baseclasses.copy()
+        self.error_classes = dict(Xlib.error.xerror_class)
+        self.event_classes = dict(event.event_class)
+        self.extension_major_opcodes: dict[str, int] = {}
+        self.error_handler: Callable[..., Any] | None = None
+        self.resource_ids: dict[int, None] = {}
+        self.send_recv_lock: Any = _NO_LOCK  # ReplyRequest.reply takes and gives it back around the wait
+        self.sent_requests: Any = _Resent()
+        self._atom_cache: dict[str, int] = {}
+        self._id_lock = Lock()
+        self._next_id = 0
+        self._unreadable = b""  # an event that could not be read
+        self._extensions: dict[str, Extension | None] = {}
+        self._error_types: dict[int, type[ServerError]] = {
+            code: getattr(errors, name) for code, name in enumerate(_CORE_ERRORS, start=1)
+        }
+        self.initialising: Extension | None = None  # the one whose module is registering itself
+
+        sock, self.address, self.info = connect(display, xauthority, timeout, self)
+        if self.default_screen >= len(self.info.roots):
+            sock.close()
+            last = len(self.info.roots) - 1
+            raise ConnectFailed(f"{display.name!r} asks for screen {display.screen}; the server has 0 to {last}")
+        self.wire = Wire(sock, timeout)
+        self.wire.on_stray_error(self._on_stray_error)
+        # A weak reference's callback runs in C here: as a method it could be where Ctrl-C arrives, and swallow it.
+        _connections[id(self)] = weakref.ref(self, partial(_connections.pop, id(self)))
+
+    # -- our own requests --------------------------------------------------------------------------------------------
+
+    @property
+    def setup(self) -> Any:
+        """The chosen screen of the set-up block: root, size, depth, visuals, as of connection time."""
+        return self.info.roots[self.default_screen]
+
+    def ask(self, request: Any, *, received: bool = False, **fields: Any) -> Any:
+        """Send a request that has a reply (an rq.ReplyRequest class) and return the reply's fields.
+
+        With `received`, the reply's descriptors come back too: (fields, list of Descriptor). Each is closed when the
+        last reference to it goes. Raises OSError (EMFILE) where this process had no room for them.
+        """
+        pending = Pending(request._request.to_binary(**fields))  # encodes without I/O
+        if received:
+            pending.received = []
+        self.wire.send(pending)
+        answer = self.answer(pending, request.__name__)
+        reply, _ = request._reply.parse_binary(answer, self)
+        if pending.received is None:
+            return reply
+        if len(pending.received) < answer[1]:
+            lost = answer[1] - len(pending.received)
+            raise OSError(errno.EMFILE, f"{request.__name__}: {lost} descriptors were lost, too many are open here")
+        return reply, pending.received
+
+    def send(self, request: Any, *, descriptors: Sequence[int] = (), keep: object = None, **fields: Any) -> Pending:
+        """Queue a request that has no reply (an rq.Request class). `check` tells how it went.
+
+        `descriptors` travel with it; they and `keep` are held until it is sent, or until the server has answered.
+        """
+        if descriptors:
+            if self.address.startswith("tcp:"):
+                raise InvalidArgument(f"descriptors do not travel over TCP ({self.address})")
+            for descriptor in descriptors:
+                os.fstat(descriptor)  # one that is not open would end the connection, not the request
+        return self.wire.send(Pending(request._request.to_binary(**fields), keep, descriptors))
+
+    def check(self, *sent: Pending, doing: str = "") -> None:
+        """One round trip; then raise the error of the first of these requests that has one."""
+        self.wire.sync()
+        for pending in sent:
+            if pending.error is not None:
+                raise self.error(pending.error, doing)
+
+    def answer(self, pending: Pending, doing: str = "") -> bytes:
+        """Wait for a request that was sent; return the reply's bytes or raise its error."""
+        self.wire.wait(pending)
+        if pending.error is not None:
+            raise self.error(pending.error, doing)
+        reply, pending.reply = pending.reply, None
+        if reply is None:
+            raise AssertionError(f"{doing}: the wait ended without an answer")
+        return reply
+
+    def error(self, message: bytes, doing: str = "") -> ServerError:
+        """Make an exception of the 32 bytes of an X error."""
+        code, _, value, minor, major = _ERROR.unpack(message)
+        kind = self._error_types.get(code, ServerError)
+        name = kind.__name__ if kind is not ServerError else f"error {code}"
+        return kind(name, code=code, value=value, major=major, minor=minor, doing=doing)
+
+    def sync(self) -> None:
+        """One round trip: when it returns, the server has done all that was sent before."""
+        self.wire.sync()
+
+    def extension(self, name: str) -> Extension | None:
+        """Look an extension up (once); None where the server does not have it."""
+        if name not in self._extensions:
+            reply = self.ask(xlib_request.QueryExtension, name=name)
+            found = Extension(name, reply.major_opcode, reply.first_event, reply.first_error) if reply.present else None
+            self._extensions[name] = found
+        return self._extensions[name]
+
+    def name_error(self, code: int, kind: type[ServerError], xlib_kind: Any = None) -> None:
+        """Say what an extension's error code means: to our requests, and to python-xlib's objects."""
+        self._error_types[code] = kind
+        if xlib_kind is not None:
+            self.error_classes[code] = xlib_kind
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is over: closed, or the server gone."""
+        return self.wire.ended
+
+    # -- what python-xlib's objects call -----------------------------------------------------------------------------
+
+    def send_request(self, request: Any, wait_for_response: bool) -> None:  # noqa: ARG002 - python-xlib's signature
+        """Queue a python-xlib request object."""
+        pending = Pending(request._binary)
+        if isinstance(request, rq.ReplyRequest):
+            # Its own lock would stay taken if a signal handler raised inside reply(); our wait needs none.
+            request._response_lock = _NO_LOCK
+            pending.replies = deque()
+            request._serial = _Answers(pending, request)  # comes back in send_and_recv
+        elif request._errorhandler is None:
+            pending.on_error = self._on_stray_error
+        else:
+            pending.on_error = lambda message: self._on_error(request, message)
+        self.wire.send(pending)
+
+    def send_and_recv(
+        self,
+        flush: bool = False,  # noqa: ARG002
+        event: bool = False,  # noqa: ARG002
+        request: Any = None,
+        recv: bool = False,  # noqa: ARG002
+    ) -> None:
+        """Send what is queued; with a request, wait for its next reply and hand it over."""
+        if request is None:
+            self.wire.pump()
+            return
+        self.wire.wait_for(request, self.wire.timeout)
+        request.hand_over(self)
+
+    def next_event(self) -> Any:
+        """Return the next event that nobody inside xshm took, waiting for it without limit."""
+        queue = self.wire.events
+        while True:
+            self.wire.filled(queue)
+            if queue:  # another thread may have been faster
+                message = queue[0]
+                try:
+                    found = self._event(message)
+                except Exception:
+                    # A signal handler's, or an event that python-xlib can't read: that one shall not come for ever.
+                    if self._unreadable is message and queue and queue[0] is message:
+                        del queue[0]
+                    self._unreadable = message
+                    raise
+                if queue and queue[0] is message:
+                    del queue[0]  # nothing can come between this and the return: no event is lost to a signal
+                    return found
+
+    def pending_events(self) -> int:
+        """Take in what has arrived; return how many events `next_event` gives without waiting."""
+        self.wire.pump()
+        return len(self.wire.events)
+
+    def flush(self) -> None:
+        """Send all that is queued."""
+        self.wire.flush()
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for select and poll."""
+        self.check_for_error()
+        return self.wire.socket.fileno()
+
+    def check_for_error(self) -> None:
+        """Raise what every call raises once the connection is over."""
+        self.wire.check()
+
+    def close(self) -> None:
+        """Let the server do what was sent, for a second at most, and close. Closing twice is fine."""
+        try:
+            if not self.wire.ended:
+                # A server that finds the stream ended by a client who left something unread drops the last requests.
+                with contextlib.suppress(DisplayGone, RequestTimeout, Closed):
+                    self.wire.sync(_FAREWELL)
+        finally:
+            self.wire.close()
+
+    def allocate_resource_id(self) -> int:
+        """Return an id for a new resource on the server that is not in use on this connection."""
+        base, mask = self.info.resource_id_base, self.info.resource_id_mask
+        step = mask & -mask
+        for _ in range(mask // step + 1):
+            with self._id_lock:
+                number = self._next_id
+                self._next_id = number + step if number + step <= mask else 0
+                if number not in self.resource_ids:
+                    self.resource_ids[number] = None
+                    return int(base | number)
+        raise Xlib.error.ResourceIDError(f"all {mask // step + 1} resource ids of this connection are in use")
+
+    def free_resource_id(self, rid: int) -> None:
+        """Give an id back; one that is not this connection's is left alone."""
+        number = rid & self.info.resource_id_mask
+        if rid - number == self.info.resource_id_base:
+            self.resource_ids.pop(number, None)
+
+    def add_extension_error(self, code: int, err: Any) -> None:
+        """Register an extension's error class.
+
+        python-xlib's RandR and DAMAGE modules give the offset in place of the code, and RandR's classes are no
+        XErrors; both would break the handling of core errors.
+        """
+        if self.initialising is not None and code < _FIRST_EXTENSION_ERROR:
+            code += self.initialising.first_error
+        if not issubclass(err, Xlib.error.XError):
+            err = type(err.__name__, (Xlib.error.XError,), {"__doc__": err.__doc__})
+        self.error_classes[code] = err
+
+    # -- errors and events -------------------------------------------------------------------------------------------
+
+    def _event(self, message: bytes) -> Any:
+        kind = self.event_classes.get(message[0] & 0x7F, event.AnyEvent)
+        if isinstance(kind, dict):  # an extension's event code that is shared by several events
+            kind = kind.get(message[1], event.AnyEvent)
+        return kind(display=self, binarydata=message)
+
+    def xlib_error(self, message: bytes) -> Any:
+        """Make python-xlib's exception of the 32 bytes of an X error."""
+        return self.error_classes.get(message[1], Xlib.error.XError)(self, message)
+
+    def _on_error(self, request: Any, message: bytes) -> None:
+        if not _handled(request._errorhandler, self.xlib_error(message), request):
+            self._on_stray_error(message)
+
+    def _on_stray_error(self, message: bytes) -> None:
+        """Tell of an error of python-xlib's objects that has no handler of its own, as python-xlib does."""
+        error = self.xlib_error(message)
+        if self.error_handler is not None:
+            _handled(self.error_handler, error, None)
+        else:
+            sys.stderr.write(f"X protocol error:\n{error}\n")
+
+
+def _handled(handler: Callable[..., Any], error: Any, request: Any) -> Any:
+    """Call an error handler. What goes wrong in it is printed, as python-xlib does; Ctrl-C in it is not swallowed."""
+    try:
+        return handler(error, request)
+    except Exception:  # noqa: BLE001 - it would be raised from whichever call happens to wait
+        sys.stderr.write("An error handler failed:\n")
+        traceback.print_exc()
+        return None
+
+
+class _NoLock:
+    """python-xlib takes locks around waits that ours makes safe without them."""
+
+    def acquire(self) -> None:
+        """Do nothing."""
+
+    def release(self) -> None:
+        """Do nothing."""
+
+
+_NO_LOCK: Final = _NoLock()
+
+
+class _Resent:
+    """Requests with many replies put themselves back into python-xlib's ledger; ours keeps them anyway."""
+
+    def insert(self, index: int, request: Any) -> None:
+        """Do nothing."""
+
+
+def _is_read(request: Any) -> bool:
+    return request._data is not None or request._error is not None  # by another thread, maybe
+
+
+class _Answers:
+    """The next reply of a python-xlib request, or its error: waited for, then handed over by who waited."""
+
+    __slots__ = ("pending", "request")
+
+    def __init__(self, pending: Pending, request: Any) -> None:
+        self.pending = pending
+        self.request = weakref.ref(request)  # the request holds us
+
+    @property
+    def done(self) -> bool:
+        request = self.request()
+        return bool(self.pending.replies) or self.pending.error is not None or request is None or _is_read(request)
+
+    def hand_over(self, connection: Connection) -> None:
+        request, replies = self.request(), self.pending.replies
+        if request is None or replies is None:
+            return
+        if replies:
+            message = replies[0]
+            request._parse_response(message)
+            if replies and replies[0] is message:  # a signal may come before this: then it is read again
+                del replies[0]
+        elif self.pending.error is not None:
+            request._set_error(connection.xlib_error(self.pending.error))
+
+
+def _inherited(owner: int) -> Closed:
+    return Closed(f"this connection belongs to process {owner}, from which this one was forked; open one here")
+
+
+def _after_fork_in_child() -> None:
+    owner = os.getppid()
+    for reference in list(_connections.values()):
+        connection = reference()
+        if connection is not None:
+            connection.wire.abandon(lambda: _inherited(owner))
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,80 @@
+"""The requests of the core protocol that xshm uses, as python-xlib has them, and the constants that go with them."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from Xlib.protocol.request import (
+    ChangeWindowAttributes,
+    CopyArea,
+    CreateGC,
+    CreatePixmap,
+    CreateWindow,
+    DestroyWindow,
+    FreeGC,
+    FreePixmap,
+    GetGeometry,
+    GetImage,
+    GetInputFocus,
+    GetProperty,
+    GetWindowAttributes,
+    GrabServer,
+    InternAtom,
+    MapWindow,
+    PutImage,
+    QueryColors,
+    QueryPointer,
+    QueryTree,
+    TranslateCoords,
+    UngrabServer,
+)
+
+__all__ = [
+    "ALL_PLANES",
+    "Z_PIXMAP",
+    "ChangeWindowAttributes",
+    "CopyArea",
+    "CreateGC",
+    "CreatePixmap",
+    "CreateWindow",
+    "DestroyWindow",
+    "FreeGC",
+    "FreePixmap",
+    "GetGeometry",
+    "GetImage",
+    "GetInputFocus",
+    "GetProperty",
+    "GetWindowAttributes",
+    "GrabServer",
+    "InternAtom",
+    "MapWindow",
+    "PutImage",
+    "QueryColors",
+    "QueryPointer",
+    "QueryTree",
+    "TranslateCoords",
+    "UngrabServer",
+    "pack_copy_area",
+    "pack_get_image",
+]
+
+Z_PIXMAP: Final = 2
+ALL_PLANES: Final = 0xFFFFFFFF
+IMAGE_OFFSET: Final = 32  # where the pixels begin in GetImage's reply
+_GET_IMAGE = struct.Struct("=BBHIhhHHI")
+
+
+def pack_get_image(drawable: int, x: int, y: int, width: int, height: int) -> bytes:
+    """Encode GetImage for all planes in ZPixmap format."""
+    return _GET_IMAGE.pack(73, Z_PIXMAP, 5, drawable, x, y, width, height, ALL_PLANES)
+
+
+_COPY_AREA = struct.Struct("=BBHIIIhhhhHH")
+
+
+def pack_copy_area(
+    source: int, target: int, gc: int, src_x: int, src_y: int, dst_x: int, dst_y: int, width: int, height: int
+) -> bytes:
+    """Encode CopyArea."""
+    return _COPY_AREA.pack(62, 0, 7, source, target, gc, src_x, src_y, dst_x, dst_y, width, height)

@@ -1,0 +1,64 @@
+"""What keys are called: names and characters of key codes, by the server's keyboard mapping (core protocol)."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Final
+
+from Xlib import XK
+from Xlib.protocol import request
+
+if TYPE_CHECKING:
+    from xshm.x11.connection import Connection
+
+_SHIFT, _LOCK = 1, 2
+_UNICODE: Final = 0x01000000  # a keysym above this is a character's number
+_LATIN_1: Final = (range(0x20, 0x7F), range(0xA0, 0x100))
+
+
+class Keyboard:
+    """The first group of the keyboard mapping; `refresh` after a MappingNotify."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._first = connection.info.min_keycode
+        self._keysyms: list[list[int]] = []
+
+    def refresh(self) -> None:
+        """Ask the server when the next key is looked up."""
+        self._keysyms = []
+
+    def look_up(self, keycode: int, state: int) -> tuple[str, str]:
+        """Return the name of a key ("a", "Escape", "F1") and the character that it types, "" where it types none.
+
+        Shift and Lock in `state` choose among the key's first two symbols.
+        """
+        if not self._keysyms:
+            count = self._connection.info.max_keycode - self._first + 1
+            reply = self._connection.ask(request.GetKeyboardMapping, first_keycode=self._first, count=count)
+            self._keysyms = [list(symbols) for symbols in reply.keysyms]
+        index = keycode - self._first
+        symbols = self._keysyms[index] if 0 <= index < len(self._keysyms) else []
+        plain, shifted = (*symbols[:2], 0, 0)[:2]
+        character = _character(plain)
+        if not shifted:
+            shifted = ord(character.upper()) if len(character.upper()) == 1 and character.isalpha() else plain
+        upper = bool(state & _SHIFT) != (bool(state & _LOCK) and character.isalpha())
+        keysym = shifted if upper else plain
+        return _names().get(keysym, f"{keysym:#x}" if keysym else f"keycode {keycode}"), _character(keysym)
+
+
+def _character(keysym: int) -> str:
+    if any(keysym in part for part in _LATIN_1):
+        return chr(keysym)
+    return chr(keysym - _UNICODE) if _UNICODE + 0x100 <= keysym <= _UNICODE + 0x10FFFF else ""
+
+
+@functools.cache
+def _names() -> dict[int, str]:
+    """Return the keysyms' names as keysymdef.h has them, without XK_; the first where a keysym has several."""
+    names: dict[int, str] = {}
+    for name, keysym in vars(XK).items():
+        if name.startswith("XK_") and isinstance(keysym, int):
+            names.setdefault(keysym, name.removeprefix("XK_"))
+    return names

@@ -1,0 +1,48 @@
+"""Errors that no call waits for, told to their handlers by whichever thread waits for something."""
+
+from __future__ import annotations
+
+from threading import RLock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Callable
+
+    from xshm.x11.messages import Pending
+
+
+class LateErrors:
+    """Tells of what is in `queue`, in order, each once, or again where a signal handler raised meanwhile.
+
+    The first is None while it is being told. A thread that comes then waits, so that whoever synced comes back when
+    all errors from before have been told.
+    """
+
+    def __init__(self, queue: deque[tuple[Pending | None, bytes] | None]) -> None:
+        self.handler: Callable[[bytes], None] = lambda _message: None  # for those of no request that is known
+        self._queue = queue
+        self._lock = RLock()
+
+    def tell(self) -> None:
+        """Call the handlers: outside the Wire's lock, and not as the reader, since they may make requests."""
+        with self._lock:
+            self._tell_each()
+
+    def _tell_each(self) -> None:
+        queue = self._queue
+        while queue:
+            first = queue[0]
+            if first is None:
+                return  # a handler made a request; its own error is still being told, by this thread
+            queue[0] = None
+            pending, message = first
+            try:
+                if pending is not None and pending.on_error is not None:
+                    pending.on_error(message)
+                else:
+                    self.handler(message)
+            except BaseException:
+                queue[0] = first
+                raise
+            del queue[0]

@@ -1,0 +1,102 @@
+"""The way out: requests in order, numbered when they are queued, given to the kernel as it takes them.
+
+All of it is called under the Wire's lock. State is committed by stores, `+=` and `del` with no call in between, and
+what the kernel accepted is stored inside the call that hands it over (see `wire.py`, "How it keeps step").
+"""
+
+from __future__ import annotations
+
+import array
+import socket
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Sequence
+
+    from xshm.x11.messages import Pending
+
+# NOSIGNAL: a program that has SIGPIPE end it, as command line tools do, shall hear of a dead server like any other.
+_FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_COPIED: Final = 1 << 20  # what is longer is sent from where it lies
+
+
+class Outgoing:
+    """Requests for one socket. `ledger` holds every request from the last one that the server was heard of on."""
+
+    def __init__(self, sock: socket.socket, ledger: deque[Pending]) -> None:
+        self._socket = sock
+        self._ledger = ledger
+        self._composed = 0  # the serial of the last request that was put into `_tail`
+        self._tail: bytes | memoryview = b""
+        self._tail_descriptors: Sequence[int] = ()
+        self._accepted: list[int] = []  # bytes of the tail that the kernel took, until the tail is cut
+
+    def commit(self, pending: Pending) -> None:
+        """Queue a request: from here on it will be sent, and sent once."""
+        ledger = self._ledger
+        pending.serial = (ledger[-1].serial if ledger else 0) + 1
+        ledger += (pending,)
+
+    def commit_all(self, batch: tuple[Pending, ...]) -> None:
+        """Queue requests that belong together: a signal handler that raises finds all of them queued, or none."""
+        ledger = self._ledger
+        serial = ledger[-1].serial if ledger else 0
+        for pending in batch:
+            serial += 1
+            pending.serial = serial
+        ledger += batch
+
+    def push(self) -> bool:
+        """Give the kernel what it takes without waiting; tell whether that was all. OSError: the connection is over."""
+        accepted, ledger = self._accepted, self._ledger
+        while True:
+            if accepted:
+                if accepted[0]:
+                    self._tail_descriptors = ()
+                self._tail = self._tail[accepted[0] :]
+                del accepted[0]
+            tail = self._tail
+            if tail:
+                try:
+                    if self._tail_descriptors:
+                        rights = array.array("i", self._tail_descriptors)
+                        control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
+                        accepted.extend(map(self._socket.sendmsg, ([tail],), (control,), (_FLAGS,)))
+                    else:
+                        accepted.extend(map(self._socket.send, (tail,), (_FLAGS,)))
+                except BlockingIOError:
+                    return False
+            elif not ledger or ledger[-1].serial == self._composed:
+                return True
+            else:
+                self._compose()
+
+    def _compose(self) -> None:
+        """Make the next tail out of the requests that are still to be sent, of which there are some."""
+        ledger = self._ledger
+        count = ledger[-1].serial - self._composed
+        first = ledger[-count]
+        tail: bytes | memoryview = first.data
+        last = first.serial
+        descriptors = first.descriptors
+        if count > 1 and not descriptors:  # descriptors travel with their own request, alone
+            batch = []
+            for index in range(-count, 0):
+                pending = ledger[index]
+                if pending.descriptors:
+                    break
+                batch.append(pending.data)
+                last = pending.serial
+            tail = b"".join(batch)
+        if len(tail) > _COPIED:
+            tail = memoryview(tail)
+        self._tail = tail
+        self._tail_descriptors = descriptors
+        self._composed = last
+        # The ledger keeps a request until the server is heard of again, and need not keep its bytes too.
+        first.data = b""
+        first.descriptors = ()
+        if last != first.serial:
+            for index in range(1 - count, last - first.serial + 1 - count):
+                ledger[index].data = b""

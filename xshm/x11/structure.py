@@ -1,0 +1,114 @@
+"""Word of windows that are mapped, unmapped, resized, reparented or destroyed (StructureNotify, core protocol).
+
+Any number of subscribers share one selection for each window. What others on this connection have selected on it,
+through python-xlib's objects, stays selected, and the events that they asked for still reach them.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+from Xlib import X
+
+from xshm.x11 import core
+from xshm.x11.replies import Asked
+from xshm.x11.wire import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xshm.x11.connection import Connection
+
+_CODES: Final = (X.DestroyNotify, X.UnmapNotify, X.MapNotify, X.ReparentNotify, X.ConfigureNotify)
+_SENT: Final = 0x80  # SendEvent: a window manager's word on where the window is, which is no change of it
+_WHERE = struct.Struct("=4xII")  # the window it was selected on, the window it is about
+_SIZE = struct.Struct("=20xHHH")  # ConfigureNotify: width, height, border width
+
+
+class Subscription:
+    """What one subscriber has to know: `due` after a change, `reparented` where the ancestors are other ones now."""
+
+    __slots__ = ("due", "reparented", "windows")
+
+    def __init__(self, windows: Sequence[int]) -> None:
+        self.windows = tuple(windows)  # the window itself, then its ancestors
+        self.due = True
+        self.reparented = False
+
+
+class _Watched:
+    """A window on which StructureNotify is selected. `shared`: others on this connection want the events too."""
+
+    __slots__ = ("shared", "size", "subscribers")
+
+    def __init__(self, *, shared: bool) -> None:
+        self.shared = shared
+        self.size: tuple[int, ...] | None = None
+        self.subscribers: tuple[Subscription, ...] = ()
+
+
+class StructureEvents:
+    """All subscriptions of one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._watched: dict[int, _Watched] = {}
+        self._routes: tuple[Route, ...] = ()
+
+    def subscribe(self, windows: Sequence[int]) -> Subscription:
+        """Watch a window (the first) and its ancestors; `due` is set to begin with, and on every change from now on."""
+        if not self._routes:
+            self._routes = tuple(Route(code, self._hear, most=1) for code in _CODES)
+            for route in self._routes:
+                self._connection.wire.add_route(route)
+        subscription = Subscription(windows)
+        new = [window for window in windows if window not in self._watched]
+        asked = [Asked(self._connection, core.GetWindowAttributes, window=window) for window in new]
+        for window, question in zip(new, asked, strict=True):
+            attributes = question.answer_if_there()
+            mask = attributes.your_event_mask if attributes is not None else 0
+            self._watched[window] = _Watched(shared=bool(mask & X.StructureNotifyMask))
+            self._select(window, mask | X.StructureNotifyMask)
+        for window in windows:
+            self._watched[window].subscribers += (subscription,)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Stop watching for this subscriber, and deselect where it was the last."""
+        left = []
+        for window in subscription.windows:
+            watched = self._watched[window]
+            watched.subscribers = tuple(other for other in watched.subscribers if other is not subscription)
+            if not watched.subscribers:
+                del self._watched[window]
+                if not watched.shared:
+                    left.append((window, Asked(self._connection, core.GetWindowAttributes, window=window)))
+        for window, question in left:
+            attributes = question.answer_if_there()
+            if attributes is not None:
+                self._select(window, attributes.your_event_mask & ~X.StructureNotifyMask)
+
+    def _select(self, window: int, mask: int) -> None:
+        self._connection.send(core.ChangeWindowAttributes, window=window, attrs={"event_mask": mask})
+
+    def _hear(self, message: bytes) -> bool:
+        """Tell subscribers; called by the reader. Return whether the event is for them alone."""
+        on, about = _WHERE.unpack_from(message)
+        watched = self._watched.get(on)
+        if watched is None or on != about:
+            return False
+        code = message[0]
+        if code == X.ConfigureNotify:
+            size = _SIZE.unpack_from(message)
+            changed = size != watched.size
+            watched.size = size
+        else:
+            changed = not code & _SENT
+        if changed:
+            for subscription in watched.subscribers:
+                if code == X.ReparentNotify:
+                    subscription.reparented = True
+                if code != X.ConfigureNotify or subscription.windows[0] == on:
+                    subscription.due = True
+        return not watched.shared

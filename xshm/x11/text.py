@@ -1,0 +1,98 @@
+"""Text properties: bytes and the name of their type, as str. Never fails; what can't be read becomes U+FFFD."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# COMPOUND_TEXT is ISO 2022: ESC, intermediates, final byte say what the bytes after them are.
+_SEGMENT = re.compile(rb"\x1b%G(.*?)(?:\x1b%@|$)|\x1b([ -/]+)([0-~])|([^\x1b]+)|\x1b", re.DOTALL)
+_SETS_OF_96: Final = {
+    b"A": "iso8859-1",
+    b"B": "iso8859-2",
+    b"C": "iso8859-3",
+    b"D": "iso8859-4",
+    b"F": "iso8859-7",
+    b"G": "iso8859-6",
+    b"H": "iso8859-8",
+    b"L": "iso8859-5",
+    b"M": "iso8859-9",
+    b"V": "iso8859-10",
+    b"Y": "iso8859-13",
+    b"_": "iso8859-14",
+    b"b": "iso8859-15",
+    b"f": "iso8859-16",
+}
+_SETS_OF_94_BY_94: Final = {b"A": "gb2312", b"B": "euc-jp", b"C": "euc-kr"}
+_HALF: Final = 0x80
+_EXTENDED_LENGTH: Final = 2
+
+
+def decode(kind: str, data: bytes) -> str:
+    """Return the text of a property of the type `kind`: UTF8_STRING, STRING (Latin-1) or COMPOUND_TEXT.
+
+    Several strings in one property are told apart by NUL bytes; the first is the text.
+    """
+    if kind == "COMPOUND_TEXT":
+        return _compound(data).partition("\0")[0]
+    data = data.partition(b"\0")[0]
+    if kind == "UTF8_STRING":
+        return data.decode("utf-8", "replace")
+    try:  # many programs write UTF-8 whatever type they say; Latin-1 text is hardly ever valid UTF-8 by chance
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def _compound(data: bytes) -> str:
+    left, right = "ascii", "iso8859-1"  # what bytes below and above 0x80 are
+    text = []
+    position = 0
+    while position < len(data):
+        match = _SEGMENT.match(data, position)
+        assert match is not None  # noqa: S101 - any byte matches one of its parts
+        position = match.end()
+        utf8, intermediates, final, plain = match.groups()
+        if utf8 is not None:
+            text.append(utf8.decode("utf-8", "replace"))
+        elif plain is not None:
+            text.append(_plain(plain, left, right))
+        elif intermediates == b"%/":  # an extended segment: length in two bytes, charset name, STX, bytes
+            size = data[position : position + _EXTENDED_LENGTH]
+            end = position + _EXTENDED_LENGTH + sum((byte & 0x7F) << 7 * (1 - at) for at, byte in enumerate(size))
+            name, _, body = data[position + _EXTENDED_LENGTH : end].partition(b"\x02")
+            text.append(_by_name(body, name.decode("ascii", "replace")))
+            position = end
+        elif intermediates == b"(":
+            left = "ascii"
+        elif intermediates == b"-":
+            right = _SETS_OF_96.get(final, "")
+        elif intermediates == b"$(":
+            left = _SETS_OF_94_BY_94.get(final, "")
+        elif intermediates == b"$)":
+            right = _SETS_OF_94_BY_94.get(final, "")
+        else:
+            text.append("\ufffd")
+    return "".join(text)
+
+
+def _plain(data: bytes, left: str, right: str) -> str:
+    """Decode bytes of which those below 0x80 are of one set and the others of another."""
+    text = []
+    for run in re.findall(rb"[\x00-\x7f]+|[\x80-\xff]+", data):
+        if run[0] >= _HALF:
+            text.append(_by_name(run, right))
+        elif left == "ascii":
+            text.append(run.decode("ascii"))
+        else:  # the same set lies in the upper half in its EUC encoding; controls are no part of it
+            for part in re.findall(rb"[\x21-\x7e]+|[^\x21-\x7e]+", run):
+                graphic = part[0] > 0x20 and part[0] != 0x7F  # noqa: PLR2004
+                text.append(_by_name(bytes(byte | _HALF for byte in part), left) if graphic else part.decode("ascii"))
+    return "".join(text)
+
+
+def _by_name(data: bytes, charset: str) -> str:
+    try:
+        return data.decode(charset, "replace")
+    except LookupError:
+        return "\ufffd"

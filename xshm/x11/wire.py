@@ -1,0 +1,393 @@
+"""One connected socket, and the threads that use it: who reads, who waits, and how it ends.
+
+Any number of threads may use one Wire. It keeps step with the server whatever exception a signal handler raises, at
+whatever instruction. Requests go out by `Outgoing`; what comes in is cut and handed out by `Incoming`.
+
+How it keeps step. CPython runs signal handlers, and changes threads, only at function entries, at backward jumps and
+after calls. So what arrives or is accepted by the kernel is stored inside the one call that transfers it (`extend`
+over `map`), and state is committed by stores, `+=` and `del` with no call in between. What was interrupted before the
+commit is done again from the same state, by whoever comes next. Nor does a loop stand inside a `with` or `try`: since
+3.12 what is raised at its backward jump leaves them without their way out, a lock still taken.
+
+Who reads. One thread at a time is the reader. It waits in the kernel without the lock, then hands out under the lock
+what came. The others sleep until their message is there, or until the reader has left and one of them takes over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import time
+from collections import deque
+from threading import Lock
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from xshm.errors import Closed, DisplayGone, RequestTimeout
+from xshm.x11.incoming import Incoming
+from xshm.x11.late_errors import LateErrors
+from xshm.x11.messages import Awaited, Filled, Pending, Route
+from xshm.x11.outgoing import Outgoing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Awaited", "Filled", "Pending", "Route", "Wire"]
+
+_SYNC = struct.pack("=BBH", 43, 0, 1)  # GetInputFocus: the shortest request that has a reply
+# Sequence numbers have 16 bits; half of that is where we make sure that the server has followed.
+_MOST_UNSEEN: Final = 0x8000
+_DESCRIPTOR_SPACE = socket.CMSG_SPACE(64)  # 16 of them
+_RECEIVE_FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # no program that is started meanwhile inherits them
+# A sleeping thread is woken by the reader. A second signal within microseconds of the first can cut that short; then
+# the sleeper finds out by itself after this many seconds.
+_SECOND_LOOK: Final = 0.5
+_FAREWELL: Final = 1.0  # seconds that `close` gives a thread to come back from the kernel
+
+
+class Wire:
+    """A stream to an X server. `timeout` (seconds, None for no limit) bounds the wait for any one answer."""
+
+    def __init__(self, sock: socket.socket, timeout: float | None = None) -> None:
+        sock.settimeout(None)  # reads block in the kernel; sends say MSG_DONTWAIT
+        self.socket = sock
+        self.timeout = timeout
+        self._lock = Lock()
+        self._ended: Callable[[], Exception] | None = None
+        self._ledger: deque[Pending] = deque()
+        self._out = Outgoing(sock, self._ledger)
+        self._in = Incoming(self._ledger)
+        self.events = self._in.events
+        self._late = self._in.late
+        self._late_errors = LateErrors(self._late)
+        # Who reads, and who sleeps on what; the keys stand for threads that wait, one for each wait.
+        self._reader: object = None
+        self._sleepers: dict[object, tuple[Awaited, Lock]] = {}
+
+    # -- requests ------------------------------------------------------------------------------------------------
+
+    def call(self, data: bytes, keep: object = None) -> Pending:
+        """Send one request, with all that was queued before it, and wait for its answer: the hot path."""
+        pending = Pending(data, keep)
+        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        try:
+            with self._lock:
+                if self._ended is not None:
+                    raise self._ended()
+                self._out.commit(pending)
+                try:
+                    sent = self._out.push()
+                except OSError as error:
+                    self._broken(error)
+                if sent and self._reader is None:  # else whoever makes room may have to read
+                    self._reader = pending
+            if not sent:
+                self._flush(deadline)
+            self._run(pending, pending, deadline)
+        finally:
+            if self._reader is pending:  # not in a function: a signal could cut its call short
+                self._reader = None
+            if self._sleepers:
+                self._hand_over()
+        if self._late:
+            self._late_errors.tell()
+        return pending
+
+    def send(self, pending: Pending) -> Pending:
+        """Queue a request; `flush` and every wait send what is queued."""
+        if self._ledger and self._ledger[-1].serial - self._in.seen > _MOST_UNSEEN:
+            self.sync()
+        self._queue(pending)
+        return pending
+
+    def send_all(self, batch: tuple[Pending, ...]) -> None:
+        """Queue requests that belong together: all of them, or none if a signal handler raises."""
+        if self._ledger and self._ledger[-1].serial - self._in.seen > _MOST_UNSEEN:
+            self.sync()
+        with self._lock:
+            if self._ended is not None:
+                raise self._ended()
+            self._out.commit_all(batch)
+
+    def wait(self, pending: Pending, timeout: float | None = None) -> Pending:
+        """Send what is queued and wait for a request's answer; RequestTimeout after `timeout` or the Wire's own."""
+        self.wait_for(pending, self.timeout if timeout is None else timeout)
+        return pending
+
+    def wait_for(self, what: Awaited, timeout: float | None) -> None:
+        """Send what is queued and wait until `what` is done; RequestTimeout after `timeout` seconds."""
+        me = object()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self._flush(deadline)
+        try:
+            self._run(what, me, deadline)
+        finally:
+            if self._reader is me:  # not in a function: a signal could cut its call short
+                self._reader = None
+            if self._sleepers:
+                self._hand_over()
+        if self._late:
+            self._late_errors.tell()
+
+    def sync(self, timeout: float | None = None) -> None:
+        """One round trip: when it returns, the server has done all that was sent, and its errors were told."""
+        if timeout is None:
+            self.call(_SYNC)
+        else:
+            pending = Pending(_SYNC)
+            self._queue(pending)
+            self.wait_for(pending, timeout)
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Hand all that is queued to the kernel; RequestTimeout after `timeout` seconds, or the Wire's own."""
+        timeout = self.timeout if timeout is None else timeout
+        self._flush(None if timeout is None else time.monotonic() + timeout)
+
+    def on_stray_error(self, handler: Callable[[bytes], None]) -> None:
+        """Say who is told of errors of requests that are not known any more."""
+        self._late_errors.handler = handler
+
+    # -- events --------------------------------------------------------------------------------------------------
+
+    def add_route(self, route: Route) -> None:
+        """From now on, give the route the events of its code that it wants."""
+        with self._lock:
+            routes = (*self._in.routes.get(route.code, ()), route)
+            self._in.routes[route.code] = routes
+
+    def remove_route(self, route: Route) -> None:
+        """Stop doing so; what is in its queue stays there."""
+        with self._lock:
+            routes = tuple(other for other in self._in.routes.get(route.code, ()) if other is not route)
+            self._in.routes[route.code] = routes
+
+    def next_event(self, queue: deque[bytes], timeout: float | None = None) -> bytes | None:
+        """Take the next message out of `queue`, waiting for it; None when `timeout` seconds have passed."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.filled(queue, None if deadline is None else max(0.0, deadline - time.monotonic())):
+            if queue:  # another thread may have been faster
+                message = queue[0]
+                del queue[0]
+                return message
+        return None
+
+    def filled(self, queue: deque[bytes], timeout: float | None = None) -> bool:
+        """Wait until `queue` holds a message; False when `timeout` seconds have passed. Zero takes one look."""
+        if not queue:
+            with contextlib.suppress(RequestTimeout):
+                self.wait_for(Filled(queue), timeout)
+        return bool(queue)
+
+    def pump(self) -> None:
+        """Send and take in as much as goes without waiting."""
+        me = object()
+        try:
+            with self._lock:
+                self.check()
+                self._push()
+                if self._reader is None:
+                    self._reader = me
+            self._receive_all(me)
+        finally:
+            if self._reader is me:  # not in a function: a signal could cut its call short
+                self._reader = None
+            if self._sleepers:
+                self._hand_over()
+        if self._late:
+            self._late_errors.tell()
+        self.check()
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    @property
+    def ended(self) -> bool:
+        """Whether the connection is over, for whatever reason."""
+        return self._ended is not None
+
+    def check(self) -> None:
+        """Raise what every call raises once the connection is over."""
+        if self._ended is not None:
+            raise self._ended()
+
+    def end(self, because: Callable[[], Exception]) -> None:
+        """Make `because` what every later call raises, and wake all who wait. The first reason stays."""
+        if self._ended is None:
+            self._ended = because
+        with contextlib.suppress(OSError):  # the other side was faster
+            self.socket.shutdown(socket.SHUT_RDWR)  # a reader in the kernel comes back with nothing
+        with self._lock:
+            self._wake_done()
+
+    def close(self) -> None:
+        """End the connection from our side; the descriptor is given back when no thread reads from it any more."""
+        self.end(_closed)
+        deadline = time.monotonic() + _FAREWELL
+        while self._reader is not None and time.monotonic() < deadline:
+            time.sleep(0.0005)
+        self._in.drop_descriptors()
+        self.socket.close()
+
+    def abandon(self, because: Callable[[], Exception]) -> None:
+        """After fork, in the child: let go of the descriptor without a word; the server's client is the parent."""
+        self._lock = Lock()
+        self._late_errors = LateErrors(self._late)
+        self._reader = None
+        self._sleepers = {}
+        self._ended = because
+        self._in.drop_descriptors()
+        self.socket.close()
+
+    # -- sending -------------------------------------------------------------------------------------------------
+
+    def _queue(self, pending: Pending) -> None:
+        with self._lock:
+            self.check()
+            self._out.commit(pending)
+
+    def _push(self) -> bool:
+        """Under the lock: give the kernel what it takes without waiting; tell whether that was all."""
+        try:
+            return self._out.push()
+        except OSError as error:
+            self._broken(error)
+
+    def _broken(self, error: OSError) -> NoReturn:
+        if self._ended is None:
+            self._ended = _gone(error)
+        raise self._ended() from error
+
+    def _flush(self, deadline: float | None) -> None:
+        while True:
+            with self._lock:
+                self.check()
+                if self._push():
+                    return
+            self._make_room(deadline)
+
+    def _make_room(self, deadline: float | None) -> None:
+        """Wait until the kernel takes more. If nobody reads, read: a server that can't write to us may not listen."""
+        me = object()
+        try:
+            with self._lock:
+                if self._reader is None:
+                    self._reader = me
+            reading = self._reader is me
+            poller = select.poll()
+            poller.register(self.socket, select.POLLOUT | (select.POLLIN if reading else 0))
+            left = _SECOND_LOOK if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise _timed_out()
+            found = poller.poll(min(left, _SECOND_LOOK) * 1000)  # who reads may have left meanwhile
+            if reading and found and found[0][1] & ~select.POLLOUT:
+                self._receive(None)
+        finally:
+            if self._reader is me:  # not in a function: a signal could cut its call short
+                self._reader = None
+            if self._sleepers:
+                self._hand_over()
+
+    # -- waiting -------------------------------------------------------------------------------------------------
+
+    def _run(self, what: Awaited, me: object, deadline: float | None) -> None:
+        """Wait until `what` is done, reading or sleeping. The caller takes `me` back from `_reader` afterwards."""
+        too_late = False
+        while not what.done:
+            if self._ended is not None:
+                raise self._ended()
+            if self._reader is me:
+                if too_late:
+                    raise _timed_out()
+                # The last look comes after the deadline: this process may have been stopped while the answer came.
+                too_late = deadline is not None and time.monotonic() >= deadline
+                self._receive(deadline)
+                if self._late and self._late[0] is not None:  # its handler may make requests, and wait for them
+                    self._reader = None
+                    self._hand_over()
+                    self._late_errors.tell()
+            else:
+                self._sleep(what, me, deadline)
+
+    def _sleep(self, what: Awaited, me: object, deadline: float | None) -> None:
+        """Become the reader, or sleep until something has changed."""
+        baton = Lock()
+        baton.acquire()
+        try:
+            with self._lock:
+                # Registered first, looked second: a reader that leaves in between sees one of the two.
+                self._sleepers[me] = (what, baton)
+                if self._reader is None:
+                    self._reader = me
+            if self._reader is not me and not what.done and self._ended is None:
+                left = _SECOND_LOOK if deadline is None else deadline - time.monotonic()
+                if left <= 0:
+                    raise _timed_out()
+                baton.acquire(timeout=min(left, _SECOND_LOOK))
+        finally:
+            if me in self._sleepers:
+                del self._sleepers[me]
+
+    def _hand_over(self) -> None:
+        """Wake those whose wait is over, and one more, who will become the reader."""
+        with self._lock:
+            self._wake_done()
+            if self._reader is None:
+                self._wake_one()
+
+    def _wake_one(self) -> None:
+        for _, baton in list(self._sleepers.values()):  # a copy: sleepers leave without the lock
+            if baton.locked():
+                baton.release()
+                return
+
+    def _wake_done(self) -> None:
+        """Under the lock: wake those whose wait is over."""
+        for what, baton in list(self._sleepers.values()):
+            if (what.done or self._ended is not None) and baton.locked():
+                baton.release()
+
+    # -- receiving, by the reader --------------------------------------------------------------------------------
+
+    def _receive(self, deadline: float | None) -> None:
+        """Take in what has arrived, waiting for it until the deadline."""
+        incoming = self._in
+        if incoming.parsed:
+            if deadline is not None and not self._readable(deadline - time.monotonic()):
+                return
+            incoming.parsed = False
+            try:
+                incoming.chunks.extend(
+                    map(self.socket.recvmsg, (incoming.expected,), (_DESCRIPTOR_SPACE,), (_RECEIVE_FLAGS,))
+                )
+            except OSError as error:
+                self.end(_gone(error))
+                return
+        with self._lock:
+            incoming.hand_out()
+            if incoming.over and self._ended is None:
+                self._ended = _gone(None)
+            if self._sleepers:
+                self._wake_done()
+
+    def _receive_all(self, me: object) -> None:
+        """As the reader: take in what has arrived by now."""
+        while self._reader is me and self._ended is None and (not self._in.parsed or self._readable(0)):
+            self._receive(None)
+
+    def _readable(self, seconds: float) -> bool:
+        poller = select.poll()
+        poller.register(self.socket, select.POLLIN)
+        return bool(poller.poll(max(0.0, min(seconds, 1e6)) * 1000))  # poll counts no further than 24 days
+
+
+def _timed_out() -> RequestTimeout:
+    return RequestTimeout("the server did not answer in time; it may be stopped or grabbed by another client")
+
+
+def _closed() -> Exception:
+    return Closed("this connection was closed")
+
+
+def _gone(error: OSError | None) -> Callable[[], Exception]:
+    reason = f" ({error.strerror})" if error is not None else ""
+    return lambda: DisplayGone(f"the connection to the X server has ended{reason}; the server died or closed it")

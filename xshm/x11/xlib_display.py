@@ -1,0 +1,59 @@
+"""python-xlib's Display over a connection that exists: all of its objects and extensions, our input and output."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import Xlib.display
+import Xlib.ext
+from Xlib.protocol import rq
+
+from xshm.x11 import mit_shm
+
+if TYPE_CHECKING:
+    from xshm.x11.connection import Connection
+
+
+_extension_modules: Any = Xlib.ext.__dict__["__extensions__"]  # pairs of the protocol's name and the module's
+
+
+class XlibDisplay(Xlib.display.Display):
+    """`Xlib.display.Display` as python-xlib's documentation has it, on a Connection. Closing it closes that."""
+
+    def __init__(self, connection: Connection) -> None:
+        # The base's __init__ would open a connection of its own; this is the state that its methods work on.
+        self.display = connection
+        self._keymap_codes: list[tuple[int, ...]] = [()] * 256
+        self._keymap_syms: dict[int, list[tuple[int, int]]] = {}
+        first, last = connection.info.min_keycode, connection.info.max_keycode
+        self._update_keymap(first, last - first + 1)
+        self.keysym_translations: dict[int, str] = {}
+        self.extensions: list[str] = []
+        self.class_extension_dicts: dict[str, dict[str, Any]] = {}
+        self.display_extension_methods: dict[str, Any] = {}
+        self.extension_event = rq.DictWrapper({})
+        self._add_extensions(connection)
+
+    def _add_extensions(self, connection: Connection) -> None:
+        for name, module in _extension_modules:
+            found = connection.extension(name)
+            if found is None:
+                continue
+            connection.set_extension_major(name, found.major)
+            connection.initialising = found
+            try:
+                importlib.import_module(f"Xlib.ext.{module}").init(self, self.query_extension(name))
+            finally:
+                connection.initialising = None
+            self.extensions.append(name)
+        found = connection.extension(mit_shm.NAME)
+        if found is not None:
+            self.extension_add_event(found.first_event + mit_shm.COMPLETION, mit_shm.Completion, "ShmCompletion")
+        classes: Any = connection.resource_classes
+        for kind, methods in self.class_extension_dicts.items():
+            classes[kind] = type(classes[kind].__name__, (classes[kind],), methods)
+        # The roots and their colormaps were made before there were extensions.
+        for screen in connection.info.roots:
+            screen.root = classes["window"](connection, screen.root.id)
+            screen.default_colormap = classes["colormap"](connection, screen.default_colormap.id)
