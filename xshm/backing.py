@@ -1,0 +1,219 @@
+"""Where a window's pixels can be read: in its own pixmap, followed as it changes; or on the screen, as far as seen."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+from xshm.errors import BadDrawable, BadMatch, BadWindow, WindowGone, WindowNotViewable
+from xshm.geometry import Rect
+from xshm.x11 import core, damage, ewmh, tree
+from xshm.x11.composite import Redirection
+from xshm.x11.damage import Damage
+from xshm.x11.hidden import ask_hidden
+from xshm.x11.replies import Asked
+from xshm.x11.structure import StructureEvents
+
+if TYPE_CHECKING:
+    from xshm.window import Window
+    from xshm.x11.connection import Connection, Extension
+    from xshm.x11.structure import Subscription
+
+_TRIES: Final = 5
+# A client that is to paint what was hidden has so many seconds to begin and to end, and has ended after so many without
+# a stroke: toolkits that paint once in a display's period pause for less.
+_REPAINT, _PAUSE = 0.3, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A drawable, and the part `rect` of it in the window's coordinates, whose corner is `inset` pixels inside it."""
+
+    drawable: int
+    inset: int
+    rect: Rect
+
+
+class Surroundings:
+    """What the Windows of one Screen share: names, subscriptions, and what was left by Windows dropped unclosed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.root: int = connection.setup.root.id
+        self.atoms = ewmh.Atoms(connection)
+        self.structure = StructureEvents(connection)
+        self.lock = Lock()
+        self.open: weakref.WeakSet[Window] = weakref.WeakSet()
+        self.dropped: deque[OffScreen | OnScreen] = deque()
+
+    def sweep(self) -> None:
+        """Give back what dropped Windows held. Their finalizers run anywhere, and so can't talk to the server."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self.dropped.popleft().close()
+
+    def close(self) -> None:
+        """Be done with all Windows; the server gives back what they held when the connection ends."""
+        for window in list(self.open):
+            window.forget()
+
+    def look(self, window: int) -> Any:
+        """Return a window's attributes; raises WindowGone, or WindowNotViewable where it has no pixels now."""
+        connection = self.connection
+        attributes = Asked(connection, core.GetWindowAttributes, window=window)
+        state = self.atoms.ask(window, self.atoms.state)
+        try:
+            found = attributes.answer()
+        except (BadWindow, BadDrawable):
+            raise WindowGone(f"no window has the id {window:#x}: it was destroyed, or never was") from None
+        if found.win_class != tree.INPUT_OUTPUT:
+            raise WindowNotViewable(f"the window {window:#x} is InputOnly: it takes clicks and keys and has no pixels")
+        if found.map_state != tree.VIEWABLE:
+            iconic = ewmh.state(state) == ewmh.ICONIC
+            how = "iconified" if iconic else "unmapped" if found.map_state == tree.UNMAPPED else "in an unmapped window"
+            raise WindowNotViewable(f"the window {window:#x} has no picture now: it is {how}")
+        return found
+
+
+class OffScreen:
+    """A window's own pixmap, which holds all of it. Opening it waits for the client to paint what was hidden."""
+
+    is_told: Final = True  # of every change: where the pixels are need not be asked before each grab
+
+    def __init__(self, shared: Surroundings, extension: Extension, window: int) -> None:
+        self._shared = shared
+        self._window = window
+        self._changes = self._subscribe()
+        hidden = ask_hidden(shared.connection, extension, window)
+        self._redirection = Redirection(shared.connection, extension, window)
+        try:
+            self._wait_for_repaint(hidden)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def due(self) -> bool:
+        """Whether the window has got another pixmap, or lost its own, since `place` was asked last."""
+        return self._changes.due
+
+    def distrust(self) -> None:
+        """Have the next `place` look again, whatever is known."""
+        self._changes.due = True
+
+    def place(self, known: Place | None) -> Place:
+        """Return where the pixels are: `known` where nothing has changed. Raises WindowGone, WindowNotViewable."""
+        if known is not None and not self._changes.due:
+            return known
+        self._changes.due = False
+        try:
+            if self._changes.reparented:
+                self._resubscribe()
+            return self._name()
+        except BaseException:
+            self._changes.due = True  # so that the next call raises too, or finds the window mapped again
+            raise
+
+    def close(self) -> None:
+        """End the redirection and stop listening. Not to be called twice."""
+        if not self._shared.connection.closed:
+            self._redirection.close()
+            with self._shared.lock:
+                self._shared.structure.unsubscribe(self._changes)
+
+    def _name(self) -> Place:
+        for _ in range(_TRIES):
+            try:
+                backing = self._redirection.name()
+            except (BadWindow, BadDrawable):
+                raise _gone(self._window) from None
+            except BadMatch:
+                # It was not viewable. If it is now, it has been mapped again in the meantime.
+                self._shared.look(self._window)
+            else:
+                return Place(backing.pixmap, backing.border, Rect(0, 0, backing.width, backing.height))
+        raise WindowNotViewable(f"the window {self._window:#x} is being mapped and unmapped all the time")
+
+    def _subscribe(self) -> Subscription:
+        shared = self._shared
+        try:
+            windows = [self._window, *tree.ancestors(shared.connection, self._window)]
+        except (BadWindow, BadDrawable):
+            raise _gone(self._window) from None
+        with shared.lock:
+            return shared.structure.subscribe(windows)
+
+    def _resubscribe(self) -> None:
+        former, self._changes = self._changes, self._subscribe()
+        self._changes.due = False
+        with self._shared.lock:
+            self._shared.structure.unsubscribe(former)
+
+    def _wait_for_repaint(self, hidden: Asked | None) -> None:
+        """Wait, within bounds, until the client has painted what nobody could see before the window was redirected."""
+        connection = self._shared.connection
+        extension = connection.extension(damage.NAME)
+        strokes = Damage(connection, extension, self._window) if extension else None
+        if strokes is not None:
+            strokes.forget()
+        try:
+            try:
+                had_pixmap = self._redirection.check()
+            except (BadWindow, BadDrawable):
+                raise _gone(self._window) from None
+            if had_pixmap or (hidden is not None and not hidden.answer().rectangles):
+                return
+            deadline = time.monotonic() + _REPAINT
+            if strokes is None:
+                time.sleep(_REPAINT)
+            elif strokes.wait(_REPAINT):
+                while strokes.wait(min(_PAUSE, max(0.0, deadline - time.monotonic()))):
+                    pass
+        finally:
+            if strokes is not None and not connection.closed:
+                strokes.close()
+
+
+class OnScreen:
+    """The part of a window that lies on the screen: for servers without Composite. What covers it leaves it black."""
+
+    is_told: Final = False  # a frame that moves, with the window in it, is not told of
+    due: Final = False
+
+    def __init__(self, shared: Surroundings, window: int) -> None:
+        self._shared = shared
+        self._window = window
+
+    def distrust(self) -> None:
+        """Do nothing: `place` looks again each time."""
+
+    def place(self, known: Place | None) -> Place:
+        """Return where the pixels are: `known` where nothing has changed. Raises WindowGone, WindowNotViewable."""
+        connection, root = self._shared.connection, self._shared.root
+        size = Asked(connection, core.GetGeometry, drawable=self._window)
+        screen = Asked(connection, core.GetGeometry, drawable=root)
+        corner = Asked(connection, core.TranslateCoords, src_wid=self._window, dst_wid=root, src_x=0, src_y=0)
+        self._shared.look(self._window)
+        try:
+            inside, whole, at = size.answer(), screen.answer(), corner.answer()
+        except (BadWindow, BadDrawable):
+            raise _gone(self._window) from None
+        seen = Rect(-at.x, -at.y, whole.width, whole.height).intersect(Rect(0, 0, inside.width, inside.height))
+        if seen is None:
+            raise WindowNotViewable(
+                f"the window {self._window:#x} lies wholly off the screen, and the server has no Composite to keep it"
+            )
+        place = Place(self._window, 0, seen)
+        return known if known == place and known is not None else place
+
+    def close(self) -> None:
+        """Do nothing: nothing is held."""
+
+
+def _gone(window: int) -> WindowGone:
+    return WindowGone(f"the window {window:#x} was destroyed")

@@ -1,0 +1,120 @@
+"""Pictures that are brought up to date in place by copying bands of rows: for servers without shared pixmaps.
+
+Each slot remembers on our side which rows it is behind in. Two round trips: where was drawn, then the bands. Over the
+core protocol the same is done with memory that no server knows.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xshm.canvas import Refreshed, Refreshing
+from xshm.drawn import Drawn
+from xshm.errors import UnsupportedFormat
+from xshm.memory import Pool
+from xshm.x11 import core
+from xshm.x11.mit_shm import pack_get_image
+from xshm.x11.wire import Pending
+
+if TYPE_CHECKING:
+    from xshm.drawable import Drawable
+    from xshm.geometry import Rect
+    from xshm.memory import Segment
+
+Rows = list[tuple[int, int]]  # from the first to the one after the last, in order and apart
+
+
+class Bands:
+    """Pictures of `rect` of a source, as its drawable is now. Needs DAMAGE and XFIXES 2."""
+
+    def __init__(self, source: Drawable, rect: Rect, limit: int) -> None:
+        self.rect = rect
+        self._connection = source.link.connection
+        self._transport = transport = source.transport
+        self._drawable, self._inset = source.place
+        self._nbytes = source.format.nbytes(rect.width, rect.height)
+        self._stride = source.format.stride(rect.width)
+        self._stale: dict[int, Rows] = {}
+        self.drawn = Drawn(source, rect)
+        self._numbers = count()
+        self._pool = Pool("sysv" if transport.kind == "sysv" else "memfd", self._attach, self._detach, limit)
+        self._closed = False
+
+    def begin(self) -> Refreshing:
+        """Ask what a free slot lacks. Raises PoolExhausted, before anything is sent."""
+        owner, slot = self._pool.take(self._nbytes)
+        drawn = self.drawn
+        drawn.events.clear()  # first: what is drawn from here on comes with a new event
+        collect, fetched = drawn.collect(), drawn.fetch()
+        self._connection.wire.send_all((*collect, fetched))
+        return Refreshing(owner, slot.shmseg, fetched, tuple(collect))
+
+    def finish(self, begun: Refreshing) -> Refreshed:
+        """Copy the rows that were drawn to: a round trip more."""
+        rects = self.drawn.read(begun.fetched, *begun.sent)
+        rows = [(rect.y - self.rect.y, rect.bottom - self.rect.y) for rect in rects]
+        for each in self._stale:
+            self._stale[each] = together(self._stale[each] + rows)
+        self._copy(self._stale[begun.slot], begun.owner, begun.slot)
+        self._stale[begun.slot] = []
+        return Refreshed(begun.owner, begun.slot, rects)
+
+    def spoil(self, slot: int, rect: Rect) -> None:
+        """Count a part of a slot as behind, since something is about to be drawn there on our side."""
+        self._stale[slot] = together([*self._stale[slot], (rect.y - self.rect.y, rect.bottom - self.rect.y)])
+
+    def close(self) -> None:
+        """Give everything back; pictures stay valid. Closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pool.close()
+        if not self._connection.closed:
+            self.drawn.close()
+
+    def _copy(self, rows: Rows, owner: Any, shmseg: int) -> None:
+        wire, rect, corner = self._connection.wire, self.rect, (self.rect.x + self._inset, self.rect.y + self._inset)
+        sent = []
+        for top, bottom in rows:
+            where = (self._drawable, corner[0], corner[1] + top, rect.width, bottom - top)
+            if self._transport.kind == "core":
+                request = core.pack_get_image(*where)
+            else:
+                request = pack_get_image(self._transport.opcode, *where, shmseg, top * self._stride)
+            sent.append(wire.send(Pending(request, owner)))
+        for (top, bottom), pending in zip(rows, sent, strict=True):
+            reply = self._connection.answer(pending, "GetImage")
+            if self._transport.kind == "core":
+                size = (bottom - top) * self._stride
+                data = np.frombuffer(reply, np.uint8)[core.IMAGE_OFFSET :][:size]
+                if len(data) < size:
+                    raise UnsupportedFormat(f"the server sent {len(data)} bytes for {bottom - top} rows, not {size}")
+                np.frombuffer(owner, np.uint8)[top * self._stride :][:size] = data
+
+    def _attach(self, segment: Segment) -> int:
+        if self._transport.kind == "core":
+            segment.close_descriptor()
+            shmseg = next(self._numbers)
+        else:
+            shmseg = self._transport.attach(segment)
+        self._stale[shmseg] = [(0, self.rect.height)]
+        return shmseg
+
+    def _detach(self, shmseg: int) -> None:
+        self._stale.pop(shmseg, None)
+        if self._transport.kind != "core" and not self._connection.closed:
+            self._transport.detach(shmseg)
+
+
+def together(rows: Rows) -> Rows:
+    """Put stretches of rows in order, those that touch joined."""
+    joined: Rows = []
+    for top, bottom in sorted(rows):
+        if joined and top <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(bottom, joined[-1][1]))
+        else:
+            joined.append((top, bottom))
+    return joined

@@ -1,0 +1,165 @@
+"""Pictures that are brought up to date in place, by the server, and cost what was drawn.
+
+Each slot of a `Canvas` is a pixmap whose memory we share, and has a stale region on the server: what was drawn since it
+was last up to date. One batch of requests, one round trip, adds what is new to the stale regions of all slots and
+copies one slot's stale region, no more. A slot that is lent out is never copied into, so its picture stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from xshm.drawn import Drawn
+from xshm.errors import XshmError
+from xshm.memory import Pool
+from xshm.x11 import core, mit_shm, regions, xfixes
+from xshm.x11.wire import Pending
+
+if TYPE_CHECKING:
+    from xshm.drawable import Drawable
+    from xshm.geometry import Rect
+    from xshm.memory import Segment
+
+_INCLUDE_INFERIORS: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A slot that is up to date: the memory's owner, the slot's name, and where was drawn since the last time."""
+
+    owner: Any
+    slot: int
+    drawn: list[Rect]
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshing:
+    """A slot that is being brought up to date: `fetched` is answered when it is."""
+
+    owner: Any
+    slot: int
+    fetched: Pending
+    sent: tuple[Pending, ...]
+
+
+class _Painted:
+    """A slot's server side: its pixmap and the region in which it is behind."""
+
+    __slots__ = ("pixmap", "stale")
+
+    def __init__(self, pixmap: int, stale: int) -> None:
+        self.pixmap = pixmap
+        self.stale = stale
+
+
+class Canvas:
+    """Pictures of `rect` of a source, as its drawable is now. Needs MIT-SHM's shared pixmaps, DAMAGE and XFIXES 2."""
+
+    def __init__(self, source: Drawable, rect: Rect, limit: int) -> None:
+        self.rect = rect
+        self._link = source.link
+        self._connection = source.link.connection
+        self._drawable, self._inset = source.place
+        self._depth = source.format.depth
+        self._nbytes = source.format.nbytes(rect.width, rect.height)
+        self._painted: dict[int, _Painted] = {}
+        self.drawn = Drawn(source, rect)
+        self._gc, self._spot = (self._connection.allocate_resource_id() for _ in range(2))
+        self._connection.send(
+            core.CreateGC,
+            cid=self._gc,
+            drawable=self._drawable,
+            attrs={"subwindow_mode": _INCLUDE_INFERIORS, "graphics_exposures": 0},
+        )
+        self._send_region(self._spot)
+        transport = source.transport
+        self._pool = Pool("sysv" if transport.kind == "sysv" else "memfd", self._attach, self._detach, limit)
+        self._closed = False
+
+    def begin(self) -> Refreshing:
+        """Have a free slot brought up to date: one batch of requests. Raises PoolExhausted, before anything is sent."""
+        owner, slot = self._pool.take(self._nbytes)
+        drawn, target, rect = self.drawn, self._painted[slot.shmseg], self.rect
+        drawn.events.clear()  # first: what is drawn from here on comes with a new event
+        collect, fetched = drawn.collect(), drawn.fetch(owner)
+        fixes, fresh = drawn.opcode, drawn.fresh
+        union = [Pending(regions.pack_union(fixes, each.stale, fresh, each.stale)) for each in self._painted.values()]
+        # Regions are in the source's coordinates; the origin moves the clip to the pixmap's.
+        clip = Pending(regions.pack_clip(fixes, self._gc, target.stale, -rect.x, -rect.y))
+        corner = rect.x + self._inset, rect.y + self._inset
+        copy = Pending(
+            core.pack_copy_area(self._drawable, target.pixmap, self._gc, *corner, 0, 0, rect.width, rect.height)
+        )
+        clear = Pending(regions.pack_clear(fixes, target.stale))
+        self._connection.wire.send_all((*collect, *union, clip, copy, fetched, clear))
+        return Refreshing(owner, slot.shmseg, fetched, (*collect, *union, clip, copy))
+
+    def finish(self, begun: Refreshing) -> Refreshed:
+        """Wait until that is done."""
+        return Refreshed(begun.owner, begun.slot, self.drawn.read(begun.fetched, *begun.sent))
+
+    def spoil(self, slot: int, rect: Rect) -> None:
+        """Count a part of a slot as behind, since something is about to be drawn there on our side."""
+        stale, fixes, wire = self._painted[slot].stale, self.drawn.opcode, self._connection.wire
+        wire.send(Pending(regions.pack_set(fixes, self._spot, rect)))
+        wire.send(Pending(regions.pack_union(fixes, stale, self._spot, stale)))
+
+    def close(self) -> None:
+        """Give everything back; pictures stay valid. Closing twice is fine."""
+        if self._closed:
+            return
+        self._closed = True
+        self._pool.close()
+        if self._connection.closed:
+            return
+        for shmseg in list(self._painted):  # a signal handler raised while these were being made
+            self._detach(shmseg)
+        self.drawn.close()
+        self._connection.send(core.FreeGC, gc=self._gc)
+        self._connection.free_resource_id(self._gc)
+        self._free_region(self._spot)
+
+    def _attach(self, segment: Segment) -> int:
+        """Make a slot: the segment, a pixmap over it, and a region that says that all of it is behind."""
+        connection, transport, rect = self._connection, self._link.transport, self.rect
+        shmseg = transport.attach(segment)
+        painted = _Painted(connection.allocate_resource_id(), connection.allocate_resource_id())
+        self._painted[shmseg] = painted
+        made = connection.send(
+            mit_shm.CreatePixmap,
+            opcode=transport.opcode,
+            pid=painted.pixmap,
+            drawable=self._drawable,
+            width=rect.width,
+            height=rect.height,
+            depth=self._depth,
+            shmseg=shmseg,
+            offset=0,
+        )
+        self._send_region(painted.stale, rect)
+        try:
+            connection.check(made, doing="ShmCreatePixmap")
+        except XshmError:
+            if not connection.closed:
+                self._detach(shmseg)
+            raise
+        return shmseg
+
+    def _detach(self, shmseg: int) -> None:
+        painted = self._painted.pop(shmseg)
+        connection = self._connection
+        if connection.closed:
+            return
+        connection.send(core.FreePixmap, pixmap=painted.pixmap)
+        connection.free_resource_id(painted.pixmap)
+        self._free_region(painted.stale)
+        self._link.transport.detach(shmseg)
+
+    def _send_region(self, region: int, *rects: Rect) -> None:
+        boxes = [(each.x, each.y, each.width, each.height) for each in rects]
+        self._connection.send(xfixes.CreateRegion, opcode=self.drawn.opcode, region=region, rectangles=boxes)
+
+    def _free_region(self, region: int) -> None:
+        self._connection.send(xfixes.DestroyRegion, opcode=self.drawn.opcode, region=region)
+        self._connection.free_resource_id(region)

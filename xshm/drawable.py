@@ -1,0 +1,560 @@
+"""The grab verbs on one drawable: what Screen, Window and Pixmap share.
+
+A grab is one round trip: one request of 32 bytes, by which the server copies into memory that we share, and its reply.
+In the steady state no pixels are allocated or copied on our side.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from xshm.cursor import Pointer
+from xshm.errors import (
+    BadDrawable,
+    BadMatch,
+    Closed,
+    InvalidArgument,
+    InvalidType,
+    OutOfBounds,
+    PoolExhausted,
+    UnsupportedFormat,
+)
+from xshm.frame import Frame
+from xshm.geometry import Rect, as_rect
+from xshm.x11 import core, mit_shm
+from xshm.x11.colormap import Colormap
+from xshm.x11.mit_shm import pack_get_image
+from xshm.x11.wire import Pending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from xshm.changes import Changes
+    from xshm.cursor import CursorMode
+    from xshm.geometry import Region
+    from xshm.memory import Pool, PoolStats
+    from xshm.pixels import PixelFormat
+    from xshm.search import Picture
+    from xshm.stream import Stream
+    from xshm.transport import Transport
+    from xshm.waiting import Change, Found, Stability
+    from xshm.x11.connection import Connection
+    from xshm.x11.pointing import Pointing
+
+_INT16: Final = range(-0x8000, 0x8000)
+_CACHED_LAYOUTS: Final = 4096
+_RETRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a source has done: frames taken, and its pool (None where frames have memory of their own: core)."""
+
+    frames: int
+    pool: PoolStats | None
+
+
+class _Layout:
+    """How a frame of one size lies in memory; `proven` once a reply has shown that the server counts the same."""
+
+    __slots__ = ("dtype", "nbytes", "proven", "shape", "strides")
+
+    def __init__(self, form: PixelFormat, width: int, height: int) -> None:
+        self.shape, self.dtype, self.strides = form.layout(width, height)
+        self.nbytes = form.nbytes(width, height)
+        self.proven = False
+
+
+@dataclass(slots=True)
+class Link:
+    """What all drawables of one Screen share."""
+
+    connection: Connection
+    transport: Transport
+    pool: Pool | None
+    pointer: Pointer | None = None  # from the first grab that asks for it
+    pointing: Pointing | None = None  # from the first stream that does
+    dropped: deque[Changes] = field(default_factory=deque)  # of streams that nobody closed
+
+    def sweep(self) -> None:
+        """Give back what dropped streams held. Finalizers run anywhere, and so can't talk to the server."""
+        while self.dropped:
+            self.dropped.popleft().close()
+
+
+class Drawable:
+    """A source of frames. `rect` is its whole, in its own coordinates; `format` the layout of its pixels."""
+
+    def __init__(self, link: Link, drawable: int, rect: Rect, form: PixelFormat, colormap: int) -> None:
+        self._link = link
+        self._connection = link.connection
+        self._call = link.connection.wire.call
+        self._pool = link.pool
+        self._opcode = link.transport.opcode
+        self._drawable = drawable
+        self._inset = 0  # how far inside of the drawable our coordinates begin: a window's pixmap has its border too
+        self._whole = rect
+        self._layouts: dict[tuple[int, int], _Layout] = {}
+        self._sequence = 0
+        self._closed = False
+        self._barred = False  # nothing can be grabbed: `_check_grabbable` says why
+        self._set_format(form, colormap)
+
+    # -- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def rect(self) -> Rect:
+        """All that can be grabbed, in its own coordinates, as of now."""
+        if self._connection.closed:
+            return self._whole
+        self._connection.wire.pump()
+        return self._current()
+
+    @property
+    def format(self) -> PixelFormat:
+        """The layout of its pixels."""
+        return self._format
+
+    @property
+    def transport(self) -> Transport:
+        """How frames come from the server: `kind` and `reason`."""
+        return self._link.transport
+
+    def stats(self) -> Stats:
+        """Count frames taken and slots in use."""
+        return Stats(self._sequence, self._pool.stats() if self._pool else None)
+
+    # -- grabbing ----------------------------------------------------------------------------------------------------
+
+    def grab(self, region: Region | None = None, cursor: CursorMode = False, clip: bool = False) -> Frame:
+        """Take one frame of `region` (None: all of it), in one round trip (MIT-SHM 1.2, ShmGetImage).
+
+        A region that leaves the source is OutOfBounds; with `clip` the part inside is taken, and `frame.rect` says
+        which. The frame is valid for as long as anyone holds it or a view of its pixels.
+
+        With `cursor` the pointer is drawn into it, and `frame.cursor` tells of it; `cursor="layer"` tells of it and
+        draws nothing. It is drawn where it points, though on the screen another window may be on top there.
+        """
+        if cursor is not False:
+            return self._grab_with_pointer(region, cursor, clip=clip)
+        if region is None:
+            return self._take_whole()
+        return self._take_cut(region) if clip else self._take(self._within(region, clip=False))
+
+    def grab_many(self, regions: Iterable[Region], *, clip: bool = False) -> list[Frame]:
+        """Take several regions, one frame each: all requests are sent before the first reply is waited for."""
+        regions = list(regions)
+        rects = [self._within(region, clip=clip) for region in regions]
+        begun = [self._begin(rect) for rect in rects]
+        frames = []
+        for region, each in zip(regions, begun, strict=True):
+            try:
+                frames.append(self._finish_or_retry(each))
+            except OutOfBounds:
+                if not clip:
+                    raise
+                frames.append(self._take_cut(region))
+        return frames
+
+    def grab_into(self, array: NDArray[Any], region: Region | None = None) -> None:
+        """Take a region into `array`, of the shape and dtype that `frame.pixels` would have, with any strides.
+
+        InvalidType or InvalidArgument say what is wrong with the array; it is unchanged then.
+        """
+        if not isinstance(array, np.ndarray):
+            raise InvalidType(f"grab_into fills a numpy array, not {type(array).__name__}")
+        with self.grab(region) as frame:
+            _check_fits(array, frame)
+            np.copyto(array, frame.pixels)
+
+    # -- watching ----------------------------------------------------------------------------------------------------
+
+    def stream(
+        self,
+        region: Region | None = None,
+        fps: float | None = None,
+        on_change: bool = False,
+        cursor: CursorMode = False,
+    ) -> Stream:
+        """Return an iterator of frames, also for `async for`: as fast as they are used, or `fps` a second.
+
+        With `on_change` the first comes at once, and each other when something was drawn (with `cursor` also when the
+        pointer moved), at most `fps` a second; `frame.changed` says where, and `frame.pixels` is read-only: the next
+        frames are built on it. `region` None follows the source's size. Needs DAMAGE and XFIXES for `on_change`.
+        """
+        from xshm.stream import Stream  # noqa: PLC0415 - a screenshot does not pay for it
+
+        return Stream(self, region, fps, on_change=on_change, cursor=cursor)
+
+    def wait_change(
+        self,
+        timeout: float | None = None,
+        region: Region | None = None,
+        threshold: float = 0.0,
+        *,
+        since: Frame | None = None,
+    ) -> Change | None:
+        """Wait until the picture differs in more than `threshold` (a ratio of its pixels); None when time is over.
+
+        It is compared with what is seen when the call begins, or with the frame `since`, taken of the same region.
+        """
+        from xshm import waiting  # noqa: PLC0415 - as above
+
+        return waiting.wait_change(self, timeout, region, threshold, since)
+
+    def wait_stable(
+        self,
+        quiet: float = 0.3,
+        timeout: float | None = 10,
+        threshold: float = 0.0,
+        ignore: Iterable[Region] = (),
+        region: Region | None = None,
+    ) -> Stability:
+        """Wait until, for `quiet` seconds, not more than `threshold` (a ratio of all pixels) has changed.
+
+        What changes inside of the regions in `ignore`, a clock or a caret, does not count. The result is true if that
+        came within `timeout` seconds, and has the last frame either way.
+        """
+        from xshm import waiting  # noqa: PLC0415 - as above
+
+        return waiting.wait_stable(self, quiet, timeout, threshold, ignore, region)
+
+    def wait_for(
+        self, predicate: Callable[[Frame], object], timeout: float | None = 10, region: Region | None = None
+    ) -> Frame:
+        """Wait until `predicate(frame)` is true, and return that frame; asked at once, and after each change.
+
+        Raises WaitTimeout, which has the last frame.
+        """
+        from xshm import waiting  # noqa: PLC0415 - as above
+
+        return waiting.wait_for(self, predicate, timeout, region, "what the predicate wants")
+
+    def wait_pixel(
+        self,
+        x: int,
+        y: int,
+        colour: str | tuple[int, int, int],
+        timeout: float | None = 10,
+        tolerance: int = 0,
+    ) -> Frame:
+        """Wait until the pixel at x, y has a colour: (red, green, blue), "#rrggbb" or a name. Returns the frame.
+
+        `tolerance` is how far each channel may be off, of 255. Raises WaitTimeout, which has the last frame.
+        """
+        from xshm import waiting  # noqa: PLC0415 - as above
+
+        return waiting.wait_pixel(self, x, y, colour, timeout, tolerance)
+
+    def wait_image(
+        self,
+        picture: Picture,
+        region: Region | None = None,
+        threshold: float = 0.0,
+        timeout: float | None = 10,
+    ) -> Found:
+        """Wait until a picture (a path, a Pillow image, a Frame, an (h, w, 3) array R G B) is seen, and say where.
+
+        With threshold 0.0 each pixel has to be the same; above, the root mean square of the difference may be so much
+        of full brightness, which needs OpenCV (MissingExtra). Raises WaitTimeout, which has the last frame.
+        """
+        from xshm import waiting  # noqa: PLC0415 - as above
+
+        return waiting.wait_image(self, picture, region, threshold, timeout)
+
+    # -- what streams are built on -----------------------------------------------------------------------------------
+
+    @property
+    def link(self) -> Link:
+        """What all drawables of one Screen share."""
+        return self._link
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The drawable on the server, and how far inside of it our coordinates begin, as of the last `current`."""
+        return self._drawable, self._inset
+
+    @property
+    def watched(self) -> int:
+        """The drawable whose drawing is this one's (DAMAGE)."""
+        return self._drawable
+
+    @property
+    def moved(self) -> bool:
+        """Whether the server has told of something that `current` has to look into; no round trip."""
+        return False
+
+    def current(self) -> Rect:
+        """Return `rect`, after what the server has told by now. Raises what any grab would: Closed, WindowGone."""
+        self._check_grabbable()
+        return self._current()
+
+    def within(self, region: Region) -> Rect:
+        """Return a region as a Rect that lies inside; raises OutOfBounds."""
+        return self._within(region, clip=False)
+
+    def refused(self, rect: Rect) -> None:
+        """Find out why the server refused something; raise if it will again."""
+        self._after_refusal(rect)
+
+    def pointer(self) -> tuple[Pointer, int]:
+        """Return the pointer, and the window that its place is to be asked for in."""
+        window = self._pointed_window()
+        self._link.pointer = self._link.pointer or Pointer(self._connection)
+        return self._link.pointer, window
+
+    def begin(self, region: Rect | None) -> Begun:
+        """Queue the requests for one frame; `finish` waits for it."""
+        self._check_grabbable()
+        return self._begin(self._current() if region is None else self._within(region, clip=False))
+
+    def finish(self, begun: Begun, region: Rect | None) -> Frame:
+        """Wait for what was begun for `region`, and take it again if the source has changed in between."""
+        try:
+            frame = self._finish_or_retry(begun)
+        except OutOfBounds:
+            if region is None and begun.rect != self._current():
+                return self._take_whole()
+            raise
+        return self._take_whole() if region is None and begun.rect != self._current() else frame
+
+    def frame_over(self, rect: Rect, owner: Any) -> Frame:
+        """Make a frame of memory that holds the region `rect`."""
+        layout = self._layouts.get((rect.width, rect.height)) or self._layout(rect.width, rect.height)
+        colours = self._colormap.read(self._colormap.ask()) if self._colormap is not None else None
+        return self._frame(rect, layout, owner, colours)
+
+    # -- behind it -----------------------------------------------------------------------------------------------------
+
+    def _grab_with_pointer(self, region: Region | None, cursor: CursorMode, *, clip: bool) -> Frame:
+        if cursor is not True and cursor != "layer":
+            raise InvalidArgument(f"cursor is False, True (drawn into the frame) or 'layer', not {cursor!r}")
+        self._check_grabbable()
+        rect = None if region is None else self._within(region, clip=clip)
+        pointer, window = self.pointer()
+        asked = pointer.ask(window)
+        if rect is None or region is None:
+            frame = self._take_whole()
+        else:
+            frame = self._take_cut(region) if clip else self._take(rect)
+        frame.cursor = pointer.read(asked)
+        if cursor is True:
+            pointer.draw(frame)
+        return frame
+
+    def _pointed_window(self) -> int:
+        """Return the window whose corner the drawable's coordinates count from; raise where there is none."""
+        return self._drawable
+
+    def _set_format(self, form: PixelFormat, colormap: int) -> None:
+        self._format = form
+        self._colormap = Colormap(self._connection, colormap, form) if form.needs_colormap and colormap else None
+        self._layouts = {}
+
+    def _take_whole(self) -> Frame:
+        while True:
+            whole = self._whole
+            try:
+                frame = self._take(whole)
+            except OutOfBounds:
+                if whole is self._whole:
+                    raise
+                continue  # it was resized in the meantime
+            if whole is self._current():
+                return frame
+
+    def _current(self) -> Rect:
+        """Return `_whole`, after what the server has told of its size by now."""
+        return self._whole
+
+    def _within(self, region: Region, *, clip: bool) -> Rect:
+        """Check a region against what there is; raises OutOfBounds with the numbers and the way out."""
+        self._check_grabbable()
+        rect = region if type(region) is Rect else _as_rect(region)
+        if self._whole.contains(rect):
+            return rect
+        whole = self.rect
+        if whole.contains(rect):
+            return rect
+        if rect.x not in _INT16 or rect.y not in _INT16 or rect.right > _INT16.stop or rect.bottom > _INT16.stop:
+            raise OutOfBounds(f"region {rect} leaves what X can name: coordinates are -32768 to 32767")
+        name = self._name()
+        if not clip:
+            raise OutOfBounds(f"region {rect} leaves {name} {whole.width}x{whole.height}; pass clip=True to cut it")
+        cut = rect.intersect(whole)
+        if cut is None:
+            raise OutOfBounds(f"region {rect} lies wholly outside {name} {whole.width}x{whole.height}; nothing is left")
+        return cut
+
+    def _name(self) -> str:
+        return "the picture"
+
+    def _take(self, rect: Rect) -> Frame:
+        if self._barred:
+            self._check_grabbable()
+        try:
+            return self._copy(rect)
+        except (BadMatch, BadDrawable):
+            return self._retake(rect)
+        except PoolExhausted:
+            self._connection.sync()  # requests that were given up hold their slots until the server has answered
+            return self._copy(rect)
+
+    def _take_cut(self, region: Region) -> Frame:
+        """Take what is inside of a region, and was not cut off since it was cut."""
+        for _ in range(_RETRIES):
+            rect = self._within(region, clip=True)
+            try:
+                return self._take(rect)
+            except OutOfBounds:
+                continue  # it was resized in the meantime
+        return self._take(self._within(region, clip=True))
+
+    def _retake(self, rect: Rect) -> Frame:
+        """Take a frame that the server has refused, once it is known why. What is going on may go on."""
+        for _ in range(_RETRIES):
+            self._check_grabbable()  # another thread may have closed it
+            self._after_refusal(rect)
+            try:
+                return self._copy(rect)
+            except (BadMatch, BadDrawable):
+                continue
+        raise OutOfBounds(f"the server refuses the region {rect} of {self._name()} {self._whole}, again and again")
+
+    def _after_refusal(self, rect: Rect) -> None:
+        """Find out why the server refused; raise if it will again."""
+        raise OutOfBounds(f"the server refused the region {rect} of {self._name()} {self._whole}")
+
+    def _copy(self, rect: Rect) -> Frame:
+        """Take one frame: the hot path. `_begin` and `_finish` in one, without the queue in between."""
+        if self._pool is None or self._colormap is not None or self._inset:
+            return self._finish(self._begin(rect))
+        width, height = rect.width, rect.height
+        layout = self._layouts.get((width, height)) or self._layout(width, height)
+        owner, slot = self._pool.take(layout.nbytes)
+        pending = self._call(
+            pack_get_image(self._opcode, self._drawable, rect.x, rect.y, width, height, slot.shmseg), owner
+        )
+        if pending.error is not None:
+            raise self._connection.error(pending.error, "ShmGetImage")
+        if not layout.proven:
+            self._prove(layout, pending.reply)
+        return self._frame(rect, layout, owner, None)
+
+    def _begin(self, rect: Rect) -> Begun:
+        """Queue the requests for one frame."""
+        layout = self._layouts.get((rect.width, rect.height)) or self._layout(rect.width, rect.height)
+        colours = self._colormap.ask() if self._colormap is not None else None
+        drawable, inset = self._drawable, self._inset
+        where = (drawable, rect.x + inset, rect.y + inset, rect.width, rect.height)
+        if self._pool is None:
+            pending, owner = Pending(core.pack_get_image(*where)), None
+        else:
+            try:
+                owner, slot = self._pool.take(layout.nbytes)
+            except PoolExhausted:
+                self._connection.sync()  # as in `_take`; what `grab_many` has begun, too
+                owner, slot = self._pool.take(layout.nbytes)
+            pending = Pending(pack_get_image(self._opcode, *where, slot.shmseg), owner)
+        return Begun(drawable, rect, layout, owner, pending, colours, self._connection)
+
+    def _finish(self, begun: Begun) -> Frame:
+        """Wait for what was begun."""
+        layout, owner = begun.layout, begun.owner
+        reply = self._connection.answer(begun.pending, "ShmGetImage" if owner is not None else "GetImage")
+        colours = self._colormap.read(begun.colours) if self._colormap and begun.colours else None
+        if owner is None:
+            owner = bytearray(memoryview(reply)[core.IMAGE_OFFSET : core.IMAGE_OFFSET + layout.nbytes])
+            if len(owner) != layout.nbytes:
+                raise UnsupportedFormat(
+                    f"the server sent {len(owner)} bytes for {begun.rect} of {self._format}, not {layout.nbytes}"
+                )
+        elif not layout.proven:
+            self._prove(layout, reply)
+        return self._frame(begun.rect, layout, owner, colours)
+
+    def _finish_or_retry(self, begun: Begun) -> Frame:
+        try:
+            return self._finish(begun)
+        except (BadMatch, BadDrawable):
+            return self._retake(begun.rect)
+
+    def _frame(self, rect: Rect, layout: _Layout, owner: Any, colours: NDArray[Any] | None) -> Frame:
+        now = time.monotonic_ns()
+        self._sequence = sequence = self._sequence + 1
+        pixels: NDArray[Any] = np.ndarray(layout.shape, layout.dtype, owner, 0, layout.strides)
+        return Frame(pixels, rect, now, sequence, self._format, colours)
+
+    def _layout(self, width: int, height: int) -> _Layout:
+        if len(self._layouts) > _CACHED_LAYOUTS:
+            self._layouts.clear()
+        layout = self._layouts[width, height] = _Layout(self._format, width, height)
+        return layout
+
+    def _prove(self, layout: _Layout, reply: bytes | None) -> None:
+        """Compare depth and size with what the server says it wrote, once for each size."""
+        depth, size = mit_shm.unpack_get_image(reply or bytes(32))
+        if depth != self._format.depth or size != layout.nbytes:
+            raise UnsupportedFormat(
+                f"the server wrote {size} bytes of depth {depth} where {self._format} takes {layout.nbytes}"
+            )
+        layout.proven = True
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed(f"{self._name()} was closed")
+
+    def _check_grabbable(self) -> None:
+        """Raise what stands in the way of any grab."""
+        self._check_open()
+
+
+def _as_rect(region: Region) -> Rect:
+    if isinstance(region, Drawable):  # its `rect` is in coordinates of its own, and would name another place here
+        raise InvalidType(f"a region is a part of what is grabbed, not {region!r}; call its own grab()")
+    return as_rect(region)
+
+
+def _check_fits(array: NDArray[Any], frame: Frame) -> None:
+    pixels = frame.pixels
+    wrong = []
+    if array.shape != pixels.shape:
+        wrong.append(f"its shape is {array.shape}, not {pixels.shape}")
+    if array.dtype != pixels.dtype:
+        wrong.append(f"its dtype is {array.dtype!r}, not {pixels.dtype!r}")
+    if not array.flags.writeable:
+        wrong.append("it is read-only")
+    if any(stride == 0 and count > 1 for stride, count in zip(array.strides, array.shape, strict=True)):
+        wrong.append(f"its elements share memory (strides {array.strides})")
+    if wrong:
+        raise InvalidArgument(f"the array can't take {frame.rect} of {frame.format}: {'; '.join(wrong)}")
+
+
+class Begun:
+    """A frame whose requests are on their way."""
+
+    __slots__ = ("colours", "drawable", "layout", "owner", "pending", "rect")
+
+    def __init__(
+        self,
+        drawable: int,
+        rect: Rect,
+        layout: _Layout,
+        owner: Any,
+        pending: Pending,
+        colours: Pending | None,
+        connection: Connection,
+    ) -> None:
+        self.drawable = drawable
+        self.rect = rect
+        self.layout = layout
+        self.owner = owner
+        self.pending = connection.wire.send(pending)
+        self.colours = colours

@@ -1,0 +1,250 @@
+"""Frame: pixels, where they are from, when they were taken.
+
+A frame's pixels do not change while the frame, or any view of them, is held: neither by later grabs nor by closing
+what it came from. They are ordinary writable memory of this process; writing to them changes this frame and no other.
+Only the frames of a stream with `on_change` are read-only, since the next ones are built on their memory. After fork a
+child sees its parent's memory, which the parent may use again: give the child a `copy()`.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from xshm import convert, encode
+from xshm.compare import Difference, difference
+from xshm.errors import Closed, InvalidArgument, InvalidType
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from xshm.cursor import Cursor
+    from xshm.encode import Encoded
+    from xshm.geometry import Rect
+    from xshm.pixels import PixelFormat
+
+    Colormap = NDArray[np.integer[Any]]
+
+
+class Frame:
+    """One picture.
+
+    `rect` is where it is from, in the coordinates of the screen or window it was taken of; `monotonic_ns` when
+    (`time.monotonic_ns()` just after the server had copied it); `sequence` counts the frames of one source; `format`
+    is the layout of `pixels`; `colormap` the (n, 3) colours that palette formats index; `changed` the rectangles that
+    differ from the stream's last frame, None where that was not asked for; `cursor` the pointer as a layer of its own,
+    None where it was not asked for or is not shown.
+
+    A frame is a context manager (leaving it is `release()`), outlives its Screen, and pickles by value.
+    """
+
+    __slots__ = (
+        *("__weakref__", "_pixels", "changed", "colormap", "cursor", "format", "monotonic_ns", "rect", "sequence"),
+    )
+
+    def __init__(
+        self,
+        pixels: NDArray[Any],
+        rect: Rect,
+        monotonic_ns: int,
+        sequence: int,
+        format: PixelFormat,  # noqa: A002 - the public name of the attribute
+        colormap: Colormap | None = None,
+    ) -> None:
+        self._pixels: NDArray[Any] | None = pixels
+        self.rect = rect
+        self.monotonic_ns = monotonic_ns
+        self.sequence = sequence
+        self.format = format
+        self.colormap = colormap
+        self.changed: tuple[Rect, ...] | None = None
+        self.cursor: Cursor | None = None
+
+    # -- the memory ----------------------------------------------------------------------------------------------
+
+    @property
+    def pixels(self) -> NDArray[Any]:
+        """The picture's memory as the server wrote it, shape and dtype as `PixelFormat` has them.
+
+        (height, width, 4) uint8, B G R X, on 24- and 32-bit screens; the X byte is undefined on the former. No copy: a
+        view of it, however small, keeps the whole slot from being used again until it dies.
+        """
+        if self._pixels is None:
+            raise Closed("this frame was released; take its pixels, or a copy(), before that")
+        return self._pixels
+
+    def release(self) -> None:
+        """Drop the frame's own hold on its memory. Views taken before stay valid; the frame itself is done with."""
+        self._pixels = None
+
+    def copy(self) -> Frame:
+        """Return the same picture in memory of its own, which pins no slot and may be kept for as long as you like."""
+        return self._like(self.pixels.copy())
+
+    def _like(self, pixels: NDArray[Any]) -> Frame:
+        frame = Frame(pixels, self.rect, self.monotonic_ns, self.sequence, self.format, self.colormap)
+        frame.changed = self.changed
+        frame.cursor = self.cursor
+        return frame
+
+    @property
+    def width(self) -> int:
+        """Pixels in a row."""
+        return self.rect.width
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.rect.height
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        pixels = self.pixels
+        if dtype is not None and np.dtype(dtype) != pixels.dtype:
+            if copy is False:
+                raise InvalidArgument(f"a frame's pixels are {pixels.dtype}; as {np.dtype(dtype)} they must be copied")
+            return pixels.astype(dtype)
+        return pixels.copy() if copy else pixels
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.pixels.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.pixels.__dlpack_device__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = (self.changed, self.cursor)
+        pixels = np.array(self.pixels)
+        arguments = (pixels, self.rect, self.monotonic_ns, self.sequence, self.format, self.colormap)
+        return _restore, (arguments, state)
+
+    def __repr__(self) -> str:
+        state = " released" if self._pixels is None else ""
+        return f"<Frame {self.rect} {self.format} #{self.sequence}{state}>"
+
+    # -- colours ---------------------------------------------------------------------------------------------------
+
+    def rgb(self, out: NDArray[Any] | None = None, dtype: Any = np.uint8) -> NDArray[Any]:
+        """Return (height, width, 3) R G B, contiguous, in `out` where that is given.
+
+        With dtype=numpy.uint16 the full depth of 30-bit screens is kept; values are scaled so that the brightest is the
+        dtype's greatest.
+        """
+        return convert.rgb(
+            self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
+        )
+
+    def bgr(self, out: NDArray[Any] | None = None, dtype: Any = np.uint8) -> NDArray[Any]:
+        """Return (height, width, 3) B G R, contiguous: OpenCV's order."""
+        return convert.bgr(
+            self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
+        )
+
+    def rgba(self, out: NDArray[Any] | None = None, dtype: Any = np.uint8) -> NDArray[Any]:
+        """Return (height, width, 4) R G B A, contiguous. A is opaque except where the format has alpha (depth 32)."""
+        return convert.rgba(
+            self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
+        )
+
+    def gray(self, out: NDArray[Any] | None = None, dtype: Any = np.uint8) -> NDArray[Any]:
+        """Return (height, width) luma (ITU-R BT.601, as Pillow's "L" and OpenCV's GRAY)."""
+        return convert.gray(
+            self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
+        )
+
+    def pixel(self, x: int, y: int) -> tuple[int, int, int]:
+        """Return the colour (red, green, blue), 0 to 255, at x, y in the frame's own coordinates (`rect`)."""
+        try:
+            column, row = operator.index(x) - self.rect.x, operator.index(y) - self.rect.y
+        except TypeError:
+            raise InvalidType(f"a pixel is at whole numbers x, y; not at {x!r}, {y!r}") from None
+        if not (0 <= column < self.rect.width and 0 <= row < self.rect.height):
+            raise InvalidArgument(f"the pixel {x}, {y} is not in this frame, which is {self.rect}")
+        each = max(8 // self.format.bits_per_pixel, 1)  # pixels that share a byte
+        one = self.pixels[row : row + 1, column // each : column // each + 1]
+        colours = convert.rgb(one, self.format, colormap=self.colormap, converter="numpy")
+        red, green, blue = colours[0, column % each].tolist()
+        return red, green, blue
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    def image(self) -> Image.Image:
+        """Return a Pillow image of its own memory: "RGB", "L" for formats of shades, "RGBA" at depth 32."""
+        return encode.image(self.pixels, self.format, colormap=self.colormap, width=self.width)
+
+    def png(self, level: int = 1) -> bytes:
+        """Return a PNG file. `level` 1 is by far the fastest, 9 the smallest, 0 does not compress."""
+        return encode.png(self.pixels, self.format, level=level, colormap=self.colormap, width=self.width)
+
+    def jpeg(self, quality: int = 85) -> bytes:
+        """Return a JPEG file; `quality` 1 to 100."""
+        return encode.jpeg(self.pixels, self.format, quality=quality, colormap=self.colormap, width=self.width)
+
+    def encode(self, kind: str = "PNG", *, max_edge: int | None = None, level: int = 1, quality: int = 85) -> Encoded:
+        """Return a file of `kind` ("PNG", "JPEG", "WEBP", …), no edge longer than `max_edge`, with its size and scale.
+
+        `Encoded.to_source` takes a point of the small picture back to this frame's corner, for a click to be mapped.
+        """
+        return encode.encode(
+            self.pixels,
+            self.format,
+            kind,
+            max_edge=max_edge,
+            level=level,
+            quality=quality,
+            colormap=self.colormap,
+            width=self.width,
+        )
+
+    def save(self, path: str | os.PathLike[str], *, level: int = 1, quality: int = 85) -> None:
+        """Write the picture to a file, of the kind that its suffix names: .png, .jpg and what Pillow writes."""
+        encode.save(
+            path,
+            self.pixels,
+            self.format,
+            level=level,
+            quality=quality,
+            colormap=self.colormap,
+            width=self.width,
+        )
+
+    # -- comparing -------------------------------------------------------------------------------------------------
+
+    def diff(self, other: Frame) -> Difference:
+        """Tell where this picture and another of the same size differ; undefined bytes do not count.
+
+        Rectangles are counted from the frames' corner. Frames of different formats are compared as RGB.
+        """
+        if not isinstance(other, Frame):
+            raise InvalidType(f"a frame is compared with a frame, not with {type(other).__name__}")
+        if (self.width, self.height) != (other.width, other.height):
+            raise InvalidArgument(
+                f"frames of different sizes can't be compared: "
+                f"{self.width}x{self.height} and {other.width}x{other.height}"
+            )
+        if self._comparable(other):
+            return difference(convert.differs(self.pixels, other.pixels, self.format, width=self.width))
+        return difference((self.rgb() != other.rgb()).any(axis=2))
+
+    def _comparable(self, other: Frame) -> bool:
+        if self.format != other.format:
+            return False
+        return self.colormap is other.colormap or (
+            self.colormap is not None and other.colormap is not None and np.array_equal(self.colormap, other.colormap)
+        )
+
+
+def _restore(arguments: tuple[Any, ...], state: tuple[Any, Any]) -> Frame:
+    frame = Frame(*arguments)
+    frame.changed, frame.cursor = state
+    return frame

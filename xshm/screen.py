@@ -1,0 +1,245 @@
+"""Screen: the root window of a display, which is what most people use.
+
+Opening one costs a connection and a few round trips; every grab after that costs one. It may be used from any number of
+threads. Frames outlive it.
+"""
+
+from __future__ import annotations
+
+import re
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+from xshm.drawable import Drawable, Link
+from xshm.errors import BadMatch, InvalidArgument, InvalidType, OutOfBounds, RootlessServer, ServerError
+from xshm.geometry import Rect
+from xshm.memory import Pool
+from xshm.transport import choose
+from xshm.x11 import core, randr
+from xshm.x11.connection import Connection
+from xshm.x11.visuals import format_of
+from xshm.x11.wire import Pending
+
+if TYPE_CHECKING:
+    import os
+
+    from xshm.backing import Surroundings
+    from xshm.cursor import CursorMode
+    from xshm.frame import Frame
+    from xshm.geometry import Region
+    from xshm.monitors import Monitor
+    from xshm.pixmap import Pixmap
+    from xshm.window import Window
+    from xshm.window_list import WindowInfo
+    from xshm.x11.xlib_display import XlibDisplay
+
+_LONGEST = 1_000_000  # what the kernel's waits take, with room to spare
+
+
+class Screen(Drawable):
+    """A display's screen.
+
+    `display` is its name (None: $DISPLAY), `transport` one of "auto", "sysv", "fd", "core", `xauthority` the path of an
+    authority file, `timeout` the seconds that any one answer may take (None: no limit), `max_frames` how many frames
+    may be held at once. Raises ConnectFailed, AccessDenied, TransportUnavailable.
+    """
+
+    def __init__(
+        self,
+        display: str | None = None,
+        transport: str = "auto",
+        xauthority: str | os.PathLike[str] | None = None,
+        *,
+        timeout: float | None = None,
+        max_frames: int = 64,
+    ) -> None:
+        _check_options(display, timeout, max_frames)
+        connection = Connection(display, xauthority, timeout)
+        try:
+            chosen = choose(connection, transport)
+            pool = None
+            if chosen.kind != "core":
+                pool = Pool("sysv" if chosen.kind == "sysv" else "memfd", chosen.attach, chosen.detach, max_frames)
+            setup = connection.setup
+            form = format_of(connection, setup.root_depth, setup.root_visual)
+            whole = Rect(0, 0, setup.width_in_pixels, setup.height_in_pixels)
+            super().__init__(Link(connection, chosen, pool), setup.root.id, whole, form, setup.default_colormap.id)
+            probe = connection.wire.send(Pending(core.pack_get_image(setup.root.id, 0, 0, 1, 1)))
+            self._resized = randr.watch(connection, setup.root.id)
+            self._barred = self._rootless = _has_no_picture(connection, probe)
+        except BaseException:
+            connection.close()
+            raise
+        self._xlib: XlibDisplay | None = None
+        self._surroundings: Surroundings | None = None
+        self._opening = Lock()
+
+    @property
+    def max_frames(self) -> int:
+        """How many frames may be held at once; 0 where frames have memory of their own (the core transport)."""
+        return self._pool.limit if self._pool is not None else 0
+
+    @property
+    def display(self) -> str:
+        """The display's name as it was given."""
+        return self._connection.display_name
+
+    @property
+    def connection(self) -> Connection:
+        """The connection behind it."""
+        return self._connection
+
+    @property
+    def xlib(self) -> XlibDisplay:
+        """python-xlib's Display over the same connection, with all of its objects and extensions."""
+        self._check_open()
+        if self._xlib is None:
+            from xshm.x11.xlib_display import XlibDisplay  # noqa: PLC0415 - it loads every extension module
+
+            self._xlib = XlibDisplay(self._connection)
+        return self._xlib
+
+    @property
+    def monitors(self) -> tuple[Monitor, ...]:
+        """The monitors that make up the screen, as they are now; the primary one first. A few round trips."""
+        from xshm.monitors import monitors  # noqa: PLC0415 - a screenshot does not pay for what it does not use
+
+        self._check_open()
+        return monitors(self._connection)
+
+    def windows(self) -> list[WindowInfo]:
+        """List the mapped top-level windows, from the bottom of the stack to the top, each as it is now.
+
+        With a window manager these are the programs' windows inside of the frames, too. Five round trips or fewer.
+        """
+        from xshm.window_list import list_windows  # noqa: PLC0415 - as above
+
+        return list_windows(self._around(), self._extent())
+
+    def window(self, which: int | str | re.Pattern[str] | WindowInfo) -> Window:
+        """Open a window: its id, its whole title, an expression that is found in its title, or "active".
+
+        Raises WindowNotFound (no window, or several; it lists what there is), WindowGone, WindowNotViewable. While it
+        is open, the window is drawn off-screen as well, so that it is whole though others cover it.
+        """
+        from xshm.window import Window  # noqa: PLC0415 - as above
+        from xshm.window_list import WindowInfo, find_window, resource_id  # noqa: PLC0415
+
+        around = self._around()
+        if isinstance(which, WindowInfo):
+            return Window(self._link, around, which.id)
+        if isinstance(which, str | re.Pattern):
+            return Window(self._link, around, find_window(around, which, self._extent()))
+        return Window(self._link, around, resource_id("a window", which))
+
+    def pixmap(self, pixmap: int) -> Pixmap:
+        """Open a pixmap by its id. Raises WindowGone where there is none."""
+        from xshm.pixmap import Pixmap  # noqa: PLC0415 - as above
+        from xshm.window_list import resource_id  # noqa: PLC0415
+
+        self._check_open()
+        return Pixmap(self._link, resource_id("a pixmap", pixmap))
+
+    def close(self) -> None:
+        """Close the connection, and the Windows. Frames, and views of them, stay valid. Closing twice is fine."""
+        self._closed = self._barred = True
+        if self._surroundings is not None:
+            self._surroundings.close()
+        if self._pool is not None:
+            self._pool.close()
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else self.transport.kind
+        return f"<Screen {self.display} {self._whole.width}x{self._whole.height} {self._format}, {state}>"
+
+    @property
+    def moved(self) -> bool:
+        """Whether the server has told of a new size; no round trip."""
+        return bool(self._resized.queue)
+
+    def _name(self) -> str:
+        return "the screen"
+
+    def _around(self) -> Surroundings:
+        """Return what the Windows of this Screen share."""
+        self._check_open()
+        with self._opening:
+            if self._surroundings is None:
+                from xshm.backing import Surroundings  # noqa: PLC0415 - as above
+
+                self._surroundings = Surroundings(self._connection)
+        self._surroundings.sweep()
+        return self._surroundings
+
+    def _extent(self) -> Rect:
+        self._measure()
+        return self._whole
+
+    def _check_grabbable(self) -> None:
+        self._check_open()
+        if self._rootless:
+            raise RootlessServer(
+                f"the server at {self._connection.address} is rootless, as Xwayland is in a Wayland desktop: its "
+                f"screen has no picture of its own; grab windows instead (Screen.windows, Screen.window)"
+            )
+
+    def _current(self) -> Rect:
+        if self._resized.queue:
+            self._resized.queue.clear()
+            self._measure()
+        return self._whole
+
+    def _measure(self) -> None:
+        reply = self._connection.ask(core.GetGeometry, drawable=self._drawable)
+        if (reply.width, reply.height) != (self._whole.width, self._whole.height):
+            self._whole = Rect(0, 0, reply.width, reply.height)
+
+    def _after_refusal(self, rect: Rect) -> None:
+        # The size in the set-up block, or in the last event, may be behind the server's.
+        self._measure()
+        if not self._whole.contains(rect):
+            raise OutOfBounds(
+                f"region {rect} leaves the screen, which was resized to {self._whole.width}x{self._whole.height}"
+            )
+
+
+def _check_options(display: object, timeout: object, max_frames: object) -> None:
+    if display is not None and not isinstance(display, str):
+        raise InvalidType(f"a display is named by a text such as ':0', not by {type(display).__name__}: {display!r}")
+    if timeout is not None:
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+            raise InvalidType(f"a timeout is a number of seconds, or None; not {timeout!r}")
+        if not 0 < timeout <= _LONGEST:
+            raise InvalidArgument(f"a timeout is above 0 and at most {_LONGEST} seconds, or None; not {timeout!r}")
+    if isinstance(max_frames, bool) or not isinstance(max_frames, int):
+        raise InvalidType(f"max_frames is a whole number, not {max_frames!r}")
+    if max_frames < 1:
+        raise InvalidArgument(f"max_frames is at least 1, not {max_frames}")
+
+
+def grab(region: Region | None = None, *, display: str | None = None, cursor: CursorMode = False) -> Frame:
+    """Take one frame of a display (None: $DISPLAY). For more than one, keep a Screen: this opens and closes one."""
+    with Screen(display) as screen:
+        return screen.grab(region, cursor=cursor)
+
+
+def _has_no_picture(connection: Connection, probe: Pending) -> bool:
+    """Tell from a core GetImage of the root window's first pixel whether there is anything to be grabbed.
+
+    A rootless Xwayland keeps a root pixmap of 0x0, and core GetImage, which looks at the pixmap, is BadMatch; on no
+    other server that was tried. ShmGetImage looks at the screen's nominal size, and gives black (seen with 22.1).
+    """
+    try:
+        connection.answer(probe, "GetImage")
+    except BadMatch:
+        return True
+    except ServerError:
+        pass  # the grab will say it
+    return False

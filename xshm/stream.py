@@ -1,0 +1,271 @@
+"""Streams: frames one after another, as fast as they are used, at a rate, or when something was drawn.
+
+A Stream is an iterator and an asynchronous one. What it does is written once, as steps: a step is a frame, or something
+to wait for, and the two forms differ only in how they wait. The asynchronous one needs no thread: it listens on the
+connection's own descriptor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import math
+import os
+import time
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from xshm.changes import Changes
+from xshm.errors import BadWindow, InvalidArgument, RequestTimeout
+from xshm.frame import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from xshm.cursor import CursorMode
+    from xshm.drawable import Drawable
+    from xshm.geometry import Rect, Region
+    from xshm.x11.wire import Awaited
+
+# Another thread may take in what we wait for; then our descriptor stays silent, and we look again after this long.
+_SECOND_LOOK: Final = 0.25
+
+
+@dataclass(slots=True)
+class Wait:
+    """A step that is no frame: wait until `what` is done (None: only for the time), or until `deadline` has come."""
+
+    what: Awaited | None
+    deadline: float | None = None
+
+
+if TYPE_CHECKING:
+    Steps = Generator[Frame | Wait, None, None]
+
+
+class Stream:
+    """Frames of one source, without end. Iterate over it, or `async for`, in one thread at a time.
+
+    `with` gives back at its end what a stream on change keeps on the server; without it, that goes with the next
+    stream or wait, or with the Screen. After an exception (WindowNotViewable, PoolExhausted, Ctrl-C) it can be asked
+    for the next frame again.
+
+    `skipped` counts the frames that a paced stream left out because the one before was used for too long. `how` says
+    where frames come from.
+    """
+
+    def __init__(
+        self,
+        source: Drawable,
+        region: Region | None,
+        fps: float | None,
+        *,
+        on_change: bool,
+        cursor: CursorMode,
+        in_place: bool = True,
+    ) -> None:
+        if fps is not None and not 0 < fps < math.inf:
+            raise InvalidArgument(f"fps is a number of frames per second above 0, or None for no pacing; not {fps!r}")
+        if cursor is not False and cursor is not True and cursor != "layer":
+            raise InvalidArgument(f"cursor is False, True (drawn into the frame) or 'layer', not {cursor!r}")
+        self._source = source
+        self._tally = tally = _Tally()
+        self._steps: Steps | None = None
+        self._closed = False
+        source.link.sweep()
+        source.current()
+        rect = None if region is None else source.within(region)
+        period = None if fps is None else 1 / fps
+        if on_change:
+            self._changes = changes = Changes(source, rect, cursor, in_place=in_place)
+            self._finalizer = weakref.finalize(self, source.link.dropped.append, changes)
+            self._finalizer.atexit = False
+            self.how = changes.how
+            self._begin: Callable[[], Steps] = lambda: _changed(changes, period)
+        elif period is None:
+            self.how = "grabs, the next under way while the last is used"
+            self._begin = lambda: _overlapped(source, rect, cursor)
+        else:
+            self.how = "a grab for each point in time"
+            self._begin = lambda: _paced(source, rect, cursor, period, tally)
+
+    @property
+    def skipped(self) -> int:
+        """How many frames of a paced stream were left out so far."""
+        return self._tally.skipped
+
+    def close(self) -> None:
+        """End the stream and give back what it held; frames stay valid. Closing twice is fine."""
+        self._closed = True
+        if self._steps is not None:
+            self._steps.close()
+        if hasattr(self, "_changes") and self._finalizer.detach() is not None:
+            self._changes.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- two ways to wait --------------------------------------------------------------------------------------------
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Frame:
+        while not self._closed:
+            step = self._next_step()
+            if isinstance(step, Frame):
+                return step
+            self._wait(step)
+        raise StopIteration
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Frame:
+        while not self._closed:
+            step = self._next_step()
+            if isinstance(step, Frame):
+                return step
+            await self._wait_async(step)
+        raise StopAsyncIteration
+
+    def _next_step(self) -> Frame | Wait:
+        if self._steps is None or inspect.getgeneratorstate(self._steps) == inspect.GEN_CLOSED:  # by an exception
+            self._steps = self._begin()
+        return next(self._steps)
+
+    def _wait(self, step: Wait) -> None:
+        if step.what is None:
+            time.sleep(max(0.0, (step.deadline or 0.0) - time.monotonic()))
+            return
+        left = None if step.deadline is None else max(0.0, step.deadline - time.monotonic())
+        with contextlib.suppress(RequestTimeout):
+            self._source.link.connection.wire.wait_for(step.what, left)
+
+    async def _wait_async(self, step: Wait) -> None:
+        if step.what is None:
+            await asyncio.sleep(max(0.0, (step.deadline or 0.0) - time.monotonic()))
+            return
+        wire, loop = self._source.link.connection.wire, asyncio.get_running_loop()
+        wire.pump()
+        while not step.what.done:
+            left = _SECOND_LOOK if step.deadline is None else min(_SECOND_LOOK, step.deadline - time.monotonic())
+            if left <= 0:
+                return
+            arrived = asyncio.Event()
+            # A descriptor of its own: a loop knows one reader for each, and several streams may share a connection.
+            descriptor = os.dup(wire.socket.fileno())
+            try:
+                loop.add_reader(descriptor, arrived.set)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await arrived.wait()
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+            wire.pump()
+
+
+# -- what to do; no function holds the Stream, which could not be dropped then -----------------------------------------
+
+
+class _Tally:
+    skipped = 0
+
+
+def _changed(changes: Changes, period: float | None) -> Steps:
+    """When something was drawn; the whole picture to begin with. With a period: not more often than that."""
+    due = time.monotonic()
+    while True:
+        found: list[Frame] = []
+        while not found:
+            looking = changes.looking()
+            try:
+                while True:
+                    awaited = next(looking)
+                    while not awaited.done:
+                        yield Wait(awaited, _answer_by(changes.timeout))
+            except StopIteration as end:
+                found = [end.value] if end.value is not None else []
+            while not (found or changes.done or _is_past(changes.again)):
+                yield Wait(changes, changes.again)
+        due = max(due + (period or 0.0), time.monotonic())
+        yield found.pop()  # not from a variable, which would hold it while the caller has dropped it
+        while period is not None and time.monotonic() < due:
+            yield Wait(None, due)
+        while not (changes.done or _is_past(changes.again)):
+            yield Wait(changes, changes.again)
+
+
+def _overlapped(source: Drawable, region: Rect | None, cursor: CursorMode) -> Steps:
+    """As fast as they are used: the next frame is being copied while the caller works on this one."""
+    taking = _Taking(source, region, cursor)
+    while True:
+        while not taking.done:
+            yield Wait(taking, _answer_by(source.link.connection.wire.timeout))
+        found = [taking.frame()]
+        taking = _Taking(source, region, cursor)
+        yield found.pop()
+
+
+def _paced(source: Drawable, region: Rect | None, cursor: CursorMode, period: float, tally: _Tally) -> Steps:
+    """At a rate, on a grid of time that does not drift. Who is late gets the newest at once."""
+    first = time.monotonic()
+    tick = 0
+    while True:
+        due = first + tick * period
+        while time.monotonic() < due:
+            yield Wait(None, due)
+        taking = _Taking(source, region, cursor)
+        while not taking.done:
+            yield Wait(taking, _answer_by(source.link.connection.wire.timeout))
+        yield taking.frame()
+        now = int((time.monotonic() - first) / period)
+        tally.skipped += max(0, now - tick - 1)
+        tick = max(tick + 1, now)
+
+
+class _Taking:
+    """A frame that is on its way. Its time is that of the request: when it was copied nobody was there to see."""
+
+    def __init__(self, source: Drawable, region: Rect | None, cursor: CursorMode) -> None:
+        self._source, self._region, self._cursor = source, region, cursor
+        self._asked = None
+        if cursor is not False:
+            pointer, window = source.pointer()
+            self._asked = pointer.ask(window)
+        self._begun = source.begin(region)
+        self._since = time.monotonic_ns()
+        source.link.connection.wire.flush()
+
+    @property
+    def done(self) -> bool:
+        return self._begun.pending.done
+
+    def frame(self) -> Frame:
+        source = self._source
+        frame = source.finish(self._begun, self._region)
+        frame.monotonic_ns = self._since
+        if self._asked is not None:
+            pointer, _ = source.pointer()
+            try:
+                frame.cursor = pointer.read(self._asked)
+            except BadWindow:
+                source.refused(frame.rect)
+                raise
+            if self._cursor is True:
+                pointer.draw(frame)
+        return frame
+
+
+def _is_past(moment: float | None) -> bool:
+    return moment is not None and time.monotonic() >= moment
+
+
+def _answer_by(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout

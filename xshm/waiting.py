@@ -1,0 +1,315 @@
+"""Waiting for what is seen: a change, calm, a pixel, a picture. Between changes nothing is done and nothing is copied.
+
+DAMAGE reports drawing, not difference: what was drawn is compared for real, and only where it was drawn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import operator
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from xshm.changes import Changes
+from xshm.compare import Difference
+from xshm.errors import InvalidArgument, InvalidType, RequestTimeout, WaitTimeout
+from xshm.frame import Frame
+from xshm.geometry import Rect, merged
+from xshm.search import as_rgb, find
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+    from xshm.drawable import Drawable
+    from xshm.geometry import Region
+    from xshm.search import Picture
+
+_MOST_RECTS: Final = 16
+# While a source is drawn to all the time, it is looked at no more often than after each of so many seconds.
+_PAUSE: Final = 0.005
+_WHOLE_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """What `wait_change` saw: where (`rects`, in the frame's own coordinates), how much of the picture (`ratio`)."""
+
+    rects: tuple[Rect, ...]
+    ratio: float
+    frame: Frame
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stability:
+    """What `wait_stable` saw; true if `stable`. `seconds` is how long it took, `frame` the last picture."""
+
+    stable: bool
+    seconds: float
+    frame: Frame
+
+    def __bool__(self) -> bool:
+        return self.stable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Where `wait_image` saw the picture: `rect` in the source's coordinates, how far off (0.0: the same), frame."""
+
+    rect: Rect
+    difference: float
+    frame: Frame
+
+
+def wait_change(
+    source: Drawable, timeout: float | None, region: Region | None, threshold: float, since: Frame | None
+) -> Change | None:
+    """See `Drawable.wait_change`."""
+    clock = _Clock(timeout)
+    _check_ratio(threshold)
+    if since is not None and not isinstance(since, Frame):
+        raise InvalidType(f"since is a Frame of this source, not {type(since).__name__}")
+    before, drawn = since, list[Rect]()
+    with _changes(source, region) as changes:
+        for frame in _frames(changes, clock):
+            if before is None:
+                before = frame
+                continue
+            if before is since and not drawn and before.rect != frame.rect:
+                raise InvalidArgument(f"since is a frame of {before.rect}; what is watched is {frame.rect}")
+            drawn = list(merged([*drawn, *(frame.changed or ())], _MOST_RECTS))
+            found = _differing(before, frame, drawn, [])
+            if found.ratio > threshold:
+                return Change(found.rects, found.ratio, frame, clock.seconds)
+    return None
+
+
+def wait_stable(
+    source: Drawable,
+    quiet: float,
+    timeout: float | None,
+    threshold: float,
+    ignore: Iterable[Region],
+    region: Region | None,
+) -> Stability:
+    """See `Drawable.wait_stable`."""
+    clock = _Clock(timeout)
+    _check_ratio(threshold)
+    if not 0 < quiet < math.inf or (timeout is not None and quiet > timeout):
+        raise InvalidArgument(f"quiet is a number of seconds above 0 and not above timeout ({timeout}); not {quiet!r}")
+    ignored = [source.within(each) for each in ignore]
+    with _changes(source, region) as changes:
+        # Compared with the picture that the quiet time began with: what moves a little at a time adds up.
+        calm = last = _first(changes)
+        since, drawn = time.monotonic(), list[Rect]()
+        while True:
+            _wait_until(changes, min(since + quiet, clock.end))
+            frame = changes.look()
+            now = time.monotonic()
+            if frame is not None:
+                last = frame
+                drawn = list(merged([*drawn, *(frame.changed or ())], _MOST_RECTS))
+                if _differing(calm, frame, drawn, ignored).ratio > threshold:
+                    calm, since, drawn = frame, now, []
+            if now >= since + quiet:
+                return Stability(stable=True, seconds=clock.seconds, frame=last)
+            if now >= clock.end:
+                return Stability(stable=False, seconds=clock.seconds, frame=last)
+            if frame is not None:
+                time.sleep(min(_PAUSE, clock.left))
+
+
+def wait_for(
+    source: Drawable, predicate: Callable[[Frame], object], timeout: float | None, region: Region | None, name: str
+) -> Frame:
+    """See `Drawable.wait_for`; `name` says in the error what was waited for."""
+    clock = _Clock(timeout)
+    with _changes(source, region) as changes:
+        for frame in _frames(changes, clock):
+            last = frame
+            if predicate(frame):
+                return frame
+        raise WaitTimeout(f"{name} did not come within {timeout} s", frame=last)
+
+
+def wait_pixel(
+    source: Drawable, x: int, y: int, colour: str | tuple[int, int, int], timeout: float | None, tolerance: int
+) -> Frame:
+    """See `Drawable.wait_pixel`."""
+    wanted = _colour(colour)
+    source.within((x, y, 1, 1))
+    seen: list[tuple[int, int, int]] = []
+
+    def matches(frame: Frame) -> bool:
+        seen[:] = [frame.pixel(x, y)]
+        return all(abs(one - other) <= tolerance for one, other in zip(seen[0], wanted, strict=True))
+
+    try:
+        return wait_for(source, matches, timeout, None, f"the colour {wanted} at {x}, {y}")
+    except WaitTimeout as error:
+        raise WaitTimeout(f"{error}; it is {seen[0]}", frame=error.frame) from None
+
+
+def wait_image(
+    source: Drawable, picture: Picture, region: Region | None, threshold: float, timeout: float | None
+) -> Found:
+    """See `Drawable.wait_image`."""
+    _check_ratio(threshold)
+    wanted = as_rgb(picture)
+    height, width = wanted.shape[:2]
+    bounds = source.current() if region is None else source.within(region)
+    if width > bounds.width or height > bounds.height:
+        raise InvalidArgument(f"a picture of {width}x{height} can't be seen in {bounds}")
+    found: list[Found] = []
+
+    def matches(frame: Frame) -> bool:
+        # Where it was not, it can have come only to places that touch what was drawn.
+        for changed in frame.changed or ():
+            reach = Rect(
+                *(changed.x - width + 1, changed.y - height + 1),
+                *(changed.width + 2 * width - 2, changed.height + 2 * height - 2),
+            ).intersect(_all_of(frame))
+            match = find(_part(frame, reach).rgb(), wanted, threshold) if reach is not None else None
+            if match is not None and reach is not None:
+                x, y, difference = match
+                corner = frame.rect.x + reach.x, frame.rect.y + reach.y
+                found.append(Found(Rect(corner[0] + x, corner[1] + y, width, height), difference, frame))
+                return True
+        return False
+
+    wait_for(source, matches, timeout, region, f"the picture of {width}x{height}")
+    return found[0]
+
+
+# -- how -----------------------------------------------------------------------------------------------------------
+
+
+class _Clock:
+    """Seconds since it was made, and how many are left."""
+
+    def __init__(self, timeout: float | None) -> None:
+        if timeout is not None and not timeout >= 0:
+            raise InvalidArgument(f"a timeout is a number of seconds, 0 or more, or None for no limit; not {timeout!r}")
+        self._start = time.monotonic()
+        self.end = math.inf if timeout is None else self._start + timeout
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    @property
+    def left(self) -> float:
+        return max(0.0, self.end - time.monotonic())
+
+
+@contextlib.contextmanager
+def _changes(source: Drawable, region: Region | None) -> Generator[Changes]:
+    source.link.sweep()
+    source.current()
+    changes = Changes(source, None if region is None else source.within(region), cursor=False)
+    try:
+        yield changes
+    finally:
+        changes.close()
+
+
+def _first(changes: Changes) -> Frame:
+    while True:
+        frame = changes.look()
+        if frame is not None:
+            return frame
+
+
+def _frames(changes: Changes, clock: _Clock) -> Generator[Frame]:
+    """Give the first frame, then one whenever something was drawn, and take a last look when the time is over."""
+    yield _first(changes)
+    while True:
+        time.sleep(min(_PAUSE, clock.left))
+        over = not clock.left
+        if not over:
+            _wait_until(changes, clock.end)
+        frame = changes.look()
+        if frame is not None:
+            yield frame
+        if over:
+            return
+
+
+def _wait_until(changes: Changes, moment: float) -> None:
+    left = None if moment == math.inf else max(0.0, moment - time.monotonic())
+    with contextlib.suppress(RequestTimeout):
+        changes.wait(left)
+
+
+def _differing(before: Frame, now: Frame, drawn: list[Rect], ignored: list[Rect]) -> Difference:
+    """Compare two pictures where was drawn, and nowhere else; another size is another picture."""
+    whole = _all_of(now)
+    if before.rect != now.rect:
+        return Difference(now.width * now.height, 1.0, (whole,))
+    holes = [each.moved(-now.rect.x, -now.rect.y) for each in ignored]
+    if now.format.bits_per_pixel < _WHOLE_BYTES:  # a column is no column of bytes there
+        drawn = [whole] if drawn else []
+    count, rects = 0, list[Rect]()
+    for rect in drawn:
+        for part in _without(rect, holes):
+            found = _part(before, part).diff(_part(now, part))
+            count += found.pixels
+            rects += [each.moved(part.x, part.y) for each in found.rects]
+        holes = [*holes, rect]
+    return Difference(count, count / (now.width * now.height), merged(rects, _MOST_RECTS))
+
+
+def _part(frame: Frame, rect: Rect) -> Frame:
+    """Return a part of a frame, over the same memory."""
+    pixels = frame.pixels if rect == _all_of(frame) else frame.pixels[rect.slices]
+    return Frame(pixels, rect, frame.monotonic_ns, frame.sequence, frame.format, frame.colormap)
+
+
+def _without(rect: Rect, holes: list[Rect]) -> list[Rect]:
+    """Return what is left of a rectangle outside of others, in rectangles that do not overlap."""
+    left = [rect]
+    for hole in holes:
+        left = [piece for each in left for piece in _cut(each, hole)]
+    return left
+
+
+def _cut(rect: Rect, hole: Rect) -> list[Rect]:
+    inside = rect.intersect(hole)
+    if inside is None:
+        return [rect]
+    edges = (
+        (rect.x, rect.y, rect.right, inside.y),
+        (rect.x, inside.bottom, rect.right, rect.bottom),
+        (rect.x, inside.y, inside.x, inside.bottom),
+        (inside.right, inside.y, rect.right, inside.bottom),
+    )
+    return [Rect.from_ltrb(*each) for each in edges if each[0] < each[2] and each[1] < each[3]]
+
+
+def _all_of(frame: Frame) -> Rect:
+    return Rect(0, 0, frame.width, frame.height)
+
+
+def _check_ratio(threshold: float) -> None:
+    if not 0 <= threshold <= 1:
+        raise InvalidArgument(f"a threshold is a ratio from 0 to 1, not {threshold!r}")
+
+
+def _colour(colour: Any) -> tuple[int, int, int]:
+    if isinstance(colour, str):
+        from PIL import ImageColor  # noqa: PLC0415 - for names alone
+
+        try:
+            red, green, blue = ImageColor.getrgb(colour)[:3]
+        except ValueError as error:
+            raise InvalidArgument(f"{colour!r} is no colour; write '#rrggbb' or a name that CSS has") from error
+        return red, green, blue
+    try:
+        red, green, blue = map(operator.index, colour)
+    except (TypeError, ValueError):
+        raise InvalidArgument(f"a colour is (red, green, blue), each 0 to 255, or '#rrggbb'; not {colour!r}") from None
+    if not all(0 <= each <= 255 for each in (red, green, blue)):  # noqa: PLR2004 - 8 bits
+        raise InvalidArgument(f"a colour is (red, green, blue), each 0 to 255; not {colour!r}")
+    return red, green, blue

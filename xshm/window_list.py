@@ -1,0 +1,141 @@
+"""What windows there are, and finding one: all are asked at once, so that their number adds no round trips."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, SupportsIndex
+
+import numpy as np
+
+from xshm.errors import (
+    BadWindow,
+    InvalidArgument,
+    InvalidType,
+    WindowGone,
+    WindowNotFound,
+    WindowNotViewable,
+)
+from xshm.x11.ewmh import active
+from xshm.x11.look import Compositor, Look, lets_through
+from xshm.x11.processes import Processes
+from xshm.x11.tree import client_of, top_levels
+
+if TYPE_CHECKING:
+    import re
+
+    from xshm.backing import Surroundings
+    from xshm.geometry import Rect
+
+_IDS: Final = 1 << 29  # the three highest bits of a resource's number are always 0
+
+
+@dataclass(frozen=True, slots=True)
+class WindowInfo:
+    """A top-level window as it was when it was listed.
+
+    `id` is the program's own window, also where a window manager has put a frame around it. `title` is "" where it has
+    none; `class_name` and `instance` are the two parts of WM_CLASS, as in "XTerm" and "xterm". `pid` is its process on
+    this machine, None where nothing credible says so. `rect` is in the screen's coordinates, without border and frame,
+    so that `screen.grab(info)` takes what is on the screen there. `visible` is whether any of it can be seen: on the
+    screen, and not under other windows.
+    """
+
+    id: int
+    title: str
+    class_name: str
+    instance: str
+    pid: int | None
+    rect: Rect
+    visible: bool
+
+    def __str__(self) -> str:
+        return f"{self.id:#x} {self.title!r} ({self.class_name or 'no class'}) {self.rect}"
+
+
+def resource_id(what: str, number: SupportsIndex) -> int:
+    """Check the number that a caller gives for a window or a pixmap."""
+    if isinstance(number, bool) or not isinstance(number, SupportsIndex):
+        names = "its id, its title, a compiled regular expression or 'active'" if what == "a window" else "its id"
+        raise InvalidType(f"{what} is named by {names}, not by {type(number).__name__}: {number!r}")
+    found = operator.index(number)
+    if not 0 < found < _IDS:
+        raise InvalidArgument(f"{what}'s id is a number from 1 to {_IDS - 1:#x}, not {found}")
+    return found
+
+
+def list_windows(around: Surroundings, screen: Rect) -> list[WindowInfo]:
+    """List mapped top-level windows, from the bottom of the stack to the top; `screen` is all there is to be seen."""
+    return _look(around, screen, mapped=True)
+
+
+def find_window(around: Surroundings, description: str | re.Pattern[str], screen: Rect) -> int:
+    """Return the id of the one window of that title, or whose title the expression is found in, or that is "active".
+
+    Raises WindowNotFound with a list of what there is, WindowNotViewable where the one there is has no picture.
+    """
+    if description == "active":
+        return _active(around)
+    listed = _look(around, screen, mapped=True)
+    fitting = [info for info in listed if _fits(info.title, description)]
+    if len(fitting) == 1:
+        return fitting[0].id
+    wanted = _wanted(description)
+    if fitting:
+        raise WindowNotFound(f"{len(fitting)} windows answer to {wanted}; name one by its id:{_lines(fitting)}")
+    unmapped = [info for info in _look(around, screen, mapped=False) if _fits(info.title, description)]
+    if unmapped:
+        raise WindowNotViewable(f"it has no picture now, being iconified or otherwise unmapped:{_lines(unmapped)}")
+    raise WindowNotFound(f"no window answers to {wanted}; there {'are:' if listed else 'is none'}{_lines(listed)}")
+
+
+def _active(around: Surroundings) -> int:
+    window = active(around.atoms, around.root)
+    if window is None or window == around.root:
+        raise WindowNotFound("no window is active: the window manager names none, and the keys go to none")
+    try:
+        return client_of(around.connection, around.atoms, window)
+    except BadWindow:
+        raise WindowGone(f"the window {window:#x} was active, and was destroyed") from None
+
+
+def _look(around: Surroundings, screen: Rect, *, mapped: bool) -> list[WindowInfo]:
+    connection, atoms = around.connection, around.atoms
+    tops = top_levels(connection, atoms, around.root, mapped=mapped)
+    looks = [Look(connection, atoms, around.root, top) for top in tops]
+    compositor, processes = Compositor(connection, atoms), Processes(connection)
+    composited = compositor.answer()
+    covered = np.zeros((screen.height, screen.width), bool)
+    listed = []
+    for look in reversed(looks):
+        seen = look.answer()
+        if seen is None:
+            continue
+        parts = [part for part in (each.intersect(screen) for each in seen.outline) if part]
+        inner = [part for part in (each.intersect(seen.inner) for each in parts) if part]
+        visible = seen.viewable and not all(covered[part.slices].all() for part in inner)
+        if not lets_through(look.top, composited=composited):
+            for part in parts:
+                covered[part.slices] = True
+        instance, class_name = seen.claims.class_names()
+        pid = processes.of(look.top.client, seen.claims)
+        title = seen.claims.title()
+        listed.append(WindowInfo(look.top.client, title, class_name, instance, pid, seen.inner, visible))
+    listed.reverse()
+    return listed
+
+
+def _fits(title: str, description: str | re.Pattern[str]) -> bool:
+    if isinstance(description, str):
+        return title == description
+    return description.search(title) is not None
+
+
+def _wanted(description: str | re.Pattern[str]) -> str:
+    if isinstance(description, str):
+        return f"the title {description!r} (all of it; re.compile({description!r}) finds a part)"
+    return f"the expression {description.pattern!r}"
+
+
+def _lines(windows: list[WindowInfo]) -> str:
+    return "".join(f"\n  {info}" for info in windows)
