@@ -1,0 +1,232 @@
+"""What a virtual display is to be like, before there is one: checked at birth, frozen, and picklable.
+
+From a DisplaySpec any process can start the display it describes; a VirtualDisplay itself belongs to one process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from xshm.errors import InvalidArgument, InvalidType, StartFailed
+
+FramebufferKind = Literal["file", "sysv", "none"]
+_BITS_PER_PIXEL: Final = {8: 8, 15: 16, 16: 16, 24: 32, 30: 32}  # the depths that Xvfb has
+_GREATEST: Final = 32767  # coordinates are signed 16-bit numbers in the protocol
+_HEADER_ROOM: Final = 16384  # the XWD header and, at depth 30, 1,024 colours of 12 bytes
+_SOCKETS: Final = "/tmp/.X11-unix"  # noqa: S108 - the protocol's well-known place
+# What these say is the display's own affair; said twice, its promises would not hold.
+_OURS: Final = {
+    "-screen": "width, height, depth and screens",
+    "-fbdir": "framebuffer=Path(…)",
+    "-shmem": "framebuffer='sysv'",
+    "-nocursor": "cursor=False",
+    "-dpi": "dpi",
+    "-fp": "fonts",
+    "-auth": "nothing: every display has a cookie of its own",
+    "-displayfd": "nothing: the server chooses its number",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSpec:
+    """One screen of a display: pixels, and depth in bits (8, 15, 16, 24 or 30)."""
+
+    width: int
+    height: int
+    depth: int = 24
+
+    def __post_init__(self) -> None:
+        for name in ("width", "height", "depth"):
+            if type(getattr(self, name)) is not int:
+                raise InvalidType(f"a screen's {name} is a whole number, not {getattr(self, name)!r}")
+        if not (1 <= self.width <= _GREATEST and 1 <= self.height <= _GREATEST):
+            raise InvalidArgument(f"a screen is 1x1 to {_GREATEST}x{_GREATEST} pixels, not {self.width}x{self.height}")
+        if self.depth not in _BITS_PER_PIXEL:
+            raise InvalidArgument(f"Xvfb has screens of depth 8, 15, 16, 24 and 30, not {self.depth}")
+
+    @property
+    def nbytes(self) -> int:
+        """The most that its framebuffer takes, header and all."""
+        stride = -(-self.width * _BITS_PER_PIXEL[self.depth] // 32) * 4
+        return stride * self.height + _HEADER_ROOM
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}x{self.depth}"
+
+
+@dataclass(frozen=True, slots=True)
+class DisplaySpec:
+    """A description of a VirtualDisplay, whose parameters these are; `VirtualDisplay.from_spec` starts it."""
+
+    width: int = 1280
+    height: int = 800
+    depth: int = 24
+    screens: tuple[ScreenSpec, ...] = ()
+    dpi: int | None = None
+    fonts: tuple[str, ...] = ()
+    cursor: bool = False
+    args: tuple[str, ...] = ()
+    framebuffer: FramebufferKind | Path = "file"
+    writable: bool = False
+    timeout: float = 10.0
+    log: Path | None = None
+
+    def __post_init__(self) -> None:
+        self._check_types()
+        for arg in self.args:
+            if arg in _OURS:
+                raise InvalidArgument(f"args has {arg}, which a display takes by another way: {_OURS[arg]}")
+        if self.dpi is not None and self.dpi < 1:
+            raise InvalidArgument(f"dpi is at least 1, not {self.dpi}")
+        if not self.timeout > 0:
+            raise InvalidArgument(f"the timeout is a number of seconds above 0, not {self.timeout}")
+        if self.framebuffer == "none" and self.writable:
+            raise InvalidArgument("writable=True is about the framebuffer, and framebuffer='none' leaves it out")
+        self.all_screens()
+
+    def _check_types(self) -> None:
+        for name in ("screens", "fonts", "args"):
+            if not isinstance(getattr(self, name), tuple):
+                raise InvalidType(f"{name} is a tuple, not {getattr(self, name)!r}")
+        for word in (*self.fonts, *self.args):
+            if not isinstance(word, str):
+                raise InvalidType(f"fonts and args are texts, not {word!r}")
+        for screen in self.screens:
+            if not isinstance(screen, ScreenSpec):
+                raise InvalidType(f"screens are ScreenSpecs, not {screen!r}")
+        if self.dpi is not None and type(self.dpi) is not int:
+            raise InvalidType(f"dpi is a whole number, not {self.dpi!r}")
+        if not (self.framebuffer in ("file", "sysv", "none") or isinstance(self.framebuffer, Path)):
+            raise InvalidArgument(f"framebuffer is 'file', 'sysv', 'none' or a Path, not {self.framebuffer!r}")
+
+    def all_screens(self) -> tuple[ScreenSpec, ...]:
+        """Every screen, the first and the further ones."""
+        return (ScreenSpec(self.width, self.height, self.depth), *self.screens)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that the framebuffers take."""
+        return sum(screen.nbytes for screen in self.all_screens())
+
+    def command(self) -> list[str]:
+        """Return the server's command line, but for its number, authority file and framebuffer directory."""
+        server = shutil.which("Xvfb")
+        if server is None:
+            raise StartFailed(
+                "Xvfb is not installed; Debian and Ubuntu have it in the package xvfb, Fedora in "
+                "xorg-x11-server-Xvfb, Alpine in xvfb"
+            )
+        words = [server, "-nolisten", "tcp", "-noreset"]
+        for number, screen in enumerate(self.all_screens()):
+            words += ["-screen", str(number), str(screen)]
+        if not self.cursor:
+            words.append("-nocursor")
+        if self.dpi is not None:
+            words += ["-dpi", str(self.dpi)]
+        if self.fonts:
+            words += ["-fp", ",".join(self.fonts)]
+        if self.framebuffer == "sysv":
+            words.append("-shmem")
+        if not _can_make_sockets():
+            # The server would try all 65,536 numbers and give up; its abstract socket needs no directory.
+            words += ["-nolisten", "unix"]
+        return [*words, *self.args]
+
+    def memory_directory(self) -> str:
+        """Return a directory on a tmpfs with room for the framebuffers; raises StartFailed with the numbers."""
+        need, reasons = self.nbytes, []
+        for directory in ("/dev/shm", _runtime_directory()):  # noqa: S108 - 0700 directories within
+            if directory:
+                reason = _why_not_memory(directory, need)
+                if reason is None:
+                    return directory
+                reasons.append(f"{directory} {reason}")
+        raise StartFailed(
+            f"the framebuffer of {_megabytes(need)} has no place in memory: {'; '.join(reasons)}. Give it room (in "
+            f"containers: --shm-size), or pass framebuffer='sysv', framebuffer='none' or a Path"
+        )
+
+    def check_kept(self, directory: Path) -> None:
+        """Raise unless the framebuffers can stay in this directory of the caller's."""
+        if not directory.is_dir():
+            raise InvalidArgument(f"framebuffer={str(directory)!r} is no directory; make it first")
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise InvalidArgument(f"framebuffer={str(directory)!r} can't be written by uid {os.geteuid()}")
+        free = _free(str(directory))
+        if free < self.nbytes:
+            raise StartFailed(
+                f"the framebuffer takes {_megabytes(self.nbytes)}; {directory} has {_megabytes(free)} free"
+            )
+
+
+def private_place() -> str:
+    """Return a directory for the authority file: the user's own, the temporary one, or memory."""
+    places = [_runtime_directory(), _temporary(), "/dev/shm"]  # noqa: S108 - 0700 directories within
+    for place in places:
+        if place and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):  # noqa: PTH112 - texts throughout
+            return place
+    raise StartFailed(
+        f"there is no place for the display's authority file: uid {os.geteuid()} can write to none of "
+        f"{', '.join(place for place in places if place)}; set TMPDIR to a directory"
+    )
+
+
+def _runtime_directory() -> str:
+    """Return $XDG_RUNTIME_DIR if it is this user's own, which it is not after su."""
+    directory = os.environ.get("XDG_RUNTIME_DIR", "")
+    with contextlib.suppress(OSError):
+        if directory and os.stat(directory).st_uid == os.geteuid():  # noqa: PTH116
+            return directory
+    return ""
+
+
+def _temporary() -> str:
+    try:
+        return tempfile.gettempdir()
+    except FileNotFoundError:
+        return ""
+
+
+def _can_make_sockets() -> bool:
+    if os.path.isdir(_SOCKETS):  # noqa: PTH112
+        return os.access(_SOCKETS, os.W_OK | os.X_OK)
+    return os.access(os.path.dirname(_SOCKETS), os.W_OK | os.X_OK)  # noqa: PTH120
+
+
+def _why_not_memory(directory: str, need: int) -> str | None:
+    try:
+        device = os.stat(directory).st_dev  # noqa: PTH116
+    except OSError as error:
+        return f"can't be used ({error.strerror})"
+    if not os.access(directory, os.W_OK | os.X_OK):
+        return f"can't be written by uid {os.geteuid()}"
+    kind = _filesystem(device)
+    if kind != "tmpfs":
+        return f"is on {kind}, not on a tmpfs"
+    free = _free(directory)
+    return f"has {_megabytes(free)} free" if free < need else None
+
+
+def _filesystem(device: int) -> str:
+    """Return the type of the file system that has this device number (proc(5), mountinfo)."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
+        mount, _, source = line.partition(" - ")
+        if mount.split()[2] == number:
+            return source.split()[0]
+    return "an unknown file system"
+
+
+def _free(directory: str) -> int:
+    room = os.statvfs(directory)
+    return room.f_bavail * room.f_frsize
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB"

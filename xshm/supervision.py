@@ -1,0 +1,207 @@
+"""Our end of the line to a display's supervisor: start, groups for programs, the end.
+
+When `Supervision` is made, the server answers; when `end` returns, nothing of it is left. A process forked from ours
+has no part in it: it can neither end the display nor keep it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from xshm.errors import Closed, StartFailed
+from xshm.launch import Places, launch
+from xshm.process_groups import GRACE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PATIENCE: Final = 4 * GRACE + 5  # seconds: programs, then the server, each by TERM and by KILL
+_NO_PLACES: Final = Places()
+_MOST_SCREENS: Final = 16  # MAXSCREENS of the X server
+_TOLD_LINES: Final = 6
+_FATAL: Final = "Fatal server error:"
+
+
+class Supervision:
+    """A supervisor and what it looks after: the server whose command line is `server`, or programs alone.
+
+    `number` is the display's, `pid` and `pidfd` are the server's, `authority` is the path of its authority file,
+    `framebuffers` the open descriptors of its framebuffers, `has_socket_file` whether it listens in the file system.
+    `log` is the descriptor of a file for all that the server says. Raises StartFailed.
+    """
+
+    def __init__(self, server: Sequence[str], *, log: int, timeout: float, places: Places = _NO_PLACES) -> None:
+        self._owner = os.getpid()
+        self._session = os.getsid(0)
+        self._lock = threading.Lock()
+        self._log = log
+        self._log_start = os.lseek(log, 0, os.SEEK_END)
+        self.pidfd = -1
+        self._ended = False
+        self.exit_code: int | None = None
+        self.number, self.pid = "", 0
+        self.authority = Path()
+        self.framebuffers: list[int] = []
+        self.has_socket_file = False
+        self._line, self._process = launch(server, log, places)
+        try:
+            answer = self._expect("ready", time.monotonic() + timeout)
+        except TimeoutError:
+            self.end()
+            raise StartFailed(f"the display was not ready within {timeout:g} s{self._told()}") from None
+        except BaseException:
+            self.end()
+            raise
+        if server:
+            number, pid, has_socket_file, authority = answer.split(" ", 3)
+            self.number, self.pid, self.authority = number, int(pid), Path(authority)
+            self.has_socket_file = has_socket_file == "1"
+
+    # -- process groups ------------------------------------------------------------------------------------------------
+
+    def new_group(self) -> int:
+        """Return a process group for a program (`process_group=` of subprocess), which ends with the display."""
+        self._check_owner()
+        if os.getsid(0) != self._session:
+            raise StartFailed(
+                "this process has moved to another session (setsid) since it started the display, and a process group "
+                "can't reach across sessions; start the display after that"
+            )
+        return int(self._ask("group", "group"))
+
+    def left(self, group: int) -> None:
+        """Say that the program of a group has ended; the group is forgotten if nobody else is in it."""
+        if not self._ended and os.getpid() == self._owner:
+            with self._lock, contextlib.suppress(OSError):
+                self._line.send(f"left {group}".encode())
+
+    def stop(self, group: int) -> None:
+        """End all of a group: by TERM, after two seconds by KILL."""
+        self._check_owner()
+        self._ask(f"stop {group}", "stopped")
+
+    # -- the server ----------------------------------------------------------------------------------------------------
+
+    def said(self) -> str:
+        """Return what the server has said so far."""
+        size = os.fstat(self._log).st_size
+        return os.pread(self._log, size - self._log_start, self._log_start).decode(errors="replace")
+
+    def close_framebuffers(self) -> None:
+        """Close their descriptors, once they are mapped."""
+        while self.framebuffers:
+            os.close(self.framebuffers.pop())
+
+    def end(self) -> None:
+        """End programs and server, and remove every file; ending twice is fine. In a forked process: only let go."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            if os.getpid() == self._owner:
+                self._end()
+        finally:
+            self._line.close()
+            self.close_framebuffers()
+            if self.pidfd >= 0:
+                os.close(self.pidfd)
+
+    def _end(self) -> None:
+        try:
+            with self._lock:
+                with contextlib.suppress(BrokenPipeError):
+                    self._line.send(b"end")
+                problems = self._expect("ended", time.monotonic() + _PATIENCE)
+            if problems:
+                warnings.warn(f"the display could not be taken down completely: {problems}", ResourceWarning, 3)
+            self._process.wait(_PATIENCE)
+        except (StartFailed, TimeoutError, subprocess.TimeoutExpired):
+            # Somebody killed or stopped the supervisor: what it was to do is ours.
+            self._process.kill()
+            self._process.wait()
+            self._end_orphan()
+
+    def _end_orphan(self) -> None:
+        """End the server of a supervisor that was killed; it removes its socket itself."""
+        if self.pidfd >= 0 and self.exit_code is None:
+            for how in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(self.pidfd, how)
+                    signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
+                if _readable(self.pidfd, GRACE):
+                    break
+        if self.number:
+            self.authority.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                self.authority.parent.rmdir()
+
+    # -- the line ------------------------------------------------------------------------------------------------------
+
+    def _ask(self, question: str, answer: str) -> str:
+        with self._lock:
+            try:
+                self._line.send(question.encode())
+            except OSError:
+                raise _gone() from None
+            return self._expect(answer, time.monotonic() + _PATIENCE)
+
+    def _expect(self, wanted: str, deadline: float) -> str:
+        """Return the rest of the message that begins with the word `wanted`; TimeoutError when it does not come."""
+        while True:
+            if not _readable(self._line.fileno(), deadline - time.monotonic()):
+                raise TimeoutError
+            try:
+                data, descriptors, _, _ = socket.recv_fds(self._line, 8192, 1 + _MOST_SCREENS, socket.MSG_CMSG_CLOEXEC)
+            except ConnectionResetError:
+                data, descriptors = b"", []
+            if descriptors:
+                self.pidfd, *self.framebuffers = descriptors
+            word, _, rest = data.decode("utf-8", "surrogateescape").partition(" ")
+            if word == "exited":
+                self.exit_code = int(rest)
+            if word == wanted:
+                return rest
+            if word == "exited" and wanted == "ready":
+                raise StartFailed(f"Xvfb ended with exit code {rest} before it was ready{self._told()}")
+            if word == "failed" and wanted != "ended":
+                raise StartFailed(f"the display could not be started{': ' * bool(rest)}{rest}{self._told()}")
+            if not word:
+                raise _gone()
+
+    def _told(self) -> str:
+        """Return what the server said, each line once, as the end of a sentence."""
+        lines = [re.sub(r"\(EE\)\s*", "", line).strip() for line in self.said().splitlines()]
+        if any(line.startswith("use: X") for line in lines) and _FATAL in lines:
+            lines = lines[lines.index(_FATAL) :]  # after a hundred lines on what it understands
+        told = [line for line in dict.fromkeys(reversed(lines)) if line][::-1]  # of equal lines the last
+        cut = ["…"] if len(told) > _TOLD_LINES else []
+        return f"; it said: {' | '.join(cut + told[-_TOLD_LINES:])}" if told else "; it said nothing"
+
+    def _check_owner(self) -> None:
+        if os.getpid() != self._owner:
+            raise Closed(
+                f"this display belongs to process {self._owner}, from which this one was forked; start one here"
+            )
+        if self._ended:
+            raise Closed("this display was closed")
+
+
+def _readable(descriptor: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
+
+
+def _gone() -> StartFailed:
+    return StartFailed("the display's supervisor was killed; close the display and start another")

@@ -1,0 +1,189 @@
+"""The small process beside a virtual display: the server's parent, which takes away all that is left of it.
+
+It ends when it is told to, or when the process that owns the display has ended in whatever way. Then nothing stays: no
+server, no program of the display's groups, no directory, socket or segment. A forked child of the owner changes nothing
+about that, nor does a Ctrl-C or a SIGTERM that reaches everybody.
+
+A shell begins as this process: it starts the server, and an interpreter takes its place while the server gets ready. So
+what is imported here takes no time: no os, no signal, no subprocess.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # the C half of `signal`, whose enums take longer than all the rest
+import _socket
+import posix
+import sys
+import time
+
+from xshm import display_files as files
+from xshm import process_groups
+
+# What a terminal or a service manager sends to every process it knows. Ours is to outlive them.
+_DEAF_TO = (
+    *(_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGUSR2),
+    *(_signal.SIGPIPE, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU),
+)
+_CONTROL, _LOG = 0, 2  # the descriptors that stand for them, standard input and standard error
+
+
+class Supervisor:
+    """One display.
+
+    The words are two descriptors (where the server says its number, the owner's pidfd) and the number of screens; three
+    directories, "" for none: with the authority file, with framebuffers that are handed over, with framebuffers that
+    stay; the server's process id, "" where there is none to look after, "failed" where it was not started; and "sysv"
+    where it makes System V segments.
+    """
+
+    def __init__(self, words: list[str]) -> None:
+        self._ready, self._owner, self._screens = (int(word) for word in words[:3])
+        directory, self._memory, self._kept, pid, self._kind = words[3:]
+        for descriptor in (_CONTROL, _LOG, self._ready, self._owner):
+            posix.set_inheritable(descriptor, False)
+        self._control = _socket.socket(fileno=_CONTROL)
+        self._groups = process_groups.ProcessGroups()
+        if pid.isdigit():
+            posix.chmod(f"{directory}/Xauthority", 0o600)  # nobody else could reach it before, either
+        self._directories = [name for name in (directory, self._memory) if name]
+        self._authority = f"{directory}/Xauthority"
+        self._socket: files.SocketFile | None = None
+        self._started = int(time.time()) - 1
+        self._failed = pid == "failed"
+        self._pid = int(pid) if pid.isdigit() else 0
+        self._pidfd = posix.pidfd_open(self._pid) if self._pid else -1
+        self._said = b""  # by the server, on its number
+
+    def run(self) -> None:
+        """Serve the owner until the end, and clean up."""
+        try:
+            if self._failed:
+                self._tell("failed")
+            elif not self._pid:
+                self._tell("ready")
+            self._serve()
+        except (OSError, ValueError) as error:
+            self._tell(f"failed {error}")
+        problems = []
+        for step in (self._groups.end_all, self._end_server, self._remove_files, self._remove_segments):
+            try:
+                step()
+            except (OSError, ValueError) as error:
+                problems.append(str(error))
+        self._tell(f"ended {'; '.join(problems)}")
+
+    # -- the server ----------------------------------------------------------------------------------------------------
+
+    def _read_number(self) -> None:
+        """Read on what the server says of its number: the digits first, and the newline in a second write."""
+        said = posix.read(self._ready, 64)
+        self._said += said
+        if said and not self._said.endswith(b"\n"):
+            return
+        posix.close(self._ready)
+        self._ready = -1
+        if said:
+            self._announce(self._said.strip().decode("ascii"))
+
+    def _announce(self, number: str) -> None:
+        files.add_number(self._authority, number)
+        self._socket = files.SocketFile(number, self._pid)
+        descriptors = [self._pidfd]
+        if self._memory:
+            for screen in range(self._screens):
+                path = f"{self._memory}/Xvfb_screen{screen}"
+                descriptors.append(posix.open(path, posix.O_RDWR | posix.O_CLOEXEC))
+            files.remove_directory(self._memory)
+            self._directories.remove(self._memory)
+        self._tell(f"ready {number} {self._pid} {int(self._socket.exists)} {self._authority}", descriptors)
+        for descriptor in descriptors[1:]:
+            posix.close(descriptor)
+
+    def _bury(self) -> None:
+        """Take note of the server's death."""
+        code = posix.waitstatus_to_exitcode(posix.waitpid(self._pid, 0)[1])
+        posix.close(self._pidfd)
+        self._pidfd = -1
+        self._tell(f"exited {code}")
+
+    def _end_server(self) -> None:
+        if self._pidfd < 0:
+            return
+        # One that is still starting has a keymap and a socket half made; it tidies up only once it is up.
+        deadline = time.monotonic() + process_groups.GRACE
+        while self._ready >= 0 and process_groups.wait((self._ready, self._pidfd), deadline) == self._ready:
+            self._said += (said := posix.read(self._ready, 64))
+            if not said or self._said.endswith(b"\n"):
+                break
+        process_groups.end_process(self._pid, self._pidfd)
+        self._bury()
+
+    # -- the owner -----------------------------------------------------------------------------------------------------
+
+    def _serve(self) -> None:
+        going_on = True
+        while going_on:
+            sources = (self._control.fileno(), self._owner, self._ready, self._pidfd)
+            fired = process_groups.wait(tuple(source for source in sources if source >= 0), None)
+            if fired == self._ready:
+                self._read_number()
+            elif fired == self._pidfd:
+                self._bury()
+            else:
+                going_on = fired != self._owner and self._obey()
+
+    def _obey(self) -> bool:
+        word, _, number = self._control.recv(64).decode("ascii").partition(" ")
+        match word:
+            case "group":
+                self._tell(f"group {self._groups.make()}")
+            case "left":
+                self._groups.forget_if_empty(int(number))
+            case "stop":
+                self._groups.end(int(number))
+                self._tell("stopped")
+            case _:  # "end", or the end of the line
+                return False
+        return True
+
+    def _tell(self, words: str, descriptors: list[int] | None = None) -> None:
+        rights = b"".join(descriptor.to_bytes(4, sys.byteorder) for descriptor in descriptors or ())
+        ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)] if rights else []
+        try:  # noqa: SIM105 - contextlib takes its time
+            self._control.sendmsg([words.encode("utf-8", "surrogateescape")], ancillary)
+        except OSError:
+            pass  # the owner is gone, which its pidfd says too
+
+    # -- what is left --------------------------------------------------------------------------------------------------
+
+    def _remove_files(self) -> None:
+        for directory in self._directories:
+            files.remove_directory(directory)
+        if self._kept:
+            for screen in range(self._screens):
+                path = f"{self._kept}/Xvfb_screen{screen}"
+                if files.identity(path):
+                    posix.unlink(path)
+        if self._socket is not None:
+            self._socket.remove()
+
+    def _remove_segments(self) -> None:
+        """Remove the segments that the server made and that nobody took over."""
+        if not self._kind or not self._pid:
+            return
+        with open("/proc/sysvipc/shm") as table:  # noqa: PTH123 - pathlib takes its time
+            names, *rows = (line.split() for line in table)
+        cpid, ctime, shmid = (names.index(name) for name in ("cpid", "ctime", "shmid"))
+        for row in rows:
+            if int(row[cpid]) == self._pid and int(row[ctime]) >= self._started:
+                from xshm import sysv  # noqa: PLC0415 - ctypes takes its time, and is hardly ever needed here
+
+                sysv.remove(int(row[shmid]))
+
+
+def main() -> None:
+    """Be the supervisor that the command line describes."""
+    for number in _DEAF_TO:
+        _signal.signal(number, _signal.SIG_IGN)
+    Supervisor(sys.argv[2:]).run()
+    posix._exit(0)  # noqa: SLF001 - its public name

@@ -1,0 +1,303 @@
+"""VirtualDisplay: an Xvfb that is ready when you get it and gone when you let go.
+
+Gone are then the server, every program that was run on it, and every file and segment, also when this process is killed
+in the middle. Any number of displays can be started at once, from threads and processes. Only its owner can end one: a
+forked child has no part in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, Self
+
+from xshm import process_groups, server_memory
+from xshm.display_spec import DisplaySpec, private_place
+from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailable
+from xshm.launch import Places
+from xshm.program import Program
+from xshm.screen import Screen
+from xshm.supervision import Supervision
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from xshm.display_spec import FramebufferKind, ScreenSpec
+    from xshm.framebuffer import Framebuffer
+    from xshm.program import Command
+
+# What would lead a toolkit to another display than the one that is named.
+_OTHER_DISPLAYS = ("WAYLAND_DISPLAY", "WAYLAND_SOCKET")
+_NAMES = ("DISPLAY", "XAUTHORITY", *_OTHER_DISPLAYS)
+
+
+class VirtualDisplay:
+    """A display of its own, without hardware.
+
+    - `width`, `height`, `depth` (8, 15, 16, 24 or 30 bits): the first screen; `screens` are further ones, ScreenSpecs.
+    - `dpi`: dots per inch; `fonts`: font path elements; `args`: further arguments of Xvfb's. With
+      ("-extension", "GLX"), for programs that use no OpenGL, it is up in half the time.
+    - `cursor`: the server paints the pointer into the framebuffer. Grabs of `screen` show it only where asked.
+    - `framebuffer`: where the screens' memory is. "file": a file on a tmpfs, unlinked at once. "sysv": a System V
+      segment, closed to others and removed at once; Xvfb makes it open to every local user, and a start in which
+      somebody has used that moment fails. A Path: a directory that readers in other processes and containers look into
+      (`Framebuffer.open`); its files go with the display. "none": not shared.
+    - `writable`: the framebuffer's pixels can be written, which draws past the server.
+    - `timeout`: seconds for the start. `log`: a file to which all is appended that the server says.
+
+    Raises StartFailed with what the server said; InvalidArgument before anything is started. Access is by a cookie in a
+    file that only this user can read; nothing listens on TCP.
+    """
+
+    def __init__(
+        self,
+        width: int = 1280,
+        height: int = 800,
+        depth: int = 24,
+        *,
+        screens: Sequence[ScreenSpec] = (),
+        dpi: int | None = None,
+        fonts: Sequence[str] = (),
+        cursor: bool = False,
+        args: Sequence[str] = (),
+        framebuffer: FramebufferKind | Path = "file",
+        writable: bool = False,
+        timeout: float = 10.0,
+        log: Path | None = None,
+    ) -> None:
+        self._start(
+            DisplaySpec(
+                *(width, height, depth, tuple(screens), dpi, tuple(fonts), cursor, tuple(args), framebuffer),
+                *(writable, timeout, log),
+            )
+        )
+
+    @classmethod
+    def from_spec(cls, spec: DisplaySpec) -> Self:
+        """Start the display that a DisplaySpec describes."""
+        self = cls.__new__(cls)
+        self._start(spec)
+        return self
+
+    @classmethod
+    def attach(cls, name: str, xauthority: str | os.PathLike[str] | None = None, *, writable: bool = False) -> Self:
+        """Take part in a display that somebody else started: all but its end. Raises ConnectFailed, AccessDenied."""
+        self = cls.__new__(cls)
+        self._prepare(None)
+        self.name, self._writable = name, writable
+        self.xauthority = Path(xauthority) if xauthority is not None else None
+        try:
+            self._screens[0] = Screen(name, xauthority=xauthority)
+            self.pid = server_memory.server_pid(name)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def _prepare(self, spec: DisplaySpec | None) -> None:
+        self.spec = spec
+        self.name = ""
+        self.pid: int | None = None
+        self.xauthority: Path | None = None
+        self._owner = os.getpid()
+        self._closed = False
+        self._lock = threading.RLock()
+        self._supervision: Supervision | None = None
+        self._log = -1
+        self._programs: list[Program] = []
+        self._screens: dict[int, Screen] = {}
+        self._framebuffers: tuple[Framebuffer, ...] | None = None
+        self._writable = False
+
+    def _start(self, spec: DisplaySpec) -> None:
+        self._prepare(spec)
+        try:
+            self._supervision = self._supervise(spec)
+            self.name, self.pid = f":{self._supervision.number}", self._supervision.pid
+            self.xauthority = self._supervision.authority
+            self._framebuffers = server_memory.adopt(spec, self._supervision, self._screen)
+            self._supervision.close_framebuffers()
+        except BaseException:
+            self.close()
+            raise
+
+    def _supervise(self, spec: DisplaySpec) -> Supervision:
+        command = spec.command()
+        memory, kept = "", ""
+        if isinstance(spec.framebuffer, Path):
+            spec.check_kept(spec.framebuffer)
+            kept = str(spec.framebuffer.resolve())
+        elif spec.framebuffer == "file":
+            memory = spec.memory_directory()
+        places = Places(private_place(), memory, kept, len(spec.all_screens()))
+        self._log = _open_log(spec.log)
+        return Supervision(command, log=self._log, timeout=spec.timeout, places=places)
+
+    # -- what it offers ------------------------------------------------------------------------------------------------
+
+    @property
+    def screen(self) -> Screen:
+        """The first screen; it is connected to when it is first asked for, and closed with the display."""
+        return self._screen(0)
+
+    @property
+    def screens(self) -> tuple[Screen, ...]:
+        """Every screen, each by a connection of its own."""
+        return tuple(self._screen(number) for number in range(len(self.screen.connection.info.roots)))
+
+    @property
+    def framebuffer(self) -> Framebuffer:
+        """The first screen's own memory. Raises TransportUnavailable where the server does not share it."""
+        return self.framebuffers[0]
+
+    @property
+    def framebuffers(self) -> tuple[Framebuffer, ...]:
+        """Every screen's own memory, in the order of the screens."""
+        self._check_open()
+        if self.spec is not None and self.spec.framebuffer == "none":
+            raise TransportUnavailable("this display was started with framebuffer='none'; leave that out to have one")
+        with self._lock:
+            if self._framebuffers is None:
+                self._framebuffers = server_memory.find(self.name, self.pid, self._screen, writable=self._writable)
+            return self._framebuffers
+
+    def env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return a copy of the environment (`base`: of that one) that leads programs to this display."""
+        self._check_open()
+        environment = dict(os.environ if base is None else base)
+        for name in _OTHER_DISPLAYS:
+            environment.pop(name, None)
+        environment["DISPLAY"] = self.name
+        if self.xauthority is not None:
+            environment["XAUTHORITY"] = str(self.xauthority)
+        return environment
+
+    @contextlib.contextmanager
+    def activate(self) -> Iterator[Self]:
+        """Set this process's own environment, for toolkits in it, and put back what was there.
+
+        The environment is the whole process's: no two threads can have different displays active.
+        """
+        wanted = self.env()
+        before = {name: os.environ.get(name) for name in _NAMES}
+        _set_environment({name: wanted.get(name) for name in _NAMES})
+        try:
+            yield self
+        finally:
+            _set_environment(before)
+
+    def run(self, command: Command, *, env: Mapping[str, str] | None = None, **options: Any) -> Program:
+        """Start a program on the display, a window manager as well: a subprocess.Popen that ends with the display.
+
+        `command` is a list of words, or a text that is split as a shell would, and run without one. `env` takes the
+        place of os.environ, `options` are Popen's. Nothing is read from the terminal unless `stdin` says so.
+        """
+        self._check_open()
+        program = Program(self._looked_after(), self._connect, command, self.env(env), options)
+        with self._lock:
+            self._programs = [each for each in self._programs if each.returncode is None]
+            self._programs.append(program)
+        return program
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the server has ended, and return True; False when the time (in seconds) is over."""
+        self._check_open()
+        try:
+            pidfd = self._supervision.pidfd if self.spec and self._supervision else os.pidfd_open(self.pid or 0)
+        except OSError as error:
+            raise InvalidArgument(f"the server of {self.name} is no process that can be waited for: {error}") from error
+        return process_groups.wait((pidfd,), None if timeout is None else time.monotonic() + timeout) == pidfd
+
+    def said(self) -> str:
+        """Return what the server has said so far on its standard error; "" for somebody else's."""
+        self._check_open()
+        return self._supervision.said() if self.spec and self._supervision else ""
+
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End programs and server, by TERM, then by KILL, and wait for them; a display of somebody else's goes on.
+
+        Arrays over the framebuffer stay valid, and show its last picture. Closing twice is fine.
+        """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for screen in self._screens.values():
+            screen.close()
+        for framebuffer in self._framebuffers or ():
+            framebuffer.close()
+        if self._supervision is not None:
+            self._supervision.end()
+        if os.getpid() == self._owner:
+            for program in self._programs:
+                program.bury()
+        if self._log >= 0:
+            os.close(self._log)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True) and os.getpid() == self._owner and not sys.is_finalizing():
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2, source=self)
+            self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidType(
+            "a VirtualDisplay belongs to the process that started it; send display.spec and start that there "
+            "(VirtualDisplay.from_spec), or display.name and display.xauthority (VirtualDisplay.attach)"
+        )
+
+    def __repr__(self) -> str:
+        whose = "of somebody else's" if self.spec is None else ", ".join(map(str, self.spec.all_screens()))
+        return f"<VirtualDisplay {self.name} {whose}{', closed' if self._closed else ''}>"
+
+    # -- behind it -----------------------------------------------------------------------------------------------------
+
+    def _screen(self, number: int) -> Screen:
+        with self._lock:
+            self._check_open()
+            if number not in self._screens:
+                name = self.name if number == 0 else f"{self.name.partition('.')[0]}.{number}"
+                self._screens[number] = Screen(name, xauthority=self.xauthority)
+            return self._screens[number]
+
+    def _connect(self) -> Screen:
+        return Screen(self.name, xauthority=self.xauthority)
+
+    def _looked_after(self) -> Supervision:
+        """Return who looks after programs; a display of somebody else's has a supervisor for them alone."""
+        with self._lock:
+            if self._supervision is None:
+                self._log = _open_log(None)
+                self._supervision = Supervision([], log=self._log, timeout=DisplaySpec().timeout)
+            return self._supervision
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed(f"the display {self.name} was closed")
+
+
+def _open_log(path: Path | None) -> int:
+    """Open the file for the server's words; without a path one in memory, that nobody else has."""
+    if path is None:
+        return os.memfd_create("xshm-log", os.MFD_CLOEXEC)
+    return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
