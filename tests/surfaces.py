@@ -1,0 +1,32 @@
+"""What the tests of surfaces share: ways to draw, pictures, and a look at what is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from oracles import core_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from painter import Box, Painter
+
+    from xshm.surface import Surface
+
+WAYS = [("sysv", "pixmap"), ("sysv", "put"), ("fd", "pixmap"), ("fd", "put"), ("core", "auto")]
+
+
+def noise(height: int, width: int, *channels: int, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, *channels), np.uint8)
+
+
+def seen(painter: Painter, surface: Surface) -> NDArray[Any]:
+    """Return R G B of what core GetImage finds in a surface's window (depth 24)."""
+    window = painter.display.create_resource_object("window", surface.id)
+    return core_image(painter.display, drawable=window)[..., 2::-1]
+
+
+def cover_and_uncover(painter: Painter, box: Box) -> None:
+    """Make the server forget a part of what is on its screen, and ask for it again."""
+    painter.window(box, (1, 2, 3)).destroy()
+    painter.display.sync()

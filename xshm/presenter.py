@@ -1,0 +1,218 @@
+"""What a surface shows, and the buffers behind it, in step with the server.
+
+No buffer is written while the server reads it, whatever comes in between: a server that is stopped, a request that
+fails, a signal handler that raises. What is shown stays in memory, and is drawn again from there when it was exposed;
+only a part that is lent while the server has its last picture is missing, until it is presented.
+
+How it keeps step. A present is decided on by one store (`_begun`); sending it and taking note of it may be done twice,
+and whoever comes next does what a signal handler has cut short. Everything but waiting and painting is done under one
+lock, so that one thread may draw while another waits for events.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from xshm.blit import Blitter, Way
+from xshm.buffers import Buffer, Buffers
+from xshm.errors import Closed, WindowGone
+from xshm.geometry import Rect
+from xshm.picture import Picture, Source, subtract
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xshm.target import Opened
+    from xshm.transport import Transport
+    from xshm.x11.connection import Connection
+    from xshm.x11.messages import Pending
+
+_MOST_UNDER_WAY = 8  # requests
+_MOST_FRAMES = 4  # whose memory parts of what is shown may pin at once
+
+
+@dataclass(slots=True)
+class Loan:
+    """Memory on its way to be shown: a part of a buffer."""
+
+    buffer: Buffer
+    part: Rect
+    pixels: NDArray[Any]
+
+    def end(self) -> None:
+        """Let nobody write by way of `pixels` any more."""
+        self.pixels.flags.writeable = False
+
+
+@dataclass(slots=True)
+class _Present:
+    """A present that is decided on. With `buffer`, that buffer holds all that is shown from then on."""
+
+    number: int
+    part: Rect
+    source: Source
+    requests: list[Pending]
+    buffer: Buffer | None
+
+
+class Presenter:
+    """`whole` is its rectangle, `age` that of the memory lent last (`Surface.age`), `lock` guards all but waiting."""
+
+    def __init__(self, connection: Connection, transport: Transport, opened: Opened, way: Way) -> None:
+        self.whole = Rect(0, 0, *opened.size)
+        self.age = 0
+        self.lock = Lock()
+        self._wire = connection.wire
+        self._drawable = opened.drawable
+        self._own = opened.own
+        self._inbox = opened.inbox
+        self._blit = Blitter(connection, transport, opened.drawable, opened.form, way)
+        self._buffers = Buffers(connection, transport, opened.root, opened.form, way)
+        self._buffers.resize(*opened.size)
+        self._picture = Picture(self.whole if opened.own else None)
+        self._presents = 0
+        self._begun: _Present | None = None
+        self._closed = False
+
+    # -- presenting ------------------------------------------------------------------------------------------------
+
+    def lend(self, part: Rect) -> Loan:
+        """Find a buffer that may be written, waiting for the server if there is none."""
+        self._make_room()
+        while True:
+            with self.lock:
+                self.attend()
+                found = self._buffers.find(self._picture)
+                if isinstance(found, Buffer):
+                    self.age = self._presents + 1 - found.shown if found.shown else 0
+                    self._picture.forget(part, found.source)
+                    return Loan(found, part, found.lend(part))
+            self._blit.wait(found)
+
+    def cancel(self, loan: Loan) -> None:
+        """Take memory back without presenting it."""
+        loan.end()
+        loan.buffer.give_back()
+
+    def give(self, loan: Loan) -> None:
+        """Present what was lent, after the rest of the buffer was brought up to what is shown."""
+        loan.end()
+        buffer, part = loan.buffer, loan.part
+        with self.lock:
+            self.attend()
+            if buffer not in self._buffers.all:  # of a former size
+                inside = part.intersect(self.whole)
+                buffer.give_back()
+                if inside is not None:
+                    self._present(buffer.source, inside, None)
+                return
+            if buffer.stale:
+                for lacking in subtract(buffer.stale, part):
+                    buffer.source.copy_from(self._picture, lacking)
+            self._present(buffer.source, part, buffer)
+
+    def put(self, source: Source, part: Rect) -> None:
+        """Present a part of memory that is not ours; it is held until the server has read it, and while it is shown."""
+        self._make_room()
+        with self.lock:
+            self.attend()
+            self._present(source, part, None)
+
+    def may_pin(self, part: Rect) -> bool:
+        """Tell whether one frame more may be part of what is shown."""
+        buffers = [buffer.source for buffer in self._buffers.all]
+        left = {source for rect, source in self._picture.pieces if not part.contains(rect)}
+        return len(left.difference(buffers, (None,))) < _MOST_FRAMES
+
+    def wait(self, timeout: float | None) -> None:
+        """Return when the server has read all that was presented; RequestTimeout when `timeout` seconds have passed."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        self.check_open()
+        if self._blit.under_way() is None:
+            self._wire.pump()  # there may be word of something exposed
+        while True:
+            with self.lock:
+                self.attend()
+                last = self._blit.under_way()
+            if last is None:
+                return
+            self._blit.wait(last, None if deadline is None else max(0.0, deadline - time.monotonic()))
+
+    def resize(self, whole: Rect) -> None:
+        """Under the lock: be of another size. What was shown and still fits stays."""
+        self._buffers.resize(whole.width, whole.height)
+        self._picture.resize(whole, has_background=self._own)
+        self.whole = whole
+
+    def attend(self) -> None:
+        """Under the lock, before all else: finish what was begun, raise what has failed, redraw what was exposed."""
+        self.check_open()
+        if self._begun is not None:
+            self._finish(self._begun)
+        self._blit.settle()
+        inbox = self._inbox
+        if inbox is None:
+            return
+        if inbox.queue:
+            inbox.sort()
+            self.check_open()
+        if inbox.exposed:
+            inbox.exposed = self._redraw(inbox.exposed)
+
+    def check_open(self) -> None:
+        """Raise what every call raises once there is nothing to draw into."""
+        if self._closed:
+            raise Closed("this surface was closed")
+        if self._inbox is not None and self._inbox.destroyed:
+            raise WindowGone(f"the window {self._drawable:#x} was destroyed")
+
+    def close(self) -> None:
+        """Let go of all memory."""
+        self._closed = True
+        self._begun = None
+        self._picture.pieces = ()
+        self._buffers.forget()
+        self._blit.forget()
+
+    # -- behind it ---------------------------------------------------------------------------------------------------
+
+    def _redraw(self, exposed: tuple[Rect, ...]) -> tuple[Rect, ...]:
+        """Draw what is known of these parts again; return what waits for memory that is lent now."""
+        for rect in exposed:
+            for piece, source in self._picture.parts(rect):
+                if source is not None:
+                    self._blit.send(self._blit.requests(source, piece))
+        if not self._buffers.some_are_lent:
+            return ()
+        return tuple(subtract(exposed, *(rect for rect, _ in self._picture.pieces)))
+
+    def _present(self, source: Source, part: Rect, buffer: Buffer | None) -> None:
+        self._begun = _Present(self._presents + 1, part, source, self._blit.requests(source, part), buffer)
+        self._finish(self._begun)
+
+    def _finish(self, begun: _Present) -> None:
+        """Send a present and take note of it. All of this may be done twice."""
+        self._blit.send(begun.requests)
+        for other in self._buffers.all:
+            if other is not begun.buffer:
+                other.lacks(begun.part)
+        if begun.buffer is not None:
+            complete = self._picture.put_all(begun.part, begun.source, self.whole)
+            begun.buffer.presented(begun.number if complete else 0)
+        else:
+            self._picture.put(begun.part, begun.source)
+        self._presents = begun.number
+        self._begun = None
+
+    def _make_room(self) -> None:
+        """Take in what has arrived; wait while a loop that only shows is about to run away from the server."""
+        self.check_open()
+        if self._blit.under_way() is not None:
+            self._wire.pump()
+        while (pending := self._blit.under_way(_MOST_UNDER_WAY)) is not None:
+            self._blit.wait(pending)
+            with self.lock:
+                self.attend()

@@ -1,0 +1,323 @@
+"""Surface: arrays drawn into X through shared memory. What is written is on the screen after one request.
+
+No memory is lent while the server reads it. What was shown last stays in memory, and what of it was exposed is drawn
+again whenever the surface is called, or waits for events.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from xshm import paint
+from xshm.blit import Way, choose_way
+from xshm.errors import InvalidArgument, InvalidType, OutOfBounds, RequestTimeout
+from xshm.events import Close, Event, Inbox, Resize
+from xshm.frame import Frame
+from xshm.frame_memory import FrameMemory
+from xshm.geometry import Rect, as_rect
+from xshm.presenter import Presenter
+from xshm.target import Target, open_target
+from xshm.transport import Transport, choose
+from xshm.x11.connection import Connection
+from xshm.x11.messages import Filled
+from xshm.x11.toplevel import resize_window, set_title
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from xshm.geometry import Region
+    from xshm.pixels import PixelFormat
+    from xshm.x11.xlib_display import XlibDisplay
+
+
+class Surface:
+    """A window of its own, of `width` times `height` pixels, or the window or pixmap `on`, drawn from numpy arrays.
+
+    `on` is an id, or a Window or Pixmap of an open Screen. `display` is the display's name (None: that of `on`, or
+    $DISPLAY), `position` where the window shall be, `transport` one of "auto", "sysv", "fd", "core", `way` how pixels
+    get from shared memory into the drawable: "pixmap" (CopyArea from a shared pixmap), "put" (ShmPutImage), or "auto",
+    the faster that there is. `xauthority` and `timeout` are as in Screen.
+
+    A surface has a connection of its own, and is a context manager. One thread may draw while another waits for events.
+    Raises ConnectFailed, TransportUnavailable, WindowGone, UnsupportedFormat (depths 1 and 4).
+    """
+
+    def __init__(
+        self,
+        width: int | None = None,
+        height: int | None = None,
+        *,
+        on: Any = None,
+        title: str = "xshm",
+        display: str | None = None,
+        position: tuple[int, int] | None = None,
+        resizable: bool = False,
+        transport: str = "auto",
+        way: str = "auto",
+        xauthority: str | os.PathLike[str] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        target = Target.wanted(width, height, on, display, position, title, resizable=resizable)
+        self._connection = connection = Connection(target.display, xauthority, timeout)
+        try:
+            self._transport = choose(connection, transport)
+            self._way = choose_way(self._transport, way)
+            opened = open_target(connection, target)
+            self._paint = paint.Paint(opened.form, opened.cells)
+            self._presenter = Presenter(connection, self._transport, opened, self._way)
+        except BaseException:
+            connection.close()
+            raise
+        self._opened = opened
+        self._frames = FrameMemory(self._transport, opened.form)
+        self._resizable = resizable
+        self._told_close = False
+        self._closed = False
+        self._xlib: XlibDisplay | None = None
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def rect(self) -> Rect:
+        """All of it, in its own coordinates: corner 0, 0. It changes with the Resize event, not before."""
+        return self._presenter.whole
+
+    @property
+    def id(self) -> int:
+        """The X id of the window or pixmap."""
+        return self._opened.drawable
+
+    @property
+    def format(self) -> PixelFormat:
+        """The layout of its pixels."""
+        return self._opened.form
+
+    @property
+    def transport(self) -> Transport:
+        """How pixels reach the server: `kind` and `reason`."""
+        return self._transport
+
+    @property
+    def way(self) -> Way:
+        """How they get into the drawable: "pixmap", "put" or "core"."""
+        return self._way
+
+    @property
+    def age(self) -> int:
+        """How old the content of the memory was when it was lent last.
+
+        1: it was what the last present had shown, 2: the one before, and so on; 0: it was undefined.
+        """
+        return self._presenter.age
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still be drawn on: not closed by its user, by `close`, or with its window."""
+        if self._closed:
+            return False
+        inbox = self._opened.inbox
+        self._connection.wire.pump()
+        if inbox is None:
+            return True
+        with self._presenter.lock:
+            inbox.sort()
+        return not (inbox.closed or inbox.destroyed)
+
+    @property
+    def xlib(self) -> XlibDisplay:
+        """python-xlib's Display over the same connection, with all of its objects and extensions."""
+        self._presenter.check_open()
+        if self._xlib is None:
+            from xshm.x11.xlib_display import XlibDisplay  # noqa: PLC0415 - it loads every extension module
+
+            self._xlib = XlibDisplay(self._connection)
+        return self._xlib
+
+    def set_title(self, title: str) -> None:
+        """Name the window."""
+        self._presenter.check_open()
+        set_title(self._connection, self.id, title)
+        self._connection.flush()
+
+    def resize(self, width: int, height: int) -> None:
+        """Ask for another size of its own window; the Resize event tells when it has come, and which."""
+        self._presenter.check_open()
+        if not self._opened.own:
+            raise InvalidArgument(f"the drawable {self.id:#x} is not the surface's own to resize")
+        size = Target.window_size(width, height)
+        resize_window(self._connection, self.id, *size, resizable=self._resizable)
+        self._connection.flush()
+
+    # -- drawing ---------------------------------------------------------------------------------------------------
+
+    def show(
+        self, array: NDArray[np.uint8], at: tuple[int, int] = (0, 0), order: str = "rgb", clip: bool = False
+    ) -> None:
+        """Convert an array into shared memory, and present it with its corner at `at`.
+
+        `array` is (height, width, 3), (height, width, 4) or (height, width) uint8, with any strides; it may be changed
+        once this returns. A fourth channel is alpha where the surface has it (depth 32, multiplied into the colours
+        already), and else of no account. What lies outside is OutOfBounds; with `clip` it is left out.
+        """
+        height, width = paint.check(array, order)
+        place, part = self._place(at, width, height, clip=clip)
+        if part is None:
+            return
+        loan = self._presenter.lend(part)
+        self._paint.fill(loan.pixels, array[part.moved(-place.x, -place.y).slices], order)
+        self._presenter.give(loan)
+
+    def show_frame(self, frame: Frame, at: tuple[int, int] = (0, 0), clip: bool = False) -> None:
+        """Present a frame straight from its own memory, which is held until the server has read it, and is shown.
+
+        Writing to the frame's pixels meanwhile may show. Where the server can't read that memory (`frame_memory`), or
+        the frame's format is not the surface's, it is copied, or converted.
+        """
+        if not isinstance(frame, Frame):
+            raise InvalidType(f"show_frame takes a Frame, not {type(frame).__name__}; arrays go to show()")
+        pixels = frame.pixels
+        place, part = self._place(at, frame.width, frame.height, clip=clip)
+        if part is None:
+            return
+        inside = part.moved(-place.x, -place.y).slices
+        if frame.format != self.format or not self._has_same_colours(frame):
+            colours = frame.rgb()[inside]
+            loan = self._presenter.lend(part)
+            self._paint.fill(loan.pixels, colours, "rgb")
+            self._presenter.give(loan)
+            return
+        source = self._frames.source(pixels, place) if self._presenter.may_pin(part) else None
+        if source is not None:
+            self._presenter.put(source, part)
+            return
+        loan = self._presenter.lend(part)
+        np.copyto(loan.pixels, pixels[inside])
+        self._presenter.give(loan)
+
+    @contextmanager
+    def draw(self, rect: Region | None = None) -> Iterator[NDArray[Any]]:
+        """Lend shared memory for the whole surface, or for `rect`, and present that on leaving.
+
+        The array is laid out as `format` says: (height, width, 4) uint8, B G R X, at depth 24. What is in it tells
+        `age`. It is read-only once it was given back. An exception inside presents nothing, and is passed on.
+        """
+        whole = part = self.rect
+        if rect is not None:
+            part = as_rect(rect)
+            if not whole.contains(part):
+                raise OutOfBounds(f"{part} leaves the surface {whole.width}x{whole.height}")
+        loan = self._presenter.lend(part)
+        try:
+            yield loan.pixels
+        except BaseException:
+            self._presenter.cancel(loan)
+            raise
+        self._presenter.give(loan)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Return when the server has read all that was presented; RequestTimeout when `timeout` seconds have passed."""
+        _check_timeout(timeout)
+        self._presenter.wait(timeout)
+
+    # -- what happens to it ----------------------------------------------------------------------------------------
+
+    def events(self, timeout: float | None = None) -> Iterator[Event]:
+        """Yield keys, buttons, motion, sizes and the end of the window: Key, Button, Motion, Resize, Close.
+
+        It waits for each, and ends after Close. With `timeout` it ends when none has come for so many seconds; 0 gives
+        those that are there. A Resize has changed the surface when it is yielded. Of those that nobody asks for, the
+        last 4096 are kept.
+        """
+        _check_timeout(timeout)
+        while (event := self._next_event(timeout)) is not None:
+            yield event
+
+    def close(self) -> None:
+        """Close the connection, and with it a window of its own. Closing twice is fine."""
+        self._closed = True
+        self._connection.close()
+        self._presenter.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        size = f"{self.rect.width}x{self.rect.height}"
+        state = "closed" if self._closed else f"{self._transport.kind}, {self.way}"
+        return f"<Surface {self._connection.display_name} {self.id:#x} {size} {self.format}, {state}>"
+
+    # -- behind it ---------------------------------------------------------------------------------------------------
+
+    def _place(self, at: tuple[int, int], width: int, height: int, *, clip: bool) -> tuple[Rect, Rect | None]:
+        """Return where a picture goes, and the part of it that is inside: None, with `clip`, where there is none."""
+        self._presenter.check_open()
+        if not isinstance(at, (tuple, list)):
+            raise InvalidType(f"at= is (x, y), not {type(at).__name__}")
+        if len(at) != 2:  # noqa: PLR2004
+            raise InvalidArgument(f"at= is (x, y), not {len(at)} numbers: {at!r}")
+        place, whole = Rect(*at, width, height), self.rect
+        if place == whole:
+            return whole, whole
+        if whole.contains(place):
+            return place, place
+        if not clip:
+            raise OutOfBounds(
+                f"a picture at {place} leaves the surface {whole.width}x{whole.height}; pass clip=True to cut it"
+            )
+        return place, place.intersect(whole)
+
+    def _has_same_colours(self, frame: Frame) -> bool:
+        cells = self._opened.cells
+        return cells is None or (frame.colormap is not None and np.array_equal(frame.colormap, cells.colours))
+
+    def _next_event(self, timeout: float | None) -> Event | None:
+        inbox = self._opened.inbox
+        if inbox is None:
+            raise InvalidArgument(f"the pixmap {self.id:#x} has no events")
+        wire = self._connection.wire
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._told_close:
+            with self._presenter.lock:
+                self._presenter.attend()
+                event = self._tell(inbox)
+            if event is not None:
+                return event
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                wire.pump()
+                if not inbox.queue:
+                    return None
+                continue
+            try:
+                wire.wait_for(Filled(inbox.queue), left)
+            except RequestTimeout:
+                deadline = time.monotonic()
+        return None
+
+    def _tell(self, inbox: Inbox) -> Event | None:
+        event = inbox.next_input()
+        if event is not None:
+            return event
+        size = inbox.size
+        if size is not None and size != (self.rect.width, self.rect.height):
+            self._presenter.resize(Rect(0, 0, *size))
+            return Resize(*size)
+        if inbox.closed:
+            self._told_close = True
+            return Close()
+        return None
+
+
+def _check_timeout(timeout: float | None) -> None:
+    if timeout is not None and not timeout >= 0:
+        raise InvalidArgument(f"a timeout is a number of seconds from 0 on, or None for no limit; not {timeout!r}")
