@@ -1,0 +1,238 @@
+"""`xshm shot` and `xshm diff`, run as a person runs them on a display with windows, monitors and a pointer."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import xshm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from painter import Painter
+    from servers import Server
+
+
+@pytest.fixture
+def run(xvfb: Server, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    def run(*arguments: str, **changed: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, "-m", "xshm", *arguments],
+            env=xvfb.env() | changed,
+            cwd=tmp_path,
+            capture_output=True,
+            check=False,
+            timeout=30,
+        )
+
+    return run
+
+
+def picture(data: bytes) -> Any:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def kind(data: bytes) -> str | None:
+    return Image.open(io.BytesIO(data)).format
+
+
+def test_a_window_is_taken_whole_by_title_and_by_id(run: Any, painter: Painter) -> None:
+    window = painter.window((100, 100, 80, 60), (10, 200, 30), title="the green one")
+    painter.window((120, 110, 200, 200), (200, 10, 10), title="the one above it")
+    for name in ("the green one", hex(window.id), str(window.id)):
+        done = run("shot", "-i", name, "-")
+        assert done.returncode == 0, done.stderr
+        assert picture(done.stdout).shape == (60, 80, 3)
+        assert (picture(done.stdout) == (10, 200, 30)).all()
+
+
+def test_a_region_of_a_window_is_in_its_own_coordinates(run: Any, painter: Painter) -> None:
+    window = painter.window((300, 300, 50, 50), (0, 0, 0), title="marked")
+    painter.fill((5, 6, 7, 8), (255, 255, 0), window)
+    done = run("shot", "-i", "marked", "-g", "7x8+5+6", "-")
+    assert picture(done.stdout).shape == (8, 7, 3)
+    assert (picture(done.stdout) == (255, 255, 0)).all()
+
+
+def test_a_monitor_is_taken_by_number_and_by_name(run: Any, xvfb: Server) -> None:
+    with xshm.Screen(xvfb.name) as screen:
+        monitor = screen.monitors[0]
+    for name in ("0", monitor.name):
+        assert picture(run("shot", "-m", name, "-").stdout).shape == (800, 1280, 3)
+    done = run("shot", "-m", "no such", "-")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert monitor.name in done.stderr.decode()
+
+
+def test_the_pointer_is_drawn_in_where_it_is_asked_for(run: Any, painter: Painter) -> None:
+    painter.fill((0, 0, 1280, 800), (30, 90, 60))
+    painter.root.warp_pointer(640, 400)
+    painter.display.sync()
+    plain, pointed = (picture(run("shot", "-", *flags).stdout) for flags in ([], ["--cursor"]))
+    assert (plain == (30, 90, 60)).all()
+    rows, columns = np.nonzero((pointed != plain).any(axis=2))
+    assert 0 < len(rows) < 5000
+    assert abs(rows.mean() - 400) < 40
+    assert abs(columns.mean() - 640) < 40
+
+
+def test_all_windows_go_into_files_of_their_own(run: Any, painter: Painter, tmp_path: Path) -> None:
+    painter.window((10, 10, 30, 20), (1, 2, 3), title="first/one")
+    painter.window((50, 10, 40, 25), (4, 5, 6), title="zweites Fenster")
+    done = run("shot", "--all-windows", "made/here")
+    assert done.returncode == 0, done.stderr
+    files = {path.name.split("_", 1)[1]: path for path in (tmp_path / "made/here").iterdir()}
+    assert set(files) >= {"first_one.png", "zweites_Fenster.png"}
+    assert (picture(files["first_one.png"].read_bytes()) == (1, 2, 3)).all()
+    assert picture(files["zweites_Fenster.png"].read_bytes()).shape == (25, 40, 3)
+    assert len(done.stdout.splitlines()) == len(files)
+
+
+def test_the_kind_is_named_by_suffix_or_by_type(run: Any, tmp_path: Path) -> None:
+    run("shot", "a.webp", "-q", "50")
+    assert kind((tmp_path / "a.webp").read_bytes()) == "WEBP"
+    assert kind(run("shot", "-", "-t", "jpg").stdout) == "JPEG"
+    run("shot", "named.dat", "-t", "png")
+    assert kind((tmp_path / "named.dat").read_bytes()) == "PNG"
+    low, high = (len(run("shot", "-", "-t", "jpeg", "-q", quality).stdout) for quality in ("10", "95"))
+    assert low < high
+
+
+def test_a_longest_edge_makes_it_smaller(run: Any) -> None:
+    assert picture(run("shot", "-", "--max-edge", "640").stdout).shape == (400, 640, 3)
+    assert picture(run("shot", "-", "--max-edge", "5000").stdout).shape == (800, 1280, 3)
+
+
+def test_selecting_asks_slop(run: Any, painter: Painter, tmp_path: Path) -> None:
+    """A program of that name stands in for the person and the tool that asks them."""
+    painter.fill((40, 30, 20, 10), (9, 99, 199))
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    slop = programs / "slop"
+    slop.write_text('#!/bin/sh\n[ "$1 $2" = "-f %w %h %x %y" ] || exit 3\necho "20 10 40 30"\n')
+    slop.chmod(0o755)
+    done = run("shot", "-s", "-", PATH=f"{programs}:/usr/bin:/bin")
+    assert (picture(done.stdout) == (9, 99, 199)).all()
+    slop.write_text("#!/bin/sh\nexit 1\n")
+    cancelled = run("shot", "-s", "-", PATH=f"{programs}:/usr/bin:/bin")
+    assert (cancelled.returncode, cancelled.stdout) == (2, b"")
+    assert b"nothing was selected" in cancelled.stderr
+    slop.unlink()
+    missing = run("shot", "-s", "-", PATH=str(programs))
+    assert b"slop" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-i", "no window has this title", "-"], "no window has this title"),
+        (["-i", "0x1", "-"], "0x1"),
+        (["-m", "0", "-g", "5x5", "-"], "--monitor and --geometry"),
+        (["--all-windows", "d", "a.png"], "--all-windows"),
+        (["-t", "xyz", "-"], "xyz"),
+        (["-q", "0", "-t", "jpeg", "-"], "quality"),
+        (["--max-edge", "0", "-"], "max_edge"),
+    ],
+)
+def test_what_can_not_be_meant_is_said_in_one_line(run: Any, arguments: list[str], words: str) -> None:
+    done = run("shot", *arguments)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.count(b"\n") == 1, done.stderr
+    assert words in done.stderr.decode()
+
+
+# -- diff ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[str, str]:
+    """Give two pictures that differ in two places."""
+    one = np.full((100, 200, 3), 128, np.uint8)
+    other = one.copy()
+    other[10:20, 30:50] = 0
+    other[80, 150] = 255
+    for name, pixels in (("one.png", one), ("other.png", other)):
+        Image.fromarray(pixels).save(tmp_path / name)
+    return "one.png", "other.png"
+
+
+def test_diff_says_by_its_exit_code_whether_pictures_are_the_same(run: Any, two: tuple[str, str]) -> None:
+    assert run("diff", two[0], two[0]).returncode == 0
+    done = run("diff", *two)
+    assert done.returncode == 1
+    assert b"201 pixels differ" in done.stdout
+    assert b"20x10+30+10" in done.stdout
+    assert run("diff", "--threshold", "0.02", *two).returncode == 0
+
+
+def test_diff_tells_rectangles_as_json(run: Any, two: tuple[str, str]) -> None:
+    found = json.loads(run("diff", "--json", *two).stdout)
+    assert found == {"pixels": 201, "ratio": 201 / 20000, "rects": [[30, 10, 20, 10], [150, 80, 1, 1]]}
+
+
+def test_diff_shows_where_in_a_picture(run: Any, two: tuple[str, str], tmp_path: Path) -> None:
+    run("diff", *two, "-o", "shown.png")
+    shown = picture((tmp_path / "shown.png").read_bytes())
+    assert (shown == (255, 0, 0)).all(axis=2).sum() == 201
+    assert tuple(shown[15, 40]) == (255, 0, 0)
+
+
+def test_diff_agrees_with_imagemagick(run: Any, two: tuple[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["compare", "-metric", "AE", *two, "null:"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert int(done.stderr.split()[0]) == json.loads(run("diff", "--json", *two).stdout)["pixels"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["one.png", "missing.png"], "missing.png"),
+        (["one.png", "text.png"], "text.png"),
+        (["one.png", "small.png"], "200x100"),
+        (["one.png", "other.png", "--threshold", "2"], "threshold"),
+        (["one.png", "other.png", "-o", "shown.xyz"], "xyz"),
+    ],
+)
+@pytest.mark.usefixtures("two")
+def test_pictures_that_can_not_be_compared_are_trouble(
+    run: Any, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    Image.new("RGB", (5, 5)).save(tmp_path / "small.png")
+    done = run("diff", *arguments)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.count(b"\n") == 1
+    assert words in done.stderr.decode()
+
+
+def test_diff_sees_what_eight_bits_do_not_hold(run: Any, tmp_path: Path) -> None:
+    for name, value in (("dark.png", 1000), ("bright.png", 40000)):
+        Image.fromarray(np.full((10, 10), value, np.uint16)).save(tmp_path / name)
+    assert run("diff", "dark.png", "dark.png").returncode == 0
+    done = run("diff", "dark.png", "bright.png", "-o", "shown.png")
+    assert done.returncode == 1, done.stderr
+    assert (picture((tmp_path / "shown.png").read_bytes()) == (255, 0, 0)).all()
+
+
+def test_diff_does_not_guess_which_of_many_pictures_is_meant(run: Any, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (10, 10), shade) for shade in ("red", "blue")]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    done = run("diff", "moving.gif", "moving.gif")
+    assert done.returncode == 2
+    assert b"2 pictures" in done.stderr
+
+
+def test_shots_in_the_same_second_do_not_overwrite_each_other(run: Any, tmp_path: Path) -> None:
+    names = {run("shot").stdout for _ in range(4)}
+    assert len(names) == 4
+    assert len(list(tmp_path.glob("*_xshm*.png"))) == 4

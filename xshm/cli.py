@@ -1,0 +1,219 @@
+"""The command `xshm`: argparse over the public names.
+
+Results go to standard output, one line per error to standard error. Exit codes: 0; 1 for a condition that is false;
+2 for trouble. `run` gives its command's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xshm import __version__
+from xshm.errors import XshmError
+from xshm.options import add_display, open_screen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OK, FALSE, TROUBLE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    parser = _parser()
+    chosen = parser.parse_args(arguments)
+    try:
+        return int(chosen.run(chosen))
+    except (XshmError, OSError, ValueError, OverflowError) as error:
+        print(f"xshm: {_one_line(error)}", file=sys.stderr)
+        return TROUBLE
+    except KeyboardInterrupt:
+        print("xshm: interrupted", file=sys.stderr)
+        return TROUBLE
+
+
+class _Command(argparse.ArgumentParser):
+    """A command's parser, filled by the command's own module when it is the one that was named."""
+
+    def __init__(self, *args: Any, module: str = "", **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._module = module
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; the first call is the one that says that the command was named."""
+        if self._module:
+            module, self._module = self._module, ""
+            import_module(module).add_arguments(self)
+            return self.parse_known_args(args, namespace)  # which the module may have replaced
+        return super().parse_known_args(args, namespace)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="xshm",
+        description="Read X11 screens through shared memory.",
+        epilog="Exit codes: 0; 1 for a condition that is false; 2 for trouble.",
+    )
+    parser.add_argument("--version", action="version", version=f"xshm {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Command)
+
+    commands.add_parser("shot", help="save a screenshot", description="Save a screenshot.", module="xshm.shot")
+    commands.add_parser(
+        "wait",
+        help="wait until something is seen",
+        description="Wait until something is seen. Exit code 0: it was, 1: the time is over.",
+        module="xshm.wait",
+    )
+    commands.add_parser(
+        "diff",
+        help="compare two pictures",
+        description="Compare two pictures of the same size. Exit code 0: they are the same, 1: they differ.",
+        module="xshm.picture_diff",
+    )
+    virtual = commands.add_parser(
+        "run",
+        help="run a command on a virtual display",
+        description="Run a command on a virtual display of its own, which ends with the command, as xvfb-run does. "
+        "The exit code is the command's own.",
+        module="xshm.run_arguments",
+    )
+    virtual.set_defaults(run=_run)
+    commands.add_parser(
+        "view",
+        help="show another display in a window",
+        description="Show another display, a headless one perhaps, in a window of this one.",
+        module="xshm.view",
+    )
+
+    info = commands.add_parser(
+        "info",
+        help="tell how a display can be read",
+        description="Tell what the server is, how its pixels lie in memory, which transport was chosen and why.",
+    )
+    add_display(info)
+    info.add_argument("--json", action="store_true", help="as JSON")
+    info.set_defaults(run=_info)
+
+    segments = commands.add_parser(
+        "segments",
+        help="list or remove System V shared memory segments",
+        description="List the System V shared memory segments that the kernel has, as ipcs -m does.",
+    )
+    segments.add_argument(
+        "--remove", nargs="+", type=int, metavar="ID", help="remove these; which ones is yours to say, none is guessed"
+    )
+    segments.add_argument("--json", action="store_true", help="as JSON")
+    segments.set_defaults(run=_segments)
+    return parser
+
+
+def _one_line(error: BaseException) -> str:
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        text = (
+            error.strerror
+            if isinstance(error, XshmError) or not error.filename
+            else (f"{error.filename}: {error.strerror}")
+        )
+    return " ".join(text.split())
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    return int(import_module("xshm.run").main(chosen))
+
+
+# -- info ------------------------------------------------------------------------------------------------------------
+
+
+def _info(chosen: argparse.Namespace) -> int:
+    with open_screen(chosen) as screen:
+        facts = _facts(screen)
+    if chosen.json:
+        print(json.dumps(facts, indent=2))
+        return OK
+    width = max(len(name) for name in facts)
+    for name, value in facts.items():
+        print(f"{name.replace('_', ' '):{width}}  {_told(value)}")
+    return OK
+
+
+def _facts(screen: Any) -> dict[str, Any]:
+    connection, transport, form = screen.connection, screen.transport, screen.format
+    return {
+        "display": screen.display,
+        "address": connection.address,
+        "server": f"{connection.info.vendor}, release {connection.info.release_number}",
+        "screen": f"{screen.rect.width}x{screen.rect.height}",
+        "depth": form.depth,
+        "bits_per_pixel": form.bits_per_pixel,
+        "format": str(form),
+        "stride": form.stride(screen.rect.width),
+        "transport": transport.kind,
+        "reason": transport.reason,
+        "mit_shm": f"{transport.version[0]}.{transport.version[1]}" if transport.version else None,
+        "shared_pixmaps": transport.shared_pixmaps,
+        "max_frames": screen.max_frames,
+        "longest_request": 4 * connection.info.max_request_length,
+        "converter": import_module("xshm.convert").converters(),
+    }
+
+
+def _told(value: object) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {_told(each)}" for name, each in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+# -- segments --------------------------------------------------------------------------------------------------------
+
+
+def _segments(chosen: argparse.Namespace) -> int:
+    from xshm import sysv  # noqa: PLC0415 - the other commands do not need it at once
+
+    if chosen.remove:
+        for shmid in chosen.remove:
+            sysv.stat(shmid)  # one that is not there keeps all of them
+        for shmid in chosen.remove:
+            sysv.remove(shmid)
+        return OK
+    rows = [_row(segment) for segment in sysv.segments()]
+    if chosen.json:
+        print(json.dumps(rows, indent=2))
+        return OK
+    print(f"{'id':>10} {'bytes':>14} {'mode':>5} {'owner':>7} {'attached':>8} {'creator pid':>11} {'creator':<16}")
+    for row in rows:
+        gone = "" if row["creator"] else "(gone)"
+        removed = " removed" if row["removed"] else ""
+        print(
+            f"{row['id']:>10} {row['bytes']:>14,} {row['mode']:>5} {row['owner']:>7} {row['attached']:>8} "
+            f"{row['creator_pid']:>11} {row['creator'] or gone:<16}{removed}".rstrip()
+        )
+    return OK
+
+
+def _row(segment: Any) -> dict[str, Any]:
+    try:
+        creator = Path(f"/proc/{segment.cpid}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        creator = None  # it has ended
+    return {
+        "id": segment.shmid,
+        "bytes": segment.size,
+        "mode": f"{segment.mode & 0o777:03o}",
+        "owner": segment.uid,
+        "attached": segment.nattch,
+        "creator_pid": segment.cpid,
+        "creator": creator,
+        "removed": bool(segment.mode & 0o1000),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""`xshm shot`: one picture of a screen, a window, a monitor or a region, as a file."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xshm.errors import InvalidArgument, XshmError
+from xshm.options import add_display, open_screen, seconds
+
+if TYPE_CHECKING:
+    import argparse
+
+    from xshm.frame import Frame
+    from xshm.screen import Screen
+
+_CANCELLED = 1  # slop's exit code when the person pressed a key instead
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags: those of maim, scrot and grim where they have one."""
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="where to: the suffix names the kind; '-' is standard output; without it, a name with date, time and size",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("-i", "--window", metavar="WINDOW", help="a window: its id, its title, or 'active'")
+    where.add_argument("-m", "--monitor", metavar="NAME", help="a monitor, by its name or its number from 0")
+    where.add_argument("-s", "--select", action="store_true", help="let a person choose a region or window (asks slop)")
+    where.add_argument("--all-windows", metavar="DIR", help="every window that is mapped, each in a file of its own")
+    parser.add_argument("-g", "--geometry", metavar="WxH+X+Y", help="the region to take, for example 640x480+10+20")
+    parser.add_argument("-d", "--delay", type=seconds, default=0.0, metavar="SECONDS", help="wait before taking it")
+    parser.add_argument("--cursor", action="store_true", help="draw the pointer in")
+    parser.add_argument(
+        "-t", "--type", metavar="KIND", help="png, jpeg or another that Pillow writes (default: by suffix)"
+    )
+    parser.add_argument("-q", "--quality", type=int, default=85, metavar="1-100", help="of JPEG (default: %(default)s)")
+    parser.add_argument("--max-edge", type=int, metavar="PIXELS", help="make it smaller until no edge is longer")
+    add_display(parser)
+    parser.set_defaults(run=main)
+
+
+def main(chosen: argparse.Namespace) -> int:
+    """Take the picture and write it."""
+    kind = _kind(chosen)  # a name that can't be written is said before waiting, and before connecting
+    if chosen.all_windows is not None and (chosen.file or chosen.geometry):
+        raise InvalidArgument("--all-windows names its files itself and takes no FILE or --geometry")
+    time.sleep(chosen.delay)
+    with open_screen(chosen) as screen:
+        if chosen.all_windows is not None:
+            return _all_windows(screen, chosen, kind)
+        frame = _take(screen, chosen)
+    if chosen.file == "-":
+        if sys.stdout is None:
+            raise XshmError("standard output is closed; name a FILE to write to")
+        sys.stdout.buffer.write(_encoded(frame, chosen, kind))
+        sys.stdout.buffer.flush()
+        return 0
+    data = _encoded(frame, chosen, kind)
+    if chosen.file is None:
+        print(_write_new(data, f"{frame.width}x{frame.height}_xshm", _suffix(kind)))
+    else:
+        Path(chosen.file).write_bytes(data)
+    return 0
+
+
+def _write_new(data: bytes, size: str, suffix: str) -> str:
+    """Write a file that was not there, named by date and time; a second one in the same second gets a number."""
+    now = datetime.now()  # noqa: DTZ005 - the user's own clock
+    for number in itertools.count(1):
+        name = f"{now:%Y-%m-%d-%H%M%S}_{size}{f'_{number}' if number > 1 else ''}.{suffix}"
+        try:
+            with Path(name).open("xb") as file:
+                file.write(data)
+        except FileExistsError:
+            continue
+        break
+    return name
+
+
+def _kind(chosen: argparse.Namespace) -> str:
+    from xshm import encode  # noqa: PLC0415 - numpy and Pillow are not needed for --help
+
+    if chosen.type is not None:
+        return encode.known(chosen.type)
+    return "PNG" if chosen.file in (None, "-") else encode.by_suffix(chosen.file)
+
+
+def _suffix(kind: str) -> str:
+    return {"JPEG": "jpg", "TIFF": "tif"}.get(kind, kind.lower())
+
+
+def _encoded(frame: Frame, chosen: argparse.Namespace, kind: str) -> bytes:
+    return frame.encode(kind, max_edge=chosen.max_edge, quality=chosen.quality).data
+
+
+def _take(screen: Screen, chosen: argparse.Namespace) -> Frame:
+    region: Any = chosen.geometry
+    if chosen.window is not None:
+        with screen.window(_window(chosen.window)) as window:
+            return window.grab(region, chosen.cursor)
+    if chosen.monitor is not None:
+        if region is not None:
+            raise InvalidArgument("--monitor and --geometry both name a region; give one")
+        region = _monitor(screen, chosen.monitor)
+    if chosen.select:
+        if region is not None:
+            raise InvalidArgument("--select and --geometry both name a region; give one")
+        region = _select(screen)
+    return screen.grab(region, chosen.cursor)
+
+
+def _window(text: str) -> Any:
+    return int(text, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|\d+", text) else text
+
+
+def _monitor(screen: Screen, text: str) -> Any:
+    monitors = screen.monitors
+    for number, monitor in enumerate(monitors):
+        if text in (monitor.name, str(number)):
+            return monitor
+    there = ", ".join(f"{number}: {monitor.name}" for number, monitor in enumerate(monitors))
+    raise InvalidArgument(f"there is no monitor {text!r}; there are {there}")
+
+
+def _select(screen: Screen) -> tuple[int, int, int, int]:
+    """Let slop ask a person; return the region that was drawn, or that of the window that was clicked."""
+    slop = shutil.which("slop")
+    if slop is None:
+        raise XshmError("--select needs the program slop (Debian: apt install slop); or name a region with --geometry")
+    asked = subprocess.run(
+        [slop, "-f", "%w %h %x %y"],
+        env=os.environ | {"DISPLAY": screen.display},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if asked.returncode != 0:
+        raise XshmError(
+            "nothing was selected" if asked.returncode == _CANCELLED else f"slop failed ({asked.returncode})"
+        )
+    width, height, x, y = map(int, asked.stdout.split())
+    return x, y, width, height
+
+
+def _all_windows(screen: Screen, chosen: argparse.Namespace, kind: str) -> int:
+    directory = Path(chosen.all_windows)
+    directory.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for info in screen.windows():
+        title = re.sub(r"[^\w.-]+", "_", info.title or "untitled").strip("_")[:60]
+        name = directory / f"{info.id:#x}_{title}.{_suffix(kind)}"
+        try:
+            with screen.window(info.id) as window:
+                frame = window.grab(None, chosen.cursor)
+        except XshmError as error:  # it may close while we look; the others are still wanted
+            print(f"xshm: {name.name}: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        name.write_bytes(_encoded(frame, chosen, kind))
+        print(name)
+    return 2 if failed else 0

@@ -1,0 +1,108 @@
+"""`xshm wait`: until something changes, comes to rest, or is seen. Exit code 0, or 1 when the time is over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from xshm.errors import InvalidArgument, WaitTimeout
+from xshm.options import add_display, open_screen, seconds
+
+if TYPE_CHECKING:
+    import argparse
+
+    from xshm.drawable import Drawable
+    from xshm.geometry import Rect
+
+SEEN, TIME_OVER = 0, 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--change", action="store_true", help="until the picture differs from what it is now")
+    what.add_argument("--stable", action="store_true", help="until nothing has changed for --quiet seconds")
+    what.add_argument("--pixel", metavar="X,Y,COLOUR", help="until a pixel has a colour, for example 10,20,#ff0000")
+    what.add_argument("--image", metavar="FILE", help="until a picture is seen")
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="give up after this long (default: %(default)s)",
+    )
+    parser.add_argument("--quiet", type=seconds, default=0.3, metavar="SECONDS", help="for --stable (default: 0.3)")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.0,
+        metavar="RATIO",
+        help="how much may differ, 0 to 1: of all pixels, or for --image of full brightness (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ignore", action="append", default=[], metavar="WxH+X+Y", help="for --stable: leave out a clock; repeatable"
+    )
+    parser.add_argument("-i", "--window", metavar="WINDOW", help="look at a window: its id, its title, or 'active'")
+    parser.add_argument("-g", "--geometry", metavar="WxH+X+Y", help="look at a region, for example 640x480+10+20")
+    parser.add_argument("--json", action="store_true", help="tell the result as JSON")
+    add_display(parser)
+    parser.set_defaults(run=main)
+
+
+def main(chosen: argparse.Namespace) -> int:
+    """Wait; return 0 if it came, 1 if the time is over."""
+    pixel = _pixel(chosen.pixel) if chosen.pixel is not None else None
+    if pixel is not None and chosen.geometry is not None:
+        raise InvalidArgument("--pixel names its place itself and takes no --geometry")
+    if chosen.ignore and not chosen.stable:
+        raise InvalidArgument("--ignore goes with --stable")
+    with open_screen(chosen) as screen, contextlib.ExitStack() as opened:
+        source: Drawable = screen
+        if chosen.window is not None:
+            source = opened.enter_context(screen.window(_window(chosen.window)))
+        told = _wait(source, chosen, pixel)
+    if told is None:
+        if chosen.json:
+            print(json.dumps({"seen": False}))
+        return TIME_OVER
+    if chosen.json:
+        print(json.dumps({"seen": True} | told))
+    return SEEN
+
+
+def _wait(source: Drawable, chosen: argparse.Namespace, pixel: tuple[int, int, str] | None) -> dict[str, Any] | None:
+    """Wait for what was chosen; return what there is to tell, or None when the time is over."""
+    region, timeout, threshold = chosen.geometry, chosen.timeout, chosen.threshold
+    if chosen.change:
+        change = source.wait_change(timeout, region, threshold)
+        if change is None:
+            return None
+        return {"seconds": change.seconds, "ratio": change.ratio, "rects": [_numbers(each) for each in change.rects]}
+    if chosen.stable:
+        calm = source.wait_stable(chosen.quiet, timeout, threshold, chosen.ignore, region)
+        return {"seconds": calm.seconds} if calm else None
+    try:
+        if pixel is not None:
+            source.wait_pixel(*pixel, timeout=timeout)
+            return {}
+        found = source.wait_image(chosen.image, region, threshold, timeout)
+    except WaitTimeout:
+        return None
+    return {"rect": _numbers(found.rect), "difference": found.difference}
+
+
+def _pixel(text: str) -> tuple[int, int, str]:
+    match = re.fullmatch(r"(\d+),(\d+),(.+)", text)
+    if match is None:
+        raise InvalidArgument(f"--pixel {text!r}: write X,Y,COLOUR, for example 10,20,#ff0000 or 10,20,red")
+    return int(match[1]), int(match[2]), match[3]
+
+
+def _window(text: str) -> Any:
+    return int(text, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|\d+", text) else text
+
+
+def _numbers(rect: Rect) -> list[int]:
+    return [rect.x, rect.y, rect.width, rect.height]
