@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,14 @@ def painter(xvfb: Server) -> Iterator[Painter]:
     """Give a Painter on `xvfb`."""
     with Painter(xvfb) as painter:
         yield painter
+
+
+@pytest.fixture
+def bare_collector() -> Iterator[None]:
+    """Take away the collector's callbacks: hypothesis has one, in Python, which swallows what a signal raises."""
+    callbacks, gc.callbacks[:] = list(gc.callbacks), []
+    yield
+    gc.callbacks[:] = callbacks
 
 
 @pytest.fixture

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from oracles import core_image
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from painter import Box, Painter
 
@@ -30,3 +33,15 @@ def cover_and_uncover(painter: Painter, box: Box) -> None:
     """Make the server forget a part of what is on its screen, and ask for it again."""
     painter.window(box, (1, 2, 3)).destroy()
     painter.display.sync()
+
+
+def fail_while_drawing(surface: Surface, part: Box | None, first: Callable[[], None] = lambda: None) -> None:
+    """Paint over what is lent, do something else, and raise."""
+    with pytest.raises(ZeroDivisionError), surface.draw(part) as pixels:
+        _paint_over(pixels, first)
+
+
+def _paint_over(pixels: NDArray[Any], first: Callable[[], None]) -> None:
+    pixels[...] = 77
+    first()
+    raise ZeroDivisionError

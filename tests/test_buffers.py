@@ -162,6 +162,7 @@ def test_while_the_server_is_stopped_no_buffer_is_lent_twice(make_server: Callab
             assert pixels.ctypes.data in lent
 
 
+@pytest.mark.usefixtures("bare_collector")
 @pytest.mark.parametrize("stops", [False, True], ids=["a running server", "a server that stops and goes on"])
 def test_signals_that_raise_at_any_moment_leave_the_surface_usable(surface: Surface, stops: bool) -> None:
     rounds = 400

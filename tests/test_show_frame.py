@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,11 +125,46 @@ def test_a_slot_is_held_until_the_server_has_read_it(
         assert np.array_equal(xwd(other, surface.id).rgb(), truth)
 
 
-def test_a_loop_that_only_shows_frames_does_not_run_away(xvfb: Server, make_server: Callable[..., Server]) -> None:
+def test_a_loop_that_only_shows_does_not_run_away_from_the_server(
+    xvfb: Server, make_server: Callable[..., Server]
+) -> None:
     other = make_server("Xvfb", 320, 240)
-    with xshm.Screen(xvfb.name, max_frames=20) as screen, Surface(100, 80, display=other.name) as surface:
-        for _ in range(500):
-            surface.show_frame(screen.grab((0, 0, 100, 80)))
+    shown: list[int] = []
+    with xshm.Screen(xvfb.name) as screen, Surface(100, 80, display=other.name) as surface:
+        frame = screen.grab((0, 0, 100, 80))
+        surface.show_frame(frame)
+        surface.wait()
+
+        def loop() -> None:
+            for number in range(100):
+                surface.show_frame(frame)
+                shown.append(number)
+
+        other.pause()
+        thread = threading.Thread(target=loop)
+        thread.start()
+        time.sleep(0.3)
+        while_paused = len(shown)
+        other.resume()
+        thread.join(5)
+        surface.wait()
+    assert 1 <= while_paused <= 12
+    assert len(shown) == 100
+
+
+def test_a_mosaic_of_frames_pins_few_slots(xvfb: Server, painter: Painter) -> None:
+    painter.rectangles()
+    with xshm.Screen(xvfb.name) as screen, Surface(200, 150, display=xvfb.name) as surface:
+        expected = np.zeros((150, 200, 3), np.uint8)
+        for number in range(12):
+            x, y = number % 4 * 50, number // 4 * 50
+            frame = screen.grab((300 + x, 300 + y, 50, 50))
+            expected[y : y + 50, x : x + 50] = frame.rgb()
+            surface.show_frame(frame, at=(x, y))
+        del frame
         surface.wait()
         assert (stats := screen.stats().pool) is not None
-        assert stats.held <= 12
+        assert stats.held <= 4
+        cover_and_uncover(painter, (0, 0, 200, 150))
+        surface.wait()
+        assert np.array_equal(seen(painter, surface), expected)

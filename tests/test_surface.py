@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from oracles import core_image, xwd
 from painter import Painter
-from surfaces import WAYS, cover_and_uncover, noise, seen
+from surfaces import WAYS, cover_and_uncover, fail_while_drawing, noise, seen
 from Xlib import X
 
 import xshm
@@ -256,11 +256,6 @@ def test_age_tells_what_the_lent_memory_held(each: Surface) -> None:
     assert undefined <= 3  # the first time in each buffer
 
 
-def fail_while_drawing(surface: Surface, part: tuple[int, int, int, int] | None) -> None:
-    with pytest.raises(ZeroDivisionError), surface.draw(part) as pixels:
-        pixels[...] = 1 // int(np.sum(pixels[...], initial=0, where=False))
-
-
 def test_an_exception_inside_presents_nothing_and_leaves_the_content_undefined(each: Surface, painter: Painter) -> None:
     array = noise(150, 200, 3)
     each.show(array)
@@ -273,6 +268,35 @@ def test_an_exception_inside_presents_nothing_and_leaves_the_content_undefined(e
         pixels[..., 2::-1] = array[::-1]
     each.wait()
     assert np.array_equal(seen(painter, each), array[::-1])
+
+
+def test_what_was_painted_before_an_exception_is_never_shown(each: Surface, painter: Painter) -> None:
+    fail_while_drawing(each, None)
+    each.show(np.full((10, 10), 9, np.uint8), at=(100, 100))
+    fail_while_drawing(each, (20, 20, 50, 50))
+    cover_and_uncover(painter, (0, 0, 200, 150))
+    each.wait()
+    expected = np.zeros((150, 200, 3), np.uint8)
+    expected[100:110, 100:110] = 9
+    assert np.array_equal(seen(painter, each), expected)
+
+
+def test_after_an_exception_in_one_buffer_it_is_completed_from_the_other(each: Surface, painter: Painter) -> None:
+    array = noise(150, 200, 3)
+    each.show(array)
+    each.wait()
+    with each.draw((0, 0, 1, 1)) as pixels:  # the buffer that is shown is lent: so another is brought up to date
+        each.show(array[:9, :9], at=(0, 0))
+        pixels[..., 2::-1] = array[0, 0]
+    fail_while_drawing(each, (0, 0, 1, 1), lambda: fail_in_the_other_and_go_on(each, array))
+    cover_and_uncover(painter, (0, 0, 200, 150))
+    each.wait()
+    assert np.array_equal(seen(painter, each), array)
+
+
+def fail_in_the_other_and_go_on(surface: Surface, array: NDArray[np.uint8]) -> None:
+    fail_while_drawing(surface, (50, 50, 60, 60))
+    surface.show(array[:9, :9], at=(0, 0))
 
 
 def test_after_an_exception_in_a_part_the_rest_is_still_known(each: Surface, painter: Painter) -> None:

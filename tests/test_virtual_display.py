@@ -245,6 +245,11 @@ def test_leaving_a_program_ends_its_group_and_nobody_else(display: VirtualDispla
         assert exists(child)
     assert program.returncode == -signal.SIGTERM
     assert ended(child)
+    with display.run(["sh", "-c", "sleep 60 >/dev/null & echo $!"], stdout=subprocess.PIPE, text=True) as program:
+        child = int(program.communicate()[0])
+        assert exists(child), "the program has left it behind"
+    assert program.returncode == 0
+    assert ended(child)
     assert other.poll() is None
 
 
@@ -591,6 +596,19 @@ from xshm.virtual_display import VirtualDisplay
 with VirtualDisplay(64, 48) as display:
     assert display.screen.grab().rgb().shape == (48, 64, 3)
 """
+_AMONG_OTHERS_SOCKETS = """
+import socket, subprocess
+held = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+for number, server in enumerate(held):
+    server.bind(f"/tmp/.X11-unix/X{number}")
+    server.listen()
+subprocess.run(["mount", "-o", "remount,ro", "/tmp/.X11-unix"], check=True)
+from xshm.virtual_display import VirtualDisplay
+with VirtualDisplay(64, 48) as display:
+    assert int(display.name[1:]) < 100
+    assert display.screen.grab().rgb().shape == (48, 64, 3)
+    assert display.run("xclock").wait_window()
+"""
 _AS_NOBODY = (
     _IN_A_STRANGE_PLACE  # as root, so that all is imported that this user can't read
     + """
@@ -607,11 +625,18 @@ if not os.access(sys.executable, os.X_OK): sys.executable = "/usr/bin/python3"
     ("mount", "program", "said"),
     [
         ("mount -t tmpfs -o ro none /tmp/.X11-unix", _IN_A_STRANGE_PLACE, ""),
+        ("mount -t tmpfs none /tmp/.X11-unix", _AMONG_OTHERS_SOCKETS, ""),
         ("mount -t tmpfs -o ro none /tmp", _IN_A_STRANGE_PLACE, ""),
         ("mount -t tmpfs -o mode=1777 none /tmp", _AS_NOBODY, ""),
         ("mount -t tmpfs -o mode=755 none /dev/shm", _AS_NOBODY, "no place in memory"),
     ],
-    ids=["read-only sockets", "read-only /tmp", "not root, and no directory for sockets", "not root, and no memory"],
+    ids=[
+        "read-only sockets",
+        "the sockets of another network namespace",
+        "read-only /tmp",
+        "not root, and no directory for sockets",
+        "not root, and no memory",
+    ],
 )
 def test_it_copes_with(mount: str, program: str, said: str) -> None:
     os.makedirs("/tmp/.X11-unix", mode=0o1777, exist_ok=True)  # noqa: PTH103, S108 - to be covered

@@ -138,12 +138,10 @@ class Blitter:
     def _is_ours(self, message: bytes) -> bool:
         """Take note of a proof. Called by the reader, under the Wire's lock; twice for one message does no harm."""
         sequence = _SEQUENCE.unpack_from(message)[0]
-        inflight = self._inflight
-        for index, pending in enumerate(inflight):
+        for pending in self._inflight:
             if pending.serial & 0xFFFF == sequence and pending.serial:
-                for each in inflight[: index + 1]:
-                    each.keep = None
-                    each.done = True
+                pending.keep = None
+                pending.done = True
                 return True
         return False
 

@@ -118,11 +118,6 @@ class Buffers:
             raise InvalidArgument(f"all {_MOST} buffers are lent; leave one draw() before the next")
         return min((each.source.readers()[-1] for each in free), key=lambda request: request.serial)
 
-    @property
-    def some_are_lent(self) -> bool:
-        """Whether something may be presented soon."""
-        return any(each.is_lent for each in (*self.all, *self._former))
-
     def forget(self) -> None:
         """Let go of all memory; the connection is over."""
         self.all = []

@@ -160,7 +160,8 @@ class Presenter:
             inbox.sort()
             self.check_open()
         if inbox.exposed:
-            inbox.exposed = self._redraw(inbox.exposed)
+            self._redraw(inbox.exposed)
+            inbox.exposed = ()
 
     def check_open(self) -> None:
         """Raise what every call raises once there is nothing to draw into."""
@@ -179,15 +180,12 @@ class Presenter:
 
     # -- behind it ---------------------------------------------------------------------------------------------------
 
-    def _redraw(self, exposed: tuple[Rect, ...]) -> tuple[Rect, ...]:
-        """Draw what is known of these parts again; return what waits for memory that is lent now."""
+    def _redraw(self, exposed: tuple[Rect, ...]) -> None:
+        """Draw what is known of these parts again. A part that is lent is shown when it is given back."""
         for rect in exposed:
             for piece, source in self._picture.parts(rect):
                 if source is not None:
                     self._blit.send(self._blit.requests(source, piece))
-        if not self._buffers.some_are_lent:
-            return ()
-        return tuple(subtract(exposed, *(rect for rect, _ in self._picture.pieces)))
 
     def _present(self, source: Source, part: Rect, buffer: Buffer | None) -> None:
         self._begun = _Present(self._presents + 1, part, source, self._blit.requests(source, part), buffer)

@@ -51,7 +51,7 @@ class Program(subprocess.Popen[Any]):
         self._name = str(words[0])
         self._supervision = supervision
         self._connect = connect
-        self._told = False
+        self._left = self._ended = False
         self.group = supervision.new_group()
         try:
             super().__init__(words, env=environment, process_group=self.group, **options)
@@ -97,14 +97,14 @@ class Program(subprocess.Popen[Any]):
 
     def end(self) -> None:
         """End the program and all of its group: by TERM, after two seconds by KILL. Ending twice is fine."""
-        if not self._told or self.returncode is None:
+        if not self._ended:
             self._supervision.stop(self.group)
-            self._told = True
-            self.wait()
+            self._ended = True
+        self.wait()
 
     def bury(self) -> None:
         """Take note of the exit code of a program whose group was ended with the display."""
-        self._told = True
+        self._left = self._ended = True
         if self.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 if os.getpgid(self.pid) == self.group:  # nobody ended it: its supervisor had been killed
@@ -119,8 +119,8 @@ class Program(subprocess.Popen[Any]):
 
     def _note(self, code: int | None) -> int | None:
         """Tell the supervisor of the end, once: a group that nobody is in need not be kept."""
-        if code is not None and not self._told:
-            self._told = True
+        if code is not None and not self._left:
+            self._left = True
             self._supervision.left(self.group)
         return code
 

@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
 def _run(display: VirtualDisplay, command: list[str], args: argparse.Namespace) -> int:
     from xshm.last_picture import LastPicture  # noqa: PLC0415 - the command line is read without numpy
 
-    with LastPicture(display.name, display.xauthority) as picture, Signals() as signals:
+    with LastPicture(display.screen.display, display.xauthority) as picture, Signals() as signals:
         try:
             program = display.run(command, stdin=None)
         except FileNotFoundError:

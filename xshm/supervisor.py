@@ -24,7 +24,7 @@ _DEAF_TO = (
     *(_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGUSR2),
     *(_signal.SIGPIPE, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU),
 )
-_CONTROL, _LOG = 0, 2  # the descriptors that stand for them, standard input and standard error
+_CONTROL = 0  # the line to the owner is our standard input; standard error is the log
 
 
 class Supervisor:
@@ -39,8 +39,6 @@ class Supervisor:
     def __init__(self, words: list[str]) -> None:
         self._ready, self._owner, self._screens = (int(word) for word in words[:3])
         directory, self._memory, self._kept, pid, self._kind = words[3:]
-        for descriptor in (_CONTROL, _LOG, self._ready, self._owner):
-            posix.set_inheritable(descriptor, False)
         self._control = _socket.socket(fileno=_CONTROL)
         self._groups = process_groups.ProcessGroups()
         if pid.isdigit():

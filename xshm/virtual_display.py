@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import threading
 import time
@@ -89,10 +90,10 @@ class VirtualDisplay:
         """Take part in a display that somebody else started: all but its end. Raises ConnectFailed, AccessDenied."""
         self = cls.__new__(cls)
         self._prepare(None)
-        self.name, self._writable = name, writable
+        self.name, self._address, self._writable = name, name, writable
         self.xauthority = Path(xauthority) if xauthority is not None else None
         try:
-            self._screens[0] = Screen(name, xauthority=xauthority)
+            self._screen(0)
             self.pid = server_memory.server_pid(name)
         except BaseException:
             self.close()
@@ -101,7 +102,7 @@ class VirtualDisplay:
 
     def _prepare(self, spec: DisplaySpec | None) -> None:
         self.spec = spec
-        self.name = ""
+        self.name = self._address = ""
         self.pid: int | None = None
         self.xauthority: Path | None = None
         self._owner = os.getpid()
@@ -119,6 +120,9 @@ class VirtualDisplay:
         try:
             self._supervision = self._supervise(spec)
             self.name, self.pid = f":{self._supervision.number}", self._supervision.pid
+            # Without a socket file of its own there may be one of another server, of another network namespace.
+            abstract = f"unix:@/tmp/.X11-unix/X{self._supervision.number}"
+            self._address = self.name if self._supervision.has_socket_file else abstract
             self.xauthority = self._supervision.authority
             self._framebuffers = server_memory.adopt(spec, self._supervision, self._screen)
             self._supervision.close_framebuffers()
@@ -268,12 +272,13 @@ class VirtualDisplay:
         with self._lock:
             self._check_open()
             if number not in self._screens:
-                name = self.name if number == 0 else f"{self.name.partition('.')[0]}.{number}"
+                display = re.sub(r"\.\d+$", "", self._address)
+                name = f"{display}.{number}" if number else display
                 self._screens[number] = Screen(name, xauthority=self.xauthority)
             return self._screens[number]
 
     def _connect(self) -> Screen:
-        return Screen(self.name, xauthority=self.xauthority)
+        return Screen(self._address, xauthority=self.xauthority)
 
     def _looked_after(self) -> Supervision:
         """Return who looks after programs; a display of somebody else's has a supervisor for them alone."""
