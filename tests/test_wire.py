@@ -1,97 +1,28 @@
-"""The wire against a peer that writes and reads bytes: framing, order, descriptors, and who is told what."""
+"""The wire against a peer that writes and reads bytes: who waits for what, who is told what, and how it ends."""
 
 from __future__ import annotations
 
-import array
 import ast
 import contextlib
 import gc
-import os
-import select
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from peer import REQUEST, Peer, error, event, is_open, reply
 
 from xshm.errors import Closed, DisplayGone, RequestTimeout
 from xshm.memory import Segment
-from xshm.x11.incoming import Incoming
-from xshm.x11.wire import Pending, Route, Wire
+from xshm.x11.wire import Pending, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_REQUEST = b"\x2b\0\1\0"
-
-
-def reply(serial: int, extra: bytes = b"", nfd: int = 0) -> bytes:
-    assert len(extra) % 4 == 0
-    return struct.pack("=BBHI24x", 1, nfd, serial & 0xFFFF, len(extra) // 4) + extra
-
-
-def error(serial: int, code: int = 3) -> bytes:
-    return struct.pack("=BBHI24x", 0, code, serial & 0xFFFF, 7)
-
-
-def event(serial: int, number: int, code: int = 33) -> bytes:
-    return struct.pack("=BxHI24x", code, serial & 0xFFFF, number)
-
-
-def generic_event(serial: int, extra: bytes) -> bytes:
-    return struct.pack("=BBHI24x", 35, 1, serial & 0xFFFF, len(extra) // 4) + extra
-
-
-class Peer:
-    """The other end of a Wire: says what it is told to say."""
-
-    def __init__(self) -> None:
-        ours, self.socket = socket.socketpair()
-        self.socket.settimeout(5)
-        self.wire = Wire(ours)
-        self._talks: list[threading.Thread] = []
-
-    def say(self, data: bytes, descriptors: tuple[int, ...] = ()) -> None:
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
-        assert self.socket.sendmsg([data], rights) == len(data)
-
-    def hear(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            part = self.socket.recv(count - len(data))
-            assert part, f"the wire ended after {len(data)} of {count} bytes"
-            data += part
-        return data
-
-    def say_after(self, *turns: tuple[int, bytes]) -> None:
-        """In a thread: hear so many bytes, say this; and so on. A server does not answer before it is asked."""
-
-        def take_turns() -> None:
-            for count, data in turns:
-                self.hear(count)
-                self.socket.sendall(data)
-
-        thread = threading.Thread(target=take_turns)
-        self._talks.append(thread)
-        thread.start()
-
-    def close(self) -> None:
-        self.wire.close()
-        for thread in self._talks:
-            thread.join()
-        self.socket.close()
-
-    def is_silent(self) -> bool:
-        return not select.select([self.socket], [], [], 0.02)[0]
 
 
 @pytest.fixture
@@ -99,172 +30,6 @@ def peer() -> Iterator[Peer]:
     peer = Peer()
     yield peer
     peer.close()
-
-
-# -- framing ---------------------------------------------------------------------------------------------------------
-
-
-@st.composite
-def streams(draw: st.DrawFn) -> tuple[int, bytes, list[bytes | None], list[bytes]]:
-    """Draw what a server says to some requests: replies, errors or nothing, with events of all kinds in between."""
-    requests = draw(st.integers(1, 6))
-    said, answers, events = b"", [], []
-    for serial in range(1, requests + 1):
-        keymap = bytes([11]) + os.urandom(31)  # KeymapNotify: the one event without a sequence number
-        before = draw(st.lists(st.sampled_from([event(serial - 1, 5), keymap]), max_size=2))
-        before += draw(
-            st.lists(st.sampled_from([event(serial, 6, 0x80 | 33), generic_event(serial, bytes(8))]), max_size=2)
-        )
-        said += b"".join(before)
-        events += before
-        answer = draw(st.sampled_from([None, reply(serial), reply(serial, b"abcd" * 20), error(serial)]))
-        said += answer or b""
-        answers.append(answer)
-    return requests, said, answers, events
-
-
-@given(streams(), st.lists(st.integers(1, 90), max_size=30))
-def test_messages_are_the_same_however_the_bytes_arrive(
-    stream: tuple[int, bytes, list[bytes | None], list[bytes]], sizes: list[int]
-) -> None:
-    requests, said, answers, events = stream
-    ledger: deque[Pending] = deque(Pending(_REQUEST) for _ in range(requests))
-    for serial, pending in enumerate(ledger, start=1):
-        pending.serial = serial
-    sent = list(ledger)
-    incoming = Incoming(ledger)
-    at = 0
-    for size in [*sizes, len(said)]:
-        if said[at : at + size]:
-            incoming.parsed = False
-            incoming.chunks.append((said[at : at + size], [], 0, None))
-            incoming.hand_out()
-        at += size
-    assert [pending.reply or pending.error for pending in sent] == answers
-    assert list(incoming.events) == events
-
-
-def test_a_reply_of_many_megabytes_arrives_whole(peer: Peer) -> None:
-    body = os.urandom(9_000_000)
-    peer.say_after((4, reply(1, body) + event(1, 1)))
-    pending = peer.wire.call(_REQUEST)
-    assert pending.reply == reply(1, body)
-    assert peer.wire.next_event(peer.wire.events, 5) == event(1, 1)
-
-
-def test_a_large_reply_belongs_to_its_receiver_alone(peer: Peer) -> None:
-    peer.say_after((4, reply(1, bytes(100_000))))
-    pending = peer.wire.call(_REQUEST)
-    message, pending.reply = pending.reply, None
-    del pending
-    assert message is not None
-    assert sys.getrefcount(message) == 2, "the wire keeps a picture that nobody asked it to keep"
-
-
-def test_a_request_larger_than_the_socket_arrives_whole_and_before_the_next(peer: Peer) -> None:
-    large, small = os.urandom(5_000_000), os.urandom(8)
-    heard: list[bytes] = []
-    listener = threading.Thread(target=lambda: heard.append(peer.hear(len(large) + len(small))))
-    listener.start()
-    peer.wire.send(Pending(large))
-    peer.wire.send(Pending(small))
-    peer.wire.flush()
-    listener.join()
-    assert heard == [large + small]
-
-
-def test_requests_that_were_sent_do_not_hold_their_bytes(peer: Peer) -> None:
-    for _ in range(3):
-        peer.wire.send(Pending(bytes(1000)))
-    peer.wire.flush()
-    peer.wire.send(Pending(bytes(1000)))
-    peer.wire.flush()
-    peer.hear(4000)
-    assert sum(len(pending.data) for pending in peer.wire._ledger) == 0
-
-
-def test_a_queued_request_is_sent_by_the_next_wait(peer: Peer) -> None:
-    peer.wire.send(Pending(b"queued!!"))
-    assert peer.is_silent()
-    peer.say_after((12, reply(2)))
-    assert peer.wire.call(_REQUEST).done
-
-
-# -- descriptors -----------------------------------------------------------------------------------------------------
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
-def test_a_descriptor_travels_with_its_own_request(peer: Peer) -> None:
-    reader, writer = os.pipe()
-    with os.fdopen(reader, "rb", 0) as pipe:
-        for data, descriptors in ((b"one ", ()), (b"two ", (writer,)), (b"three   ", ())):
-            peer.wire.send(Pending(data, descriptors=descriptors))
-        peer.wire.flush()
-        os.close(writer)
-        heard, rights = b"", array.array("i")
-        while len(heard) < 16:
-            data, control, _, _ = peer.socket.recvmsg(100, socket.CMSG_SPACE(64))
-            heard += data
-            for _, _, numbers in control:
-                assert heard.startswith(b"one two "), "a descriptor is to arrive with its request, or before"
-                assert len(heard) - len(data) <= 4, "nor may it come after the request's first byte"
-                rights.frombytes(numbers)
-        assert heard == b"one two three   "
-        (received,) = rights
-        os.write(received, b"through")
-        os.close(received)
-        assert pipe.read(10) == b"through"
-
-
-def test_received_descriptors_are_in_the_order_of_their_replies_and_closed_with_their_owner(peer: Peer) -> None:
-    pipes = [os.pipe() for _ in range(3)]
-    pending = [Pending(_REQUEST) for _ in range(3)]
-    for each in pending:
-        each.received = []
-        peer.wire.send(each)
-    peer.say(reply(1, nfd=1), (pipes[0][1],))
-    peer.say(reply(2, nfd=2), (pipes[1][1], pipes[2][1]))
-    peer.say(error(3))
-    for _, writer in pipes:
-        os.close(writer)
-    peer.wire.wait(pending[2])
-    numbers = []
-    for each, expected in zip(pending, (pipes[:1], pipes[1:], []), strict=True):
-        assert each.received is not None
-        assert len(each.received) == len(expected)
-        for descriptor, (reader, _) in zip(each.received, expected, strict=True):
-            assert not os.get_inheritable(descriptor), "a program started now would get it"
-            os.write(descriptor, b"x")
-            assert os.read(reader, 5) == b"x"
-            numbers.append(int(descriptor))
-        each.received = None
-    peer.wire.send(Pending(_REQUEST))
-    del pending, each, descriptor
-    assert not any(map(_is_open, numbers))
-    for reader, _ in pipes:
-        assert os.read(reader, 5) == b"", "somebody still holds the other end"
-        os.close(reader)
-
-
-def test_descriptors_that_came_for_nobody_are_closed_with_the_wire(peer: Peer) -> None:
-    reader, writer = os.pipe()
-    pending = peer.wire.send(Pending(_REQUEST))
-    pending.received = []
-    peer.wire.send(Pending(_REQUEST))
-    peer.say(event(0, 1) + reply(1, nfd=1)[:20], (writer,))  # half a reply
-    os.close(writer)
-    assert peer.wire.next_event(peer.wire.events) == event(0, 1)
-    assert not select.select([reader], [], [], 0)[0]
-    peer.wire.close()
-    assert os.read(reader, 1) == b""
-    os.close(reader)
 
 
 # -- waiting ---------------------------------------------------------------------------------------------------------
@@ -279,7 +44,7 @@ def test_a_wait_of_no_time_takes_what_has_arrived(peer: Peer) -> None:
 
 
 def test_an_answer_that_came_while_this_process_was_stopped_is_no_timeout(peer: Peer) -> None:
-    pending = peer.wire.send(Pending(_REQUEST))
+    pending = peer.wire.send(Pending(REQUEST))
     peer.say(reply(1))
     peer.wire.wait_for(pending, 1e-9)
     assert pending.reply == reply(1)
@@ -291,42 +56,42 @@ def test_a_timeout_may_be_of_any_length(peer: Peer, timeout: float) -> None:
     if timeout < 1:
         before = time.monotonic()
         with pytest.raises(RequestTimeout):
-            peer.wire.call(_REQUEST)
+            peer.wire.call(REQUEST)
         assert 0.04 < time.monotonic() - before < 1
-    peer.wire.send(Pending(_REQUEST))
+    peer.wire.send(Pending(REQUEST))
     peer.say_after((8 if timeout > 1 else 12, reply(1) + reply(2) + reply(3)[: 0 if timeout > 1 else 32]))
-    assert peer.wire.call(_REQUEST).done
+    assert peer.wire.call(REQUEST).done
 
 
 def test_a_late_answer_goes_to_the_request_that_was_given_up(peer: Peer) -> None:
-    first = peer.wire.send(Pending(_REQUEST))
+    first = peer.wire.send(Pending(REQUEST))
     with pytest.raises(RequestTimeout):
         peer.wire.wait(first, 0.01)
     peer.say_after((8, reply(1, b"1111") + reply(2, b"2222")))
-    assert peer.wire.call(_REQUEST).reply == reply(2, b"2222")
+    assert peer.wire.call(REQUEST).reply == reply(2, b"2222")
     assert first.reply == reply(1, b"1111")
 
 
 def test_memory_that_a_request_was_given_is_held_until_its_answer(peer: Peer) -> None:
     segment = Segment("memfd", 4096)
     descriptor = segment.descriptor
-    pending = peer.wire.send(Pending(_REQUEST, keep=segment))
+    pending = peer.wire.send(Pending(REQUEST, keep=segment))
     with pytest.raises(RequestTimeout):
         peer.wire.wait(pending, 0.01)
     number = int(descriptor)
     del pending, segment, descriptor
     gc.collect()
-    assert _is_open(number)
+    assert is_open(number)
     peer.say_after((8, reply(1) + reply(2)))
-    peer.wire.call(_REQUEST)
-    assert not _is_open(number)
+    peer.wire.call(REQUEST)
+    assert not is_open(number)
 
 
 def test_sending_and_receiving_megabytes_at_once_does_not_deadlock(peer: Peer) -> None:
     # A peer that does not read before it has written: were we to wait for room only, neither would go on.
     peer.say_after((0, b"".join(event(0, number) for number in range(100_000))), (4_000_000, reply(2)))
     peer.wire.send(Pending(bytes(3_999_996)))
-    assert peer.wire.call(_REQUEST).done
+    assert peer.wire.call(REQUEST).done
     assert len(peer.wire.events) == 100_000
 
 
@@ -361,7 +126,7 @@ def test_errors_without_a_waiter_are_told_before_sync_returns_whoever_reads(peer
     waiter.start()
     while peer.wire._reader is None:
         time.sleep(0.001)
-    pending = Pending(_REQUEST)
+    pending = Pending(REQUEST)
     pending.on_error = slow
     peer.wire.send(pending)
     peer.say_after((8, error(1) + reply(2)))
@@ -374,8 +139,8 @@ def test_errors_without_a_waiter_are_told_before_sync_returns_whoever_reads(peer
 
 def test_an_error_handler_may_make_requests(peer: Peer) -> None:
     answers: list[bytes | None] = []
-    pending = Pending(_REQUEST)
-    pending.on_error = lambda _message: answers.append(peer.wire.call(_REQUEST).reply)
+    pending = Pending(REQUEST)
+    pending.on_error = lambda _message: answers.append(peer.wire.call(REQUEST).reply)
     peer.wire.send(pending)
     peer.say_after((8, error(1) + reply(2)), (4, reply(3, b"more")))
     peer.wire.sync()
@@ -390,7 +155,7 @@ def test_an_error_is_told_again_if_its_handler_was_interrupted(peer: Peer) -> No
         if len(told) == 1:
             raise KeyboardInterrupt
 
-    pending = Pending(_REQUEST)
+    pending = Pending(REQUEST)
     pending.on_error = handler
     peer.wire.send(pending)
     peer.say_after((8, error(1) + reply(2)), (4, reply(3)), (4, reply(4)))
@@ -428,7 +193,7 @@ def test_pump_takes_in_what_has_come_and_waits_for_nothing(peer: Peer) -> None:
     with contextlib.suppress(BlockingIOError):  # a peer that does not read
         while True:
             peer.wire.socket.send(bytes(100_000), socket.MSG_DONTWAIT)
-    peer.wire.send(Pending(_REQUEST))
+    peer.wire.send(Pending(REQUEST))
     before = time.monotonic()
     peer.wire.pump()
     assert time.monotonic() - before < 0.5
@@ -442,7 +207,7 @@ def test_closing_wakes_everyone_who_waits(peer: Peer) -> None:
 
     def wait() -> None:
         try:
-            peer.wire.call(_REQUEST)
+            peer.wire.call(REQUEST)
         except Closed as closed:
             outcomes.append(closed)
 
@@ -458,11 +223,11 @@ def test_closing_wakes_everyone_who_waits(peer: Peer) -> None:
     assert time.monotonic() - before < 1
     peer.wire.close()
     with pytest.raises(Closed):
-        peer.wire.call(_REQUEST)
+        peer.wire.call(REQUEST)
 
 
 def test_what_came_before_the_end_is_handed_out(peer: Peer) -> None:
-    pending = peer.wire.send(Pending(_REQUEST))
+    pending = peer.wire.send(Pending(REQUEST))
     peer.say(event(0, 1) + reply(1) + event(1, 2)[:7])
     peer.socket.close()
     with contextlib.suppress(DisplayGone):
