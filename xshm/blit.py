@@ -16,8 +16,6 @@ from xshm.x11.messages import Pending, Route
 from xshm.x11.put import GRAPHICS_EXPOSE, NO_EXPOSE, most_bytes, pack_copy_area, pack_shm_put_image, put_images
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from xshm.geometry import Rect
     from xshm.picture import Source
     from xshm.pixels import PixelFormat
@@ -63,8 +61,8 @@ class Blitter:
         self._format = form
         self._depth = form.depth
         self.way: Way = way
-        # Not a deque: the thread that reads looks through it, while another may add to it.
-        self._inflight: tuple[Pending, ...] = ()
+        # What is under way. Not a deque: the thread that reads looks through it, while another may add to it.
+        self.inflight: tuple[Pending, ...] = ()
         self._failed: bytes | None = None
         self._most = most_bytes(connection) if way == "core" else 0
         self._gc = connection.allocate_resource_id()
@@ -74,7 +72,7 @@ class Blitter:
         for code in codes:
             connection.wire.add_route(Route(code, self._is_ours, most=0))
 
-    def requests(self, source: Source, part: Rect) -> list[Pending]:
+    def requests(self, source: Source, part: Rect) -> tuple[Pending, ...]:
         """Return what draws a part of a source; the last of them is what proves that it was read."""
         if source.pixmap:
             data = pack_copy_area(source.pixmap, self._drawable, self._gc, source.place, part)
@@ -86,37 +84,34 @@ class Blitter:
             return self._core_requests(source, part)
         pending = Pending(data, keep=source.rows)
         source.is_read_by(pending)
-        return [pending]
+        return (pending,)
 
-    def send(self, requests: Sequence[Pending]) -> None:
-        """Send what `requests` made; those that were sent already, before a signal handler raised, are left out."""
-        if requests and requests[0] not in self._inflight:
-            self._inflight += tuple(requests)
-        wire = self._connection.wire
-        for pending in requests:
-            if not pending.serial:
-                wire.send(pending)
-        wire.flush()
+    def send(self, requests: tuple[Pending, ...]) -> None:
+        """Send what `requests` made, unless that was done before a signal handler raised."""
+        if requests[0] not in self.inflight:
+            self.inflight += requests
+        if not requests[0].serial:
+            self._connection.wire.send_all(requests)
+        self._connection.wire.flush()
+
+    def ask(self) -> None:
+        """Have something under way whose proof is the server's answer to nothing in particular."""
+        self.send((Pending(_SYNC),))
 
     def settle(self) -> None:
         """Forget what the server has done, and what was never sent; raise the error of a request that failed."""
-        if self._inflight:
-            inflight = tuple([pending for pending in self._inflight if pending.serial])
-            done = 0
-            for index, pending in enumerate(inflight, start=1):
-                if pending.done:
-                    done = index
-                    if pending.error is not None and self._failed is None:
-                        self._failed = pending.error
-            self._inflight = inflight[done:]
+        inflight = [pending for pending in self.inflight if pending.serial]
+        done = 0
+        for index, pending in enumerate(inflight, start=1):
+            if pending.done:
+                done = index
+                if pending.error is not None and self._failed is None:
+                    self._failed = pending.error
+        self.inflight = tuple(inflight[done:])
         failed = self._failed
         if failed is not None:
             self._failed = None
             raise self._error(failed)
-
-    def under_way(self, most: int = 0) -> Pending | None:
-        """Return the request to wait for until no more than `most` are under way; None where that is so."""
-        return self._inflight[-1 - most] if len(self._inflight) > most else None
 
     def wait(self, pending: Pending, timeout: float | None = None) -> None:
         """Wait until the server has done a request; RequestTimeout when `timeout` seconds have passed."""
@@ -124,21 +119,21 @@ class Blitter:
 
     def forget(self) -> None:
         """Let go of the memory of requests whose proof will not come any more."""
-        for pending in self._inflight:
+        for pending in self.inflight:
             pending.keep = None
-        self._inflight = ()
+        self.inflight = ()
 
-    def _core_requests(self, source: Source, part: Rect) -> list[Pending]:
+    def _core_requests(self, source: Source, part: Rect) -> tuple[Pending, ...]:
         stride = self._format.stride(part.width)
         rows = source.bytes_at(part)
         bands = put_images(self._drawable, self._gc, self._depth, part, rows, stride, self._most)
         # The bytes are copied here: nothing reads the source any more. The reply tells that the server has followed.
-        return [*map(Pending, bands), Pending(_SYNC)]
+        return (*map(Pending, bands), Pending(_SYNC))
 
     def _is_ours(self, message: bytes) -> bool:
         """Take note of a proof. Called by the reader, under the Wire's lock; twice for one message does no harm."""
         sequence = _SEQUENCE.unpack_from(message)[0]
-        for pending in self._inflight:
+        for pending in self.inflight:
             if pending.serial & 0xFFFF == sequence and pending.serial:
                 pending.keep = None
                 pending.done = True

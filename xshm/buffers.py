@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from xshm.errors import InvalidArgument
-from xshm.geometry import Rect
 from xshm.memory import Segment, round_up
 from xshm.picture import Source, subtract
 from xshm.x11 import core, mit_shm
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xshm.blit import Way
+    from xshm.geometry import Rect
     from xshm.picture import Picture
     from xshm.pixels import PixelFormat
     from xshm.transport import Transport
@@ -59,7 +59,7 @@ class Buffer:
 
     def lend(self, part: Rect) -> NDArray[Any]:
         """Lend the memory of a part, as an array; until it is presented its content counts as undefined."""
-        lent = self.pixels[part.slices]
+        lent = self.pixels[:] if part is self.source.place else self.pixels[part.slices]
         self._lent = weakref.ref(lent)
         if self._part is not None:
             self.lacks(self._part)
@@ -87,25 +87,28 @@ class Buffer:
 class Buffers:
     """All buffers of one surface, and those of a former size that are still shown."""
 
-    def __init__(self, connection: Connection, transport: Transport, root: int, form: PixelFormat, way: Way) -> None:
+    def __init__(
+        self, connection: Connection, transport: Transport, root: int, form: PixelFormat, way: Way, whole: Rect
+    ) -> None:
         self._connection = connection
         self._transport = transport
         self._root = root
         self._format = form
         self._way = way
-        self._size = (0, 0)
+        self._whole = whole
         self._former: list[Buffer] = []
         self.all: list[Buffer] = []
 
-    def resize(self, width: int, height: int) -> None:
+    def resize(self, whole: Rect) -> None:
         """From now on, lend buffers of this size."""
         self._former = [*self._former, *self.all]
         self.all = []
-        self._size = (width, height)
+        self._whole = whole
 
     def find(self, picture: Picture) -> Buffer | Pending:
         """Return the buffer to lend next, the one that lacks least, or the request to wait for until there is one."""
-        self._tidy(picture)
+        if self._former:
+            self._tidy(picture)
         free = [each for each in self.all if not each.is_lent]
         ready = [each for each in free if not each.source.readers()]
         if ready:
@@ -124,7 +127,7 @@ class Buffers:
         self._former = []
 
     def _make(self) -> Buffer:
-        width, height = self._size
+        width, height = self._whole.width, self._whole.height
         form = self._format
         size = form.nbytes(width, height)
         memory, shmseg = self._memory(size)
@@ -132,7 +135,7 @@ class Buffers:
         shape, dtype, strides = form.layout(width, height)
         pixels: NDArray[Any] = np.ndarray(shape, dtype, owner, 0, strides)
         rows = np.frombuffer(owner, np.uint8).reshape(height, form.stride(width))
-        place = Rect(0, 0, width, height)
+        place = self._whole
         source = Source(place, rows, form.bits_per_pixel // 8, shmseg)
         if self._way == "pixmap":
             source.pixmap = self._pixmap(shmseg, place)

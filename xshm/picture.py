@@ -85,6 +85,9 @@ class Picture:
         """Be without what `region` shows of `source`, which is going to be written."""
         if not self.shows(source):
             return
+        if len(self.pieces) == 1 and self.pieces[0][0] is region:
+            self.pieces = ()
+            return
         kept = (piece for piece in self.pieces if piece[1] is not source)
         cut = ((part, source) for rect, old in self.pieces if old is source for part in subtract([rect], region))
         self.pieces = (*kept, *cut)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from xshm.blit import Blitter, Way
 from xshm.buffers import Buffer, Buffers
-from xshm.errors import Closed, WindowGone
+from xshm.errors import Closed, InvalidArgument, WindowGone
 from xshm.geometry import Rect
 from xshm.picture import Picture, Source, subtract
 
@@ -42,9 +42,29 @@ class Loan:
     part: Rect
     pixels: NDArray[Any]
 
-    def end(self) -> None:
-        """Let nobody write by way of `pixels` any more."""
-        self.pixels.flags.writeable = False
+
+class Drawing:
+    """A loan as a context manager: presented on leaving, or taken back where that is by an exception."""
+
+    __slots__ = ("_loan", "_part", "_presenter")
+
+    def __init__(self, presenter: Presenter, part: Rect) -> None:
+        self._presenter = presenter
+        self._part = part
+        self._loan: Loan | None = None
+
+    def __enter__(self) -> NDArray[Any]:
+        if self._loan is not None:
+            raise InvalidArgument("this draw() was entered before; ask for another")
+        self._loan = self._presenter.lend(self._part)
+        return self._loan.pixels
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._loan is not None:
+            if kind is None:
+                self._presenter.give(self._loan)
+            else:
+                self._presenter.cancel(self._loan)
 
 
 @dataclass(slots=True)
@@ -54,7 +74,7 @@ class _Present:
     number: int
     part: Rect
     source: Source
-    requests: list[Pending]
+    requests: tuple[Pending, ...]
     buffer: Buffer | None
 
 
@@ -70,8 +90,7 @@ class Presenter:
         self._own = opened.own
         self._inbox = opened.inbox
         self._blit = Blitter(connection, transport, opened.drawable, opened.form, way)
-        self._buffers = Buffers(connection, transport, opened.root, opened.form, way)
-        self._buffers.resize(*opened.size)
+        self._buffers = Buffers(connection, transport, opened.root, opened.form, way, self.whole)
         self._picture = Picture(self.whole if opened.own else None)
         self._presents = 0
         self._begun: _Present | None = None
@@ -81,7 +100,8 @@ class Presenter:
 
     def lend(self, part: Rect) -> Loan:
         """Find a buffer that may be written, waiting for the server if there is none."""
-        self._make_room()
+        if self._blit.inflight:
+            self._make_room()
         while True:
             with self.lock:
                 self.attend()
@@ -94,12 +114,12 @@ class Presenter:
 
     def cancel(self, loan: Loan) -> None:
         """Take memory back without presenting it."""
-        loan.end()
+        loan.pixels.flags.writeable = False
         loan.buffer.give_back()
 
     def give(self, loan: Loan) -> None:
         """Present what was lent, after the rest of the buffer was brought up to what is shown."""
-        loan.end()
+        loan.pixels.flags.writeable = False
         buffer, part = loan.buffer, loan.part
         with self.lock:
             self.attend()
@@ -116,7 +136,8 @@ class Presenter:
 
     def put(self, source: Source, part: Rect) -> None:
         """Present a part of memory that is not ours; it is held until the server has read it, and while it is shown."""
-        self._make_room()
+        if self._blit.inflight:
+            self._make_room()
         with self.lock:
             self.attend()
             self._present(source, part, None)
@@ -128,38 +149,37 @@ class Presenter:
         return len(left.difference(buffers, (None,))) < _MOST_FRAMES
 
     def wait(self, timeout: float | None) -> None:
-        """Return when the server has read all that was presented; RequestTimeout when `timeout` seconds have passed."""
+        """Return when the server has read all that was presented, and what was exposed before is drawn again."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        self.check_open()
-        if self._blit.under_way() is None:
-            self._wire.pump()  # there may be word of something exposed
-        while True:
-            with self.lock:
-                self.attend()
-                last = self._blit.under_way()
-            if last is None:
-                return
-            self._blit.wait(last, None if deadline is None else max(0.0, deadline - time.monotonic()))
+        with self.lock:
+            self.attend()
+            if not self._blit.inflight:
+                self._blit.ask()  # the answer comes behind the word of what was exposed
+        for _ in range(2):  # what was presented, then what had to be drawn again
+            inflight = self._blit.inflight
+            if inflight:
+                self._blit.wait(inflight[-1], None if deadline is None else max(0.0, deadline - time.monotonic()))
+                with self.lock:
+                    self.attend()
 
     def resize(self, whole: Rect) -> None:
         """Under the lock: be of another size. What was shown and still fits stays."""
-        self._buffers.resize(whole.width, whole.height)
+        self._buffers.resize(whole)
         self._picture.resize(whole, has_background=self._own)
         self.whole = whole
 
     def attend(self) -> None:
         """Under the lock, before all else: finish what was begun, raise what has failed, redraw what was exposed."""
-        self.check_open()
+        inbox = self._inbox
+        if self._closed or (inbox is not None and inbox.destroyed):
+            self.check_open()
         if self._begun is not None:
             self._finish(self._begun)
-        self._blit.settle()
-        inbox = self._inbox
-        if inbox is None:
-            return
-        if inbox.queue:
+        if self._blit.inflight:
+            self._blit.settle()
+        if inbox is not None and (inbox.queue or inbox.exposed):
             inbox.sort()
             self.check_open()
-        if inbox.exposed:
             self._redraw(inbox.exposed)
             inbox.exposed = ()
 
@@ -208,9 +228,8 @@ class Presenter:
     def _make_room(self) -> None:
         """Take in what has arrived; wait while a loop that only shows is about to run away from the server."""
         self.check_open()
-        if self._blit.under_way() is not None:
-            self._wire.pump()
-        while (pending := self._blit.under_way(_MOST_UNDER_WAY)) is not None:
-            self._blit.wait(pending)
+        self._wire.pump()
+        while len(inflight := self._blit.inflight) > _MOST_UNDER_WAY:
+            self._blit.wait(inflight[-1 - _MOST_UNDER_WAY])
             with self.lock:
                 self.attend()

@@ -7,7 +7,6 @@ again whenever the surface is called, or waits for events.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -19,7 +18,7 @@ from xshm.events import Close, Event, Inbox, Resize
 from xshm.frame import Frame
 from xshm.frame_memory import FrameMemory
 from xshm.geometry import Rect, as_rect
-from xshm.presenter import Presenter
+from xshm.presenter import Drawing, Presenter
 from xshm.target import Target, open_target
 from xshm.transport import Transport, choose
 from xshm.x11.connection import Connection
@@ -201,9 +200,8 @@ class Surface:
         np.copyto(loan.pixels, pixels[inside])
         self._presenter.give(loan)
 
-    @contextmanager
-    def draw(self, rect: Region | None = None) -> Iterator[NDArray[Any]]:
-        """Lend shared memory for the whole surface, or for `rect`, and present that on leaving.
+    def draw(self, rect: Region | None = None) -> Drawing:
+        """Lend shared memory for the whole surface, or for `rect`, to a with block, and present that on leaving it.
 
         The array is laid out as `format` says: (height, width, 4) uint8, B G R X, at depth 24. What is in it tells
         `age`. It is read-only once it was given back. An exception inside presents nothing, and is passed on.
@@ -213,16 +211,13 @@ class Surface:
             part = as_rect(rect)
             if not whole.contains(part):
                 raise OutOfBounds(f"{part} leaves the surface {whole.width}x{whole.height}")
-        loan = self._presenter.lend(part)
-        try:
-            yield loan.pixels
-        except BaseException:
-            self._presenter.cancel(loan)
-            raise
-        self._presenter.give(loan)
+        return Drawing(self._presenter, part)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Return when the server has read all that was presented; RequestTimeout when `timeout` seconds have passed."""
+        """Return when the server has read all that was presented, and what was exposed before is drawn again.
+
+        RequestTimeout when `timeout` seconds have passed. Errors of what was presented are raised here.
+        """
         _check_timeout(timeout)
         self._presenter.wait(timeout)
 

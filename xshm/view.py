@@ -36,8 +36,10 @@ def main(chosen: argparse.Namespace) -> int:
     with open_screen(chosen) as screen:
         source = _source(screen, chosen.window)
         size = scaled_size(source.grab(chosen.geometry), chosen.scale)
-        stream = source.stream(chosen.geometry, fps=chosen.framerate, on_change=True, cursor=chosen.cursor)
-        with Surface(*size, title=f"{screen.display} – xshm", display=chosen.on) as surface:
+        with (
+            source.stream(chosen.geometry, fps=chosen.framerate, on_change=True, cursor=chosen.cursor) as stream,
+            Surface(*size, title=f"{screen.display} – xshm", display=chosen.on) as surface,
+        ):
             Mirror(screen, stream, surface, chosen.scale).run()
     return 0
 
