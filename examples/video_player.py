@@ -78,6 +78,7 @@ def main() -> None:
         with Surface(width, height, title=chosen.file, display=chosen.display) as surface:
             print(f"{width}x{height}, shown by {surface.transport.kind}, {surface.way}")
             clock, shown, left_out = Clock(), 0, 0
+            due, each = 0.0, float(1 / (stream.average_rate or 25))
             for frame in film.decode(stream):
                 due = frame.time or 0.0
                 if due < clock.now() - _LATE:
@@ -87,7 +88,8 @@ def main() -> None:
                     break
                 show(frame, surface)
                 shown += 1
-            surface.wait()
+            else:
+                wait_until(due + each, clock, surface)  # the last one has its time, too
             print(f"{shown} pictures shown, {left_out} left out, in {clock.now():.2f} s")
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from checkpoints import Interrupted
 from oracles import core_image
+
+import xshm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +26,11 @@ WAYS = [("sysv", "pixmap"), ("sysv", "put"), ("fd", "pixmap"), ("fd", "put"), ("
 
 def noise(height: int, width: int, *channels: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (height, width, *channels), np.uint8)
+
+
+def fill(pixels: NDArray[Any], number: int) -> None:
+    """Make a number of every pixel (32 bits per pixel)."""
+    pixels.view("<u4")[..., 0] = number
 
 
 def seen(painter: Painter, surface: Surface) -> NDArray[Any]:
@@ -45,3 +55,31 @@ def _paint_over(pixels: NDArray[Any], first: Callable[[], None]) -> None:
     pixels[...] = 77
     first()
     raise ZeroDivisionError
+
+
+def resources(surface: Surface) -> Counter[str]:
+    """Count, by the server's word (X-Resource), what a surface's connection has there: PIXMAP, ShmSeg, ..."""
+    display: Any = surface.xlib
+    found = display.res_query_client_resources(surface.id).types
+    return Counter({display.get_atom_name(each.resource_type): each.count for each in found})
+
+
+class Places:
+    """A piece of work, and the functions of the package in which it was interrupted: `met`, by their full names."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self._work = work
+        self.met: set[str] = set()
+
+    def __call__(self) -> None:
+        try:
+            self._work()
+        except Interrupted as interrupted:
+            place, trace = "", interrupted.__traceback__
+            while trace is not None:
+                code = trace.tb_frame.f_code
+                if Path(code.co_filename).is_relative_to(Path(xshm.__file__).parent):
+                    place = code.co_qualname
+                trace = trace.tb_next
+            self.met.add(place)
+            raise

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from oracles import xwd
-from surfaces import WAYS, cover_and_uncover, seen
+from surfaces import WAYS, cover_and_uncover, resources, seen
 
 import xshm
 from xshm import sysv
@@ -67,6 +69,7 @@ def test_frames_of_every_transport_are_shown_in_every_way(
             truth[20:110, 10:130] = frame.rgb()
             truth[:60, 150:] = frame.rgb()[30:, :50]
             assert np.array_equal(seen(painter, each), truth)
+            each.wait()
             cover_and_uncover(painter, (0, 0, 200, 150))
             each.wait()
             assert np.array_equal(seen(painter, each), truth)
@@ -168,3 +171,27 @@ def test_a_mosaic_of_frames_pins_few_slots(xvfb: Server, painter: Painter) -> No
         cover_and_uncover(painter, (0, 0, 200, 150))
         surface.wait()
         assert np.array_equal(seen(painter, surface), expected)
+
+
+def test_no_code_in_python_runs_when_a_segment_that_was_shown_goes(
+    xvfb: Server, make_server: Callable[..., Server]
+) -> None:
+    # What a signal handler raises inside of a finalizer is swallowed: Ctrl-C would be without effect.
+    with xshm.Screen(xvfb.name) as screen, Surface(64, 64, display=make_server("Xvfb", 320, 240).name) as surface:
+        surface.show_frame(screen.grab((0, 0, 64, 64)))
+        surface.show(np.zeros((64, 64), np.uint8))
+        surface.wait()
+        known = len(surface._presenter._frames._known)
+        pool = screen._link.pool
+        assert pool is not None
+        called: list[str] = []
+        sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_filename) if event == "call" else None)
+        pool.trim()
+        sys.setprofile(None)
+        assert pool.stats().slots == 0
+        assert "weakref.py" not in {Path(name).name for name in called}  # whose dictionaries' callbacks are in Python
+        # What was known of it is forgotten, on the server too, with the next.
+        surface.show_frame(screen.grab((0, 0, 64, 64)))
+        assert len(surface._presenter._frames._known) == known == 1
+        surface.wait()
+        assert resources(surface)["ShmSeg"] <= 3

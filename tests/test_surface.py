@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from oracles import core_image, xwd
 from painter import Painter
-from surfaces import WAYS, cover_and_uncover, fail_while_drawing, noise, seen
+from surfaces import WAYS, cover_and_uncover, fail_while_drawing, noise, resources, seen
 from Xlib import X
 
 import xshm
@@ -159,6 +160,29 @@ def test_clip_shows_the_part_that_is_inside(at: tuple[int, int], each: Surface, 
     assert np.array_equal(seen(painter, each), canvas[100:250, 100:300])
 
 
+def resources_of(surface: Surface) -> dict[str, int]:
+    return {name: count for name, count in resources(surface).items() if name in ("GC", "PIXMAP", "ShmSeg")}
+
+
+@pytest.mark.parametrize("transport", ["sysv", "fd"])
+def test_the_faster_way_is_found_by_measuring_which_leaves_nothing_on_the_server(
+    transport: str, make_server: Callable[..., Server]
+) -> None:
+    server = make_server("Xvfb", 1920, 1080)
+    with Surface(100, 100, display=server.name, transport=transport) as small:
+        assert (small.way, small.way_reason) == ("put", "at this size both ways take the same")
+        known = resources_of(small)
+    with Surface(1920, 1080, display=server.name, transport=transport) as surface:
+        found = re.fullmatch(r"measured: ([\d,]+) µs by ShmPutImage, ([\d,]+) by CopyArea", surface.way_reason)
+        assert found is not None
+        put, copied = (int(text.replace(",", "")) for text in found.groups())
+        assert 50 < put < 100_000
+        assert surface.way == ("pixmap" if copied < put * 0.95 else "put") or abs(copied - put * 0.95) < 1
+        assert resources_of(surface) == known
+    with Surface(1920, 1080, display=server.name, transport=transport, way="pixmap") as surface:
+        assert (surface.way, surface.way_reason) == ("pixmap", "asked for by name")
+
+
 def test_without_mit_shm_all_is_the_same_and_the_transport_says_why(make_server: Callable[..., Server]) -> None:
     server = make_server("Xvfb", 1300, 1000, 24, "-extension", "MIT-SHM")
     array = noise(900, 1201, 3)
@@ -274,6 +298,7 @@ def test_what_was_painted_before_an_exception_is_never_shown(each: Surface, pain
     fail_while_drawing(each, None)
     each.show(np.full((10, 10), 9, np.uint8), at=(100, 100))
     fail_while_drawing(each, (20, 20, 50, 50))
+    each.wait()
     cover_and_uncover(painter, (0, 0, 200, 150))
     each.wait()
     expected = np.zeros((150, 200, 3), np.uint8)
@@ -289,6 +314,7 @@ def test_after_an_exception_in_one_buffer_it_is_completed_from_the_other(each: S
         each.show(array[:9, :9], at=(0, 0))
         pixels[..., 2::-1] = array[0, 0]
     fail_while_drawing(each, (0, 0, 1, 1), lambda: fail_in_the_other_and_go_on(each, array))
+    each.wait()
     cover_and_uncover(painter, (0, 0, 200, 150))
     each.wait()
     assert np.array_equal(seen(painter, each), array)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xshm.pixmap import Pixmap as Pixmap
     from xshm.screen import Screen as Screen
     from xshm.screen import grab as grab
+    from xshm.surface import Surface as Surface
     from xshm.virtual_display import VirtualDisplay as VirtualDisplay
     from xshm.window import Window as Window
     from xshm.window_list import WindowInfo as WindowInfo
@@ -51,12 +52,13 @@ _NAMES = {
     "Rect": "geometry",
     "Screen": "screen",
     "ScreenSpec": "display_spec",
+    "Surface": "surface",
     "VirtualDisplay": "virtual_display",
     "Window": "window",
     "WindowInfo": "window_list",
     "grab": "screen",
 }
-_MODULES = ("errors", "geometry", "sysv")
+_MODULES = ("errors", "events", "geometry", "sysv")
 
 
 def __getattr__(name: str) -> Any:

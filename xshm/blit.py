@@ -8,9 +8,9 @@ a request behind it for core PutImage. The server does one client's requests in 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
-from xshm.errors import BadDrawable, BadWindow, InvalidArgument, ServerError, TransportUnavailable, WindowGone
+from xshm.errors import BadDrawable, BadWindow, ServerError, WindowGone
 from xshm.x11 import core
 from xshm.x11.messages import Pending, Route
 from xshm.x11.put import GRAPHICS_EXPOSE, NO_EXPOSE, most_bytes, pack_copy_area, pack_shm_put_image, put_images
@@ -20,30 +20,11 @@ if TYPE_CHECKING:
     from xshm.picture import Source
     from xshm.pixels import PixelFormat
     from xshm.transport import Transport
+    from xshm.way import Way
     from xshm.x11.connection import Connection
 
-Way = Literal["pixmap", "put", "core"]
 _SEQUENCE = struct.Struct("=2xH")
 _SYNC: Final = struct.pack("=BBH", 43, 0, 1)  # GetInputFocus: the shortest request that has a reply
-
-
-def choose_way(transport: Transport, wanted: str) -> Way:
-    """Return how pixels get from shared memory into the drawable.
-
-    CopyArea from a shared pixmap, where the server has those, is faster than ShmPutImage by 1.14 at 1080p and 1.3 at 4K
-    (Xvfb 21.1, interleaved), since the server's copy between pixmaps is better than its way for images from clients.
-    """
-    if wanted not in ("auto", "pixmap", "put"):
-        raise InvalidArgument(f"a way is one of auto, pixmap, put; not {wanted!r}")
-    if transport.kind == "core":
-        if wanted == "auto":
-            return "core"
-        raise TransportUnavailable(f"way={wanted!r} takes shared memory, and there is none: {transport.reason}")
-    if transport.shared_pixmaps and wanted != "put":
-        return "pixmap"
-    if wanted == "pixmap":
-        raise TransportUnavailable("this server has no shared pixmaps; way='put' works without")
-    return "put"
 
 
 class Blitter:
@@ -56,6 +37,7 @@ class Blitter:
         self, connection: Connection, transport: Transport, drawable: int, form: PixelFormat, way: Way
     ) -> None:
         self._connection = connection
+        self._post = connection.wire.post
         self._opcode = transport.opcode
         self._drawable = drawable
         self._format = form
@@ -87,12 +69,12 @@ class Blitter:
         return (pending,)
 
     def send(self, requests: tuple[Pending, ...]) -> None:
-        """Send what `requests` made, unless that was done before a signal handler raised."""
+        """Send what `requests` made; those that were sent already, before a signal handler raised, are left out."""
         if requests[0] not in self.inflight:
             self.inflight += requests
-        if not requests[0].serial:
-            self._connection.wire.send_all(requests)
-        self._connection.wire.flush()
+        for pending in requests:
+            if not pending.serial:  # one by one: only so does a serial say for sure that it was queued
+                self._post(pending)
 
     def ask(self) -> None:
         """Have something under way whose proof is the server's answer to nothing in particular."""

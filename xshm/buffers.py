@@ -17,17 +17,15 @@ import numpy as np
 from xshm.errors import InvalidArgument
 from xshm.memory import Segment, round_up
 from xshm.picture import Source, subtract
-from xshm.x11 import core, mit_shm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xshm.blit import Way
     from xshm.geometry import Rect
     from xshm.picture import Picture
     from xshm.pixels import PixelFormat
+    from xshm.shared_pixmap import SharedPixmaps
     from xshm.transport import Transport
-    from xshm.x11.connection import Connection
     from xshm.x11.messages import Pending
 
 _MOST: Final = 3
@@ -35,18 +33,19 @@ _MOST_STALE: Final = 16
 
 
 class Buffer:
-    """Memory for the whole surface, and what it held last.
+    """Memory for a surface, and what it held last.
 
-    `shown` is the number of the present by which all of it became what is shown, 0 where its content is undefined;
-    `stale` the parts that are undefined, or were presented from elsewhere since.
+    `latest` is the number of the present that it was shown by last; `shown` too, but 0 where some of its content is
+    undefined; `stale` the parts that are undefined, or were presented from elsewhere since.
     """
 
-    __slots__ = ("_lent", "_owner", "_part", "pixels", "shown", "source", "stale")
+    __slots__ = ("_lent", "_owner", "_part", "latest", "pixels", "shown", "source", "stale")
 
     def __init__(self, owner: Any, pixels: NDArray[Any], source: Source) -> None:
         self._owner = owner
         self.pixels = pixels
         self.source = source
+        self.latest = 0
         self.shown = 0
         self.stale = [source.place]
         self._lent: weakref.ref[NDArray[Any]] | None = None
@@ -71,9 +70,10 @@ class Buffer:
         """End the loan."""
         self._lent = None
 
-    def presented(self, number: int) -> None:
-        """Take note that all of it is shown, by that present; 0 where some of what is shown is not known."""
-        self.shown = number
+    def presented(self, number: int, *, complete: bool) -> None:
+        """Take note that it holds all that is known to be shown since that present; `complete`: that is the whole."""
+        self.latest = number
+        self.shown = number if complete else 0
         self.stale = []
         self._part = None
         self._lent = None
@@ -85,16 +85,12 @@ class Buffer:
 
 
 class Buffers:
-    """All buffers of one surface, and those of a former size that are still shown."""
+    """All buffers of one surface, and those of a former size that are lent or shown."""
 
-    def __init__(
-        self, connection: Connection, transport: Transport, root: int, form: PixelFormat, way: Way, whole: Rect
-    ) -> None:
-        self._connection = connection
+    def __init__(self, transport: Transport, pixmaps: SharedPixmaps | None, form: PixelFormat, whole: Rect) -> None:
         self._transport = transport
-        self._root = root
+        self._pixmaps = pixmaps
         self._format = form
-        self._way = way
         self._whole = whole
         self._former: list[Buffer] = []
         self.all: list[Buffer] = []
@@ -109,25 +105,34 @@ class Buffers:
         """Return the buffer to lend next, the one that lacks least, or the request to wait for until there is one."""
         if self._former:
             self._tidy(picture)
-        free = [each for each in self.all if not each.is_lent]
-        ready = [each for each in free if not each.source.readers()]
-        if ready:
-            return max(ready, key=lambda each: each.shown)
+        best: Buffer | None = None
+        for each in self.all:
+            if (best is None or each.latest > best.latest) and not each.is_lent and not each.source.readers():
+                best = each
+        if best is not None:
+            return best
         if len(self.all) < _MOST:
-            buffer = self._make()
+            buffer = self._make(self._whole)
             self.all = [*self.all, buffer]
             return buffer
-        if not free:
+        readers = [each.source.readers()[-1] for each in self.all if not each.is_lent]
+        if not readers:
             raise InvalidArgument(f"all {_MOST} buffers are lent; leave one draw() before the next")
-        return min((each.source.readers()[-1] for each in free), key=lambda request: request.serial)
+        return min(readers, key=lambda request: request.serial)
+
+    def apart(self, part: Rect) -> Buffer:
+        """Return a buffer for a part that leaves the surface, which was larger when that was asked for."""
+        buffer = self._make(part)
+        self._former = [*self._former, buffer]
+        return buffer
 
     def forget(self) -> None:
         """Let go of all memory; the connection is over."""
         self.all = []
         self._former = []
 
-    def _make(self) -> Buffer:
-        width, height = self._whole.width, self._whole.height
+    def _make(self, place: Rect) -> Buffer:
+        width, height = place.width, place.height
         form = self._format
         size = form.nbytes(width, height)
         memory, shmseg = self._memory(size)
@@ -135,44 +140,24 @@ class Buffers:
         shape, dtype, strides = form.layout(width, height)
         pixels: NDArray[Any] = np.ndarray(shape, dtype, owner, 0, strides)
         rows = np.frombuffer(owner, np.uint8).reshape(height, form.stride(width))
-        place = self._whole
         source = Source(place, rows, form.bits_per_pixel // 8, shmseg)
-        if self._way == "pixmap":
-            source.pixmap = self._pixmap(shmseg, place)
+        if self._pixmaps is not None:
+            source.pixmap = self._pixmaps.make(shmseg, width, height)
         return Buffer(owner, pixels, source)
 
     def _memory(self, size: int) -> tuple[Any, int]:
         """Return memory, zeroed, and the shmseg that the server knows it by, 0 without shared memory."""
-        if self._way == "core":
-            return bytearray(size), 0
         kind = self._transport.kind
+        if kind == "core":
+            return bytearray(size), 0
         segment = Segment("sysv" if kind == "sysv" else "memfd", round_up(size))
         return segment.memory, self._transport.attach(segment)
 
-    def _pixmap(self, shmseg: int, place: Rect) -> int:
-        pixmap = self._connection.allocate_resource_id()
-        made = self._connection.send(
-            mit_shm.CreatePixmap,
-            opcode=self._transport.opcode,
-            pid=pixmap,
-            drawable=self._root,
-            width=place.width,
-            height=place.height,
-            depth=self._format.depth,
-            shmseg=shmseg,
-            offset=0,
-        )
-        self._connection.check(made, doing="ShmCreatePixmap")
-        return pixmap
-
     def _tidy(self, picture: Picture) -> None:
         """Let go of buffers of a former size once nothing of them is shown. What was sent is read before that."""
-        gone = [each for each in self._former if not each.is_lent and not picture.shows(each.source)]
-        for buffer in gone:
-            self._former = [each for each in self._former if each is not buffer]
-            source = buffer.source
-            if source.pixmap:
-                self._connection.send(core.FreePixmap, pixmap=source.pixmap)
-                self._connection.free_resource_id(source.pixmap)
-            if source.shmseg:
-                self._transport.detach(source.shmseg)
+        kept = [each for each in self._former if each.is_lent or picture.shows(each.source)]
+        for shmseg in [each.source.shmseg for each in self._former if each not in kept and each.source.shmseg]:
+            self._transport.detach(shmseg)  # now: by itself it would be with the next attach
+        self._former = kept
+        if self._pixmaps is not None:
+            self._pixmaps.free_those_gone()

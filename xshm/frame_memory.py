@@ -8,54 +8,88 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xshm.memory import Segment, Slot
+from xshm.memory import Slot
 from xshm.picture import Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xshm.geometry import Rect
+    from xshm.memory import Segment
     from xshm.pixels import PixelFormat
+    from xshm.shared_pixmap import SharedPixmaps
     from xshm.transport import Transport
 
 
 class FrameMemory:
     """The segments of other pools that the server behind `transport` was given."""
 
-    def __init__(self, transport: Transport, form: PixelFormat) -> None:
+    def __init__(self, transport: Transport, pixmaps: SharedPixmaps | None, form: PixelFormat) -> None:
         self._transport = transport
+        self._pixmaps = pixmaps
         self._format = form
-        # As long as a segment lives; a shmseg that goes is detached (`Transport.attach`).
-        self._attached: weakref.WeakKeyDictionary[Segment, int] = weakref.WeakKeyDictionary()
+        # By the segment's id, as long as it lives; what goes is detached and freed (`Transport.attach`,
+        # `SharedPixmaps.make`). Not a WeakKeyDictionary, whose callback is in Python: signals are swallowed there.
+        self._known: dict[int, _Known] = {}
+        self._gone: deque[_Known] = deque()
 
     def source(self, pixels: NDArray[Any], place: Rect) -> Source | None:
         """Return `pixels`, of the drawable's own format, as a source that the server can read; None where it can't.
 
         The array is held for as long as the source is.
         """
-        form = self._format
-        if pixels.strides[1:] != form.layout(place.width, place.height)[2][1:]:
+        form, width, height = self._format, place.width, place.height
+        strides = form.layout(width, height)[2]
+        if pixels.strides[1:] != strides[1:]:
             return None
-        rows = pixels.view(np.uint8).reshape(place.height, -1)
+        rows = pixels.view(np.uint8).reshape(height, -1)
         if self._transport.kind == "core":
             return Source(place, rows, form.bits_per_pixel // 8)
         slot = slot_of(pixels)
         if slot is None or self._transport.kind != "sysv" or slot.segment.kind != "sysv":
             return None
         owner: Any = pixels.base
-        if pixels.ctypes.data != ctypes.addressof(owner) or pixels.strides[0] != form.stride(place.width):
+        if pixels.ctypes.data != ctypes.addressof(owner) or pixels.strides != strides:
             return None
-        return Source(place, rows, form.bits_per_pixel // 8, self._shmseg(slot.segment))
+        known = self._what_is_known(slot.segment)
+        if self._pixmaps is not None and known.size != (width, height):
+            known.pixmap = self._pixmaps.make(known.shmseg, width, height)
+            known.size = (width, height)
+        return Source(place, rows, form.bits_per_pixel // 8, known.shmseg, known.pixmap)
 
-    def _shmseg(self, segment: Segment) -> int:
-        shmseg = self._attached.get(segment)
-        if shmseg is None:
-            shmseg = self._attached[segment] = self._transport.attach(segment)
-        return shmseg
+    def _what_is_known(self, segment: Segment) -> _Known:
+        while self._gone:
+            gone = self._gone[0]
+            if self._known.get(gone.key) is gone:
+                del self._known[gone.key]
+            del self._gone[0]
+        known = self._known.get(id(segment))
+        if known is None:
+            known = _Known(segment, self._gone.append)
+            known.key = id(segment)
+            known.pixmap = 0
+            known.size = (0, 0)
+            known.shmseg = self._transport.attach(segment)
+            self._known[known.key] = known
+        return known
+
+
+class _Known(weakref.ref):  # type: ignore[type-arg]
+    """What the server knows a segment by: its shmseg, and a pixmap of `size` over it. It notes when the segment goes.
+
+    `key` is the segment's id, which another may have by then.
+    """
+
+    __slots__ = ("key", "pixmap", "shmseg", "size")
+    key: int
+    pixmap: int
+    shmseg: int
+    size: tuple[int, int]
 
 
 def slot_of(pixels: NDArray[Any]) -> Slot | None:

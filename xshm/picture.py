@@ -76,17 +76,20 @@ class Picture:
         cuts = ((rect.intersect(region), source) for rect, source in self.pieces)
         return [(cut, source) for cut, source in cuts if cut is not None]
 
-    def put(self, region: Rect, source: Source | None) -> None:
-        """From now on, `region` shows `source`."""
+    def put(self, region: Rect, source: Source | None, whole: Rect | None = None) -> None:
+        """From now on, `region` shows `source`; nothing else is shown if that is the `whole`."""
+        if region is whole:
+            self.pieces = ((region, source),)
+            return
         pieces = [(cut, old) for rect, old in self.pieces for cut in subtract([rect], region)]
         self.pieces = (*pieces, (region, source))[-_MOST_PIECES:]
 
     def forget(self, region: Rect, source: Source) -> None:
         """Be without what `region` shows of `source`, which is going to be written."""
-        if not self.shows(source):
-            return
-        if len(self.pieces) == 1 and self.pieces[0][0] is region:
+        if len(self.pieces) == 1 and self.pieces[0] == (region, source):
             self.pieces = ()
+            return
+        if not self.shows(source):
             return
         kept = (piece for piece in self.pieces if piece[1] is not source)
         cut = ((part, source) for rect, old in self.pieces if old is source for part in subtract([rect], region))

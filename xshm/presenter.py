@@ -16,17 +16,20 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from xshm.blit import Blitter, Way
+from xshm.blit import Blitter
 from xshm.buffers import Buffer, Buffers
 from xshm.errors import Closed, InvalidArgument, WindowGone
+from xshm.frame_memory import FrameMemory
 from xshm.geometry import Rect
 from xshm.picture import Picture, Source, subtract
+from xshm.shared_pixmap import SharedPixmaps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xshm.target import Opened
     from xshm.transport import Transport
+    from xshm.way import Way
     from xshm.x11.connection import Connection
     from xshm.x11.messages import Pending
 
@@ -90,7 +93,9 @@ class Presenter:
         self._own = opened.own
         self._inbox = opened.inbox
         self._blit = Blitter(connection, transport, opened.drawable, opened.form, way)
-        self._buffers = Buffers(connection, transport, opened.root, opened.form, way, self.whole)
+        pixmaps = SharedPixmaps(connection, transport, opened.root, opened.form.depth) if way == "pixmap" else None
+        self._buffers = Buffers(transport, pixmaps, opened.form, self.whole)
+        self._frames = FrameMemory(transport, pixmaps, opened.form)
         self._picture = Picture(self.whole if opened.own else None)
         self._presents = 0
         self._begun: _Present | None = None
@@ -105,6 +110,10 @@ class Presenter:
         while True:
             with self.lock:
                 self.attend()
+                if not (part is self.whole or self.whole.contains(part)):  # another thread has taken in a new size
+                    self.age = 0
+                    apart = self._buffers.apart(part)
+                    return Loan(apart, part, apart.lend(part))
                 found = self._buffers.find(self._picture)
                 if isinstance(found, Buffer):
                     self.age = self._presents + 1 - found.shown if found.shown else 0
@@ -122,7 +131,8 @@ class Presenter:
         loan.pixels.flags.writeable = False
         buffer, part = loan.buffer, loan.part
         with self.lock:
-            self.attend()
+            if self._closed or self._begun is not None:
+                self.attend()
             if buffer not in self._buffers.all:  # of a former size
                 inside = part.intersect(self.whole)
                 buffer.give_back()
@@ -134,33 +144,38 @@ class Presenter:
                     buffer.source.copy_from(self._picture, lacking)
             self._present(buffer.source, part, buffer)
 
-    def put(self, source: Source, part: Rect) -> None:
-        """Present a part of memory that is not ours; it is held until the server has read it, and while it is shown."""
+    def put(self, pixels: NDArray[Any], place: Rect, part: Rect) -> bool:
+        """Present a part of a frame's memory that lies at `place`; False where the server can't read it.
+
+        It is held until the server has read it, and while it is shown.
+        """
         if self._blit.inflight:
             self._make_room()
         with self.lock:
             self.attend()
-            self._present(source, part, None)
-
-    def may_pin(self, part: Rect) -> bool:
-        """Tell whether one frame more may be part of what is shown."""
-        buffers = [buffer.source for buffer in self._buffers.all]
-        left = {source for rect, source in self._picture.pieces if not part.contains(rect)}
-        return len(left.difference(buffers, (None,))) < _MOST_FRAMES
+            inside = part if part is self.whole else part.intersect(self.whole)
+            if inside is None:  # another thread has taken in a new size
+                return True
+            source = self._frames.source(pixels, place) if inside is self.whole or self._may_pin(inside) else None
+            if source is not None:
+                self._present(source, inside, None)
+        return source is not None
 
     def wait(self, timeout: float | None) -> None:
-        """Return when the server has read all that was presented, and what was exposed before is drawn again."""
+        """Return when the server has read all that was presented, and what it has told of as exposed is drawn again."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        with self.lock:
-            self.attend()
-            if not self._blit.inflight:
-                self._blit.ask()  # the answer comes behind the word of what was exposed
+        if self._begun is not None or not self._blit.inflight:
+            with self.lock:
+                self.attend()
+                if not self._blit.inflight:
+                    self._blit.ask()  # the answer comes behind the word of what was exposed
         for _ in range(2):  # what was presented, then what had to be drawn again
             inflight = self._blit.inflight
-            if inflight:
-                self._blit.wait(inflight[-1], None if deadline is None else max(0.0, deadline - time.monotonic()))
-                with self.lock:
-                    self.attend()
+            if not inflight:
+                return
+            self._blit.wait(inflight[-1], None if deadline is None else max(0.0, deadline - time.monotonic()))
+            with self.lock:
+                self.attend()
 
     def resize(self, whole: Rect) -> None:
         """Under the lock: be of another size. What was shown and still fits stays."""
@@ -200,6 +215,12 @@ class Presenter:
 
     # -- behind it ---------------------------------------------------------------------------------------------------
 
+    def _may_pin(self, part: Rect) -> bool:
+        """Tell whether one frame more may be part of what is shown."""
+        buffers = [buffer.source for buffer in self._buffers.all]
+        left = {source for rect, source in self._picture.pieces if not part.contains(rect)}
+        return len(left.difference(buffers, (None,))) < _MOST_FRAMES
+
     def _redraw(self, exposed: tuple[Rect, ...]) -> None:
         """Draw what is known of these parts again. A part that is lent is shown when it is given back."""
         for rect in exposed:
@@ -219,9 +240,9 @@ class Presenter:
                 other.lacks(begun.part)
         if begun.buffer is not None:
             complete = self._picture.put_all(begun.part, begun.source, self.whole)
-            begun.buffer.presented(begun.number if complete else 0)
+            begun.buffer.presented(begun.number, complete=complete)
         else:
-            self._picture.put(begun.part, begun.source)
+            self._picture.put(begun.part, begun.source, self.whole)
         self._presents = begun.number
         self._begun = None
 

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from xshm import paint
-from xshm.blit import Way, choose_way
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds, RequestTimeout
 from xshm.events import Close, Event, Inbox, Resize
 from xshm.frame import Frame
-from xshm.frame_memory import FrameMemory
 from xshm.geometry import Rect, as_rect
 from xshm.presenter import Drawing, Presenter
 from xshm.target import Target, open_target
 from xshm.transport import Transport, choose
+from xshm.way import Way, check_way, choose_way
 from xshm.x11.connection import Connection
 from xshm.x11.messages import Filled
 from xshm.x11.toplevel import resize_window, set_title
@@ -42,7 +41,7 @@ class Surface:
     `on` is an id, or a Window or Pixmap of an open Screen. `display` is the display's name (None: that of `on`, or
     $DISPLAY), `position` where the window shall be, `transport` one of "auto", "sysv", "fd", "core", `way` how pixels
     get from shared memory into the drawable: "pixmap" (CopyArea from a shared pixmap), "put" (ShmPutImage), or "auto",
-    the faster that there is. `xauthority` and `timeout` are as in Screen.
+    the faster that there is, measured where it matters (`way_reason`). `xauthority` and `timeout` are as in Screen.
 
     A surface has a connection of its own, and is a context manager. One thread may draw while another waits for events.
     Raises ConnectFailed, TransportUnavailable, WindowGone, UnsupportedFormat (depths 1 and 4).
@@ -67,15 +66,16 @@ class Surface:
         self._connection = connection = Connection(target.display, xauthority, timeout)
         try:
             self._transport = choose(connection, transport)
-            self._way = choose_way(self._transport, way)
+            check_way(self._transport, way)
             opened = open_target(connection, target)
+            self._way = choose_way(connection, self._transport, opened, way)
             self._paint = paint.Paint(opened.form, opened.cells)
-            self._presenter = Presenter(connection, self._transport, opened, self._way)
+            self._presenter = Presenter(connection, self._transport, opened, self._way.way)
         except BaseException:
             connection.close()
             raise
         self._opened = opened
-        self._frames = FrameMemory(self._transport, opened.form)
+        self._like = opened.form
         self._resizable = resizable
         self._told_close = False
         self._closed = False
@@ -106,7 +106,12 @@ class Surface:
     @property
     def way(self) -> Way:
         """How they get into the drawable: "pixmap", "put" or "core"."""
-        return self._way
+        return self._way.way
+
+    @property
+    def way_reason(self) -> str:
+        """Why that way: a sentence."""
+        return self._way.reason
 
     @property
     def age(self) -> int:
@@ -170,6 +175,8 @@ class Surface:
         if part is None:
             return
         loan = self._presenter.lend(part)
+        if np.may_share_memory(array, loan.pixels):  # it is a view of what was lent before
+            array = array.copy()
         self._paint.fill(loan.pixels, array[part.moved(-place.x, -place.y).slices], order)
         self._presenter.give(loan)
 
@@ -185,19 +192,17 @@ class Surface:
         place, part = self._place(at, frame.width, frame.height, clip=clip)
         if part is None:
             return
+        same = self._is_like(frame)
+        if same and self._presenter.put(pixels, place, part):
+            return
         inside = part.moved(-place.x, -place.y).slices
-        if frame.format != self.format or not self._has_same_colours(frame):
+        if same:
+            loan = self._presenter.lend(part)
+            np.copyto(loan.pixels, pixels[inside])
+        else:
             colours = frame.rgb()[inside]
             loan = self._presenter.lend(part)
             self._paint.fill(loan.pixels, colours, "rgb")
-            self._presenter.give(loan)
-            return
-        source = self._frames.source(pixels, place) if self._presenter.may_pin(part) else None
-        if source is not None:
-            self._presenter.put(source, part)
-            return
-        loan = self._presenter.lend(part)
-        np.copyto(loan.pixels, pixels[inside])
         self._presenter.give(loan)
 
     def draw(self, rect: Region | None = None) -> Drawing:
@@ -214,7 +219,7 @@ class Surface:
         return Drawing(self._presenter, part)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Return when the server has read all that was presented, and what was exposed before is drawn again.
+        """Return when the server has read all that was presented, and what it has told of as exposed is drawn again.
 
         RequestTimeout when `timeout` seconds have passed. Errors of what was presented are raised here.
         """
@@ -271,7 +276,12 @@ class Surface:
             )
         return place, place.intersect(whole)
 
-    def _has_same_colours(self, frame: Frame) -> bool:
+    def _is_like(self, frame: Frame) -> bool:
+        """Tell whether a frame's pixels mean on this surface what they mean in the frame."""
+        if frame.format is not self._like:
+            if frame.format != self.format:
+                return False
+            self._like = frame.format  # so that the next of the same source is not compared field by field
         cells = self._opened.cells
         return cells is None or (frame.colormap is not None and np.array_equal(frame.colormap, cells.colours))
 
