@@ -36,7 +36,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from xshm import convert, encode
 from xshm.errors import InvalidArgument
-from xshm.png import encoder
+from xshm.png_file import encoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -324,12 +324,12 @@ def test_without_isal_zlib_compresses_and_the_file_holds_the_same() -> None:
         "import sys, io; sys.modules['isal'] = None\n"
         "import numpy as np\n"
         "from PIL import Image\n"
-        "from xshm import encode, png\n"
+        "from xshm import encode, png_file\n"
         "from xshm.pixels import PixelFormat, VisualClass\n"
         "fmt = PixelFormat(24, 32, 32, 'little', 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)\n"
         "pixels = np.random.default_rng(0).integers(0, 256, (90, 80, 4)).astype(np.uint8)\n"
         "read = np.asarray(Image.open(io.BytesIO(encode.png(pixels, fmt))))\n"
-        "print(np.array_equal(read, pixels[..., 2::-1]), png.encoder())\n"
+        "print(np.array_equal(read, pixels[..., 2::-1]), png_file.encoder())\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("True zlib")

@@ -85,6 +85,25 @@ def test_the_pointer_is_drawn_in_where_it_is_asked_for(run: Any, painter: Painte
     assert abs(columns.mean() - 640) < 40
 
 
+@pytest.mark.parametrize("many", [True, False])
+def test_a_png_of_the_usual_screen_is_made_without_numpy_and_pillow(
+    xvfb: Server, painter: Painter, tmp_path: Path, *, many: bool
+) -> None:
+    painter.fill((0, 0, 1280, 800), (30, 90, 60))
+    painter.rectangles()
+    if many:
+        painter.noise((100, 100, 301, 200))
+    command = [sys.executable, "-X", "importtime", "-m", "xshm", "shot", "-g", "501x400+50+51", "a.png"]
+    done = subprocess.run(command, env=xvfb.env(), cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "xshm" in loaded
+    assert not loaded & {"numpy", "PIL", "cv2"}
+    written = (tmp_path / "a.png").read_bytes()
+    assert Image.open(io.BytesIO(written)).mode == ("RGB" if many else "P")
+    with xshm.Screen(xvfb.name) as screen:
+        assert np.array_equal(picture(written), screen.grab("501x400+50+51").rgb())
+
+
 def test_all_windows_go_into_files_of_their_own(run: Any, painter: Painter, tmp_path: Path) -> None:
     painter.window((10, 10, 30, 20), (1, 2, 3), title="first/one")
     painter.window((50, 10, 40, 25), (4, 5, 6), title="zweites Fenster")

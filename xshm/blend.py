@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from xshm import channels, convert
 from xshm.errors import InvalidArgument
 from xshm.nearest import Nearest
 from xshm.pixels import PixelFormat, VisualClass
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+else:
+    from xshm.later import np
 
 _RGBA: Final = PixelFormat(32, 32, 32, "little", 0xFF, 0xFF00, 0xFF0000, VisualClass.TrueColor)
-_UINT8: Final = np.dtype(np.uint8)
 _COLORMAPS_KEPT: Final = 4
 _Terms = tuple["NDArray[np.uint32]", "NDArray[np.uint32]"]
 _Inside = tuple[slice, slice]
@@ -73,7 +73,7 @@ class Sprite:
         values = channels.values(block, fmt, (end - first) * each).copy()
         under = values[:, left - first * each : right - first * each]
         if fmt.needs_colormap:
-            parts = channels.colours(fmt, _UINT8, colormap)
+            parts = channels.colours(fmt, np.dtype(np.uint8), colormap)
             convert.check_colormap(pixels[top:bottom], fmt, parts, width)
             covered = self.rgba[inside].any(axis=2)
             if not covered.any():
@@ -137,7 +137,8 @@ class _Linear:
 
     def __init__(self, rgba: NDArray[np.uint8], fmt: PixelFormat) -> None:
         planes = rgba.transpose(2, 0, 1)  # one channel after the other, so that numpy's inner loops are rows
-        parts: list[channels.Part] = [*channels.colours(fmt, _UINT8, None), channels.alpha(fmt, _UINT8)]
+        kind = np.dtype(np.uint8)
+        parts: list[channels.Part] = [*channels.colours(fmt, kind, None), channels.alpha(fmt, kind)]
         if fmt.is_gray:
             parts, planes = parts[:1], _brightness(rgba)[None]
         found = [part for part in parts if isinstance(part, channels.Channel)]

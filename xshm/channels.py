@@ -6,18 +6,18 @@ Integer arithmetic only; every multiplier is proved over all the values that a c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xshm.errors import InvalidArgument
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from xshm.pixels import PixelFormat
+else:
+    from xshm.later import np
 
 _COLOURS = 3
 
@@ -40,8 +40,7 @@ def values(pixels: NDArray[Any], fmt: PixelFormat, width: int) -> NDArray[Any]:
     return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(NamedTuple):
     """A channel that memory does not hold: opaque alpha."""
 
     value: int
@@ -51,8 +50,7 @@ class Constant:
         return np.array(self.value, np.uint16)
 
 
-@dataclass(frozen=True, slots=True)
-class Channel:
+class Channel(NamedTuple):
     """A run of bits, scaled or looked up in a table; `byte` is its place in memory where it is one whole byte."""
 
     shift: int
@@ -74,8 +72,7 @@ class Channel:
         return part if self.scaling is None else self.scaling.of(part)
 
 
-@dataclass(frozen=True, slots=True)
-class Luma:
+class Luma(NamedTuple):
     """Brightness by ITU-R BT.601 in 16-bit fixed point: 0.299 red, 0.587 green, 0.114 blue, rounded."""
 
     red: Channel
@@ -90,8 +87,7 @@ class Luma:
 Part = Constant | Channel | Luma
 
 
-@dataclass(frozen=True, slots=True)
-class Scaling:
+class Scaling(NamedTuple):
     """(value × factor + offset) >> down, in integers wide enough for it."""
 
     work: np.dtype[Any]

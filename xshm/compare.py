@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from xshm.geometry import Rect
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+else:
+    from xshm.later import np
 
 # Changes closer together than this are one rectangle: a line of text, not each of its letters.
 _GAP = 16

@@ -17,8 +17,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from xshm import opencv
 from xshm.channels import Channel, Constant, Part, alpha, colours, luma, short_tables, values
 from xshm.errors import InvalidArgument, InvalidType
@@ -27,9 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
+    import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
     from xshm.pixels import PixelFormat
+else:
+    from xshm.later import np
 
 Converter = Literal["auto", "numpy", "opencv"]
 
@@ -43,7 +44,7 @@ def rgb(
     fmt: PixelFormat,
     *,
     out: NDArray[Any] | None = None,
-    dtype: DTypeLike = np.uint8,
+    dtype: DTypeLike = "uint8",
     colormap: NDArray[Any] | None = None,
     width: int | None = None,
     converter: Converter = "auto",
@@ -58,7 +59,7 @@ def bgr(
     fmt: PixelFormat,
     *,
     out: NDArray[Any] | None = None,
-    dtype: DTypeLike = np.uint8,
+    dtype: DTypeLike = "uint8",
     colormap: NDArray[Any] | None = None,
     width: int | None = None,
     converter: Converter = "auto",
@@ -73,7 +74,7 @@ def rgba(
     fmt: PixelFormat,
     *,
     out: NDArray[Any] | None = None,
-    dtype: DTypeLike = np.uint8,
+    dtype: DTypeLike = "uint8",
     colormap: NDArray[Any] | None = None,
     width: int | None = None,
     converter: Converter = "auto",
@@ -92,7 +93,7 @@ def gray(
     fmt: PixelFormat,
     *,
     out: NDArray[Any] | None = None,
-    dtype: DTypeLike = np.uint8,
+    dtype: DTypeLike = "uint8",
     colormap: NDArray[Any] | None = None,
     width: int | None = None,
     converter: Converter = "auto",

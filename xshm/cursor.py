@@ -10,8 +10,6 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-import numpy as np
-
 from xshm.blend import Sprite
 from xshm.errors import BadAccess, BadCursor
 from xshm.geometry import Rect
@@ -20,10 +18,13 @@ from xshm.x11.address import DisplayName
 from xshm.x11.wire import Pending
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from xshm.frame import Frame
     from xshm.x11.connection import Connection
+else:
+    from xshm.later import np
 
 CursorMode = bool | Literal["layer"]
 

@@ -6,24 +6,25 @@ Everything here makes memory of its own: what is returned shares nothing with th
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from xshm import convert
+from xshm import convert, plain_png
 from xshm.errors import InvalidArgument, OutOfBounds
 from xshm.pixels import PixelFormat, VisualClass
 from xshm.png import png
 
 if TYPE_CHECKING:
-    import os
-
+    import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
-__all__ = ["Encoded", "by_suffix", "encode", "image", "jpeg", "known", "png", "save"]
+    from xshm.frame import Frame
+else:
+    from xshm.later import np
+
+__all__ = ["Encoded", "by_suffix", "encode", "encode_frame", "image", "jpeg", "known", "png", "save", "save_frame"]
 
 _KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _WITH_QUALITY = ("AVIF", "WEBP")  # of those that Pillow writes; others refuse or ignore it
@@ -90,6 +91,29 @@ def encode(
     return Encoded(data, width, height, source_width, source_height)
 
 
+def encode_frame(
+    frame: Frame, kind: str = "PNG", *, max_edge: int | None = None, level: int = 1, quality: int = 85
+) -> Encoded:
+    """Return a file of a frame's picture, as `encode` does, without importing numpy where that can be avoided."""
+    width, height = frame.rect.width, frame.rect.height
+    memory = frame.memory
+    whole = max_edge is None or max_edge >= max(width, height)
+    if memory is not None and whole and known(kind) == "PNG" and plain_png.serves(frame.format):
+        data = plain_png.png(*memory, width, height, frame.format, level)
+        if data is not None:
+            return Encoded(data, width, height, width, height)
+    return encode(
+        frame.pixels,
+        frame.format,
+        kind,
+        max_edge=max_edge,
+        level=level,
+        quality=quality,
+        colormap=frame.colormap,
+        width=width,
+    )
+
+
 def jpeg(
     pixels: NDArray[Any],
     fmt: PixelFormat,
@@ -133,13 +157,17 @@ def save(
 ) -> None:
     """Write a file of the kind that its suffix names. The file is opened only when its bytes are ready."""
     kind = by_suffix(path)
-    made = encode(pixels, fmt, kind, level=level, quality=quality, colormap=colormap, width=width)
-    Path(path).write_bytes(made.data)
+    _write(path, encode(pixels, fmt, kind, level=level, quality=quality, colormap=colormap, width=width))
+
+
+def save_frame(path: str | os.PathLike[str], frame: Frame, *, level: int = 1, quality: int = 85) -> None:
+    """Write a frame's picture as `save` does, and without numpy where `encode_frame` can do without."""
+    _write(path, encode_frame(frame, by_suffix(path), level=level, quality=quality))
 
 
 def by_suffix(path: str | os.PathLike[str]) -> str:
     """Return the kind of file that a path's suffix names: "PNG", "JPEG", or what Pillow calls it."""
-    suffix = Path(path).suffix.lower()
+    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - as above
     if suffix in _KINDS:
         return _KINDS[suffix]
     from PIL import Image  # noqa: PLC0415  as above
@@ -161,6 +189,11 @@ def known(kind: str) -> str:
         if name not in Image.SAVE:
             raise InvalidArgument(f"{kind!r} can't be written; {', '.join(sorted(Image.SAVE))} can")
     return name
+
+
+def _write(path: str | os.PathLike[str], made: Encoded) -> None:
+    with open(path, "wb") as file:  # noqa: PTH123 - pathlib takes as long to import as the picture to encode
+        file.write(made.data)
 
 
 def _checked(quality: int) -> int:

@@ -11,24 +11,25 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from xshm import convert, encode
-from xshm.compare import Difference, difference
 from xshm.errors import Closed, InvalidArgument, InvalidType
 
 if TYPE_CHECKING:
     import os
 
+    import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
+    from xshm.compare import Difference
     from xshm.cursor import Cursor
     from xshm.encode import Encoded
     from xshm.geometry import Rect
     from xshm.pixels import PixelFormat
 
     Colormap = NDArray[np.integer[Any]]
+else:
+    from xshm.later import np
 
 
 class Frame:
@@ -44,19 +45,23 @@ class Frame:
     """
 
     __slots__ = (
-        *("__weakref__", "_pixels", "changed", "colormap", "cursor", "format", "monotonic_ns", "rect", "sequence"),
+        *("__weakref__", "_memory", "_pixels"),
+        *("changed", "colormap", "cursor", "format", "monotonic_ns", "rect", "sequence"),
     )
 
     def __init__(
         self,
-        pixels: NDArray[Any],
+        pixels: NDArray[Any] | None,
         rect: Rect,
         monotonic_ns: int,
         sequence: int,
         format: PixelFormat,  # noqa: A002 - the public name of the attribute
         colormap: Colormap | None = None,
+        memory: Any = None,
     ) -> None:
-        self._pixels: NDArray[Any] | None = pixels
+        # One of the two is given: an array, or the memory that it is made over when it is first asked for.
+        self._pixels = pixels
+        self._memory = memory
         self.rect = rect
         self.monotonic_ns = monotonic_ns
         self.sequence = sequence
@@ -74,13 +79,26 @@ class Frame:
         (height, width, 4) uint8, B G R X, on 24- and 32-bit screens; the X byte is undefined on the former. No copy: a
         view of it, however small, keeps the whole slot from being used again until it dies.
         """
-        if self._pixels is None:
-            raise Closed("this frame was released; take its pixels, or a copy(), before that")
-        return self._pixels
+        pixels = self._pixels
+        if pixels is None:
+            memory, rect = self._memory, self.rect
+            if memory is None:
+                raise Closed("this frame was released; take its pixels, or a copy(), before that")
+            shape, dtype, strides = self.format.layout(rect.width, rect.height)
+            self._pixels = pixels = np.ndarray(shape, dtype, memory, 0, strides)
+        return pixels
+
+    @property
+    def memory(self) -> tuple[Any, int] | None:
+        """The buffer behind `pixels` and its bytes from row to row; None where they were made as an array, or released.
+
+        For who can do without numpy. The buffer may be larger than the picture.
+        """
+        return None if self._memory is None else (self._memory, self.format.stride(self.rect.width))
 
     def release(self) -> None:
         """Drop the frame's own hold on its memory. Views taken before stay valid; the frame itself is done with."""
-        self._pixels = None
+        self._pixels = self._memory = None
 
     def copy(self) -> Frame:
         """Return the same picture in memory of its own, which pins no slot and may be kept for as long as you like."""
@@ -129,12 +147,12 @@ class Frame:
         return _restore, (arguments, state)
 
     def __repr__(self) -> str:
-        state = " released" if self._pixels is None else ""
+        state = " released" if self._pixels is None and self._memory is None else ""
         return f"<Frame {self.rect} {self.format} #{self.sequence}{state}>"
 
     # -- colours ---------------------------------------------------------------------------------------------------
 
-    def rgb(self, out: NDArray[Any] | None = None, dtype: Any = np.uint8) -> NDArray[Any]:
+    def rgb(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
         """Return (height, width, 3) R G B, contiguous, in `out` where that is given.
 
         With dtype=numpy.uint16 the full depth of 30-bit screens is kept; values are scaled so that the brightest is the
@@ -144,19 +162,19 @@ class Frame:
             self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
         )
 
-    def bgr(self, out: NDArray[Any] | None = None, dtype: Any = np.uint8) -> NDArray[Any]:
+    def bgr(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
         """Return (height, width, 3) B G R, contiguous: OpenCV's order."""
         return convert.bgr(
             self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
         )
 
-    def rgba(self, out: NDArray[Any] | None = None, dtype: Any = np.uint8) -> NDArray[Any]:
+    def rgba(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
         """Return (height, width, 4) R G B A, contiguous. A is opaque except where the format has alpha (depth 32)."""
         return convert.rgba(
             self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
         )
 
-    def gray(self, out: NDArray[Any] | None = None, dtype: Any = np.uint8) -> NDArray[Any]:
+    def gray(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
         """Return (height, width) luma (ITU-R BT.601, as Pillow's "L" and OpenCV's GRAY)."""
         return convert.gray(
             self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
@@ -184,7 +202,7 @@ class Frame:
 
     def png(self, level: int = 1) -> bytes:
         """Return a PNG file. `level` 1 is by far the fastest, 9 the smallest, 0 does not compress."""
-        return encode.png(self.pixels, self.format, level=level, colormap=self.colormap, width=self.width)
+        return encode.encode_frame(self, level=level).data
 
     def jpeg(self, quality: int = 85) -> bytes:
         """Return a JPEG file; `quality` 1 to 100."""
@@ -195,28 +213,11 @@ class Frame:
 
         `Encoded.to_source` takes a point of the small picture back to this frame's corner, for a click to be mapped.
         """
-        return encode.encode(
-            self.pixels,
-            self.format,
-            kind,
-            max_edge=max_edge,
-            level=level,
-            quality=quality,
-            colormap=self.colormap,
-            width=self.width,
-        )
+        return encode.encode_frame(self, kind, max_edge=max_edge, level=level, quality=quality)
 
     def save(self, path: str | os.PathLike[str], *, level: int = 1, quality: int = 85) -> None:
         """Write the picture to a file, of the kind that its suffix names: .png, .jpg and what Pillow writes."""
-        encode.save(
-            path,
-            self.pixels,
-            self.format,
-            level=level,
-            quality=quality,
-            colormap=self.colormap,
-            width=self.width,
-        )
+        encode.save_frame(path, self, level=level, quality=quality)
 
     # -- comparing -------------------------------------------------------------------------------------------------
 
@@ -225,6 +226,8 @@ class Frame:
 
         Rectangles are counted from the frames' corner. Frames of different formats are compared as RGB.
         """
+        from xshm.compare import difference  # noqa: PLC0415 - a screenshot does not pay for it
+
         if not isinstance(other, Frame):
             raise InvalidType(f"a frame is compared with a frame, not with {type(other).__name__}")
         if (self.width, self.height) != (other.width, other.height):

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+else:
+    from xshm.later import np
 
 _COLOURS: Final = 1 << 24
 _AT_ONCE: Final = 8192  # colours looked for at a time: the distances to 256 cells are then 8 MB

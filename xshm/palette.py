@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from xshm.channels import values
 from xshm.convert import bands
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from xshm.pixels import PixelFormat
+else:
+    from xshm.later import np
 
 _COLOURS = 256
 _COLOUR_BITS = 24

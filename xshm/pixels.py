@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Literal
 
 from xshm.errors import InvalidArgument, UnsupportedFormat
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    Layout = tuple[tuple[int, ...], np.dtype[Any], tuple[int, ...]]
+else:
+    from xshm.later import np
+
 ByteOrder = Literal["little", "big"]
-Layout = tuple[tuple[int, ...], np.dtype[Any], tuple[int, ...]]
 
 # The depths that are understood for each number of bits per pixel.
 _DEPTHS = {1: range(1, 2), 4: range(4, 5), 8: range(2, 9), 16: range(9, 17), 24: range(17, 25), 32: range(17, 33)}

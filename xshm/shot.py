@@ -5,12 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import re
-import shutil
-import subprocess
 import sys
 import time
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xshm.errors import InvalidArgument, XshmError
@@ -70,17 +66,18 @@ def main(chosen: argparse.Namespace) -> int:
     if chosen.file is None:
         print(_write_new(data, f"{frame.width}x{frame.height}_xshm", _suffix(kind)))
     else:
-        Path(chosen.file).write_bytes(data)
+        with open(chosen.file, "wb") as file:  # noqa: PTH123 - pathlib takes longer to import than to take a picture
+            file.write(data)
     return 0
 
 
 def _write_new(data: bytes, size: str, suffix: str) -> str:
     """Write a file that was not there, named by date and time; a second one in the same second gets a number."""
-    now = datetime.now()  # noqa: DTZ005 - the user's own clock
+    now = time.strftime("%Y-%m-%d-%H%M%S")  # the user's own clock
     for number in itertools.count(1):
-        name = f"{now:%Y-%m-%d-%H%M%S}_{size}{f'_{number}' if number > 1 else ''}.{suffix}"
+        name = f"{now}_{size}{f'_{number}' if number > 1 else ''}.{suffix}"
         try:
-            with Path(name).open("xb") as file:
+            with open(name, "xb") as file:  # noqa: PTH123 - as above
                 file.write(data)
         except FileExistsError:
             continue
@@ -135,6 +132,9 @@ def _monitor(screen: Screen, text: str) -> Any:
 
 def _select(screen: Screen) -> tuple[int, int, int, int]:
     """Let slop ask a person; return the region that was drawn, or that of the window that was clicked."""
+    import shutil  # noqa: PLC0415 - what takes a picture without asking does not pay for it
+    import subprocess  # noqa: PLC0415
+
     slop = shutil.which("slop")
     if slop is None:
         raise XshmError("--select needs the program slop (Debian: apt install slop); or name a region with --geometry")
@@ -154,6 +154,8 @@ def _select(screen: Screen) -> tuple[int, int, int, int]:
 
 
 def _all_windows(screen: Screen, chosen: argparse.Namespace, kind: str) -> int:
+    from pathlib import Path  # noqa: PLC0415 - as above
+
     directory = Path(chosen.all_windows)
     directory.mkdir(parents=True, exist_ok=True)
     failed = 0

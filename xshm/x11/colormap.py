@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from xshm.x11 import core
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from xshm.pixels import PixelFormat
     from xshm.x11.connection import Connection
     from xshm.x11.wire import Pending
+else:
+    from xshm.later import np
 
 _HEADER: Final = 32
 
