@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -279,6 +280,27 @@ def test_descriptors_that_there_was_no_room_for_are_an_error_and_no_loss_of_step
         mit_shm.CreateSegment, received=True, shmseg=connection.allocate_resource_id(), **fields
     )
     assert os.fstat(descriptor).st_size == 4096
+
+
+def test_a_descriptor_comes_through_a_thread_that_was_waiting_for_events_before_it_was_asked_for(
+    make_server: Callable[..., Server],
+) -> None:
+    name = make_server("Xvfb", 64, 64).name
+    for _ in range(10):
+        with closing(Connection(name)) as connection:
+            waiter = threading.Thread(target=connection.wire.filled, args=(connection.wire.events,))
+            waiter.start()
+            while connection.wire._reader is None:
+                time.sleep(0.001)
+            time.sleep(0.01)  # into the kernel
+            shmseg = connection.allocate_resource_id()
+            _, (descriptor,) = connection.ask(
+                mit_shm.CreateSegment, received=True, opcode=_shm(connection), shmseg=shmseg, size=4096, read_only=0
+            )
+            assert os.fstat(descriptor).st_size == 4096
+            connection.wire.events.append(b"")
+            connection.sync()
+            waiter.join()
 
 
 def test_a_program_that_is_started_inherits_nothing_of_a_connection(connection: Connection) -> None:

@@ -145,14 +145,16 @@ def test_a_descriptor_travels_with_its_own_request(peer: Peer) -> None:
 
 
 def test_received_descriptors_are_in_the_order_of_their_replies_and_closed_with_their_owner(peer: Peer) -> None:
+    peer.say_after((4, reply(1)))
+    peer.wire.expect_descriptors()
     pipes = [os.pipe() for _ in range(3)]
     pending = [Pending(REQUEST) for _ in range(3)]
     for each in pending:
         each.received = []
         peer.wire.send(each)
-    peer.say(reply(1, nfd=1), (pipes[0][1],))
-    peer.say(reply(2, nfd=2), (pipes[1][1], pipes[2][1]))
-    peer.say(error(3))
+    peer.say(reply(2, nfd=1), (pipes[0][1],))
+    peer.say(reply(3, nfd=2), (pipes[1][1], pipes[2][1]))
+    peer.say(error(4))
     for _, writer in pipes:
         os.close(writer)
     peer.wire.wait(pending[2])
@@ -175,13 +177,15 @@ def test_received_descriptors_are_in_the_order_of_their_replies_and_closed_with_
 
 
 def test_descriptors_that_came_for_nobody_are_closed_with_the_wire(peer: Peer) -> None:
+    peer.say_after((4, reply(1)))
+    peer.wire.expect_descriptors()
     reader, writer = os.pipe()
     pending = peer.wire.send(Pending(REQUEST))
     pending.received = []
     peer.wire.send(Pending(REQUEST))
-    peer.say(event(0, 1) + reply(1, nfd=1)[:20], (writer,))  # half a reply
+    peer.say(event(1, 1) + reply(2, nfd=1)[:20], (writer,))  # half a reply
     os.close(writer)
-    assert peer.wire.next_event(peer.wire.events) == event(0, 1)
+    assert peer.wire.next_event(peer.wire.events) == event(1, 1)
     assert not select.select([reader], [], [], 0)[0]
     peer.wire.close()
     assert os.read(reader, 1) == b""

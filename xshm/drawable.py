@@ -7,13 +7,8 @@ In the steady state no pixels are allocated or copied on our side.
 from __future__ import annotations
 
 import time
-from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from xshm.cursor import Pointer
 from xshm.errors import (
     BadDrawable,
     BadMatch,
@@ -26,6 +21,7 @@ from xshm.errors import (
 )
 from xshm.frame import Frame
 from xshm.geometry import Rect, as_rect
+from xshm.taking import Begun, Layout, Plan, Stats, check_fits
 from xshm.x11 import core, mit_shm
 from xshm.x11.colormap import Colormap
 from xshm.x11.mit_shm import pack_get_image
@@ -34,59 +30,23 @@ from xshm.x11.wire import Pending
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from xshm.changes import Changes
-    from xshm.cursor import CursorMode
+    from xshm.cursor import CursorMode, Pointer
     from xshm.geometry import Region
-    from xshm.memory import Pool, PoolStats
     from xshm.pixels import PixelFormat
     from xshm.search import Picture
     from xshm.stream import Stream
+    from xshm.taking import Link
     from xshm.transport import Transport
     from xshm.waiting import Change, Found, Stability
-    from xshm.x11.connection import Connection
-    from xshm.x11.pointing import Pointing
+else:
+    from xshm.later import np
 
 _INT16: Final = range(-0x8000, 0x8000)
 _CACHED_LAYOUTS: Final = 4096
-_RETRIES: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """What a source has done: frames taken, and its pool (None where frames have memory of their own: core)."""
-
-    frames: int
-    pool: PoolStats | None
-
-
-class _Layout:
-    """How a frame of one size lies in memory; `proven` once a reply has shown that the server counts the same."""
-
-    __slots__ = ("dtype", "nbytes", "proven", "shape", "strides")
-
-    def __init__(self, form: PixelFormat, width: int, height: int) -> None:
-        self.shape, self.dtype, self.strides = form.layout(width, height)
-        self.nbytes = form.nbytes(width, height)
-        self.proven = False
-
-
-@dataclass(slots=True)
-class Link:
-    """What all drawables of one Screen share."""
-
-    connection: Connection
-    transport: Transport
-    pool: Pool | None
-    pointer: Pointer | None = None  # from the first grab that asks for it
-    pointing: Pointing | None = None  # from the first stream that does
-    dropped: deque[Changes] = field(default_factory=deque)  # of streams that nobody closed
-
-    def sweep(self) -> None:
-        """Give back what dropped streams held. Finalizers run anywhere, and so can't talk to the server."""
-        while self.dropped:
-            self.dropped.popleft().close()
+_RETRIES: Final = 20  # a window that another client resizes without rest wants some
 
 
 class Drawable:
@@ -101,7 +61,8 @@ class Drawable:
         self._drawable = drawable
         self._inset = 0  # how far inside of the drawable our coordinates begin: a window's pixmap has its border too
         self._whole = rect
-        self._layouts: dict[tuple[int, int], _Layout] = {}
+        self._layouts: dict[tuple[int, int], Layout] = {}
+        self._plan: Plan | None = None  # the last grab's: programs ask for the same again and again
         self._sequence = 0
         self._closed = False
         self._barred = False  # nothing can be grabbed: `_check_grabbable` says why
@@ -146,6 +107,9 @@ class Drawable:
             return self._grab_with_pointer(region, cursor, clip=clip)
         if region is None:
             return self._take_whole()
+        plan = self._plan
+        if plan is not None and plan.rect is region and plan.whole is self._whole and not clip:
+            return self._take(plan.rect)  # which was found to be inside
         return self._take_cut(region) if clip else self._take(self._within(region, clip=False))
 
     def grab_many(self, regions: Iterable[Region], *, clip: bool = False) -> list[Frame]:
@@ -171,7 +135,7 @@ class Drawable:
         if not isinstance(array, np.ndarray):
             raise InvalidType(f"grab_into fills a numpy array, not {type(array).__name__}")
         with self.grab(region) as frame:
-            _check_fits(array, frame)
+            check_fits(array, frame)
             np.copyto(array, frame.pixels)
 
     # -- watching ----------------------------------------------------------------------------------------------------
@@ -306,6 +270,8 @@ class Drawable:
 
     def pointer(self) -> tuple[Pointer, int]:
         """Return the pointer, and the window that its place is to be asked for in."""
+        from xshm.cursor import Pointer  # noqa: PLC0415 - as above
+
         window = self._pointed_window()
         self._link.pointer = self._link.pointer or Pointer(self._connection)
         return self._link.pointer, window
@@ -327,9 +293,8 @@ class Drawable:
 
     def frame_over(self, rect: Rect, owner: Any) -> Frame:
         """Make a frame of memory that holds the region `rect`."""
-        layout = self._layouts.get((rect.width, rect.height)) or self._layout(rect.width, rect.height)
         colours = self._colormap.read(self._colormap.ask()) if self._colormap is not None else None
-        return self._frame(rect, layout, owner, colours)
+        return self._frame(rect, owner, colours)
 
     # -- behind it -----------------------------------------------------------------------------------------------------
 
@@ -357,6 +322,7 @@ class Drawable:
         self._format = form
         self._colormap = Colormap(self._connection, colormap, form) if form.needs_colormap and colormap else None
         self._layouts = {}
+        self._plan = None
 
     def _take_whole(self) -> Frame:
         while True:
@@ -436,17 +402,23 @@ class Drawable:
         """Take one frame: the hot path. `_begin` and `_finish` in one, without the queue in between."""
         if self._pool is None or self._colormap is not None or self._inset:
             return self._finish(self._begin(rect))
-        width, height = rect.width, rect.height
-        layout = self._layouts.get((width, height)) or self._layout(width, height)
-        owner, slot = self._pool.take(layout.nbytes)
-        pending = self._call(
-            pack_get_image(self._opcode, self._drawable, rect.x, rect.y, width, height, slot.shmseg), owner
-        )
+        plan = self._plan
+        if plan is None or plan.rect is not rect or plan.drawable != self._drawable:
+            plan = self._make_plan(rect)
+        owner, slot = self._pool.take(plan.layout.nbytes)
+        pending = self._call(plan.head + slot.place, owner)
         if pending.error is not None:
             raise self._connection.error(pending.error, "ShmGetImage")
-        if not layout.proven:
-            self._prove(layout, pending.reply)
-        return self._frame(rect, layout, owner, None)
+        if not plan.layout.proven:
+            self._prove(plan.layout, pending.reply)
+        now = time.monotonic_ns()
+        self._sequence = sequence = self._sequence + 1
+        return Frame(None, rect, now, sequence, self._format, None, owner)
+
+    def _make_plan(self, rect: Rect) -> Plan:
+        layout = self._layouts.get((rect.width, rect.height)) or self._layout(rect.width, rect.height)
+        self._plan = plan = Plan(self._opcode, self._drawable, rect, self._whole, layout)
+        return plan
 
     def _begin(self, rect: Rect) -> Begun:
         """Queue the requests for one frame."""
@@ -478,7 +450,7 @@ class Drawable:
                 )
         elif not layout.proven:
             self._prove(layout, reply)
-        return self._frame(begun.rect, layout, owner, colours)
+        return self._frame(begun.rect, owner, colours)
 
     def _finish_or_retry(self, begun: Begun) -> Frame:
         try:
@@ -486,19 +458,18 @@ class Drawable:
         except (BadMatch, BadDrawable):
             return self._retake(begun.rect)
 
-    def _frame(self, rect: Rect, layout: _Layout, owner: Any, colours: NDArray[Any] | None) -> Frame:
+    def _frame(self, rect: Rect, owner: Any, colours: NDArray[Any] | None) -> Frame:
         now = time.monotonic_ns()
         self._sequence = sequence = self._sequence + 1
-        pixels: NDArray[Any] = np.ndarray(layout.shape, layout.dtype, owner, 0, layout.strides)
-        return Frame(pixels, rect, now, sequence, self._format, colours)
+        return Frame(None, rect, now, sequence, self._format, colours, owner)
 
-    def _layout(self, width: int, height: int) -> _Layout:
+    def _layout(self, width: int, height: int) -> Layout:
         if len(self._layouts) > _CACHED_LAYOUTS:
             self._layouts.clear()
-        layout = self._layouts[width, height] = _Layout(self._format, width, height)
+        layout = self._layouts[width, height] = Layout(self._format, width, height)
         return layout
 
-    def _prove(self, layout: _Layout, reply: bytes | None) -> None:
+    def _prove(self, layout: Layout, reply: bytes | None) -> None:
         """Compare depth and size with what the server says it wrote, once for each size."""
         depth, size = mit_shm.unpack_get_image(reply or bytes(32))
         if depth != self._format.depth or size != layout.nbytes:
@@ -520,41 +491,3 @@ def _as_rect(region: Region) -> Rect:
     if isinstance(region, Drawable):  # its `rect` is in coordinates of its own, and would name another place here
         raise InvalidType(f"a region is a part of what is grabbed, not {region!r}; call its own grab()")
     return as_rect(region)
-
-
-def _check_fits(array: NDArray[Any], frame: Frame) -> None:
-    pixels = frame.pixels
-    wrong = []
-    if array.shape != pixels.shape:
-        wrong.append(f"its shape is {array.shape}, not {pixels.shape}")
-    if array.dtype != pixels.dtype:
-        wrong.append(f"its dtype is {array.dtype!r}, not {pixels.dtype!r}")
-    if not array.flags.writeable:
-        wrong.append("it is read-only")
-    if any(stride == 0 and count > 1 for stride, count in zip(array.strides, array.shape, strict=True)):
-        wrong.append(f"its elements share memory (strides {array.strides})")
-    if wrong:
-        raise InvalidArgument(f"the array can't take {frame.rect} of {frame.format}: {'; '.join(wrong)}")
-
-
-class Begun:
-    """A frame whose requests are on their way."""
-
-    __slots__ = ("colours", "drawable", "layout", "owner", "pending", "rect")
-
-    def __init__(
-        self,
-        drawable: int,
-        rect: Rect,
-        layout: _Layout,
-        owner: Any,
-        pending: Pending,
-        colours: Pending | None,
-        connection: Connection,
-    ) -> None:
-        self.drawable = drawable
-        self.rect = rect
-        self.layout = layout
-        self.owner = owner
-        self.pending = connection.wire.send(pending)
-        self.colours = colours

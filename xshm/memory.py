@@ -15,9 +15,11 @@ call that gives it, and a slot that was on its way when that happened is found a
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import mmap
 import os
+import struct
 import weakref
 from collections import deque
 from dataclasses import dataclass
@@ -37,6 +39,12 @@ _PAGE: Final = mmap.PAGESIZE
 _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 # A slot that was not wanted for this many takes is given back; looked at every so many takes.
 _IDLE_TAKES, _LOOK_EVERY = 256, 64
+_NO_ROOM: Final = (errno.ENOSPC, errno.ENOMEM, errno.EINVAL, errno.EFBIG, errno.EMFILE, errno.ENFILE)
+_MORE_ROOM: Final = {
+    "sysv": "raise its limits (kernel.shmmni, shmall, shmmax), or open the screen with transport='fd'",
+    "memfd": "raise its limits (memory, and files that may be open: ulimit -n)",
+}
+_PLACE = struct.Struct("=II")
 _pools: dict[int, weakref.ref[Pool]] = {}
 
 
@@ -93,12 +101,13 @@ class Segment:
 class Slot:
     """A segment that the server knows as `shmseg`, as a place for one frame."""
 
-    __slots__ = ("__weakref__", "array", "last_take", "memory", "segment", "shmseg")
+    __slots__ = ("__weakref__", "array", "last_take", "memory", "place", "segment", "shmseg")
 
     def __init__(self, segment: Segment, shmseg: int) -> None:
         self.segment = segment
         self.memory = segment.memory
         self.shmseg = shmseg  # the very object that `attach` gave, which may stand for more than the number
+        self.place = _PLACE.pack(shmseg, 0)  # as requests name it: shmseg, and offset
         self.array: Any = ctypes.c_ubyte * segment.size
         self.last_take = 0
 
@@ -139,8 +148,9 @@ class _Shelf:
 class Pool:
     """Lends slots; `limit` is how many there may be at once.
 
-    `attach` makes a segment known to the server and returns its shmseg, `detach` undoes that; both may raise. In a
-    process forked from the pool's it is closed: the slots are the parent's.
+    `attach` makes a segment known to the server and returns its shmseg, `detach` undoes that; both may raise. If the
+    shmseg has a method `settle`, it returns when the server has let go of what was detached: until then the kernel has
+    the segment. In a process forked from the pool's it is closed: the slots are the parent's.
     """
 
     def __init__(self, kind: Kind, attach: Callable[[Segment], Any], detach: Callable[[Any], None], limit: int) -> None:
@@ -152,10 +162,11 @@ class Pool:
         self.limit = limit
         self._lock = Lock()
         self._slots: set[Slot] = set()
-        self._lent: set[_Return] = set()
+        self._lent: dict[Slot, _Return] = {}  # each slot's last; it does not come home without one that lives
         self._shelves: dict[int, _Shelf] = {}
         self._by_bytes: dict[int, _Shelf] = {}
         self._takes = self._grown = self._given_back = 0
+        self._settle: Callable[[], None] = _nothing_to_settle
         self._closed = False
         _pools[id(self)] = weakref.ref(self, partial(_pools.pop, id(self)))
 
@@ -163,24 +174,19 @@ class Pool:
         """Return a ctypes array over a free slot of at least `nbytes`, and the slot.
 
         The slot is out of the pool until the array, and all that was made over it, is gone. What is in the memory is
-        undefined. Raises PoolExhausted at the limit.
+        undefined. Raises PoolExhausted at the limit, or at the kernel's.
         """
         with self._lock:
             shelf = self._by_bytes.get(nbytes) or self._shelf_for(nbytes)
-            self._takes += 1
-            if not self._takes % _LOOK_EVERY:
-                self._give_back(self._takes - _IDLE_TAKES)
-            if shelf.free:
-                home = shelf.free.pop()
-                slot = home.slot
-                self._lent.discard(home)
-            else:
-                slot = self._find(shelf) or self._grow(shelf)
-            slot.last_take = self._takes
+            self._takes = takes = self._takes + 1
+            if not takes % _LOOK_EVERY:
+                self._give_back(takes - _IDLE_TAKES)
+            slot = shelf.free.pop().slot if shelf.free else self._find(shelf) or self._grow(shelf)
+            slot.last_take = takes
             owner = slot.array.from_buffer(slot.memory)
             home = _Return(owner, shelf.free.append)
             home.slot = slot
-            self._lent.add(home)
+            self._lent[slot] = home
             return owner, slot
 
     def trim(self) -> None:
@@ -211,7 +217,7 @@ class Pool:
     def _forget(self) -> set[Slot]:
         self._closed = True
         slots, self._slots = self._slots, set()
-        self._lent = set()
+        self._lent = {}
         self._shelves = {}
         self._by_bytes = {}
         return slots
@@ -234,9 +240,9 @@ class Pool:
     def _lost(self) -> set[Slot]:
         """Find the slots that no frame and no shelf holds: a signal handler raised while they were on their way."""
         # The living first: one that dies in between is on its shelf by then.
-        lent = {home for home in self._lent if home() is not None}
-        self._lent = lent.union(*[list(shelf.free) for shelf in self._shelves.values()])
-        return self._slots - {home.slot for home in self._lent}
+        lent = {slot for slot, home in self._lent.items() if home() is not None}
+        free = [home.slot for shelf in self._shelves.values() for home in list(shelf.free)]
+        return self._slots.difference(lent, free)
 
     def _grow(self, shelf: _Shelf) -> Slot:
         if len(self._slots) >= self.limit:
@@ -247,11 +253,33 @@ class Pool:
                 f"{len(self._slots)} frames are held ({held / 1e6:.0f} MB), which is the limit; let some go, "
                 f"keep frame.copy() in their place, or open the screen with a higher max_frames"
             )
-        segment = Segment(self._kind, shelf.size)
+        segment = self._segment(shelf.size)
         slot = Slot(segment, self._attach(segment))
         self._slots.add(slot)
         self._grown += 1
         return slot
+
+    def _segment(self, size: int) -> Segment:
+        """Make a segment; where the kernel has no room for it, what is idle is given back first."""
+        try:
+            return Segment(self._kind, size)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:  # a signal handler's, a TimeoutError perhaps
+                raise
+        idle = self._given_back
+        self._give_back_all()
+        if self._given_back > idle:
+            self._settle()
+        try:
+            return Segment(self._kind, size)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            held = sum(slot.segment.size for slot in self._slots)
+            raise PoolExhausted(
+                f"the kernel has no room for a frame of {size:,} bytes ({error}); {len(self._slots)} frames are held "
+                f"({held / 1e6:.0f} MB); let some go, keep frame.copy() in their place, or {_MORE_ROOM[self._kind]}"
+            ) from error
 
     def _give_back(self, before: int) -> None:
         """Under the lock: detach the free slots that were last taken before the take of that number."""
@@ -259,7 +287,6 @@ class Pool:
             for home in list(shelf.free):
                 if home.slot.last_take < before:
                     shelf.free.remove(home)
-                    self._lent.discard(home)
                     self._drop(home.slot)
 
     def _give_back_all(self) -> None:
@@ -269,8 +296,14 @@ class Pool:
 
     def _drop(self, slot: Slot) -> None:
         self._slots.discard(slot)
+        self._lent.pop(slot, None)
         self._given_back += 1
+        self._settle = getattr(slot.shmseg, "settle", _nothing_to_settle)
         self._detach(slot.shmseg)
+
+
+def _nothing_to_settle() -> None:
+    """Stand in where `detach` is done when it returns."""
 
 
 def _after_fork_in_child() -> None:

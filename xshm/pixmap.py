@@ -12,7 +12,7 @@ from xshm.x11.replies import Asked
 from xshm.x11.visuals import format_of
 
 if TYPE_CHECKING:
-    from xshm.drawable import Link
+    from xshm.taking import Link
 
 
 class Pixmap(Drawable):

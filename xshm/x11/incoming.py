@@ -18,12 +18,13 @@ from xshm.descriptor import Descriptor
 if TYPE_CHECKING:
     from xshm.x11.messages import Pending, Route
 
-    Received = tuple[bytes, list[tuple[int, int, bytes]], int, object]  # what recvmsg returns
+    Received = bytes | tuple[bytes, list[tuple[int, int, bytes]], int, object]  # what recv and recvmsg return
 
 ERROR: Final = 0
 REPLY: Final = 1
 KEYMAP_NOTIFY: Final = 11  # the one event without a sequence number
 GENERIC_EVENT: Final = 35
+_UNLIKE_OTHERS: Final = (KEYMAP_NOTIFY, GENERIC_EVENT)
 _HEADER: Final = 32
 _SEQUENCE = struct.Struct("=H")
 _LENGTH = struct.Struct("=I")
@@ -51,8 +52,6 @@ class Incoming:
     def hand_out(self) -> None:  # noqa: C901 - one decision after another
         """Hand out every whole message that is there."""
         ledger = self._ledger
-        if self._hand_out_one():
-            return
         while True:
             buffer, at = self._buffer, self._at
             have = len(buffer) - at
@@ -88,17 +87,31 @@ class Incoming:
             else:
                 self._give_event(kind, message, end)
 
-    def _hand_out_one(self) -> bool:
-        """Hand out what has mostly arrived: one short reply and nothing else. Tell whether that was so."""
+    def hand_out_one(self) -> bool:  # noqa: PLR0911 - what it is not for
+        """Hand out what has mostly arrived, one short reply or event and nothing else; False where that is not so."""
         chunks, ledger = self.chunks, self._ledger
         if len(chunks) != 1 or self._at != len(self._buffer):
             return False
-        message, control = chunks[0][0], chunks[0][1]
-        if control or len(message) != _HEADER or message[0] != REPLY:
+        message = chunks[0]
+        if type(message) is not bytes or len(message) != _HEADER:
+            return False
+        kind = message[0]
+        if kind == ERROR or kind & 0x7F in _UNLIKE_OTHERS:
             return False
         serial = self.seen + ((_SEQUENCE.unpack_from(message, 2)[0] - self.seen) & 0xFFFF)
         while ledger and ledger[0].serial < serial:
             del ledger[0]
+        if kind != REPLY:
+            general = self.events
+            routed, take = self._way_of(kind, message)
+            if routed is not None:
+                routed += (message,)
+            if not take:
+                general += (message,)
+            del chunks[0]
+            self.seen = serial
+            self.parsed = True
+            return True
         if not ledger or ledger[0].serial != serial or message[4:8] != _NO_LENGTH:
             return False
         pending = ledger[0]
@@ -122,14 +135,15 @@ class Incoming:
     def _join(self, missing: int) -> bool:
         """Put the chunks into the buffer if they hold what is missing."""
         chunks = self.chunks
-        if chunks and not chunks[-1][0]:
+        parts = [chunk if isinstance(chunk, bytes) else chunk[0] for chunk in chunks]
+        if parts and not parts[-1]:
             self.over = True
             return False
-        arrived = sum([len(chunk[0]) for chunk in chunks])
+        arrived = sum(map(len, parts))
         if arrived < missing:
             self.expected = min(max(missing - arrived, _READ_LEAST), _READ_MOST)
             return False
-        buffer = b"".join([self._buffer[self._at :], *[chunk[0] for chunk in chunks]])
+        buffer = b"".join([self._buffer[self._at :], *parts])
         descriptors = self._descriptors + tuple(_descriptors_in(chunks))
         self._buffer = buffer
         self._at = 0
@@ -168,23 +182,26 @@ class Incoming:
         self._at = end
 
     def _give_event(self, kind: int, message: bytes, end: int) -> None:
-        general, routed = self.events, None
-        take = False
-        for route in self.routes.get(kind & 0x7F, ()):
-            if route.wants(message):
-                routed, take = route.queue, route.take
-                break
+        general = self.events
+        routed, take = self._way_of(kind, message)
         if routed is not None:
             routed += (message,)
         if not take:
             general += (message,)
         self._at = end
 
+    def _way_of(self, kind: int, message: bytes) -> tuple[deque[bytes] | None, bool]:
+        """Return the queue of the route that wants an event, and whether it is for that alone."""
+        for route in self.routes.get(kind & 0x7F, ()):
+            if route.wants(message):
+                return route.queue, route.take
+        return None, False
+
 
 def _descriptors_in(chunks: list[Received]) -> list[int]:
     found = array.array("i")
-    for _, control, _, _ in chunks:
-        for level, kind, data in control:
+    for chunk in chunks:
+        for level, kind, data in () if isinstance(chunk, bytes) else chunk[1]:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 found.frombytes(data[: len(data) - len(data) % found.itemsize])
     return found.tolist()

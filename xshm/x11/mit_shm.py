@@ -196,6 +196,9 @@ ALL_PLANES: Final = 0xFFFFFFFF
 Z_PIXMAP: Final = 2
 
 
+PLACE_BYTES: Final = 8  # at the end of GetImage: shmseg and offset
+
+
 def pack_get_image(
     opcode: int, drawable: int, x: int, y: int, width: int, height: int, shmseg: int, offset: int = 0
 ) -> bytes:

@@ -25,7 +25,8 @@ class Outgoing:
     """Requests for one socket. `ledger` holds every request from the last one that the server was heard of on."""
 
     def __init__(self, sock: socket.socket, ledger: deque[Pending]) -> None:
-        self._socket = sock
+        self._send = sock.send
+        self._sendmsg = sock.sendmsg
         self._ledger = ledger
         self._composed = 0  # the serial of the last request that was put into `_tail`
         self._tail: bytes | memoryview = b""
@@ -47,6 +48,29 @@ class Outgoing:
             pending.serial = serial
         ledger += batch
 
+    def push_one(self, pending: Pending) -> bool:
+        """Queue a request that neither takes nor brings descriptors, and push: the hot path."""
+        ledger = self._ledger
+        serial = (ledger[-1].serial if ledger else 0) + 1
+        pending.serial = serial
+        ledger += (pending,)
+        if self._tail or self._composed != serial - 1:
+            return self.push()
+        accepted, data = self._accepted, pending.data
+        self._tail = data
+        self._tail_descriptors = ()
+        self._composed = serial
+        pending.data = b""
+        try:
+            accepted.extend(map(self._send, (data,), (_FLAGS,)))
+        except BlockingIOError:
+            return False
+        if accepted[0] != len(data):
+            return self.push()
+        self._tail = b""
+        del accepted[0]
+        return True
+
     def push(self) -> bool:
         """Give the kernel what it takes without waiting; tell whether that was all. OSError: the connection is over."""
         accepted, ledger = self._accepted, self._ledger
@@ -62,9 +86,9 @@ class Outgoing:
                     if self._tail_descriptors:
                         rights = array.array("i", self._tail_descriptors)
                         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
-                        accepted.extend(map(self._socket.sendmsg, ([tail],), (control,), (_FLAGS,)))
+                        accepted.extend(map(self._sendmsg, ([tail],), (control,), (_FLAGS,)))
                     else:
-                        accepted.extend(map(self._socket.send, (tail,), (_FLAGS,)))
+                        accepted.extend(map(self._send, (tail,), (_FLAGS,)))
                 except BlockingIOError:
                     return False
             elif not ledger or ledger[-1].serial == self._composed:

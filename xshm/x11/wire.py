@@ -52,10 +52,12 @@ class Wire:
     def __init__(self, sock: socket.socket, timeout: float | None = None) -> None:
         sock.settimeout(None)  # reads block in the kernel; sends say MSG_DONTWAIT
         self.socket = sock
+        self._recv, self._recvmsg = sock.recv, sock.recvmsg
         self.timeout = timeout
         self._lock = Lock()
         self._ended: Callable[[], Exception] | None = None
         self._ledger: deque[Pending] = deque()
+        self._takes_descriptors = False  # taking none costs less
         self._out = Outgoing(sock, self._ledger)
         self._in = Incoming(self._ledger)
         self.events = self._in.events
@@ -75,16 +77,18 @@ class Wire:
             with self._lock:
                 if self._ended is not None:
                     raise self._ended()
-                self._out.commit(pending)
                 try:
-                    sent = self._out.push()
+                    sent = self._out.push_one(pending)
                 except OSError as error:
                     self._broken(error)
                 if sent and self._reader is None:  # else whoever makes room may have to read
                     self._reader = pending
             if not sent:
                 self._flush(deadline)
-            self._run(pending, pending, deadline)
+            elif deadline is None and self._reader is pending:
+                self._receive(None)  # what comes first is mostly the reply, and all
+            if not pending.done:
+                self._run(pending, pending, deadline)
         finally:
             if self._reader is pending:  # not in a function: a signal could cut its call short
                 self._reader = None
@@ -100,6 +104,19 @@ class Wire:
             self.sync()
         self._queue(pending)
         return pending
+
+    def post(self, pending: Pending) -> None:
+        """Queue a request and give it to the kernel, all in one where the kernel takes it without waiting."""
+        if self._ledger and self._ledger[-1].serial - self._in.seen > _MOST_UNSEEN:
+            self.sync()
+        with self._lock:
+            self.check()
+            try:
+                sent = self._out.push_one(pending)
+            except OSError as error:
+                self._broken(error)
+        if not sent:
+            self.flush()
 
     def send_all(self, batch: tuple[Pending, ...]) -> None:
         """Queue requests that belong together: all of them, or none if a signal handler raises."""
@@ -119,8 +136,14 @@ class Wire:
         """Send what is queued and wait until `what` is done; RequestTimeout after `timeout` seconds."""
         me = object()
         deadline = None if timeout is None else time.monotonic() + timeout
-        self._flush(deadline)
         try:
+            with self._lock:
+                self.check()
+                sent = self._push()
+                if sent and self._reader is None:
+                    self._reader = me
+            if not sent:
+                self._flush(deadline)
             self._run(what, me, deadline)
         finally:
             if self._reader is me:  # not in a function: a signal could cut its call short
@@ -138,6 +161,14 @@ class Wire:
             pending = Pending(_SYNC)
             self._queue(pending)
             self.wait_for(pending, timeout)
+
+    def expect_descriptors(self) -> None:
+        """From now on, take the descriptors that come with replies. One round trip, before the request is sent.
+
+        It brings back the thread that waits in the kernel already, where descriptors would be dropped.
+        """
+        self._takes_descriptors = True
+        self.sync()
 
     def flush(self, timeout: float | None = None) -> None:
         """Hand all that is queued to the kernel; RequestTimeout after `timeout` seconds, or the Wire's own."""
@@ -356,16 +387,20 @@ class Wire:
                 return
             incoming.parsed = False
             try:
-                incoming.chunks.extend(
-                    map(self.socket.recvmsg, (incoming.expected,), (_DESCRIPTOR_SPACE,), (_RECEIVE_FLAGS,))
-                )
+                if self._takes_descriptors:
+                    incoming.chunks.extend(
+                        map(self._recvmsg, (incoming.expected,), (_DESCRIPTOR_SPACE,), (_RECEIVE_FLAGS,))
+                    )
+                else:
+                    incoming.chunks.extend(map(self._recv, (incoming.expected,)))
             except OSError as error:
                 self.end(_gone(error))
                 return
         with self._lock:
-            incoming.hand_out()
-            if incoming.over and self._ended is None:
-                self._ended = _gone(None)
+            if not incoming.hand_out_one():
+                incoming.hand_out()
+                if incoming.over and self._ended is None:
+                    self._ended = _gone(None)
             if self._sleepers:
                 self._wake_done()
 

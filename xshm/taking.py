@@ -1,0 +1,117 @@
+"""What a grab is made of: how much memory, which request, which memory it goes to; and what all grabs share."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from xshm.errors import InvalidArgument
+from xshm.x11.mit_shm import PLACE_BYTES, pack_get_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xshm.backing import OffScreen, OnScreen
+    from xshm.changes import Changes
+    from xshm.cursor import Pointer
+    from xshm.frame import Frame
+    from xshm.geometry import Rect
+    from xshm.memory import Pool, PoolStats
+    from xshm.pixels import PixelFormat
+    from xshm.transport import Transport
+    from xshm.x11.connection import Connection
+    from xshm.x11.pointing import Pointing
+    from xshm.x11.wire import Pending
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a source has done: frames taken, and its pool (None where frames have memory of their own: core)."""
+
+    frames: int
+    pool: PoolStats | None
+
+
+class Layout:
+    """What a frame of one size takes in memory; `proven` once a reply has shown that the server counts the same."""
+
+    __slots__ = ("nbytes", "proven")
+
+    def __init__(self, form: PixelFormat, width: int, height: int) -> None:
+        self.nbytes = form.nbytes(width, height)
+        self.proven = False
+
+
+class Plan:
+    """A grab of `rect`, inside of `whole`, made ready: `head` is its request without the slot."""
+
+    __slots__ = ("drawable", "head", "layout", "rect", "whole")
+
+    def __init__(self, opcode: int, drawable: int, rect: Rect, whole: Rect, layout: Layout) -> None:
+        self.drawable = drawable
+        self.rect = rect
+        self.whole = whole
+        self.layout = layout
+        self.head = pack_get_image(opcode, drawable, rect.x, rect.y, rect.width, rect.height, 0)[:-PLACE_BYTES]
+
+
+@dataclass(slots=True)
+class Link:
+    """What all drawables of one Screen share."""
+
+    connection: Connection
+    transport: Transport
+    pool: Pool | None
+    pointer: Pointer | None = None  # from the first grab that asks for it
+    pointing: Pointing | None = None  # from the first stream that does
+    dropped: deque[Changes | OffScreen | OnScreen] = field(default_factory=deque)  # of what nobody closed
+
+    def sweep(self) -> None:
+        """Give back what dropped streams and Windows held. Finalizers run anywhere, and can't talk to the server.
+
+        What is in `dropped` holds neither this nor a Drawable: all of it goes with the last that uses the connection.
+        """
+        with suppress(IndexError):  # another thread may be faster
+            while True:
+                self.dropped.popleft().close()
+
+
+class Begun:
+    """A frame whose requests are on their way."""
+
+    __slots__ = ("colours", "drawable", "layout", "owner", "pending", "rect")
+
+    def __init__(
+        self,
+        drawable: int,
+        rect: Rect,
+        layout: Layout,
+        owner: Any,
+        pending: Pending,
+        colours: Pending | None,
+        connection: Connection,
+    ) -> None:
+        self.drawable = drawable
+        self.rect = rect
+        self.layout = layout
+        self.owner = owner
+        self.pending = connection.wire.send(pending)
+        self.colours = colours
+
+
+def check_fits(array: NDArray[Any], frame: Frame) -> None:
+    """Raise InvalidArgument where an array can't take a frame's pixels, with all that is wrong with it."""
+    pixels = frame.pixels
+    wrong = []
+    if array.shape != pixels.shape:
+        wrong.append(f"its shape is {array.shape}, not {pixels.shape}")
+    if array.dtype != pixels.dtype:
+        wrong.append(f"its dtype is {array.dtype!r}, not {pixels.dtype!r}")
+    if not array.flags.writeable:
+        wrong.append("it is read-only")
+    if any(stride == 0 and count > 1 for stride, count in zip(array.strides, array.shape, strict=True)):
+        wrong.append(f"its elements share memory (strides {array.strides})")
+    if wrong:
+        raise InvalidArgument(f"the array can't take {frame.rect} of {frame.format}: {'; '.join(wrong)}")
