@@ -10,8 +10,8 @@ import xshm
 
 def main() -> None:
     directory = Path(sys.argv[1] if len(sys.argv) > 1 else "windows")
-    directory.mkdir(parents=True, exist_ok=True)
     with xshm.Screen() as screen:
+        directory.mkdir(parents=True, exist_ok=True)
         for monitor in screen.monitors:
             print(f"monitor {monitor.name}: {monitor.rect}{', primary' if monitor.primary else ''}")
         for info in screen.windows():  # from the bottom to the top

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,5 +64,25 @@ shmid = int(sys.argv[1])
 os.setgroups([])
 os.setgid({NOBODY})
 os.setuid({NOBODY})
+"""
+    return run_python(prologue + textwrap.dedent(code), *arguments)
+
+
+def run_python_with_few_segments(code: str, *arguments: object) -> str:
+    """Run the code in an IPC namespace of its own, with `limit(shmmni=3)` to set that namespace's limits."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make an IPC namespace")
+    prologue = f"""\
+import ctypes, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import servers, xshm
+from xshm import sysv
+assert ctypes.CDLL(None).unshare(0x08000000) == 0  # CLONE_NEWIPC
+
+def limit(**limits):
+    for name, value in limits.items():
+        with open(f"/proc/sys/kernel/{{name}}", "w") as file:
+            file.write(str(value))
+
 """
     return run_python(prologue + textwrap.dedent(code), *arguments)

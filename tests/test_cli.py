@@ -16,7 +16,7 @@ import pytest
 from oracles import xwd
 from PIL import Image
 
-from xshm import sysv
+from xshm import cli, sysv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +97,40 @@ def test_trouble_is_one_line_and_exit_code_two(run: Any, arguments: list[str], w
     assert done.stderr.count(b"\n") == 1
     assert done.stderr.startswith(b"xshm: ")
     assert words in done.stderr.decode()
+
+
+_NO_ARGUMENTS = [
+    ("", "xshm: the following arguments are required: COMMAND; see xshm --help"),
+    ("nonsense", "xshm: argument COMMAND: invalid choice: 'nonsense' (choose from shot, wait"),
+    ("shot --nonsense", "xshm: shot: unrecognized arguments: --nonsense; see xshm shot --help"),
+    ("shot -d soon", "xshm: shot: argument -d/--delay: invalid seconds value: 'soon'; see xshm shot --help"),
+    ("shot -i 1 -m 0", "xshm: shot: argument -m/--monitor: not allowed with argument -i/--window; see xshm shot"),
+    ("wait", "xshm: wait: one of the arguments --change --stable --pixel --image is required; see xshm wait"),
+    ("diff a.png", "xshm: diff: the following arguments are required: B; see xshm diff --help"),
+    ("run --depth deep -- true", "xshm: run: argument --depth: invalid int value: 'deep'; see xshm run --help"),
+    ("run --nonsense -- true", "xshm: run: unrecognized arguments: --nonsense; see xshm run --help"),
+    ("view --scale 0", "xshm: view: argument --scale: 0 is no number above 0; see xshm view --help"),
+    ("info --transport x", "xshm: info: argument --transport: invalid choice: 'x' (choose from auto, sysv, fd, core)"),
+    ("segments --remove x", "xshm: segments: argument --remove: invalid int value: 'x'; see xshm segments --help"),
+]
+
+
+@pytest.mark.parametrize(("line", "told"), _NO_ARGUMENTS, ids=[line for line, _ in _NO_ARGUMENTS])
+def test_a_command_line_that_is_wrong_is_one_line_that_names_the_option_and_where_help_is(
+    line: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(line.split())
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    unquoted = re.sub(r"(?<=choose from ).*(?=\))", lambda choices: choices[0].replace("'", ""), said.err)
+    assert unquoted.startswith(told)  # which Python says with quotes and without, by its version
+
+
+def test_a_wrong_command_line_is_one_line_even_where_its_words_have_several(run: Any) -> None:
+    done = run("shot", "--quality", "1\n2\n3")
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
 
 
 def test_no_display_is_said_in_a_sentence(run: Any) -> None:

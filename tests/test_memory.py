@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import re
 import socket
 import struct
 import sys
@@ -17,8 +18,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sysv_kernel import run_python_with_few_segments
 
-from xshm import sysv
+from xshm import memory, sysv
 from xshm.errors import Closed, InvalidArgument, PoolExhausted
 from xshm.memory import Kind, Pool, Segment, round_up
 from xshm.transport import Transport, choose
@@ -266,6 +268,48 @@ def test_a_refused_attach_costs_no_slot(rig: Rig) -> None:
     pool.take(1)
     assert pool.stats().slots == 1
     pool.close()
+
+
+def test_idle_slots_make_room_where_the_kernel_has_none() -> None:
+    printed = run_python_with_few_segments(
+        """
+        with servers.start("Xvfb", 320, 200) as server, xshm.Screen(server.name) as screen:
+            print(screen.transport.kind)
+            limit(shmmni=3)
+            sizes = [(0, 0, 320, height) for height in (10, 50, 100, 150, 200)]
+            for rect in sizes * 3:
+                screen.grab(rect)
+            pool = screen.stats().pool
+            print(pool.held, pool.slots <= 3, pool.grown > 3)
+            frames = [screen.grab(rect) for rect in sizes[:3]]
+            try:
+                screen.grab()
+            except xshm.PoolExhausted as error:
+                print(error)
+            del frames[1]
+            frames.append(screen.grab())
+            print(screen.stats().pool.held)
+        print(sysv.segments() == [segment for segment in sysv.segments() if segment.nattch == 1])
+        """
+    ).splitlines()
+    assert printed[:2] == ["sysv", "0 True True"]
+    assert re.match(
+        r"the kernel has no room for a frame of 262,144 bytes \(\[Errno 28\] No space left on device: shmget\(.*"
+        r"; 3 frames are held \(0 MB\); let some go, .* \(kernel.shmmni, .* transport='fd'",
+        printed[2],
+    )
+    assert printed[3:] == ["3", "True"]
+
+
+def test_what_a_signal_handler_raises_is_not_taken_for_a_lack_of_memory(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> Segment:
+        raise TimeoutError("the alarm of the caller")
+
+    monkeypatch.setattr(memory, "Segment", interrupted)
+    with pytest.raises(TimeoutError, match="the alarm of the caller"):
+        rig.pool.take(1)
 
 
 # -- the end ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from sysv_kernel import MODE, free_key, run_python_as_nobody, segment_maker
+from sysv_kernel import MODE, free_key, run_python, run_python_as_nobody, segment_maker
 
 from xshm import sysv
 from xshm.errors import InvalidType
@@ -51,6 +51,39 @@ def test_a_read_only_view_refuses_every_write_and_shows_others_writes(make: Call
     assert bytes(view) == bytes(4096)
     writable[3] = 9
     assert (view[3], array[3]) == (9, 9)
+
+
+def test_no_way_over_the_exporter_leads_to_writing_read_only_memory(make: Callable[..., int]) -> None:
+    # In a process of its own: a write that is not refused kills it.
+    printed = run_python(
+        """
+        import pickle, sys
+        import numpy as np
+        from xshm import sysv
+        shmid = int(sys.argv[1])
+        view = sysv.shmat(shmid, sysv.SHM_RDONLY)
+        ways = [
+            view, view[1:], view.cast("I"), memoryview(view), view.toreadonly(), memoryview(pickle.PickleBuffer(view)),
+            np.frombuffer(view, np.uint8)[4:].base.base, np.asarray(view).base, np.asarray(view).data,
+        ]
+        for number, way in enumerate(ways):
+            while way is not None:
+                try:
+                    way[0] = 1
+                    print(number, type(way), "was written")
+                except (TypeError, ValueError):  # numpy's word for it
+                    pass
+                way = getattr(way, "obj", getattr(way, "base", None))
+        del ways, way
+        part = view[100:]
+        del view
+        print(part[0], part.obj, sysv.stat(shmid).nattch)
+        del part
+        print(sysv.stat(shmid).nattch)
+        """,
+        make(),
+    )
+    assert printed.splitlines() == ["0 None 1", "0"]
 
 
 def test_another_user_is_refused_what_the_mode_refuses(make: Callable[..., int]) -> None:
@@ -172,6 +205,10 @@ def test_arguments_of_the_wrong_type_are_named(make: Callable[..., int]) -> None
         (lambda: sysv.shmget("1", 10), r"shmget: key is a whole number, not str: '1'"),  # type: ignore[arg-type]
         (lambda: sysv.shmget(0, 10.0), r"shmget: size is a whole number, not float: 10.0"),  # type: ignore[arg-type]
         (lambda: sysv.shmat(None), r"shmat: shmid is a whole number, not NoneType: None"),  # type: ignore[arg-type]
+        (lambda: sysv.ftok(5, 1), r"ftok: path is a text, bytes or a path, not int: 5"),  # type: ignore[arg-type]
+        (lambda: sysv.ftok("/", "x"), r"ftok: project is a whole number, not str: 'x'"),  # type: ignore[arg-type]
+        (lambda: sysv.stat("7"), r"shmctl: shmid is a whole number, not str: '7'"),  # type: ignore[arg-type]
+        (lambda: sysv.shmat(shmid, "r"), r"shmat: flags is a whole number, not str: 'r'"),  # type: ignore[arg-type]
         (lambda: sysv.shmctl(shmid, sysv.IPC_STAT), r"shmctl: IPC_STAT takes a \w+, not NoneType: None"),
         (lambda: sysv.shmctl(0, sysv.SHM_INFO, sysv.ShmDesc()), r"shmctl: SHM_INFO takes a ShmUsage, not ShmDesc"),
     ):

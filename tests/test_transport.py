@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sysv_kernel import run_python_with_few_segments
 from Xlib.ext import res
 from Xlib.protocol import request
 
 import xshm
-from xshm.errors import BadAccess, InvalidArgument, TransportUnavailable
+from xshm.errors import BadAccess, DisplayGone, InvalidArgument, RequestTimeout, TransportUnavailable
 from xshm.memory import Segment
 from xshm.transport import Transport, choose
 from xshm.x11 import core, mit_shm
@@ -126,6 +127,48 @@ def test_a_server_of_another_user_attaches_by_descriptor() -> None:
                 assert transport.reason.endswith(f"; {_NONCE} memfd")
         finally:
             server.terminate()
+
+
+_LIMITS = {"shmmni": (0, "No space left on device"), "shmall": (60, "No space left"), "shmmax": (99_999, "Invalid")}
+
+
+@pytest.mark.parametrize("name", _LIMITS)
+def test_where_the_kernel_has_no_room_for_a_frame_it_is_the_descriptor(name: str) -> None:
+    value, words = _LIMITS[name]
+    auto, forced, frame = run_python_with_few_segments(
+        f"""
+        limit({name}={value})
+        with servers.start("Xvfb", 320, 200) as server:
+            with xshm.Screen(server.name) as screen:
+                print(screen.transport.kind, screen.transport.reason)
+                frame = screen.grab()
+            try:
+                xshm.Screen(server.name, "sysv")
+            except xshm.TransportUnavailable as error:
+                print(error)
+            print(frame.rect)
+        """
+    ).splitlines()
+    why = f"sysv: this machine refused the memory: {words}"
+    assert auto.startswith(f"fd {why}")
+    assert auto.endswith(f"size=256000, flags=0o1600); {_NONCE} memfd")
+    assert forced.startswith(why)
+    assert frame == "320x200+0+0"
+
+
+def test_a_server_that_dies_during_the_probe_is_no_lack_of_memory(
+    xvfb: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = Connection(xvfb.name)
+    for kind in (DisplayGone, RequestTimeout, TimeoutError):
+
+        def fails(*_: object, kind: type[Exception] = kind) -> bool:
+            raise kind("in the middle of it")
+
+        monkeypatch.setattr("xshm.transport._reads_our_bytes", fails)
+        with pytest.raises(kind, match="in the middle of it"):
+            choose(connection)
+    connection.close()
 
 
 # -- other IPC namespaces --------------------------------------------------------------------------------------------

@@ -7,13 +7,13 @@ import shutil
 import socket
 import struct
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xshm.errors import AccessDenied, ConnectFailed
+from xshm.errors import AccessDenied, ConnectFailed, InvalidArgument, InvalidType
 from xshm.x11 import xauth
 from xshm.x11.connection import Connection
 
@@ -175,3 +175,35 @@ def test_a_named_file_that_is_missing_is_a_failure_even_where_none_is_needed(xvf
     with pytest.raises(ConnectFailed, match="missing can't be read: No such file") as failed:
         Connection(xvfb.name, tmp_path / "missing")
     assert isinstance(failed.value, OSError)
+
+
+@pytest.mark.parametrize("path", [5, 1.5, b"/nope", ["/nope"], True])
+def test_what_is_no_path_is_refused_by_its_type(xvfb: Server, path: Any) -> None:
+    with pytest.raises(InvalidType, match=r"xauthority is the path of a file, or None; not \w+: "):
+        Connection(xvfb.name, path)
+
+
+@pytest.mark.parametrize("path", ["", "a\0b"])
+def test_a_path_that_no_file_can_have_is_refused(xvfb: Server, path: str) -> None:
+    with pytest.raises(InvalidArgument, match="xauthority is the path of a file, which"):
+        Connection(xvfb.name, path)
+
+
+@pytest.mark.parametrize("name", [5, b":0", [":0"]])
+def test_a_display_that_is_no_text_is_refused_by_its_type(name: Any) -> None:
+    with pytest.raises(InvalidType, match=r"a display is named by a text such as ':0', not by \w+: "):
+        Connection(name)
+
+
+@pytest.mark.parametrize(
+    "name", [":" + "9" * 5000, ":0." + "9" * 5000, ":\N{ARABIC-INDIC DIGIT THREE}", "/run/\ud800", "@\ud800"]
+)
+def test_a_display_name_that_nothing_can_be_called_is_a_failure_to_connect(name: str) -> None:
+    with pytest.raises(ConnectFailed, match="is no display name"):
+        Connection(name)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 300])
+def test_a_host_that_no_name_server_could_know_is_a_failure_to_connect(host: str) -> None:
+    with pytest.raises(ConnectFailed, match=r"the host '.*' is not known"):
+        Connection(f"{host}:0")

@@ -7,11 +7,10 @@ Results go to standard output, one line per error to standard error. Exit codes:
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import sys
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from xshm import __version__
 from xshm.errors import XshmError
@@ -37,7 +36,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return TROUBLE
 
 
-class _Command(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, like all others."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"formatter_class": _help} | options)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is; exit with code 2."""
+        told = self.prog.replace(" ", ": ", 1)
+        self.exit(TROUBLE, f"{told}: {' '.join(message.split())}; see {self.prog} --help\n")
+
+
+class _Command(_Parser):
     """A command's parser, filled by the command's own module when it is the one that was named."""
 
     def __init__(self, *args: Any, module: str = "", **options: Any) -> None:
@@ -50,11 +61,30 @@ class _Command(argparse.ArgumentParser):
             module, self._module = self._module, ""
             import_module(module).add_arguments(self)
             return self.parse_known_args(args, namespace)  # which the module may have replaced
-        return super().parse_known_args(args, namespace)
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:  # said here, where it is known whose help to point to
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+
+def _help(prog: str) -> argparse.HelpFormatter:
+    """Make what writes help, as wide as the terminal.
+
+    argparse makes one for each flag that is added. Left alone it asks shutil for the width, whose import of all
+    compressors takes longer than to encode a small screenshot.
+    """
+    columns = os.environ.get("COLUMNS", "")
+    width = int(columns) if columns.isdecimal() else 0
+    if not width:
+        try:
+            width = os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ else 0
+        except (OSError, ValueError):
+            width = 0
+    return argparse.HelpFormatter(prog, width=(width or 80) - 2)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="xshm",
         description="Read X11 screens through shared memory.",
         epilog="Exit codes: 0; 1 for a condition that is false; 2 for trouble.",
@@ -134,7 +164,7 @@ def _info(chosen: argparse.Namespace) -> int:
     with open_screen(chosen) as screen:
         facts = _facts(screen)
     if chosen.json:
-        print(json.dumps(facts, indent=2))
+        _print_json(facts)
         return OK
     width = max(len(name) for name in facts)
     for name, value in facts.items():
@@ -163,6 +193,12 @@ def _facts(screen: Any) -> dict[str, Any]:
     }
 
 
+def _print_json(value: object) -> None:
+    import json  # noqa: PLC0415 - a screenshot does not pay for it
+
+    print(json.dumps(value, indent=2))
+
+
 def _told(value: object) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{name}: {_told(each)}" for name, each in value.items())
@@ -185,7 +221,7 @@ def _segments(chosen: argparse.Namespace) -> int:
         return OK
     rows = [_row(segment) for segment in sysv.segments()]
     if chosen.json:
-        print(json.dumps(rows, indent=2))
+        _print_json(rows)
         return OK
     print(f"{'id':>10} {'bytes':>14} {'mode':>5} {'owner':>7} {'attached':>8} {'creator pid':>11} {'creator':<16}")
     for row in rows:
@@ -200,7 +236,8 @@ def _segments(chosen: argparse.Namespace) -> int:
 
 def _row(segment: Any) -> dict[str, Any]:
     try:
-        creator = Path(f"/proc/{segment.cpid}/comm").read_text(encoding="utf-8").strip()
+        with open(f"/proc/{segment.cpid}/comm", encoding="utf-8") as file:  # noqa: PTH123 - a screenshot needs no pathlib
+            creator = file.read().strip()
     except OSError:
         creator = None  # it has ended
     return {

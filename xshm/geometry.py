@@ -12,7 +12,8 @@ from typing import Protocol, SupportsIndex, runtime_checkable
 
 from xshm.errors import InvalidArgument, InvalidType
 
-_GEOMETRY = re.compile(r"(\d+)x(\d+)(?:([+-]\d+|\+-\d+)([+-]\d+|\+-\d+))?")
+_NUMBER = r"[0-9]{1,20}"  # what is longer is no number of pixels, and int() has a limit of its own
+_GEOMETRY = rf"({_NUMBER})x({_NUMBER})(?:([+-]{_NUMBER}|\+-{_NUMBER})([+-]{_NUMBER}|\+-{_NUMBER}))?"
 _FIELDS = 4
 _MANY = 32
 
@@ -47,6 +48,9 @@ class Rect:
     @classmethod
     def from_ltrb(cls, left: int, top: int, right: int, bottom: int) -> Rect:
         """Make a Rect from its edges; right and bottom are the first column and row outside, as Pillow has them."""
+        left, top, right, bottom = (
+            _index(name, value) for name, value in (("left", left), ("top", top), ("right", right), ("bottom", bottom))
+        )
         return cls(left, top, right - left, bottom - top)
 
     @classmethod
@@ -55,7 +59,9 @@ class Rect:
 
         "-5" alone counts from the right edge in X's own geometry, which needs a screen to be told from: it is refused.
         """
-        match = _GEOMETRY.fullmatch(text.strip())
+        if not isinstance(text, str):
+            raise InvalidType(f"a geometry is a text like '640x480+10+20', not {type(text).__name__}: {text!r}")
+        match = re.fullmatch(_GEOMETRY, text.strip())
         if match is None:
             raise InvalidArgument(f"{text!r} is no geometry; write WIDTHxHEIGHT+X+Y, for example 640x480+10+20")
         width, height, x, y = match.groups()
@@ -79,6 +85,7 @@ class Rect:
 
     def intersect(self, other: Rect) -> Rect | None:
         """Return the part that both cover, or None where there is none."""
+        _check(other)
         left, top = max(self.x, other.x), max(self.y, other.y)
         right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
         if right <= left or bottom <= top:
@@ -87,17 +94,22 @@ class Rect:
 
     def union(self, other: Rect) -> Rect:
         """Return the smallest rectangle that covers both."""
+        _check(other)
         left, top = min(self.x, other.x), min(self.y, other.y)
         right, bottom = max(self.right, other.right), max(self.bottom, other.bottom)
         return Rect(left, top, right - left, bottom - top)
 
     def contains(self, other: Rect) -> bool:
         """Tell whether `other` lies wholly inside."""
-        return self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
+        try:
+            return self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
+        except AttributeError:
+            _check(other)
+            raise
 
     def moved(self, dx: int, dy: int) -> Rect:
         """Return the same rectangle elsewhere."""
-        return Rect(self.x + dx, self.y + dy, self.width, self.height)
+        return Rect(self.x + _index("dx", dx), self.y + _index("dy", dy), self.width, self.height)
 
     @property
     def slices(self) -> tuple[slice, slice]:
@@ -159,6 +171,11 @@ def _cover(rects: list[Rect]) -> Rect:
         max(rect.right for rect in rects),
         max(rect.bottom for rect in rects),
     )
+
+
+def _check(other: object) -> None:
+    if not isinstance(other, Rect):
+        raise InvalidType(f"a Rect goes with a Rect, not with {type(other).__name__}: {other!r}")
 
 
 def _index(name: str, value: SupportsIndex) -> int:

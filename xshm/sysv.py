@@ -15,7 +15,6 @@ import weakref
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NewType
 
 from xshm import sysv_layouts as layouts
@@ -167,6 +166,7 @@ def shmat(shmid: int, flags: int = 0, address: int | None = None) -> memoryview:
     view = memoryview(owner).cast("B")
     if flags & SHM_RDONLY:
         view = view.toreadonly()
+        _hide(owner, view)
     _attached[id(view)] = weakref.ref(view, partial(_attached.pop, id(view)))
     return view
 
@@ -233,12 +233,14 @@ def remove(shmid: int) -> None:
     shmctl(shmid, IPC_RMID)
 
 
-def ftok(path: str | os.PathLike[str], project: int) -> int:
+def ftok(path: str | bytes | os.PathLike[str], project: int) -> int:
     """Return the key that a file and a project's number, 1 to 255, stand for. Different files can have one key.
 
     Errors: those of stat(2), and EINVAL for the project. (ftok(3))
     """
     project = _whole("ftok: project", project)
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise InvalidType(f"ftok: path is a text, bytes or a path, not {type(path).__name__}: {path!r}")
     call, raw = f"ftok(path={os.fspath(path)!r}, project={project})", os.fsencode(path)
     if not 1 <= project <= _FTOK_PROJECTS or b"\0" in raw:
         raise _error(errno.EINVAL, call)
@@ -273,7 +275,8 @@ def segments() -> list[SegmentInfo]:
     if not _KNOWN:
         layouts.refuse()
     try:
-        header, *lines = Path("/proc/sysvipc/shm").read_text("ascii").splitlines()
+        with open("/proc/sysvipc/shm", encoding="ascii") as file:  # noqa: PTH123 - a screenshot needs no pathlib
+            header, *lines = file.read().splitlines()
     except OSError as error:
         raise _error(error.errno or errno.EIO, "segments()", "reading /proc/sysvipc/shm") from error
     rows = [dict(zip(header.split(), line.split(), strict=True)) for line in lines]
@@ -289,6 +292,17 @@ def _ask(function: Callable[..., int], *arguments: object) -> tuple[int, int]:
     calls: tuple[Callable[[], int], ...] = (partial(function, *arguments), ctypes.get_errno)
     result, code = map(operator.methodcaller("__call__"), calls)
     return result, code
+
+
+def _hide(owner: object, view: memoryview) -> None:
+    """Make `view.obj`, and that of all that is made of the view, None: ctypes arrays are writable whatever they show.
+
+    What keeps the owner alive is the buffer that all of them share. `obj` is read from each one's private Py_buffer
+    (C API, PyMemoryView_GET_BUFFER), which slices and casts copy: in it the one word that is the owner's address.
+    """
+    words = (ctypes.c_size_t * (memoryview.__basicsize__ // ctypes.sizeof(ctypes.c_size_t))).from_address(id(view))
+    (place,) = (number for number, word in enumerate(words) if word == id(owner))
+    words[place] = 0
 
 
 def _whole(what: str, value: int) -> int:

@@ -15,7 +15,15 @@ from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from xshm.errors import BadAccess, BadSeg, Closed, DisplayGone, InvalidArgument, ServerError, TransportUnavailable
+from xshm.errors import (
+    BadAccess,
+    BadSeg,
+    Closed,
+    DisplayGone,
+    InvalidArgument,
+    ServerError,
+    TransportUnavailable,
+)
 from xshm.memory import Segment
 from xshm.x11 import core, mit_shm
 from xshm.x11.wire import Pending
@@ -33,9 +41,13 @@ _NONCE_BYTES = 64
 
 
 class Attached(int):
-    """A shmseg that the server knows. When it goes, a note is taken (in C throughout) that the server shall let go."""
+    """A shmseg that the server knows. When it goes, a note is taken (in C throughout) that the server shall let go.
+
+    `settle` returns when the server has let go of all that was detached by then: one round trip.
+    """
 
     let_go: Callable[[], None]
+    settle: Callable[[], None]
     __del__ = property(attrgetter("let_go"))
 
 
@@ -65,6 +77,7 @@ class Transport:
         shmseg = Attached(connection.allocate_resource_id())
         detach = Pending(mit_shm.Detach._request.to_binary(opcode=self.opcode, shmseg=shmseg))  # noqa: SLF001 - encodes
         shmseg.let_go = partial(self._farewells.append, (int(shmseg), detach))
+        shmseg.settle = connection.sync
         self._say_farewell()
         try:
             connection.check(_attach(connection, self.opcode, segment, shmseg, read_only=False), doing="ShmAttach")
@@ -142,8 +155,10 @@ def _why_not(connection: Connection, kind: str, shm: _MitShm | None) -> str | No
             return f"the server speaks MIT-SHM {shm.version[0]}.{shm.version[1]}; descriptors came with 1.2"
         if remote:
             return f"descriptors do not travel over TCP ({connection.address})"
+    # As large as a frame of the whole screen: the kernel's limits may leave room for a page and not for that.
+    size = max(4096, 4 * connection.setup.width_in_pixels * connection.setup.height_in_pixels)
     try:
-        works = _reads_our_bytes(connection, shm.extension.major, Segment("sysv" if kind == "sysv" else "memfd", 4096))
+        works = _reads_our_bytes(connection, shm.extension.major, Segment("sysv" if kind == "sysv" else "memfd", size))
     except BadAccess:
         where = (
             "over TCP the server does not see who we are, or is another machine"
@@ -154,7 +169,9 @@ def _why_not(connection: Connection, kind: str, shm: _MitShm | None) -> str | No
     except ServerError as error:
         return f"the server refused: {error}"
     except OSError as error:
-        return f"this machine refused the memory: {error}"
+        if error.errno is None or isinstance(error, ConnectionError | TimeoutError):  # no word of the kernel's
+            raise
+        return f"this machine refused the memory: {error.strerror or error}"
     return None if works else "the server attached another segment with the same id; it is in another IPC namespace"
 
 

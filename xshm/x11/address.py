@@ -11,13 +11,13 @@ import socket
 from dataclasses import dataclass
 from typing import Final
 
-from xshm.errors import ConnectFailed
+from xshm.errors import ConnectFailed, InvalidType
 
 _NAME: Final = re.compile(
     r"(?:(?P<protocol>unix|local|tcp|inet|inet6)/)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[-\w.]*)(?P<family>/unix)?"
-    r":(?P<number>\d+)(?:\.(?P<screen>\d+))?"
+    r":(?P<number>[0-9]{1,20})(?:\.(?P<screen>[0-9]{1,20}))?"
 )
-_PATH: Final = re.compile(r"(?:unix:)?(?P<path>[/@].*?)(?:\.(?P<screen>\d+))?")
+_PATH: Final = re.compile(r"(?:unix:)?(?P<path>[/@].*?)(?:\.(?P<screen>[0-9]{1,20}))?")
 _SOCKET: Final = "/tmp/.X11-unix/X{}"  # noqa: S108 - the protocol's well-known place
 _PORT: Final = 6000
 
@@ -43,15 +43,17 @@ class DisplayName:
             name = os.environ.get("DISPLAY", "")
             if not name:
                 raise ConnectFailed("no display was named and DISPLAY is not set; name one, for example display=':0'")
+        if not isinstance(name, str):
+            raise InvalidType(f"a display is named by a text such as ':0', not by {type(name).__name__}: {name!r}")
         match = _PATH.fullmatch(name)
-        if match:
+        if match and _is_encodable(name):
             path, screen = match["path"], match["screen"]
             if screen is not None and path.startswith("/") and os.path.exists(f"{path}.{screen}"):  # noqa: PTH110
                 path, screen = f"{path}.{screen}", None  # the dot belongs to the file's name
-            ending = re.search(r"(?:X|:)(\d+)$", path)
+            ending = re.search(r"(?:X|:)([0-9]{1,20})$", path)
             return cls(name, int(ending[1]) if ending else 0, int(screen or 0), path=path, family=socket.AF_UNIX)
         match = _NAME.fullmatch(name)
-        if match is None:
+        if match is None or not _is_encodable(name):
             raise ConnectFailed(f"{name!r} is no display name; one looks like ':0', 'host:0.1' or '/path/to/socket'")
         host = match["host"].strip("[]")
         protocol = match["protocol"]
@@ -95,8 +97,9 @@ class DisplayName:
         port = _PORT + self.number
         try:
             found = socket.getaddrinfo(self.host, port, self.family, socket.SOCK_STREAM)
-        except OSError as error:
-            raise ConnectFailed(error.errno, f"{self.name!r}: the host {self.host!r} is not known ({error})") from error
+        except (OSError, UnicodeError) as error:  # UnicodeError: no name that DNS could have (IDNA)
+            code = getattr(error, "errno", None)
+            raise ConnectFailed(code, f"{self.name!r}: the host {self.host!r} is not known ({error})") from error
         failures = []
         for family, kind, protocol, _, address in found:
             sock = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
@@ -114,3 +117,11 @@ class DisplayName:
                 return sock, f"tcp:{address[0]}:{port}"
         told = "; ".join(f"{place} port {port}: {error.strerror or error}" for place, error in failures)
         raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({told})")
+
+
+def _is_encodable(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import sys
 import time
+import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 from Xlib.protocol import display as xlib_display
@@ -34,9 +35,11 @@ def connect(
 ) -> tuple[socket.socket, str, Any]:
     """Connect and introduce ourselves; return the socket, what it is connected to, and the set-up block.
 
-    `structures` is what python-xlib's objects in the block refer to as their display. Raises ConnectFailed,
-    AccessDenied, and RequestTimeout where the server is there and does not answer.
+    `structures` is what python-xlib's objects in the block refer to as their display; weakly, since it will hold the
+    block itself, and shall go with its last user. Raises ConnectFailed, AccessDenied, and RequestTimeout where the
+    server is there and does not answer.
     """
+    structures = weakref.proxy(structures)
     # A server that resets itself when its last client has left also drops who connects at that moment.
     for attempts_left in reversed(range(_RESETS)):
         sock, address = display.connect(timeout)

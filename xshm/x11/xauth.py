@@ -10,10 +10,9 @@ import os
 import socket
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xshm.errors import ConnectFailed
+from xshm.errors import ConnectFailed, InvalidArgument, InvalidType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +75,8 @@ def find(display: DisplayName, sock: socket.socket, path: str | os.PathLike[str]
     """
     place = _place(path)
     try:
-        raw = place.read_bytes()
+        with open(place, "rb") as file:  # noqa: PTH123 - pathlib takes as long to import as the connection takes
+            raw = file.read()
     except OSError as error:
         if path is not None:
             raise ConnectFailed(error.errno, f"the authority file {place} can't be read: {error.strerror}") from error
@@ -89,13 +89,18 @@ def find(display: DisplayName, sock: socket.socket, path: str | os.PathLike[str]
     return b"", f"none of the {len(entries)} entries in {place} is for display {display.number} of this host"
 
 
-def _place(path: str | os.PathLike[str] | None) -> Path:
+def _place(path: str | os.PathLike[str] | None) -> str:
     if path is not None:
-        return Path(path)
+        place = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+        if not isinstance(place, str):
+            raise InvalidType(f"xauthority is the path of a file, or None; not {type(path).__name__}: {path!r}")
+        if not place or "\0" in place:
+            raise InvalidArgument(f"xauthority is the path of a file, which {place!r} can't be")
+        return place
     named = os.environ.get("XAUTHORITY")
     if named:
-        return Path(named)
-    return Path(os.environ.get("HOME") or "/nonexistent", ".Xauthority")
+        return named
+    return f"{os.environ.get('HOME') or '/nonexistent'}/.Xauthority"
 
 
 def _families(display: DisplayName, sock: socket.socket) -> dict[int, bytes]:
