@@ -15,9 +15,10 @@ _PACKAGE = Path(__file__).parent.parent / "xshm"
 # anywhere. Several on a line are one idea in several files; they have an order too.
 _FLOORS = (
     "errors",
+    "later",
     "sysv_layouts sysv",
     "geometry",
-    "pixels channels opencv convert nearest paint palette png encode compare frame",
+    "pixels channels opencv convert nearest paint palette png_file plain_palette plain_png png encode compare frame",
     "descriptor memory",
     "x11 x11.address x11.xauth x11.messages x11.replies x11.incoming x11.outgoing x11.late_errors x11.wire",
     "x11.mit_shm x11.core",
@@ -26,8 +27,8 @@ _FLOORS = (
     "x11.colour_cube x11.handshake x11.connection x11.xlib_display",
     "x11.pointing transport",
     "blend cursor drawn canvas bands changes stream search waiting",
-    "drawable window_list backing window pixmap monitors screen last_picture",
-    "picture frame_memory buffers blit presenter events target surface mirror",
+    "taking drawable window_list backing window pixmap monitors screen last_picture",
+    "picture shared_pixmap frame_memory buffers blit presenter events target way surface mirror",
     "xwd framebuffer",
     "process_groups display_files launch supervisor supervision program display_spec server_memory virtual_display",
     "run_arguments run",
@@ -88,6 +89,13 @@ def test_only_the_x11_rooms_import_python_xlib(room: str) -> None:
 @pytest.mark.parametrize("statement", ["import xshm", "from xshm import sysv", "from xshm import errors"])
 def test_an_import_loads_no_heavy_library(statement: str) -> None:
     program = f"import sys\n{statement}\nprint(*sorted({{'numpy', 'PIL', 'Xlib', 'cv2', 'av'}} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+@pytest.mark.parametrize("module", ["xshm.screen", "xshm.shot", "xshm.cli", "xshm.encode"])
+def test_what_a_screenshot_takes_is_imported_without_arrays(module: str) -> None:
+    program = f"import sys\nimport {module}\nprint(*sorted({{'numpy', 'PIL', 'cv2', 'av'}} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
 

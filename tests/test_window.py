@@ -138,13 +138,17 @@ def test_a_window_on_an_eight_bit_screen_has_the_colours_of_its_colormap(make_se
 # -- what was hidden when it was opened --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [("xlogo", "-title", "it"), ("xterm", "-T", "it", "-e", "sh -c 'ls /; sleep 99'")])
+# The shell names the terminal "it" once there is something to be seen.
+_TERMINAL = ("xterm", "-T", "not yet", "-e", "sh", "-c", r"ls /; printf '\033]2;it\007'; sleep 99")
+
+
+@pytest.mark.parametrize("command", [("xlogo", "-title", "it"), _TERMINAL])
 def test_opening_a_covered_window_waits_until_its_program_has_painted_it(
     xvfb: Server, painter: Painter, command: tuple[str, ...]
 ) -> None:
     painter.root.warp_pointer(1279, 799)  # a terminal whose pointer is taken away by the cover paints its cursor anew
     with Programs(xvfb) as programs, xshm.Screen(xvfb.name) as screen:
-        window = programs.show("it", *command, "-geometry", "+100+100")
+        window = programs.show("it", command[0], "-geometry", "+100+100", *command[1:])  # -e takes all that follows
         shown = programs.picture(window)
         painter.window((0, 0, 1280, 800), _RED)
 

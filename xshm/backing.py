@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import weakref
-from collections import deque
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -40,7 +38,7 @@ class Place:
 
 
 class Surroundings:
-    """What the Windows of one Screen share: names, subscriptions, and what was left by Windows dropped unclosed."""
+    """What the Windows of one Screen share: names and subscriptions."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -49,13 +47,6 @@ class Surroundings:
         self.structure = StructureEvents(connection)
         self.lock = Lock()
         self.open: weakref.WeakSet[Window] = weakref.WeakSet()
-        self.dropped: deque[OffScreen | OnScreen] = deque()
-
-    def sweep(self) -> None:
-        """Give back what dropped Windows held. Their finalizers run anywhere, and so can't talk to the server."""
-        with contextlib.suppress(IndexError):
-            while True:
-                self.dropped.popleft().close()
 
     def close(self) -> None:
         """Be done with all Windows; the server gives back what they held when the connection ends."""

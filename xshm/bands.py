@@ -6,6 +6,8 @@ core protocol the same is done with memory that no server knows.
 
 from __future__ import annotations
 
+import weakref
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +42,9 @@ class Bands:
         self._stale: dict[int, Rows] = {}
         self.drawn = Drawn(source, rect)
         self._numbers = count()
-        self._pool = Pool("sysv" if transport.kind == "sysv" else "memfd", self._attach, self._detach, limit)
+        me = weakref.proxy(self)  # the pool is ours, and does not hold us
+        attach, detach = partial(Bands._attach, me), partial(Bands._detach, me)
+        self._pool = Pool("sysv" if transport.kind == "sysv" else "memfd", attach, detach, limit)
         self._closed = False
 
     def begin(self) -> Refreshing:

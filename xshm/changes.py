@@ -7,6 +7,7 @@ wrong in between, Ctrl-C too, the next look is right: it starts again from a who
 from __future__ import annotations
 
 import time
+import weakref
 from typing import TYPE_CHECKING, Final
 
 from xshm.bands import Bands
@@ -40,7 +41,9 @@ class Changes:
     """
 
     def __init__(self, source: Drawable, region: Rect | None, cursor: CursorMode, *, in_place: bool = True) -> None:
-        self._source = source
+        # Weakly: a stream that nobody closed leaves this with the Link, which its source holds.
+        self._source: Drawable = weakref.proxy(source)
+        self._connection = source.link.connection
         self._region = region
         self._cursor = cursor
         link = source.link
@@ -84,7 +87,7 @@ class Changes:
     @property
     def timeout(self) -> float | None:
         """The seconds that any one answer may take; None: no limit."""
-        return self._source.link.connection.wire.timeout
+        return self._connection.wire.timeout
 
     @property
     def again(self) -> float | None:
@@ -126,16 +129,16 @@ class Changes:
             except BaseException:
                 self._give_back()
                 raise
-        raise OutOfBounds(f"{self._source!r} is resized, or mapped and unmapped, all the time") from refused
+        raise OutOfBounds(f"{self._source} is resized, or mapped and unmapped, all the time") from refused
 
     def wait(self, timeout: float | None) -> None:
         """Wait until a look may find something; raises RequestTimeout after `timeout` seconds."""
-        self._source.link.connection.wire.wait_for(self, timeout)
+        self._connection.wire.wait_for(self, timeout)
 
     def close(self) -> None:
         """Give back what the server keeps for this. Frames stay valid. Closing twice is fine."""
         pointing, self._pointing = self._pointing, None
-        if pointing is not None and not self._source.link.connection.closed:
+        if pointing is not None and not self._connection.closed:
             pointing.stop()
         self._give_back()
 
@@ -158,7 +161,7 @@ class Changes:
         self._place, self._whole = self._source.place, whole
         rect = self._region or whole
         if not whole.contains(rect):
-            raise OutOfBounds(f"region {rect} leaves {self._source!r}, which was resized to {whole}")
+            raise OutOfBounds(f"region {rect} leaves {self._source}, which was resized to {whole}")
         pool = self._source.link.pool
         kind = Canvas if self._in_place else Bands
         self._anew = True

@@ -10,10 +10,11 @@ import re
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-from xshm.drawable import Drawable, Link
+from xshm.drawable import Drawable
 from xshm.errors import BadMatch, InvalidArgument, InvalidType, OutOfBounds, RootlessServer, ServerError
 from xshm.geometry import Rect
 from xshm.memory import Pool
+from xshm.taking import Link
 from xshm.transport import choose
 from xshm.x11 import core, randr
 from xshm.x11.connection import Connection
@@ -175,7 +176,7 @@ class Screen(Drawable):
                 from xshm.backing import Surroundings  # noqa: PLC0415 - as above
 
                 self._surroundings = Surroundings(self._connection)
-        self._surroundings.sweep()
+        self._link.sweep()
         return self._surroundings
 
     def _extent(self) -> Rect:

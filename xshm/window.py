@@ -38,9 +38,9 @@ from xshm.x11.visuals import format_of
 if TYPE_CHECKING:
     from xshm.backing import Place, Surroundings
     from xshm.cursor import CursorMode
-    from xshm.drawable import Begun, Link
     from xshm.frame import Frame
     from xshm.geometry import Region
+    from xshm.taking import Begun, Link
 
 
 _TRIES: Final = 20
@@ -97,7 +97,7 @@ class Window(Drawable):
             self.source = Source(
                 "screen", "the server has no Composite: what others cover is black, what is off the screen is not there"
             )
-        self._finalizer = weakref.finalize(self, shared.dropped.append, self._backing)
+        self._finalizer = weakref.finalize(self, link.dropped.append, self._backing)
         self._finalizer.atexit = False
         shared.open.add(self)
         try:

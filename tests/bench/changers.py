@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rounds import serve
 
 if TYPE_CHECKING:
@@ -22,11 +23,16 @@ def small(display: str) -> None:
 
 
 def full(display: str) -> None:
-    """Serve the whole picture in hand after all of it has changed."""
+    """Serve the whole picture in hand after all of it has changed, the last one let go."""
+    _after_a_change(display, None, hold=False)
+
+
+def full_held(display: str) -> None:
+    """Serve the same while the last one is held: two slots take turns, and the processor's cache serves one."""
     _after_a_change(display, None)
 
 
-def _after_a_change(display: str, box: tuple[int, int, int, int] | None) -> None:
+def _after_a_change(display: str, box: tuple[int, int, int, int] | None, *, hold: bool = True) -> None:
     import xshm  # noqa: PLC0415 - a worker loads only what it measures
     from xshm.changes import Changes  # noqa: PLC0415
 
@@ -46,6 +52,8 @@ def _after_a_change(display: str, box: tuple[int, int, int, int] | None) -> None
             other.connection.sync()
 
         def look() -> None:
+            if not hold:
+                held.clear()
             held[:] = [changes.look()]  # while the next is taken, the last is held, as in a loop
 
         _serve_after(draw, look)
@@ -70,7 +78,8 @@ def grab_loop(display: str) -> None:
     import xshm  # noqa: PLC0415
 
     with xshm.Screen(display) as screen:
-        serve(lambda: screen.grab().rgb())
+        rgb = np.empty((screen.rect.height, screen.rect.width, 3), np.uint8)
+        serve(lambda: screen.grab().rgb(out=rgb))
 
 
 def stream_loop(display: str) -> None:
@@ -78,7 +87,8 @@ def stream_loop(display: str) -> None:
     import xshm  # noqa: PLC0415
 
     with xshm.Screen(display) as screen, screen.stream() as stream:
-        serve(lambda: next(stream).rgb())
+        rgb = np.empty((screen.rect.height, screen.rect.width, 3), np.uint8)
+        serve(lambda: next(stream).rgb(out=rgb))
 
 
 def without_opencv(name: str, display: str) -> None:
@@ -154,7 +164,7 @@ def _watch(look: Callable[[], list[int]], count: int) -> None:
 
 WORKERS: dict[str, Callable[..., None]] = {
     each.__name__: each
-    for each in (small, full, grab_loop, stream_loop, without_opencv, drawer, seen_by_stream, seen_by_mss)
+    for each in (small, full, full_held, grab_loop, stream_loop, without_opencv, drawer, seen_by_stream, seen_by_mss)
 }
 
 if __name__ == "__main__":

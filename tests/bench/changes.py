@@ -1,14 +1,17 @@
 """What it costs to see what changed, and how late it is seen: `python tests/bench/changes.py`.
 
 Three questions. At 4K, a whole picture in hand after a change, against a full ShmGetImage in C. At 1080p, a loop that
-converts to RGB over a stream, against the same loop over grab(), with and without OpenCV. From a client's draw to the
-picture in hand, against mss 60 times a second, both watching the same drawing at the same time. Takes about a minute.
+converts to RGB over a stream, against the same loop over grab(), with and without OpenCV; client and server each on a
+core of its own, and again where the scheduler puts them: on one core more often than one would think. From a client's
+draw to the picture in hand, against mss 60 times a second, both watching the same drawing at the same time. Takes about
+a minute.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -39,35 +42,50 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         floor = str(rounds.compile_c(_HERE / "shm_floor.c", Path(folder), "xcb", "xcb-shm"))
         # One after the other, each on a server of its own: what one draws would be a change to the other.
-        for title, worker in (("100×100", "small"), ("all of it", "full")):
+        for title, workers in (
+            ("100×100", {"whole picture in hand": "small"}),
+            ("all of it", {"whole picture in hand": "full", "the same, and the last one": "full_held"}),
+        ):
+            drawn = (
+                {"C, xcb, all drawn anew": [floor, "{}", "3840", "2160", "drawn"]} if "full" in workers.values() else {}
+            )
             figures[f"change of {title} at 4K"] = _compare(
                 f"3840×2160, after a change of {title}",
                 (3840, 2160),
                 {
                     "C, xcb": [floor, "{}", "3840", "2160"],
                     "C, xcb, again": [floor, "{}", "3840", "2160"],
-                    "whole picture in hand": [*_WORKER, worker, "{}"],
+                    **drawn,
+                    **{name: [*_WORKER, worker, "{}"] for name, worker in workers.items()},
                 },
                 options.rounds,
             )
     loops = {"grab and rgb()": "grab_loop", "stream and rgb()": "stream_loop"}
     for title, before in (("base dependencies", ["without_opencv"]), ("OpenCV", [])):
-        figures[f"loop, {title}"] = _compare(
-            f"1920×1080, {title}",
-            (1920, 1080),
-            {name: [*_WORKER, *before, worker, "{}"] for name, worker in loops.items()},
-            options.rounds,
-        )
+        for pinned, where in ((True, "each on a core of its own"), (False, "where the scheduler puts them")):
+            figures[f"loop, {title}, {where}"] = _compare(
+                f"1920×1080, {title}, client and server {where}",
+                (1920, 1080),
+                {name: [*_WORKER, *before, worker, "{}"] for name, worker in loops.items()},
+                options.rounds,
+                pinned=pinned,
+            )
     figures["latency"] = _latency(options.draws)
     if options.json:
         rounds.write_json(options.json, figures)
 
 
-def _compare(title: str, size: tuple[int, int], commands: dict[str, list[str]], count: int) -> dict[str, Any]:
+def _compare(
+    title: str, size: tuple[int, int], commands: dict[str, list[str]], count: int, *, pinned: bool = False
+) -> dict[str, Any]:
+    cores = os.sched_getaffinity(0)
     with start("Xvfb", *size) as server, Painter(server) as painter:
         painter.rectangles()
+        if pinned:
+            os.sched_setaffinity(server.pid, {min(cores)})
         complete = {name: [part.format(server.name) for part in command] for name, command in commands.items()}
-        results, absent = rounds.measure(complete, server.env(), rounds=count)
+        core = max(cores) if pinned else None
+        results, absent = rounds.measure(complete, server.env(), core=core, rounds=count)
     print(rounds.table(title, results, absent), end="\n\n", flush=True)
     return rounds.as_json(results, absent)
 

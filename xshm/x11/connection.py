@@ -29,6 +29,7 @@ from xshm import errors
 from xshm.errors import Closed, ConnectFailed, DisplayGone, InvalidArgument, RequestTimeout, ServerError
 from xshm.x11.address import DisplayName
 from xshm.x11.handshake import connect
+from xshm.x11.messages import weakly
 from xshm.x11.wire import Pending, Wire
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
             last = len(self.info.roots) - 1
             raise ConnectFailed(f"{display.name!r} asks for screen {display.screen}; the server has 0 to {last}")
         self.wire = Wire(sock, timeout)
-        self.wire.on_stray_error(self._on_stray_error)
+        # Weakly: what the Wire holds of us would hold it, and its socket, when nobody uses it any more.
+        self.wire.on_stray_error(weakly(self._on_stray_error))
         # A weak reference's callback runs in C here: as a method it could be where Ctrl-C arrives, and swallow it.
         _connections[id(self)] = weakref.ref(self, partial(_connections.pop, id(self)))
 
@@ -117,6 +119,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         """
         pending = Pending(request._request.to_binary(**fields))  # encodes without I/O
         if received:
+            self.wire.expect_descriptors()
             pending.received = []
         self.wire.send(pending)
         answer = self.answer(pending, request.__name__)
@@ -198,9 +201,9 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
             pending.replies = deque()
             request._serial = _Answers(pending, request)  # comes back in send_and_recv
         elif request._errorhandler is None:
-            pending.on_error = self._on_stray_error
+            pending.on_error = weakly(self._on_stray_error)
         else:
-            pending.on_error = lambda message: self._on_error(request, message)
+            pending.on_error = weakly(self._on_error, request)
         self.wire.send(pending)
 
     def send_and_recv(
@@ -307,7 +310,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         """Make python-xlib's exception of the 32 bytes of an X error."""
         return self.error_classes.get(message[1], Xlib.error.XError)(self, message)
 
-    def _on_error(self, request: Any, message: bytes) -> None:
+    def _on_error(self, message: bytes, request: Any) -> None:
         if not _handled(request._errorhandler, self.xlib_error(message), request):
             self._on_stray_error(message)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,7 +46,8 @@ class Pending:
 class Route:
     """Events of one code that somebody inside waits for, beside the general queue or (`take`) in place of it.
 
-    `wants` is asked under the lock: it must be quick and send nothing. A `queue` of at most one makes a flag of it.
+    `wants` is asked under the lock: it must be quick and send nothing. A method is held weakly, so that the listener,
+    which holds the connection, is not held by it. A `queue` of at most one makes a flag of it.
     """
 
     __slots__ = ("code", "queue", "take", "wants")
@@ -53,9 +56,20 @@ class Route:
         self, code: int, wants: Callable[[bytes], bool], *, most: int | None = None, take: bool = True
     ) -> None:
         self.code = code
-        self.wants = wants
+        self.wants = weakly(wants) if isinstance(wants, MethodType) else wants
         self.take = take
         self.queue: deque[bytes] = deque(maxlen=most)
+
+
+def weakly(method: Callable[..., Any], *more: object) -> Callable[[bytes], Any]:
+    """Return what calls a method with a message, and `more`, for as long as the method's object lives."""
+    reference = weakref.WeakMethod(method)
+
+    def call(message: bytes) -> Any:
+        found = reference()
+        return None if found is None else found(message, *more)
+
+    return call
 
 
 class Filled:

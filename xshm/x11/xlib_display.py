@@ -53,7 +53,15 @@ class XlibDisplay(Xlib.display.Display):
         classes: Any = connection.resource_classes
         for kind, methods in self.class_extension_dicts.items():
             classes[kind] = type(classes[kind].__name__, (classes[kind],), methods)
-        # The roots and their colormaps were made before there were extensions.
+        # The roots and their colormaps were made before there were extensions. They are kept here, and hold the
+        # connection, which does not hold this object: so it is closed with the last that uses it.
+        self._screens = []
         for screen in connection.info.roots:
-            screen.root = classes["window"](connection, screen.root.id)
-            screen.default_colormap = classes["colormap"](connection, screen.default_colormap.id)
+            fields = dict(screen._data)
+            fields["root"] = classes["window"](connection, screen.root.id)
+            fields["default_colormap"] = classes["colormap"](connection, screen.default_colormap.id)
+            self._screens.append(rq.DictWrapper(fields))
+
+    def screen(self, sno: int | None = None) -> Any:
+        """Return a screen of the set-up block (None: the one that the display's name asked for)."""
+        return self._screens[self.display.default_screen if sno is None else sno]

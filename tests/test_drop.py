@@ -1,0 +1,88 @@
+"""What is dropped without being closed is given back at once, by reference counts alone: socket, memory, segments."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from workplace import open_descriptors, own_segments
+from Xlib import X
+
+import xshm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from servers import Server
+
+
+def _map(screen: xshm.Screen) -> int:
+    window = screen.xlib.screen().root.create_window(0, 0, 50, 50, 0, X.CopyFromParent)
+    window.map()
+    screen.xlib.sync()
+    return int(window.id)
+
+
+def _closed_stream(screen: xshm.Screen) -> None:
+    with screen.stream(on_change=True, cursor=True) as stream:
+        next(stream)
+
+
+def _closed_window(screen: xshm.Screen) -> None:
+    with screen.window(_map(screen)) as window:
+        window.grab()
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # Python's word on what is dropped
+
+_USES: dict[str, Callable[[xshm.Screen], Any]] = {
+    "nothing": lambda _screen: None,
+    "grabs": lambda screen: [screen.grab(), screen.grab((0, 0, 10, 10), cursor=True)],
+    "a question that is under way": lambda screen: screen.xlib.screen().root.warp_pointer(3, 3),
+    "windows": lambda screen: screen.windows(),
+    "a window that was closed": _closed_window,
+    "a window that was dropped": lambda screen: screen.window(_map(screen)).grab(),
+    "a stream that was closed": _closed_stream,
+    "a stream that was dropped": lambda screen: next(screen.stream(on_change=True, cursor=True)),
+    "a stream of a window that was dropped": lambda screen: next(screen.window(_map(screen)).stream(on_change=True)),
+    "a paced stream that was dropped": lambda screen: next(screen.stream(fps=50)),
+    "a wait": lambda screen: screen.wait_change(0.01),
+}
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("use", _USES)
+@pytest.mark.parametrize("transport", ["sysv", "fd", "core"])
+def test_a_screen_that_is_dropped_is_gone_at_once(xvfb: Server, use: str, transport: str) -> None:
+    before = open_descriptors()
+    screen = xshm.Screen(xvfb.name, transport)
+    _USES[use](screen)
+    connection, wire = weakref.ref(screen.connection), weakref.ref(screen.connection.wire)
+    del screen
+    assert (connection(), wire()) == (None, None)
+    assert open_descriptors() == before
+    other = xshm.Screen(xvfb.name, "core")  # once it is answered, the server has seen the other's end
+    other.close()
+    assert not own_segments()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_frame_and_an_xlib_window_each_keep_what_they_need(xvfb: Server) -> None:
+    screen = xshm.Screen(xvfb.name)
+    frame, root = screen.grab((0, 0, 9, 9)), screen.xlib.screen().root
+    connection = weakref.ref(screen.connection)
+    del screen
+    assert root.get_geometry().width == 1280
+    del root
+    assert connection() is None
+    assert frame.pixels.shape == (9, 9, 4)
