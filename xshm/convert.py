@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from xshm import opencv
 from xshm.channels import Channel, Constant, Part, alpha, colours, luma, short_tables, values
 from xshm.errors import InvalidArgument, InvalidType
+from xshm.packing import can_pack, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -189,6 +190,10 @@ def paint(
 def _copy(pixels: NDArray[Any], parts: tuple[Part, ...], target: NDArray[Any]) -> None:
     """Write parts that are bytes of memory, one strided copy each, whose inner loop is a row long, not three bytes."""
     places = [part.byte if isinstance(part, Channel) else None for part in parts]
+    known = [place for place in places if place is not None]
+    if len(known) == len(places) and can_pack(pixels, target, known):
+        pack(pixels, target, known, bands(*target.shape[:2]))
+        return
     adjoining = pixels.strides[2] == target.strides[2] == target.itemsize == 1
     at = 0
     while at < len(parts):
