@@ -77,7 +77,7 @@ if ! "$venv/bin/python" -c '' 2>/dev/null; then
   "$python" -m venv --clear "$venv"
 fi
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$stamp" ]; then
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[test,fast]'
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[test,fast,video]'
   echo "$stamp" >"$venv/installed"
 fi
 
