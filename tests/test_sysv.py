@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from sysv_kernel import MODE, NOBODY, free_key, run_python, run_python_as_nobody, segment_maker
+from sysv_kernel import MODE, NOBODY, free_key, need_namespaces, run_python, run_python_as_nobody, segment_maker
 
 from xshm import sysv
 
@@ -156,8 +156,7 @@ def test_limits_and_usage_are_those_of_the_kernel(make: Callable[..., int]) -> N
 
 
 def test_an_ipc_namespace_of_its_own_holds_nothing_but_what_was_made_there(make: Callable[..., int]) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can make an IPC namespace")
+    need_namespaces()
     outside = make()
     printed = run_python(
         """
