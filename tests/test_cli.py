@@ -133,6 +133,19 @@ def test_a_wrong_command_line_is_one_line_even_where_its_words_have_several(run:
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
 
 
+def test_a_bug_is_told_in_full_and_is_trouble(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_: object) -> int:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(cli, "_segments", broken)
+    assert cli.main(["segments"]) == cli.TROUBLE, "1 would mean that something is false"
+    told = capsys.readouterr().err
+    assert "Traceback" in told
+    assert "RuntimeError: a bug" in told
+
+
 def test_no_display_is_said_in_a_sentence(run: Any) -> None:
     done = run("shot", DISPLAY="")
     assert done.returncode == 2

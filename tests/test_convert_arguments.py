@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pictures import BGRX, BITS, DEEP, DIRECT_24, KNOWN, NIBBLES, PSEUDO, R5G6B5, random_picture
 
-from xshm import convert
+from xshm import convert, encode
 from xshm.errors import InvalidArgument, InvalidType, XshmError
 
 if TYPE_CHECKING:
@@ -144,6 +144,14 @@ def test_pixels_that_are_no_array_are_refused() -> None:
 def test_a_dtype_that_is_not_offered_is_refused(dtype: Any) -> None:
     with pytest.raises(InvalidArgument, match="uint8 or uint16"):
         convert.rgb(random_picture(BGRX, 1, 1).pixels, BGRX, dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["x", 8, [1]])
+def test_what_is_no_dtype_is_refused_with_those_that_are(dtype: Any) -> None:
+    pixels = random_picture(BGRX, 1, 1).pixels
+    for use in (convert.rgb, convert.gray, encode.png):
+        with pytest.raises(InvalidType, match="dtype is uint8 or uint16, not"):
+            use(pixels, BGRX, dtype=dtype)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

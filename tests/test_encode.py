@@ -21,7 +21,9 @@ from pictures import (
 from PIL import Image
 
 from xshm import encode
-from xshm.errors import InvalidArgument, OutOfBounds
+from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
+from xshm.frame import Frame
+from xshm.geometry import Rect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,6 +147,13 @@ def test_a_click_in_the_small_picture_finds_its_place_in_the_large_one() -> None
         assert abs(at[1] - y * got.scale) <= got.scale
 
 
+def test_a_click_is_at_whole_numbers() -> None:
+    made = encode.encode(random_picture(BGRX, 40, 30).pixels, BGRX, max_edge=10)
+    for place in ((1.5, 0), (0, "a")):
+        with pytest.raises(InvalidType, match="whole number"):
+            made.to_source(*place)
+
+
 def test_every_pixel_of_the_small_picture_has_one_in_the_large_one() -> None:
     got = encode.Encoded(b"", 7, 3, 20, 9)
     xs = [got.to_source(x, 0)[0] for x in range(7)]
@@ -214,6 +223,41 @@ def test_a_kind_that_there_is_not_is_refused() -> None:
     with pytest.raises(InvalidArgument, match=r"'docx'.*PNG"):
         encode.encode(random_picture(BGRX, 3, 2).pixels, BGRX, "docx")
     assert opened(encode.encode(random_picture(BGRX, 3, 2).pixels, BGRX, "jpg").data).format == "JPEG"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"level": "a"}, "level is a whole number from 0 to 9, not 'a'"),
+        ({"level": 1.5}, "level is a whole number from 0 to 9, not 1.5"),
+        ({"kind": "JPEG", "quality": "a"}, "quality is a whole number, not 'a'"),
+        ({"kind": "WEBP", "quality": 85.5}, "quality is a whole number, not 85.5"),
+        ({"kind": None}, "kind of file is a name like 'PNG', not NoneType"),
+        ({"max_edge": "a"}, "max_edge is a whole number, not 'a'"),
+        ({"max_edge": 1.5}, "max_edge is a whole number, not 1.5"),
+    ],
+)
+def test_an_argument_of_another_type_is_refused_in_words(arguments: dict[str, Any], words: str) -> None:
+    picture = random_picture(BGRX, 4, 4)
+    frame = Frame(picture.pixels, Rect(0, 0, 4, 4), 0, 0, BGRX, memory=bytearray(picture.memory))
+    with pytest.raises(InvalidType, match=words):
+        encode.encode(picture.pixels, BGRX, **arguments)
+    with pytest.raises(InvalidType, match=words):
+        frame.encode(**arguments)
+
+
+def test_a_path_is_text_or_a_path_and_nothing_else(tmp_path: Path) -> None:
+    picture = random_picture(BGRX, 4, 4)
+    encode.save(str(tmp_path / "a.png").encode(), picture.pixels, BGRX)  # type: ignore[arg-type]
+    assert opened((tmp_path / "a.png").read_bytes()).size == (4, 4)
+    with pytest.raises(InvalidType, match="a path is"):
+        encode.save(None, picture.pixels, BGRX)  # type: ignore[arg-type]
+
+
+def test_numpys_numbers_are_numbers() -> None:
+    picture = random_picture(BGRX, 4, 4)
+    quality: Any = np.int64(85)
+    assert encode.jpeg(picture.pixels, BGRX, quality=quality) == encode.jpeg(picture.pixels, BGRX, quality=85)
 
 
 def test_rows_that_end_within_a_byte_are_as_wide_as_told() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from xshm.later import np
 
 _PACKAGE = Path(__file__).parent.parent / "xshm"
 
@@ -21,7 +25,7 @@ _FLOORS = (
     "pixels channels opencv packing convert nearest paint palette png_file plain_palette plain_png png",
     "encode compare frame",
     "descriptor memory",
-    "x11 x11.address x11.xauth x11.messages x11.replies x11.incoming x11.outgoing x11.late_errors x11.wire",
+    "x11 x11.kernel x11.address x11.xauth x11.messages x11.replies x11.incoming x11.outgoing x11.late_errors x11.wire",
     "x11.mit_shm x11.core",
     "x11.put x11.visuals x11.colormap x11.randr x11.outputs x11.composite x11.xfixes x11.regions x11.hidden x11.damage",
     "x11.structure x11.keyboard x11.text x11.ewmh x11.look x11.tree x11.toplevel x11.processes x11.arrivals",
@@ -94,11 +98,15 @@ def test_an_import_loads_no_heavy_library(statement: str) -> None:
     assert run.stdout.split() == []
 
 
-@pytest.mark.parametrize("module", ["xshm.screen", "xshm.shot", "xshm.cli", "xshm.encode"])
+@pytest.mark.parametrize("module", ["screen", "shot", "cli", "encode", "window", "window_list"])
 def test_what_a_screenshot_takes_is_imported_without_arrays(module: str) -> None:
-    program = f"import sys\nimport {module}\nprint(*sorted({{'numpy', 'PIL', 'cv2', 'av'}} & set(sys.modules)))"
+    program = f"import sys\nimport xshm.{module}\nprint(*sorted({{'numpy', 'PIL', 'cv2', 'av'}} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
+
+
+def test_what_stands_for_numpy_is_copied_and_pickled_as_itself() -> None:
+    assert copy.deepcopy(np) is copy.copy(np) is pickle.loads(pickle.dumps(np)) is np  # noqa: S301 - our own
 
 
 def test_the_order_is_checked_for_imports_inside_functions_and_not_for_annotations() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import subprocess
 import sys
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,8 @@ import pytest
 from PIL import Image
 
 import xshm
+from xshm import encode
+from xshm.pixels import PixelFormat, VisualClass
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +57,14 @@ def test_a_window_is_taken_whole_by_title_and_by_id(run: Any, painter: Painter) 
         assert done.returncode == 0, done.stderr
         assert picture(done.stdout).shape == (60, 80, 3)
         assert (picture(done.stdout) == (10, 200, 30)).all()
+
+
+def test_a_region_that_leaves_the_screen_is_refused_with_the_flag_that_cuts_it(run: Any) -> None:
+    refused = run("shot", "-g", "100x100+1230+0", "-")
+    assert refused.returncode == 2
+    assert refused.stderr.decode().endswith("leaves the screen 1280x800; --clip cuts it\n")
+    cut = run("shot", "-g", "100x100+1230+0", "--clip", "-")
+    assert picture(cut.stdout).shape == (100, 50, 3)
 
 
 def test_a_region_of_a_window_is_in_its_own_coordinates(run: Any, painter: Painter) -> None:
@@ -116,6 +128,17 @@ def test_all_windows_go_into_files_of_their_own(run: Any, painter: Painter, tmp_
     assert len(done.stdout.splitlines()) == len(files)
 
 
+def test_a_title_may_be_longer_than_a_files_name(run: Any, painter: Painter, tmp_path: Path) -> None:
+    window = painter.window((0, 0, 20, 20), (1, 2, 3))
+    name, utf8 = map(painter.display.intern_atom, ("_NET_WM_NAME", "UTF8_STRING"))
+    window.change_property(name, utf8, 8, ("\N{CJK UNIFIED IDEOGRAPH-20000}" * 90).encode())
+    painter.display.sync()
+    done = run("shot", "--all-windows", "w", "-t", "jpeg2000")
+    assert done.returncode == 0, done.stderr
+    (file,) = (tmp_path / "w").glob(f"{window.id:#x}_*.jp2")
+    assert kind(file.read_bytes()) == "JPEG2000"
+
+
 def test_the_kind_is_named_by_suffix_or_by_type(run: Any, tmp_path: Path) -> None:
     run("shot", "a.webp", "-q", "50")
     assert kind((tmp_path / "a.webp").read_bytes()) == "WEBP"
@@ -145,6 +168,13 @@ def test_selecting_asks_slop(run: Any, painter: Painter, tmp_path: Path) -> None
     cancelled = run("shot", "-s", "-", PATH=f"{programs}:/usr/bin:/bin")
     assert (cancelled.returncode, cancelled.stdout) == (2, b"")
     assert b"nothing was selected" in cancelled.stderr
+    slop.write_text("#!/bin/sh\necho 40 50 -20 -10\n")
+    part = run("shot", "-s", "-", PATH=f"{programs}:/usr/bin:/bin")
+    assert picture(part.stdout).shape == (40, 20, 3), "of a window that is partly off the screen, what is on it"
+    slop.write_text("#!/bin/sh\necho 40x50\n")
+    other = run("shot", "-s", "-", PATH=f"{programs}:/usr/bin:/bin")
+    assert (other.returncode, other.stdout) == (2, b"")
+    assert b"slop said '40x50" in other.stderr
     slop.unlink()
     missing = run("shot", "-s", "-", PATH=str(programs))
     assert b"slop" in missing.stderr
@@ -155,6 +185,7 @@ def test_selecting_asks_slop(run: Any, painter: Painter, tmp_path: Path) -> None
     [
         (["-i", "no window has this title", "-"], "no window has this title"),
         (["-i", "0x1", "-"], "0x1"),
+        (["-i", "007", "-"], "title '007'"),
         (["-m", "0", "-g", "5x5", "-"], "--monitor and --geometry"),
         (["--all-windows", "d", "a.png"], "--all-windows"),
         (["-t", "xyz", "-"], "xyz"),
@@ -241,6 +272,30 @@ def test_diff_sees_what_eight_bits_do_not_hold(run: Any, tmp_path: Path) -> None
     done = run("diff", "dark.png", "bright.png", "-o", "shown.png")
     assert done.returncode == 1, done.stderr
     assert (picture((tmp_path / "shown.png").read_bytes()) == (255, 0, 0)).all()
+
+
+def test_diff_does_not_call_colours_equal_of_which_it_sees_but_half_the_bits(run: Any, tmp_path: Path) -> None:
+    deep = PixelFormat(30, 32, 32, "little", 0x3FF00000, 0xFFC00, 0x3FF, VisualClass.TrueColor)
+    for name, value in (("one.png", 0), ("other.png", 1)):
+        (tmp_path / name).write_bytes(encode.png(np.full((4, 5), value, "<u4"), deep, dtype=np.uint16))
+    done = run("diff", "one.png", "other.png")
+    assert done.returncode == 2
+    assert b"16 bits a channel" in done.stderr
+    five = b"BM" + struct.pack("<IIIIiiHHIIiiII", 74, 0, 66, 40, 2, 2, 1, 16, 3, 8, 0, 0, 0, 0)
+    (tmp_path / "five.bmp").write_bytes(five + struct.pack("<III", 0xF800, 0x7E0, 0x1F) + bytes(8))
+    assert run("diff", "five.bmp", "five.bmp").returncode == 0, "16 bits a pixel are not cut"
+
+
+def test_a_file_that_breaks_the_decoder_is_trouble_and_no_difference(run: Any, tmp_path: Path) -> None:
+    """What is raised for it is neither OSError nor ValueError; Python's own exit code would say that they differ."""
+    bomb = b"\x89PNG\r\n\x1a\n"
+    for chunk in (b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0), b"IDAT"):
+        bomb += struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "bomb.png").write_bytes(bomb)
+    done = run("diff", "bomb.png", "bomb.png")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.count(b"\n") == 1, done.stderr
+    assert b"bomb.png" in done.stderr
 
 
 def test_diff_does_not_guess_which_of_many_pictures_is_meant(run: Any, tmp_path: Path) -> None:

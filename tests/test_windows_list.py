@@ -249,6 +249,23 @@ while True:
 """
 
 
+def test_a_client_in_a_frame_that_never_shows_anything_is_not_listed(make_server: Callable[..., Server]) -> None:
+    server = make_server("Xvfb", 320, 240)
+    with Painter(server) as manager, xshm.Screen(server.name) as screen:
+        manager.root.change_attributes(event_mask=X.SubstructureRedirectMask)
+        frame = manager.root.create_window(9, 9, 80, 80, 0, 24)
+        frame.map()
+        state = manager.display.intern_atom("WM_STATE")
+        for kind, shown in ((X.InputOnly, False), (X.InputOutput, True)):
+            client = screen.xlib.screen().root.create_window(0, 0, 70, 70, 0, 0, window_class=kind)
+            client.change_property(state, state, 32, [1, 0])
+            client.reparent(frame, 0, 0)
+            client.map()
+            screen.xlib.sync()
+            assert [info.id for info in screen.windows()] == [client.id] * shown
+            client.destroy()
+
+
 def test_under_a_plain_window_manager_clients_are_found_in_nested_frames(make_server: Callable[..., Server]) -> None:
     server = make_server("Xvfb", 640, 480)
     with Programs(server) as programs, xshm.Screen(server.name) as screen:

@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("xshm: interrupted", file=sys.stderr)
         return TROUBLE
+    except Exception as error:  # noqa: BLE001 - a bug, told in full; Python's own exit code is 1, which means "false"
+        sys.excepthook(type(error), error, error.__traceback__)
+        return TROUBLE
 
 
 class _Parser(argparse.ArgumentParser):

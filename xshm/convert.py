@@ -51,7 +51,7 @@ def rgb(
     converter: Converter = "auto",
 ) -> NDArray[Any]:
     """Return (height, width, 3) red, green, blue."""
-    kind = _dtype(dtype)
+    kind = sample_type(dtype)
     return _fill(pixels, fmt, colours(fmt, kind, colormap), out, kind, width, converter)
 
 
@@ -66,7 +66,7 @@ def bgr(
     converter: Converter = "auto",
 ) -> NDArray[Any]:
     """Return (height, width, 3) blue, green, red."""
-    kind = _dtype(dtype)
+    kind = sample_type(dtype)
     return _fill(pixels, fmt, colours(fmt, kind, colormap)[::-1], out, kind, width, converter)
 
 
@@ -85,7 +85,7 @@ def rgba(
     Alpha is opaque except at depth 32. There all four are as memory has them, and by X's convention colours are
     multiplied by alpha already (premultiplied); `straight_alpha` divides them again.
     """
-    kind = _dtype(dtype)
+    kind = sample_type(dtype)
     return _fill(pixels, fmt, (*colours(fmt, kind, colormap), alpha(fmt, kind)), out, kind, width, converter)
 
 
@@ -103,7 +103,7 @@ def gray(
 
     numpy gives exactly what Pillow's convert("L") does; OpenCV rounds otherwise, and differs by at most 1.
     """
-    kind = _dtype(dtype)
+    kind = sample_type(dtype)
     return _fill(pixels, fmt, (luma(fmt, kind, colormap),), out, kind, width, converter, flat=True)
 
 
@@ -270,8 +270,12 @@ def _opencv(converter: Converter, fmt: PixelFormat) -> ModuleType | None:
     return None
 
 
-def _dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    kind = np.dtype(dtype)
+def sample_type(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return what each channel is asked for in: uint8 or uint16; nothing else is taken."""
+    try:
+        kind = np.dtype(dtype)
+    except TypeError:
+        raise InvalidType(f"dtype is uint8 or uint16, not {dtype!r}") from None
     if kind not in (np.uint8, np.uint16):
         raise InvalidArgument(f"dtype is uint8 or uint16, not {kind}")
     return kind

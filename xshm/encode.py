@@ -6,12 +6,13 @@ Everything here makes memory of its own: what is returned shares nothing with th
 from __future__ import annotations
 
 import io
+import operator
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xshm import convert, plain_png
-from xshm.errors import InvalidArgument, OutOfBounds
+from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
 from xshm.pixels import PixelFormat, VisualClass
 from xshm.png import png
 
@@ -53,6 +54,7 @@ class Encoded:
 
     def to_source(self, x: int, y: int) -> tuple[int, int]:
         """Return the source's pixel under the middle of this picture's pixel x, y; `OutOfBounds` if there is none."""
+        x, y = _whole("x", x), _whole("y", y)
         if not (0 <= x < self.width and 0 <= y < self.height):
             raise OutOfBounds(f"{x}, {y} is outside the picture of {self.width}x{self.height}")
         return (2 * x + 1) * self.source_width // (2 * self.width), (2 * y + 1) * self.source_height // (
@@ -97,7 +99,7 @@ def encode_frame(
     """Return a file of a frame's picture, as `encode` does, without importing numpy where that can be avoided."""
     width, height = frame.rect.width, frame.rect.height
     memory = frame.memory
-    whole = max_edge is None or max_edge >= max(width, height)
+    whole = max_edge is None or _whole("max_edge", max_edge) >= max(width, height)
     if memory is not None and whole and known(kind) == "PNG" and plain_png.serves(frame.format):
         data = plain_png.png(*memory, width, height, frame.format, level)
         if data is not None:
@@ -123,7 +125,7 @@ def jpeg(
     width: int | None = None,
 ) -> bytes:
     """Return a JPEG file, `quality` 1 to 100. Alpha is left out: what shows is the picture over black."""
-    _checked(quality)
+    quality = _checked(quality)
     height, width = convert.size(pixels, fmt, width)
     if max(width, height) > _JPEG_EDGE:
         raise InvalidArgument(f"a JPEG has at most {_JPEG_EDGE} pixels along an edge, not {width}x{height}")
@@ -167,20 +169,25 @@ def save_frame(path: str | os.PathLike[str], frame: Frame, *, level: int = 1, qu
 
 def by_suffix(path: str | os.PathLike[str]) -> str:
     """Return the kind of file that a path's suffix names: "PNG", "JPEG", or what Pillow calls it."""
-    suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - as above
+    try:
+        suffix = os.path.splitext(os.fsdecode(path))[1].lower()  # noqa: PTH122 - pathlib is slow to import
+    except TypeError:
+        raise InvalidType(f"a path is a str or os.PathLike, not {type(path).__name__}: {path!r}") from None
     if suffix in _KINDS:
         return _KINDS[suffix]
     from PIL import Image  # noqa: PLC0415  as above
 
     kinds = {each: kind for each, kind in Image.registered_extensions().items() if kind in Image.SAVE}
     if suffix not in kinds:
-        named = f"the suffix {suffix!r}" if suffix else f"{str(path)!r} has no suffix, which"
+        named = f"the suffix {suffix!r}" if suffix else f"{os.fsdecode(path)!r} has no suffix, which"
         raise InvalidArgument(f"{named} names no kind of picture that can be written; {', '.join(sorted(kinds))} do")
     return kinds[suffix]
 
 
 def known(kind: str) -> str:
     """Return Pillow's name for a kind of file, whatever its case; raise `InvalidArgument` for what can't be written."""
+    if not isinstance(kind, str):
+        raise InvalidType(f"a kind of file is a name like 'PNG', not {type(kind).__name__}: {kind!r}")
     name = {"JPG": "JPEG"}.get(kind.upper(), kind.upper())
     if name not in _KINDS.values():
         from PIL import Image  # noqa: PLC0415  as above
@@ -196,7 +203,15 @@ def _write(path: str | os.PathLike[str], made: Encoded) -> None:
         file.write(made.data)
 
 
+def _whole(name: str, value: int) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InvalidType(f"{name} is a whole number, not {value!r}") from None
+
+
 def _checked(quality: int) -> int:
+    quality = _whole("quality", quality)
     if not 1 <= quality <= _BEST:
         raise InvalidArgument(f"quality is 1 (smallest) to {_BEST} (best), not {quality}")
     return quality
@@ -229,6 +244,7 @@ def _within(
     max_edge: int, pixels: NDArray[Any], fmt: PixelFormat, colormap: NDArray[Any] | None, width: int
 ) -> tuple[NDArray[Any], PixelFormat, NDArray[Any] | None, int]:
     """Return the picture with no edge longer than `max_edge`, its format, colormap and width."""
+    max_edge = _whole("max_edge", max_edge)
     if max_edge < 1:
         raise InvalidArgument(f"max_edge is at least 1, not {max_edge}")
     height = len(pixels)

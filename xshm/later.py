@@ -10,7 +10,10 @@ from typing import Any
 
 
 class _Later:
-    """Stands for a module. What was asked for once is an attribute like any other from then on."""
+    """Stands for a module. What was asked for once is an attribute like any other from then on.
+
+    Its copies are itself, in this process and, pickled, in others: it is the name of a place, not its content.
+    """
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
@@ -19,6 +22,9 @@ class _Later:
         found = getattr(importlib.import_module(self.__name__), name)
         setattr(self, name, found)
         return found
+
+    def __reduce__(self) -> str:
+        return "np"
 
 
 np = _Later("numpy")

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xshm.errors import InvalidArgument
+from xshm.errors import InvalidArgument, XshmError
 
 if TYPE_CHECKING:
     import argparse
 
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
 SAME, DIFFERENT = 0, 1
 _FAINT = 3  # what is the same is shown at a third of its strength on white
@@ -63,19 +65,35 @@ def main(chosen: argparse.Namespace) -> int:
 
 
 def _read(path: str) -> NDArray[Any]:
-    import numpy as np  # noqa: PLC0415 - not needed for --help
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
+    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - not needed for --help
 
     try:
         with Image.open(path) as picture:
-            pictures = getattr(picture, "n_frames", 1)
-            if pictures > 1:
-                raise InvalidArgument(f"{path} holds {pictures} pictures; which one is meant can't be told")
-            if picture.mode.startswith(("I", "F")):  # more than 8 bits, which a conversion to RGBA would cut off
-                return np.asarray(picture)[..., np.newaxis]
-            return np.asarray(picture.convert("RGBA"))
+            return _decoded(picture, path)
     except UnidentifiedImageError as error:
         raise InvalidArgument(f"{path} is no picture that can be read") from error
+    except (OSError, XshmError):
+        raise
+    except Exception as error:  # what decoders stumble over in a broken file: SyntaxError, TypeError, RuntimeError, …
+        raise InvalidArgument(f"{path} can't be read: {error}") from error
+
+
+def _decoded(picture: Image.Image, path: str) -> NDArray[Any]:
+    import numpy as np  # noqa: PLC0415 - not needed for --help
+
+    pictures = getattr(picture, "n_frames", 1)
+    if pictures > 1:
+        raise InvalidArgument(f"{path} holds {pictures} pictures; which one is meant can't be told")
+    if _is_cut(picture):
+        raise InvalidArgument(f"{path} has 16 bits a channel, of which only 8 can be read; compare the arrays instead")
+    if picture.mode.startswith(("I", "F")):  # more than 8 bits, which a conversion to RGBA would cut off
+        return np.asarray(picture)[..., np.newaxis]
+    return np.asarray(picture.convert("RGBA"))
+
+
+def _is_cut(picture: Image.Image) -> bool:
+    """Tell whether Pillow reads but the upper 8 bits of 16 in each of several channels: it would call others equal."""
+    return any(re.search(r"(LA|RGB[AXa]?);16[BLN]", str(tile)) for tile in getattr(picture, "tile", ()))
 
 
 def _size(pixels: NDArray[Any]) -> str:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xshm import opencv, palette, png_file
 from xshm.channels import Part, alpha, colours, luma, values
-from xshm.convert import check_colormap, paint, size
-from xshm.errors import InvalidArgument
+from xshm.convert import check_colormap, paint, sample_type, size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,9 +37,7 @@ def png(
     beside it are stored as they are, premultiplied by X's convention, where PNG means them straight
     (`xshm.convert.straight_alpha`). `colormap` and `width` are as `xshm.convert` has them.
     """
-    kind = np.dtype(dtype)
-    if kind not in (np.uint8, np.uint16):
-        raise InvalidArgument(f"dtype is uint8 or uint16, not {kind}")
+    kind = sample_type(dtype)
     png_file.check_level(level)
     height, width = size(pixels, fmt, width)
     if fmt.is_gray:

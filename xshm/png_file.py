@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 import importlib
+import operator
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.errors import InvalidArgument
+from xshm.errors import InvalidArgument, InvalidType
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -35,6 +36,10 @@ STEP, STEPS = 8, 0.08
 
 def check_level(level: int) -> None:
     """Refuse what is no level."""
+    try:
+        operator.index(level)
+    except TypeError:
+        raise InvalidType(f"a PNG's level is a whole number from 0 to {SMALLEST}, not {level!r}") from None
     if not 0 <= level <= SMALLEST:
         raise InvalidArgument(f"a PNG's level is 0 (not compressed) to {SMALLEST} (smallest), not {level}")
 

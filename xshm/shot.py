@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from xshm.errors import InvalidArgument, XshmError
+from xshm.errors import InvalidArgument, OutOfBounds, XshmError
 from xshm.options import add_display, open_screen, seconds
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("-s", "--select", action="store_true", help="let a person choose a region or window (asks slop)")
     where.add_argument("--all-windows", metavar="DIR", help="every window that is mapped, each in a file of its own")
     parser.add_argument("-g", "--geometry", metavar="WxH+X+Y", help="the region to take, for example 640x480+10+20")
+    parser.add_argument("--clip", action="store_true", help="cut what of the region leaves the picture")
     parser.add_argument("-d", "--delay", type=seconds, default=0.0, metavar="SECONDS", help="wait before taking it")
     parser.add_argument("--cursor", action="store_true", help="draw the pointer in")
     parser.add_argument(
@@ -55,7 +56,10 @@ def main(chosen: argparse.Namespace) -> int:
     with open_screen(chosen) as screen:
         if chosen.all_windows is not None:
             return _all_windows(screen, chosen, kind)
-        frame = _take(screen, chosen)
+        try:
+            frame = _take(screen, chosen)
+        except OutOfBounds as error:
+            raise OutOfBounds(str(error).replace("pass clip=True to cut it", "--clip cuts it")) from error
     if chosen.file == "-":
         if sys.stdout is None:
             raise XshmError("standard output is closed; name a FILE to write to")
@@ -94,7 +98,7 @@ def _kind(chosen: argparse.Namespace) -> str:
 
 
 def _suffix(kind: str) -> str:
-    return {"JPEG": "jpg", "TIFF": "tif"}.get(kind, kind.lower())
+    return {"JPEG": "jpg", "TIFF": "tif", "JPEG2000": "jp2"}.get(kind, kind.lower())
 
 
 def _encoded(frame: Frame, chosen: argparse.Namespace, kind: str) -> bytes:
@@ -105,7 +109,7 @@ def _take(screen: Screen, chosen: argparse.Namespace) -> Frame:
     region: Any = chosen.geometry
     if chosen.window is not None:
         with screen.window(_window(chosen.window)) as window:
-            return window.grab(region, chosen.cursor)
+            return window.grab(region, chosen.cursor, chosen.clip)
     if chosen.monitor is not None:
         if region is not None:
             raise InvalidArgument("--monitor and --geometry both name a region; give one")
@@ -113,12 +117,13 @@ def _take(screen: Screen, chosen: argparse.Namespace) -> Frame:
     if chosen.select:
         if region is not None:
             raise InvalidArgument("--select and --geometry both name a region; give one")
-        region = _select(screen)
-    return screen.grab(region, chosen.cursor)
+        # A window that was clicked may be partly off the screen: what the person saw of it is taken.
+        return screen.grab(_select(screen), chosen.cursor, clip=True)
+    return screen.grab(region, chosen.cursor, chosen.clip)
 
 
 def _window(text: str) -> Any:
-    return int(text, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|\d+", text) else text
+    return int(text, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|0|[1-9][0-9]*", text) else text
 
 
 def _monitor(screen: Screen, text: str) -> Any:
@@ -149,7 +154,10 @@ def _select(screen: Screen) -> tuple[int, int, int, int]:
         raise XshmError(
             "nothing was selected" if asked.returncode == _CANCELLED else f"slop failed ({asked.returncode})"
         )
-    width, height, x, y = map(int, asked.stdout.split())
+    numbers = asked.stdout.split()
+    if not re.fullmatch(r"[0-9]+ [0-9]+ -?[0-9]+ -?[0-9]+", " ".join(numbers)):
+        raise XshmError(f"slop said {asked.stdout!r}, where a region's width, height, x and y were asked for")
+    width, height, x, y = map(int, numbers)
     return x, y, width, height
 
 
@@ -160,7 +168,7 @@ def _all_windows(screen: Screen, chosen: argparse.Namespace, kind: str) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     failed = 0
     for info in screen.windows():
-        title = re.sub(r"[^\w.-]+", "_", info.title or "untitled").strip("_")[:60]
+        title = re.sub(r"[^\w.-]+", "_", info.title or "untitled").strip("_")[:50]  # 4 bytes each at most, of 255
         name = directory / f"{info.id:#x}_{title}.{_suffix(kind)}"
         try:
             with screen.window(info.id) as window:

@@ -6,8 +6,6 @@ import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, SupportsIndex
 
-import numpy as np
-
 from xshm.errors import (
     BadWindow,
     InvalidArgument,
@@ -24,8 +22,12 @@ from xshm.x11.tree import client_of, top_levels
 if TYPE_CHECKING:
     import re
 
+    import numpy as np
+
     from xshm.backing import Surroundings
     from xshm.geometry import Rect
+else:
+    from xshm.later import np
 
 _IDS: Final = 1 << 29  # the three highest bits of a resource's number are always 0
 

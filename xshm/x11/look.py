@@ -51,10 +51,10 @@ class Look:
         )
 
     def answer(self) -> Seen | None:
-        """Wait for the answers; None where the window was destroyed meanwhile."""
+        """Wait for the answers; None where the window was destroyed meanwhile, or never shows anything (InputOnly)."""
         geometry, attributes = self._geometry.answer_if_there(), self._attributes.answer_if_there()
         place, outline = self._place.answer_if_there(), self._outline()
-        if geometry is None or attributes is None or place is None:
+        if geometry is None or attributes is None or place is None or attributes.win_class == X.InputOnly:
             return None
         inner = Rect(place.x, place.y, geometry.width, geometry.height)
         return Seen(self._claims, inner, attributes.map_state == X.IsViewable, outline)
