@@ -118,14 +118,19 @@ def at_every_checkpoint(work: Callable[[], object]) -> Iterator[bool]:
     """Do the work again and again, interrupted at the first, second, … point; yields whether it was, False at last."""
     at, interrupted = 1, True
     while interrupted:
-        interrupted = False
-        countdown = _Countdown(at)
-        try:
-            countdown.start()
-            work()
-        except Interrupted:
-            interrupted = True
-        finally:
-            countdown.stop()
+        interrupted = interrupted_at(at, work)
         yield interrupted
         at += 1
+
+
+def interrupted_at(point: int, work: Callable[[], object]) -> bool:
+    """Do the work, interrupted at one point; tell whether it came to that."""
+    countdown = _Countdown(point)
+    try:
+        countdown.start()
+        work()
+    except Interrupted:
+        return True
+    finally:
+        countdown.stop()
+    return False

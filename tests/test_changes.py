@@ -360,6 +360,23 @@ def test_a_server_without_damage_is_named(make_server: Callable[..., Server]) ->
         Changes(screen, None, cursor=False)
 
 
+def test_a_look_that_the_collector_ends_sends_nothing_and_the_next_is_right(
+    screen: xshm.Screen, painter: Painter
+) -> None:
+    with watching(screen) as changes:
+        first(changes)
+        painter.fill((10, 10, 30, 30), GREEN)
+        steps: Any = changes.looking()
+        next(steps)
+        cycle: list[Any] = [steps]
+        cycle.append(cycle)
+        del steps, cycle
+        with screen.connection.wire._lock:  # as if an allocation under it had started the collector
+            gc.collect()
+        frame = first(changes)
+        assert undiffering(frame, screen.grab())
+
+
 def test_a_look_that_is_interrupted_anywhere_spoils_no_later_one(xvfb: Server, painter: Painter) -> None:
     class Interrupted(Exception):
         pass
@@ -374,7 +391,9 @@ def test_a_look_that_is_interrupted_anywhere_spoils_no_later_one(xvfb: Server, p
     try:
         with xshm.Screen(xvfb.name) as screen, watching(screen, Rect(0, 0, 400, 300)) as changes:
             last: Frame | None = None
-            for _ in range(300):
+            for _ in range(3000):  # how many come in time depends on the machine
+                if times == 60:
+                    break
                 painter.fill((pick.randrange(300), pick.randrange(200), 60, 60), (pick.randrange(256), 9, 9))
                 try:
                     signal.setitimer(signal.ITIMER_REAL, pick.uniform(1e-6, 1.2e-3))
@@ -389,7 +408,7 @@ def test_a_look_that_is_interrupted_anywhere_spoils_no_later_one(xvfb: Server, p
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
         gc.enable()
-    assert times > 30
+    assert times == 60
 
 
 # -- the pointer -----------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -86,3 +87,23 @@ def test_a_frame_and_an_xlib_window_each_keep_what_they_need(xvfb: Server) -> No
     del root
     assert connection() is None
     assert frame.pixels.shape == (9, 9, 4)
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("first", ["stream", "screen"])
+def test_a_closed_screen_holds_no_memory_of_streams_that_were_dropped(xvfb: Server, first: str) -> None:
+    screen = xshm.Screen(xvfb.name, "fd")
+    before = _mappings()
+    stream = screen.stream(on_change=True)
+    next(stream)
+    assert _mappings() > before
+    if first == "screen":
+        screen.close()
+    del stream
+    screen.close()
+    assert _mappings() <= before
+
+
+def _mappings() -> int:
+    """Count the memfds that this process has mapped: of a segment that the server let go of, nothing else tells."""
+    return Path("/proc/self/maps").read_text().count("memfd:xshm")

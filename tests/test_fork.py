@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -153,3 +154,15 @@ def test_a_fork_while_other_threads_work_leaves_no_lock_taken_in_the_child(scree
         for thread in threads:
             thread.join()
     assert screen.grab(_BOX).pixels.shape == (48, 64, 4)
+
+
+def test_a_lock_that_another_thread_held_at_the_fork_does_not_stop_the_child(screen: xshm.Screen) -> None:
+    with screen._opening, screen.connection._id_lock:
+        assert in_child(lambda: _within_a_second(screen.windows)).startswith("Closed: this connection belongs to")
+        assert in_child(lambda: _within_a_second(screen.connection.allocate_resource_id)).isdigit()
+
+
+def _within_a_second(work: Callable[[], object]) -> object:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the child
+    signal.alarm(1)
+    return work()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -66,6 +66,23 @@ def test_it_pickles_by_value(frame: xshm.Frame) -> None:
         frame.format,
     )
     assert not np.shares_memory(twin.pixels, frame.pixels)
+
+
+def test_a_frame_released_while_its_array_is_being_made_stays_released(frame: xshm.Frame) -> None:
+    form = frame.format
+
+    class Releasing:
+        """Stands for another thread that comes in between."""
+
+        def layout(self, width: int, height: int) -> Any:
+            small.release()
+            return form.layout(width, height)
+
+    releasing: Any = Releasing()
+    small = xshm.Frame(None, xshm.Rect(0, 0, 2, 1), 0, 1, releasing, None, bytearray(range(8)))
+    assert small.pixels.tobytes() == bytes(range(8))
+    with pytest.raises(xshm.Closed):
+        _ = small.pixels
 
 
 def test_a_copy_pins_no_slot(xvfb: Server) -> None:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import workplace
-from checkpoints import at_every_checkpoint
+from checkpoints import at_every_checkpoint, interrupted_at
+from peer import REQUEST, Peer, reply
 from workplace import Colleagues, Ticker, Workplace
 
-from xshm.memory import Kind, Segment
+from xshm.memory import Kind, Pool, Segment
 from xshm.x11.connection import Connection
+from xshm.x11.wire import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,6 +84,13 @@ def interrupts(request: pytest.FixtureRequest) -> Iterator[Interrupts]:
     sys.unraisablehook = hook
     gc.callbacks[:] = callbacks
     assert not [what for what in swallowed if isinstance(what[0], Interrupted)]
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    peer = Peer()
+    yield peer
+    peer.close()
 
 
 @pytest.fixture(params=["sysv", "fd"])
@@ -194,6 +203,43 @@ def test_the_handler_of_a_signal_that_does_not_raise_is_just_run(xvfb: Server) -
         connection.close()
 
 
+@pytest.mark.parametrize("raised", [TimeoutError, BlockingIOError, BrokenPipeError])
+def test_an_os_error_of_a_handler_does_not_end_the_connection(peer: Peer, raised: type[OSError]) -> None:
+    # The error of an alarm is a TimeoutError more often than not; of the kernel's it differs by where it was raised.
+    def handle(*_: object) -> None:
+        raise raised("the handler's own")
+
+    former = signal.signal(signal.SIGALRM, handle)
+    try:
+        for wait in (lambda: peer.wire.call(REQUEST), peer.wire.sync, lambda: peer.wire.next_event(peer.wire.events)):
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            with pytest.raises(raised, match="the handler's own"):
+                wait()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+    peer.say_after((12, reply(1) + reply(2) + reply(3)))
+    assert peer.wire.call(REQUEST).reply == reply(3)
+
+
+@pytest.mark.parametrize("raised", [TimeoutError, BlockingIOError, BrokenPipeError])
+@pytest.mark.parametrize("queued", [0, 2])
+def test_an_os_error_of_a_handler_while_sending_is_no_word_of_the_kernel(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch, raised: type[OSError], queued: int
+) -> None:
+    def interrupted(*_: object) -> int:
+        raise raised("the handler's own")
+
+    for _ in range(queued):
+        peer.wire.send(Pending(REQUEST))
+    with monkeypatch.context() as while_sending:
+        while_sending.setattr(peer.wire._out, "_send", interrupted)
+        with pytest.raises(raised, match="the handler's own"):
+            peer.wire.call(REQUEST)
+    peer.say_after((4 * (queued + 2), reply(queued + 2)))
+    assert peer.wire.call(REQUEST).reply == reply(queued + 2)
+
+
 # -- each point, one after the other ---------------------------------------------------------------------------------
 
 
@@ -205,6 +251,31 @@ def test_a_segment_interrupted_at_any_point_of_its_making_leaves_nothing(kind: K
     assert workplace.open_descriptors() == descriptors
 
 
+def test_a_slot_that_was_being_given_back_is_not_kept_for_ever() -> None:
+    pool = Pool("sysv", lambda _segment: 1, lambda _shmseg: None, 6)
+
+    def come_and_go() -> None:
+        held = [pool.take(5000)[0] for _ in range(3)]
+        held.clear()
+        pool.trim()
+
+    for _ in at_every_checkpoint(come_and_go):
+        pool.trim()  # each time from the beginning: with slots left over there would be fewer points
+    gc.collect()
+    assert not workplace.own_segments()
+
+
+def test_a_queue_gets_shorter_though_each_attempt_to_send_it_is_interrupted(peer: Peer) -> None:
+    for _ in range(10_000):
+        peer.wire.send(Pending(REQUEST))
+    attempts = 1
+    while interrupted_at(100, peer.wire.flush) and attempts < 100:
+        attempts += 1
+    assert 10 < attempts < 100
+    peer.say_after((40_004, reply(10_001)))
+    peer.wire.sync()
+
+
 @pytest.mark.parametrize(
     "name", ["sync", "frames", "attach_segments", "pool_comes_and_goes", "descriptors", "xlib_objects"]
 )
@@ -213,6 +284,7 @@ def test_work_interrupted_at_any_point_does_no_harm_to_the_next(place: Workplace
     points = 0
     for interrupted in at_every_checkpoint(work):
         place.check()
+        place.pool.trim()
         points += interrupted
     assert points > 10
     assert _all_slots_can_be_had(place)

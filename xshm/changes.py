@@ -56,7 +56,7 @@ class Changes:
         else:
             self._in_place, self.how = True, "shared pixmaps: the server copies what was drawn, and no more"
         self._refresher: Canvas | Bands | None = None
-        self._place: tuple[int, int] = (0, 0)
+        self._place: tuple[int, int] | None = None
         self._whole: Rect | None = None
         self._anew = True  # nothing was handed out that the next picture could be compared with
         self._pointing: Pointing | None = None
@@ -126,6 +126,9 @@ class Changes:
                 refused, rect = error, self._rect()
                 self._give_back()
                 self._source.refused(rect)
+            except GeneratorExit:  # dropped, maybe by the collector, in the middle of a request: nothing may be sent
+                self._place = None  # what was asked for and not read: the next look begins anew
+                raise
             except BaseException:
                 self._give_back()
                 raise

@@ -13,7 +13,6 @@ from xshm.errors import (
     BadDrawable,
     BadMatch,
     Closed,
-    InvalidArgument,
     InvalidType,
     OutOfBounds,
     PoolExhausted,
@@ -21,7 +20,7 @@ from xshm.errors import (
 )
 from xshm.frame import Frame
 from xshm.geometry import Rect, as_rect
-from xshm.taking import Begun, Layout, Plan, Stats, check_fits
+from xshm.taking import Begun, Layout, Plan, Stats, check_cursor, check_fits, several
 from xshm.x11 import core, mit_shm
 from xshm.x11.colormap import Colormap
 from xshm.x11.mit_shm import pack_get_image
@@ -114,7 +113,7 @@ class Drawable:
 
     def grab_many(self, regions: Iterable[Region], *, clip: bool = False) -> list[Frame]:
         """Take several regions, one frame each: all requests are sent before the first reply is waited for."""
-        regions = list(regions)
+        regions = several(regions)
         rects = [self._within(region, clip=clip) for region in regions]
         begun = [self._begin(rect) for rect in rects]
         frames = []
@@ -155,6 +154,7 @@ class Drawable:
         """
         from xshm.stream import Stream  # noqa: PLC0415 - a screenshot does not pay for it
 
+        check_cursor(cursor)
         return Stream(self, region, fps, on_change=on_change, cursor=cursor)
 
     def wait_change(
@@ -299,8 +299,7 @@ class Drawable:
     # -- behind it -----------------------------------------------------------------------------------------------------
 
     def _grab_with_pointer(self, region: Region | None, cursor: CursorMode, *, clip: bool) -> Frame:
-        if cursor is not True and cursor != "layer":
-            raise InvalidArgument(f"cursor is False, True (drawn into the frame) or 'layer', not {cursor!r}")
+        check_cursor(cursor)
         self._check_grabbable()
         rect = None if region is None else self._within(region, clip=clip)
         pointer, window = self.pointer()

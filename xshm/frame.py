@@ -86,6 +86,8 @@ class Frame:
                 raise Closed("this frame was released; take its pixels, or a copy(), before that")
             shape, dtype, strides = self.format.layout(rect.width, rect.height)
             self._pixels = pixels = np.ndarray(shape, dtype, memory, 0, strides)
+            if self._memory is None:  # another thread released it meanwhile: the hold is dropped again
+                self._pixels = None
         return pixels
 
     @property

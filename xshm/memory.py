@@ -295,8 +295,8 @@ class Pool:
             self._drop(slot)
 
     def _drop(self, slot: Slot) -> None:
+        self._lent.pop(slot, None)  # first: a slot is found again by not being in here
         self._slots.discard(slot)
-        self._lent.pop(slot, None)
         self._given_back += 1
         self._settle = getattr(slot.shmseg, "settle", _nothing_to_settle)
         self._detach(slot.shmseg)

@@ -149,6 +149,7 @@ class Screen(Drawable):
         if self._pool is not None:
             self._pool.close()
         self._connection.close()
+        self._link.forget()
 
     def __enter__(self) -> Self:
         return self
@@ -171,6 +172,7 @@ class Screen(Drawable):
     def _around(self) -> Surroundings:
         """Return what the Windows of this Screen share."""
         self._check_open()
+        self._connection.check_for_error()  # after fork the lock may be held by a thread that only the parent has
         with self._opening:
             if self._surroundings is None:
                 from xshm.backing import Surroundings  # noqa: PLC0415 - as above

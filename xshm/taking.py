@@ -7,17 +7,19 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from xshm.errors import InvalidArgument
+from xshm.errors import InvalidArgument, InvalidType
 from xshm.x11.mit_shm import PLACE_BYTES, pack_get_image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from xshm.backing import OffScreen, OnScreen
     from xshm.changes import Changes
     from xshm.cursor import Pointer
     from xshm.frame import Frame
-    from xshm.geometry import Rect
+    from xshm.geometry import Rect, Region
     from xshm.memory import Pool, PoolStats
     from xshm.pixels import PixelFormat
     from xshm.transport import Transport
@@ -77,6 +79,13 @@ class Link:
             while True:
                 self.dropped.popleft().close()
 
+    def forget(self) -> None:
+        """Let go of all that without a word: the connection is over, and the memory shall not wait for the Screen.
+
+        What is dropped from now on is noted in the old list, which nobody else holds any more, and goes with it.
+        """
+        self.dropped = deque()
+
 
 class Begun:
     """A frame whose requests are on their way."""
@@ -99,6 +108,23 @@ class Begun:
         self.owner = owner
         self.pending = connection.wire.send(pending)
         self.colours = colours
+
+
+def check_cursor(cursor: object) -> None:
+    """Raise InvalidArgument for what says nothing of the pointer. By identity: an array has no truth to compare by."""
+    if not (isinstance(cursor, bool) or (isinstance(cursor, str) and cursor == "layer")):
+        raise InvalidArgument(f"cursor is False, True (drawn into the frame) or 'layer', not {cursor!r}")
+
+
+def several(regions: Iterable[Region]) -> list[Region]:
+    """Make a list of regions; InvalidType for one alone."""
+    try:
+        each = iter(regions)
+    except TypeError:
+        each = None
+    if each is None or isinstance(regions, str):
+        raise InvalidType(f"grab_many takes a list of regions, not {type(regions).__name__}: {regions!r}")
+    return list(each)
 
 
 def check_fits(array: NDArray[Any], frame: Frame) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from xshm.errors import ConnectFailed, InvalidType
+from xshm.x11.kernel import is_the_kernels
 
 _NAME: Final = re.compile(
     r"(?:(?P<protocol>unix|local|tcp|inet|inet6)/)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[-\w.]*)(?P<family>/unix)?"
@@ -85,7 +86,7 @@ class DisplayName:
                 sock.connect("\0" + place[1:] if place.startswith("@") else place)
             except BaseException as error:
                 sock.close()
-                if not isinstance(error, OSError):
+                if not is_the_kernels(error):
                     raise
                 failures.append((place, error))
             else:
@@ -110,7 +111,7 @@ class DisplayName:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             except BaseException as error:
                 sock.close()
-                if not isinstance(error, OSError):
+                if not is_the_kernels(error):
                     raise
                 failures.append((str(address[0]), error))
             else:

@@ -393,6 +393,7 @@ def _after_fork_in_child() -> None:
     for reference in list(_connections.values()):
         connection = reference()
         if connection is not None:
+            connection._id_lock = Lock()  # a thread may hold it that only the parent has
             connection.wire.abandon(lambda: _inherited(owner))
 
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import array
 import socket
+from itertools import compress, count
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
+
+from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
     from collections import deque
@@ -19,6 +23,10 @@ if TYPE_CHECKING:
 # NOSIGNAL: a program that has SIGPIPE end it, as command line tools do, shall hear of a dead server like any other.
 _FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
 _COPIED: Final = 1 << 20  # what is longer is sent from where it lies
+# So many requests go to the kernel at a time. Interrupted again and again, the queue still gets shorter: the time from
+# one commit to the next does not grow with its length.
+_TOGETHER: Final = 256
+_data, _descriptors = attrgetter("data"), attrgetter("descriptors")
 
 
 class Outgoing:
@@ -63,7 +71,9 @@ class Outgoing:
         pending.data = b""
         try:
             accepted.extend(map(self._send, (data,), (_FLAGS,)))
-        except BlockingIOError:
+        except BlockingIOError as error:
+            if not is_the_kernels(error):
+                raise
             return False
         if accepted[0] != len(data):
             return self.push()
@@ -89,7 +99,9 @@ class Outgoing:
                         accepted.extend(map(self._sendmsg, ([tail],), (control,), (_FLAGS,)))
                     else:
                         accepted.extend(map(self._send, (tail,), (_FLAGS,)))
-                except BlockingIOError:
+                except BlockingIOError as error:
+                    if not is_the_kernels(error):
+                        raise
                     return False
             elif not ledger or ledger[-1].serial == self._composed:
                 return True
@@ -99,28 +111,20 @@ class Outgoing:
     def _compose(self) -> None:
         """Make the next tail out of the requests that are still to be sent, of which there are some."""
         ledger = self._ledger
-        count = ledger[-1].serial - self._composed
-        first = ledger[-count]
-        tail: bytes | memoryview = first.data
-        last = first.serial
-        descriptors = first.descriptors
-        if count > 1 and not descriptors:  # descriptors travel with their own request, alone
-            batch = []
-            for index in range(-count, 0):
-                pending = ledger[index]
-                if pending.descriptors:
-                    break
-                batch.append(pending.data)
-                last = pending.serial
-            tail = b"".join(batch)
+        start = self._composed - ledger[-1].serial  # counted from the end, where what is queued is
+        batch = list(map(ledger.__getitem__, range(start, min(start + _TOGETHER, 0))))
+        descriptors = batch[0].descriptors
+        if descriptors:  # they travel with their own request, alone
+            del batch[1:]
+        else:
+            del batch[next(compress(count(), map(_descriptors, batch)), _TOGETHER) :]
+        tail: bytes | memoryview = b"".join(map(_data, batch))
         if len(tail) > _COPIED:
             tail = memoryview(tail)
         self._tail = tail
         self._tail_descriptors = descriptors
-        self._composed = last
+        self._composed = batch[-1].serial
         # The ledger keeps a request until the server is heard of again, and need not keep its bytes too.
-        first.data = b""
-        first.descriptors = ()
-        if last != first.serial:
-            for index in range(1 - count, last - first.serial + 1 - count):
-                ledger[index].data = b""
+        for pending in batch:
+            pending.data = b""
+            pending.descriptors = ()

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from xshm.errors import Closed, DisplayGone, RequestTimeout
 from xshm.x11.incoming import Incoming
+from xshm.x11.kernel import is_the_kernels
 from xshm.x11.late_errors import LateErrors
 from xshm.x11.messages import Awaited, Filled, Pending, Route
 from xshm.x11.outgoing import Outgoing
@@ -284,6 +285,8 @@ class Wire:
             self._broken(error)
 
     def _broken(self, error: OSError) -> NoReturn:
+        if not is_the_kernels(error):
+            raise error
         if self._ended is None:
             self._ended = _gone(error)
         raise self._ended() from error
@@ -394,6 +397,8 @@ class Wire:
                 else:
                     incoming.chunks.extend(map(self._recv, (incoming.expected,)))
             except OSError as error:
+                if not is_the_kernels(error):
+                    raise
                 self.end(_gone(error))
                 return
         with self._lock:
