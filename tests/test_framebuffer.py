@@ -169,6 +169,34 @@ def test_the_pointer_is_in_it_only_where_asked_for_and_never_twice(painted_by_th
         assert differs(layer.pixels) == differs(display.framebuffer.pixels)
 
 
+@pytest.mark.parametrize("region", [None, (90, 40, 100, 60), (95, 45, 3, 3), (0, 0, 20, 20)])
+def test_a_pointer_that_the_server_has_not_painted_yet_is_drawn_where_asked(region: Any) -> None:
+    with VirtualDisplay(200, 100, cursor=True) as display, painting(display) as painter:
+        painter.fill((0, 0, 200, 100), (250, 160, 9))
+        display.screen.xlib.screen().root.warp_pointer(100, 50)
+        for _ in range(2):  # nobody has chosen a picture for it; then somebody has
+            with_pointer = display.framebuffer.grab(region, cursor=True)
+            assert not with_pointer.diff(display.screen.grab(region, cursor=True))
+            display.run("xsetroot -cursor_name left_ptr").wait()
+            display.framebuffer.sync()
+
+
+def test_a_cursor_that_is_none_of_its_ways_is_refused(display: VirtualDisplay) -> None:
+    with pytest.raises(InvalidArgument, match="cursor is False"):
+        display.framebuffer.grab(cursor="yes")  # type: ignore[arg-type]
+
+
+def test_a_descriptor_that_the_server_closes_meanwhile_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = Path.iterdir
+
+    def with_one_gone(path: Path) -> Iterator[Path]:
+        return iter([path / "9999", *listed(path)])
+
+    with VirtualDisplay(64, 48) as display, VirtualDisplay.attach(display.name, display.xauthority) as attached:
+        monkeypatch.setattr(Path, "iterdir", with_one_gone)
+        assert attached.framebuffer.number == int(display.name[1:])
+
+
 # -- whose memory it is ------------------------------------------------------------------------------------------------
 
 

@@ -161,6 +161,15 @@ def test_the_shot_shows_the_last_window_though_it_went_with_its_command(tmp_path
     assert coloured(on_failure, (0, 0, 255)) == 1.0
 
 
+def test_a_shot_that_can_t_be_written_hides_no_failure_of_the_command(tmp_path: Path) -> None:
+    nowhere, shot = tmp_path / "nowhere" / "end.png", tmp_path / "failure.png"
+    ended = run("--shot", nowhere, "--shot-on-failure", shot, "--", "sh", "-c", "exit 5")
+    assert ended.returncode == 5
+    assert str(nowhere) in ended.stderr
+    assert shot.exists()
+    assert run("--shot", nowhere, "--", "true").returncode == 2
+
+
 def test_the_shot_shows_what_is_there_at_the_end_and_success_is_no_failure(tmp_path: Path) -> None:
     shot, on_failure = tmp_path / "end.png", tmp_path / "failure.png"
     words = ["--shot", shot, "--shot-on-failure", on_failure, "--", "xsetroot", "-solid", "red"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -317,3 +318,11 @@ def test_python_xlib_works_over_the_same_connection(screen: xshm.Screen) -> None
     window.destroy()
     display.sync()
     assert window.id not in [child.id for child in root.query_tree().children]
+
+
+def test_what_lives_on_a_connection_does_not_pickle_and_says_what_to_send(xvfb: Server, painter: Painter) -> None:
+    window = painter.window((0, 0, 50, 50), (1, 2, 3))
+    with xshm.Screen(xvfb.name) as screen, screen.window(window.id) as opened, xshm.Surface(on=opened) as surface:
+        for live, words in ((screen, "a Screen belongs"), (opened, "a Window belongs"), (surface, "Surface.on=id.")):
+            with pytest.raises(xshm.InvalidType, match=words):
+                pickle.dumps(live)

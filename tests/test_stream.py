@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import math
+import pickle
 import resource
 import signal
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from servers import start
 
 import xshm
-from xshm.errors import Closed, DisplayGone, InvalidArgument, OutOfBounds, PoolExhausted, WindowGone
+from xshm.errors import Closed, DisplayGone, InvalidArgument, InvalidType, OutOfBounds, PoolExhausted, WindowGone
 from xshm.geometry import Rect
 
 if TYPE_CHECKING:
@@ -286,6 +287,18 @@ def test_a_closed_screen_ends_a_stream_with_closed(xvfb: Server) -> None:
         with pytest.raises(Closed):
             list(itertools.islice(stream, 3))
         stream.close()
+
+
+def test_a_rate_of_a_wrong_type_is_refused(screen: xshm.Screen) -> None:
+    for fps in ("30", True, [30]):
+        with pytest.raises(InvalidType, match="fps"):
+            screen.stream(fps=fps)  # type: ignore[arg-type]
+
+
+def test_a_stream_refuses_pickling_and_says_what_to_send(screen: xshm.Screen) -> None:
+    for kind in KINDS:
+        with screen.stream(**kind) as stream, pytest.raises(InvalidType, match="send the Frames"):
+            pickle.dumps(stream)
 
 
 @pytest.mark.parametrize("fps", [0, -1, math.inf, math.nan])

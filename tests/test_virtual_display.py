@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import math
 import os
 import pickle
 import re
@@ -19,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from xshm.display_spec import DisplaySpec, ScreenSpec
@@ -342,6 +344,7 @@ def test_a_machine_without_xvfb_is_told_which_package_has_it(monkeypatch: pytest
         ({"timeout": 0}, "above 0, not 0"),
         ({"args": ["-auth", "x"]}, "args has -auth"),
         ({"args": ["-shmem"]}, "framebuffer='sysv'"),
+        ({"args": ["a\0b"]}, "takes no NUL"),
         ({"framebuffer": "shm"}, "'file', 'sysv', 'none' or a Path, not 'shm'"),
         ({"framebuffer": Path("/nowhere/at/all")}, "is no directory; make it first"),
         ({"framebuffer": "none", "writable": True}, "writable=True is about the framebuffer"),
@@ -354,9 +357,29 @@ def test_what_can_t_be_is_refused_with_the_numbers_before_anything_starts(option
 
 def test_types_that_can_t_be_are_refused() -> None:
     wrong: list[Any] = [{"width": 1280.0}, {"fonts": [1]}, {"screens": ["640x480"]}, {"dpi": 96.0}, {"depth": True}]
+    wrong += [{"args": "-ac"}, {"fonts": "fixed"}, {"screens": 5}, {"timeout": "1"}, {"timeout": None}, {"log": 5}]
     for options in wrong:
         with pytest.raises(InvalidType):
             VirtualDisplay(**options)
+
+
+def test_times_and_names_of_a_wrong_type_are_refused_and_times_may_be_without_end(display: VirtualDisplay) -> None:
+    with pytest.raises(InvalidType, match="named by a text"):
+        VirtualDisplay.attach(5)  # type: ignore[arg-type]
+    with pytest.raises(InvalidType):
+        display.wait("1")  # type: ignore[arg-type]
+    with display.run("xclock") as program:
+        with pytest.raises(InvalidType):
+            program.wait_window(timeout="1")  # type: ignore[arg-type]
+        with pytest.raises(InvalidType):
+            program.wait_window(5)  # type: ignore[arg-type]
+        assert program.wait_window(timeout=math.inf)
+    float32: Any = np.float32(0.01)
+    assert not display.wait(float32)
+    with VirtualDisplay(64, 48, timeout=math.inf) as another:
+        assert another.pid is not None
+        os.kill(another.pid, signal.SIGKILL)
+        assert another.wait(math.inf)
 
 
 def test_a_server_that_dies_at_the_start_is_quoted() -> None:
@@ -531,6 +554,8 @@ def test_a_forked_child_can_neither_use_nor_end_the_display(display: VirtualDisp
 def test_a_display_refuses_pickling_and_its_description_does_not(display: VirtualDisplay) -> None:
     with pytest.raises(InvalidType, match=r"send display\.spec"):
         pickle.dumps(display)
+    with display.run("true") as running, pytest.raises(InvalidType, match="send its pid"):
+        pickle.dumps(running)
     assert display.spec is not None
     program = (
         "import pickle, sys\nfrom xshm.virtual_display import VirtualDisplay\n"

@@ -415,3 +415,39 @@ def test_ctrl_c_ends_a_wait_at_once_and_the_next_is_right(screen: xshm.Screen, p
 def test_a_time_that_is_none_is_refused(screen: xshm.Screen, timeout: float) -> None:
     with pytest.raises(InvalidArgument, match="timeout"):
         screen.wait_change(timeout)
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda screen: screen.wait_change("1"),
+        lambda screen: screen.wait_change(True),
+        lambda screen: screen.wait_change(0.1, threshold="0.5"),
+        lambda screen: screen.wait_stable("0.1"),
+        lambda screen: screen.wait_stable(0.1, [1]),
+        lambda screen: screen.wait_stable(0.1, ignore=5),
+        lambda screen: screen.wait_stable(0.1, ignore="5x5+0+0"),
+        lambda screen: screen.wait_stable(0.1, ignore=Rect(0, 0, 5, 5)),
+        lambda screen: screen.wait_for(None, 0.1),
+        lambda screen: screen.wait_pixel(0, 0, "red", 0.1, "1"),
+        lambda screen: screen.wait_image(np.zeros((5, 5, 3), np.uint8), None, None, 0.1),
+    ],
+)
+def test_what_is_of_a_wrong_type_is_refused_at_once(screen: xshm.Screen, call: Callable[[Any], object]) -> None:
+    with pytest.raises(InvalidType):
+        call(screen)
+
+
+def test_a_tolerance_that_nothing_meets_is_refused_at_once(screen: xshm.Screen) -> None:
+    with pytest.raises(InvalidArgument, match="tolerance"):
+        screen.wait_pixel(0, 0, "red", None, -1)
+
+
+def test_numbers_may_be_numpy_s(screen: xshm.Screen) -> None:
+    short: Any = np.float32(0.05)
+    long: Any = np.int64(9)
+    assert screen.wait_change(short, threshold=np.float64(0.5)) is None
+    assert screen.wait_stable(short, long)

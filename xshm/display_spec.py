@@ -6,6 +6,7 @@ From a DisplaySpec any process can start the display it describes; a VirtualDisp
 from __future__ import annotations
 
 import contextlib
+import numbers
 import os
 import shutil
 import tempfile
@@ -84,6 +85,7 @@ class DisplaySpec:
                 raise InvalidArgument(f"args has {arg}, which a display takes by another way: {_OURS[arg]}")
         if self.dpi is not None and self.dpi < 1:
             raise InvalidArgument(f"dpi is at least 1, not {self.dpi}")
+        check_seconds(self.timeout, "the timeout")
         if not self.timeout > 0:
             raise InvalidArgument(f"the timeout is a number of seconds above 0, not {self.timeout}")
         if self.framebuffer == "none" and self.writable:
@@ -95,13 +97,14 @@ class DisplaySpec:
             if not isinstance(getattr(self, name), tuple):
                 raise InvalidType(f"{name} is a tuple, not {getattr(self, name)!r}")
         for word in (*self.fonts, *self.args):
-            if not isinstance(word, str):
-                raise InvalidType(f"fonts and args are texts, not {word!r}")
+            _check_word(word)
         for screen in self.screens:
             if not isinstance(screen, ScreenSpec):
                 raise InvalidType(f"screens are ScreenSpecs, not {screen!r}")
         if self.dpi is not None and type(self.dpi) is not int:
             raise InvalidType(f"dpi is a whole number, not {self.dpi!r}")
+        if not (self.log is None or isinstance(self.log, str | os.PathLike)):
+            raise InvalidType(f"log is a path, not {self.log!r}")
         if not (self.framebuffer in ("file", "sysv", "none") or isinstance(self.framebuffer, Path)):
             raise InvalidArgument(f"framebuffer is 'file', 'sysv', 'none' or a Path, not {self.framebuffer!r}")
 
@@ -163,6 +166,20 @@ class DisplaySpec:
             raise StartFailed(
                 f"the framebuffer takes {_megabytes(self.nbytes)}; {directory} has {_megabytes(free)} free"
             )
+
+
+def check_seconds(value: object, what: str) -> float:
+    """Return a number of seconds as a float; raises InvalidType for what is none."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InvalidType(f"{what} is a number of seconds, not {type(value).__name__}: {value!r}")
+    return float(value)
+
+
+def _check_word(word: object) -> None:
+    if not isinstance(word, str):
+        raise InvalidType(f"fonts and args are texts, not {word!r}")
+    if "\0" in word:
+        raise InvalidArgument(f"fonts and args go on a command line, which takes no NUL: {word!r}")
 
 
 def private_place() -> str:

@@ -7,7 +7,7 @@ In the steady state no pixels are allocated or copied on our side.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from xshm.errors import (
     BadDrawable,
@@ -90,6 +90,12 @@ class Drawable:
     def stats(self) -> Stats:
         """Count frames taken and slots in use."""
         return Stats(self._sequence, self._pool.stats() if self._pool else None)
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidType(
+            f"a {type(self).__name__} belongs to its connection; send its Frames, which pickle by value, or the "
+            f"display's name, and open a Screen there"
+        )
 
     # -- grabbing ----------------------------------------------------------------------------------------------------
 

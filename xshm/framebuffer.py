@@ -149,6 +149,8 @@ class Framebuffer:
         1920x1080); and it is no faster than `Screen.grab`. Region, `cursor` and errors are as there. A pointer that the
         server has painted in is not drawn again; it can't be left out.
         """
+        if cursor is not False and cursor is not True and cursor != "layer":
+            raise InvalidArgument(f"cursor is False, True (drawn into the frame) or 'layer', not {cursor!r}")
         rect = self._within(region, clip=clip)
         if cursor is True and self.has_pointer is None:
             raise InvalidArgument(
@@ -163,13 +165,15 @@ class Framebuffer:
             asked = pointer.ask(connection.setup.root.id) if pointer else None
             self._settle(connection)
             frame = self._copy(rect)
+            painted = False
+            if pointer and asked:
+                frame.cursor = pointer.read(asked)
+                painted = cursor is True and bool(self.has_pointer) and self._is_painted(frame)
         finally:
             connection.send(core.UngrabServer)
             connection.flush()
-        if pointer and asked:
-            frame.cursor = pointer.read(asked)
-            if cursor is True and not self.has_pointer:
-                pointer.draw(frame)
+        if pointer and cursor is True and not painted:
+            pointer.draw(frame)
         return frame
 
     def close(self) -> None:
@@ -199,6 +203,19 @@ class Framebuffer:
         now = time.monotonic_ns()
         self._sequence += 1
         return Frame(pixels, rect, now, self._sequence, self.format, colours)
+
+    def _is_painted(self, frame: Frame) -> bool:
+        """Tell whether the pointer is in a frame: the server paints none before a client has chosen a picture for one.
+
+        GetImage has it taken off, so this is to be asked after the frame was copied, and under the server grab.
+        """
+        covered = frame.cursor.rect.intersect(frame.rect) if frame.cursor else None
+        if covered is None:
+            return True
+        part = frame.pixels[covered.moved(-frame.rect.x, -frame.rect.y).slices]
+        with self._connected().grab(covered) as bare:
+            copied = Frame(part, covered, frame.monotonic_ns, frame.sequence, frame.format, frame.colormap)
+            return bool(copied.diff(bare))
 
     def _held(self) -> memoryview | mmap.mmap:
         if self._memory is None:

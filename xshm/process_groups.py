@@ -13,6 +13,7 @@ import time
 
 GRACE = 2.0  # seconds between asking (TERM) and ending (KILL)
 _ENDING = 1.0  # seconds for what was killed to be gone
+_LONGEST = 2**31 - 1  # milliseconds that poll(2) can count; who waits longer waits without a limit
 
 
 class ProcessGroups:
@@ -103,7 +104,7 @@ def wait(descriptors: tuple[int, ...], deadline: float | None) -> int:
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
     left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-    fired = {descriptor for descriptor, _ in poll.poll(left)}
+    fired = {descriptor for descriptor, _ in poll.poll(None if left is None or left > _LONGEST else left)}
     return next((descriptor for descriptor in descriptors if descriptor in fired), -1)
 
 

@@ -6,18 +6,19 @@ The group exists before the program does, so there is no moment at which the pro
 from __future__ import annotations
 
 import contextlib
+import numbers
 import os
+import re
 import shlex
 import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from xshm import process_groups
-from xshm.errors import InvalidArgument, WindowNotFound
+from xshm.errors import InvalidArgument, InvalidType, WindowNotFound
 from xshm.x11.arrivals import Arrivals
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     Command = str | Sequence[str | os.PathLike[str]]
 
+_LONGEST: Final = 1_000_000  # seconds that poll(2) can count, with room to spare
 _GROUP_OPTIONS = ("process_group", "start_new_session", "preexec_fn")
 
 
@@ -76,7 +78,8 @@ class Program(subprocess.Popen[Any]):
         show the title of their page. What is in the window may still have to be drawn. Raises WindowNotFound when the
         time (in seconds) is over, or the program ends before.
         """
-        deadline = time.monotonic() + timeout
+        _check_wait(title, timeout)
+        deadline = time.monotonic() + min(float(timeout), _LONGEST)
         if self.poll() is None:
             pidfd = os.pidfd_open(self.pid)
             try:
@@ -117,6 +120,9 @@ class Program(subprocess.Popen[Any]):
         self.end()
         super().__exit__(kind, error, traceback)
 
+    def __reduce__(self) -> NoReturn:
+        raise InvalidType("a Program is a child of this process; send its pid, or what it is to show, a Frame")
+
     def _note(self, code: int | None) -> int | None:
         """Tell the supervisor of the end, once: a group that nobody is in need not be kept."""
         if code is not None and not self._left:
@@ -129,6 +135,13 @@ class Program(subprocess.Popen[Any]):
             return pid is not None and os.getpgid(pid) == self.group
         except ProcessLookupError:
             return False
+
+
+def _check_wait(title: object, timeout: object) -> None:
+    if isinstance(timeout, bool) or not isinstance(timeout, numbers.Real):
+        raise InvalidType(f"a timeout is a number of seconds, not {type(timeout).__name__}: {timeout!r}")
+    if not (title is None or isinstance(title, str | re.Pattern)):
+        raise InvalidType(f"a title is a text or a compiled expression, not {type(title).__name__}: {title!r}")
 
 
 def _is_called(title: str, wanted: str | re.Pattern[str] | None) -> bool:

@@ -11,13 +11,15 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from xshm.errors import DisplayGone, InvalidArgument, WindowNotFound
+from xshm.errors import DisplayGone, InvalidArgument, WindowNotFound, XshmError
 from xshm.run_arguments import add_arguments, spec
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
     from types import FrameType
 
+    from xshm.last_picture import LastPicture
     from xshm.program import Program
     from xshm.virtual_display import VirtualDisplay
 
@@ -65,9 +67,19 @@ def _run(display: VirtualDisplay, command: list[str], args: argparse.Namespace) 
         with Foreground(program) as terminal:
             code = _wait_for_window(display, program, args.timeout) if args.wait_window else terminal.wait()
             for path in filter(None, (args.shot, args.shot_on_failure if code else None)):
-                picture.take().save(path)
+                _save(picture, path, code)
             program.end()
     return code
+
+
+def _save(picture: LastPicture, path: Path, code: int) -> None:
+    """Save a picture; where that fails, a command that has failed keeps its exit code."""
+    try:
+        picture.take().save(path)
+    except (OSError, XshmError) as error:
+        if not code:
+            raise
+        sys.stderr.write(f"xshm: {path} could not be written: {getattr(error, 'strerror', None) or error}\n")
 
 
 def _wait_for_window(display: VirtualDisplay, program: Program, timeout: float) -> int:

@@ -7,6 +7,7 @@ are told apart.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import socket
@@ -126,8 +127,12 @@ def find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> tu
 
 def _files(pid: int, how: _How) -> list[Framebuffer]:
     # The entries lead to the open files themselves, to unlinked ones too, whatever has their names now.
-    entries = Path(f"/proc/{pid}/fd").iterdir()
-    return [how.map_file(entry) for entry in entries if _FILE.search(str(entry.readlink()))]
+    found = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed in the meantime: a client's connection, for one
+            if _FILE.search(str(entry.readlink())):
+                found.append(how.map_file(entry))
+    return found
 
 
 def _segments(pid: int, how: _How) -> list[Framebuffer]:

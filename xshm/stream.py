@@ -11,14 +11,15 @@ import asyncio
 import contextlib
 import inspect
 import math
+import numbers
 import os
 import time
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from xshm.changes import Changes
-from xshm.errors import BadWindow, InvalidArgument, RequestTimeout
+from xshm.errors import BadWindow, InvalidArgument, InvalidType, RequestTimeout
 from xshm.frame import Frame
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ class Stream:
         cursor: CursorMode,
         in_place: bool = True,
     ) -> None:
-        if fps is not None and not 0 < fps < math.inf:
-            raise InvalidArgument(f"fps is a number of frames per second above 0, or None for no pacing; not {fps!r}")
+        _check_rate(fps)
         if cursor is not False and cursor is not True and cursor != "layer":
             raise InvalidArgument(f"cursor is False, True (drawn into the frame) or 'layer', not {cursor!r}")
         self._source = source
@@ -77,7 +77,7 @@ class Stream:
         source.link.sweep()
         source.current()
         rect = None if region is None else source.within(region)
-        period = None if fps is None else 1 / fps
+        period = None if fps is None else 1 / float(fps)
         if on_change:
             self._changes = changes = Changes(source, rect, cursor, in_place=in_place)
             self._finalizer = weakref.finalize(self, source.link.dropped.append, changes)
@@ -109,6 +109,9 @@ class Stream:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidType("a Stream belongs to its connection; send the Frames that it gives, which pickle by value")
 
     # -- two ways to wait --------------------------------------------------------------------------------------------
 
@@ -261,6 +264,15 @@ class _Taking:
             if self._cursor is True:
                 pointer.draw(frame)
         return frame
+
+
+def _check_rate(fps: object) -> None:
+    if fps is None:
+        return
+    if isinstance(fps, bool) or not isinstance(fps, numbers.Real):
+        raise InvalidType(f"fps is a number of frames per second, or None; not {type(fps).__name__}: {fps!r}")
+    if not 0 < float(fps) < math.inf:
+        raise InvalidArgument(f"fps is a number of frames per second above 0, or None for no pacing; not {fps!r}")
 
 
 def _is_past(moment: float | None) -> bool:

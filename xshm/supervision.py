@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from xshm import process_groups
 from xshm.errors import Closed, StartFailed
 from xshm.launch import Places, launch
 from xshm.process_groups import GRACE
@@ -198,9 +198,7 @@ class Supervision:
 
 
 def _readable(descriptor: int, seconds: float) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(max(0.0, seconds) * 1000))
+    return process_groups.wait((descriptor,), time.monotonic() + seconds) == descriptor
 
 
 def _gone() -> StartFailed:

@@ -7,7 +7,7 @@ again whenever the surface is called, or waits for events.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
@@ -250,6 +250,9 @@ class Surface:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidType("a Surface belongs to its connection; send its id, and open Surface(on=id) there")
 
     def __repr__(self) -> str:
         size = f"{self.rect.width}x{self.rect.height}"

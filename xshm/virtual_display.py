@@ -14,11 +14,12 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from xshm import process_groups, server_memory
-from xshm.display_spec import DisplaySpec, private_place
+from xshm.display_spec import DisplaySpec, check_seconds, private_place
 from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailable
 from xshm.launch import Places
 from xshm.program import Program
@@ -73,7 +74,7 @@ class VirtualDisplay:
     ) -> None:
         self._start(
             DisplaySpec(
-                *(width, height, depth, tuple(screens), dpi, tuple(fonts), cursor, tuple(args), framebuffer),
+                *(width, height, depth, _tuple(screens), dpi, _tuple(fonts), cursor, _tuple(args), framebuffer),
                 *(writable, timeout, log),
             )
         )
@@ -88,6 +89,8 @@ class VirtualDisplay:
     @classmethod
     def attach(cls, name: str, xauthority: str | os.PathLike[str] | None = None, *, writable: bool = False) -> Self:
         """Take part in a display that somebody else started: all but its end. Raises ConnectFailed, AccessDenied."""
+        if not isinstance(name, str):
+            raise InvalidType(f"a display is named by a text such as ':5', not by {type(name).__name__}: {name!r}")
         self = cls.__new__(cls)
         self._prepare(None)
         self.name, self._address, self._writable = name, name, writable
@@ -140,7 +143,7 @@ class VirtualDisplay:
             memory = spec.memory_directory()
         places = Places(private_place(), memory, kept, len(spec.all_screens()))
         self._log = _open_log(spec.log)
-        return Supervision(command, log=self._log, timeout=spec.timeout, places=places)
+        return Supervision(command, log=self._log, timeout=float(spec.timeout), places=places)
 
     # -- what it offers ------------------------------------------------------------------------------------------------
 
@@ -211,6 +214,8 @@ class VirtualDisplay:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the server has ended, and return True; False when the time (in seconds) is over."""
         self._check_open()
+        if timeout is not None:
+            timeout = check_seconds(timeout, "a timeout")
         try:
             pidfd = self._supervision.pidfd if self.spec and self._supervision else os.pidfd_open(self.pid or 0)
         except OSError as error:
@@ -291,6 +296,11 @@ class VirtualDisplay:
     def _check_open(self) -> None:
         if self._closed:
             raise Closed(f"the display {self.name} was closed")
+
+
+def _tuple(values: Any) -> Any:
+    """Make a tuple of a list; what is none, one text in place of several too, is the DisplaySpec's to refuse."""
+    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else values
 
 
 def _open_log(path: Path | None) -> int:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import numbers
 import operator
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +22,7 @@ from xshm.geometry import Rect, merged
 from xshm.search import as_rgb, find
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator
 
     from xshm.drawable import Drawable
     from xshm.geometry import Region
@@ -97,8 +99,12 @@ def wait_stable(
     """See `Drawable.wait_stable`."""
     clock = _Clock(timeout)
     _check_ratio(threshold)
+    _check_number(quiet, "quiet is a number of seconds")
+    quiet = float(quiet)  # numpy's float32 would make moments of 0.06 s after a month
     if not 0 < quiet < math.inf or (timeout is not None and quiet > timeout):
         raise InvalidArgument(f"quiet is a number of seconds above 0 and not above timeout ({timeout}); not {quiet!r}")
+    if not isinstance(ignore, Iterable) or isinstance(ignore, str):
+        raise InvalidType(f"ignore is a list of regions, not {type(ignore).__name__}: {ignore!r}")
     ignored = [source.within(each) for each in ignore]
     with _changes(source, region) as changes:
         # Compared with the picture that the quiet time began with: what moves a little at a time adds up.
@@ -126,6 +132,8 @@ def wait_for(
 ) -> Frame:
     """See `Drawable.wait_for`; `name` says in the error what was waited for."""
     clock = _Clock(timeout)
+    if not callable(predicate):
+        raise InvalidType(f"a predicate is a function of a frame, not {type(predicate).__name__}: {predicate!r}")
     with _changes(source, region) as changes:
         for frame in _frames(changes, clock):
             last = frame
@@ -140,6 +148,9 @@ def wait_pixel(
     """See `Drawable.wait_pixel`."""
     wanted = _colour(colour)
     source.within((x, y, 1, 1))
+    _check_number(tolerance, "a tolerance is a number")
+    if not tolerance >= 0:
+        raise InvalidArgument(f"a tolerance is 0 or more, of 255; not {tolerance!r}")
     seen: list[tuple[int, int, int]] = []
 
     def matches(frame: Frame) -> bool:
@@ -190,10 +201,12 @@ class _Clock:
     """Seconds since it was made, and how many are left."""
 
     def __init__(self, timeout: float | None) -> None:
-        if timeout is not None and not timeout >= 0:
-            raise InvalidArgument(f"a timeout is a number of seconds, 0 or more, or None for no limit; not {timeout!r}")
+        if timeout is not None:
+            _check_number(timeout, "a timeout is a number of seconds, or None for no limit")
+            if not timeout >= 0:
+                raise InvalidArgument(f"a timeout is 0 seconds or more, or None for no limit; not {timeout!r}")
         self._start = time.monotonic()
-        self.end = math.inf if timeout is None else self._start + timeout
+        self.end = math.inf if timeout is None else self._start + float(timeout)
 
     @property
     def seconds(self) -> float:
@@ -204,15 +217,11 @@ class _Clock:
         return max(0.0, self.end - time.monotonic())
 
 
-@contextlib.contextmanager
-def _changes(source: Drawable, region: Region | None) -> Generator[Changes]:
+def _changes(source: Drawable, region: Region | None) -> contextlib.closing[Changes]:
+    """Return what watches a source, as a context manager; no generator, whose end may come in the collector's hands."""
     source.link.sweep()
     source.current()
-    changes = Changes(source, None if region is None else source.within(region), cursor=False)
-    try:
-        yield changes
-    finally:
-        changes.close()
+    return contextlib.closing(Changes(source, None if region is None else source.within(region), cursor=False))
 
 
 def _first(changes: Changes) -> Frame:
@@ -292,7 +301,13 @@ def _all_of(frame: Frame) -> Rect:
     return Rect(0, 0, frame.width, frame.height)
 
 
+def _check_number(value: object, what: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InvalidType(f"{what}, not {type(value).__name__}: {value!r}")
+
+
 def _check_ratio(threshold: float) -> None:
+    _check_number(threshold, "a threshold is a ratio from 0 to 1")
     if not 0 <= threshold <= 1:
         raise InvalidArgument(f"a threshold is a ratio from 0 to 1, not {threshold!r}")
 

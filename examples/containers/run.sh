@@ -14,7 +14,8 @@ mkfifo "$said"
 
 $engine volume create --driver local --opt type=tmpfs --opt device=tmpfs "$name" >/dev/null
 $engine run --rm --name "$name" -v "$name:/screen" xshm python examples/containers/draw.py /screen >"$said" &
-trap '$engine stop "$name" >/dev/null; wait; $engine volume rm "$name" >/dev/null; rm "$said"' EXIT
+# The first may have failed to start: there is nothing to stop then, and the rest has to go all the same.
+trap '$engine stop "$name" >/dev/null || true; wait || true; $engine volume rm "$name" >/dev/null; rm "$said"' EXIT
 trap 'exit 1' INT TERM
 read -r line <"$said" # when the program is there, or the container has ended
 echo "$line"
