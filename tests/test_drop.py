@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,3 +108,19 @@ def test_a_closed_screen_holds_no_memory_of_streams_that_were_dropped(xvfb: Serv
 def _mappings() -> int:
     """Count the memfds that this process has mapped: of a segment that the server let go of, nothing else tells."""
     return Path("/proc/self/maps").read_text().count("memfd:xshm")
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("kind", ["stream", "window"])
+def test_no_code_in_python_runs_when_something_is_dropped_unclosed(kind: str, xvfb: Server) -> None:
+    # What a signal handler raises inside of a finalizer is swallowed: Ctrl-C would be without effect.
+    with xshm.Screen(xvfb.name) as screen:
+        held: list[Any] = [screen.stream(on_change=True) if kind == "stream" else screen.window(_map(screen))]
+        called: list[str] = []
+        sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name) if event == "call" else None)
+        held.clear()
+        sys.setprofile(None)
+        assert called == []
+        assert len(screen._link.dropped) == 1
+        screen._link.sweep()
+        assert not screen._link.farewells

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import weakref
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +17,8 @@ from xshm.x11.replies import Asked
 from xshm.x11.structure import StructureEvents
 
 if TYPE_CHECKING:
+    import weakref
+
     from xshm.window import Window
     from xshm.x11.connection import Connection, Extension
     from xshm.x11.structure import Subscription
@@ -46,12 +47,14 @@ class Surroundings:
         self.atoms = ewmh.Atoms(connection)
         self.structure = StructureEvents(connection)
         self.lock = Lock()
-        self.open: weakref.WeakSet[Window] = weakref.WeakSet()
+        self.open: dict[int, weakref.ref[Window]] = {}  # by their ids in this process, not the server's
 
     def close(self) -> None:
         """Be done with all Windows; the server gives back what they held when the connection ends."""
-        for window in list(self.open):
-            window.forget()
+        for reference in list(self.open.values()):
+            window = reference()
+            if window is not None:
+                window.forget()
 
     def look(self, window: int) -> Any:
         """Return a window's attributes; raises WindowGone, or WindowNotViewable where it has no pixels now."""

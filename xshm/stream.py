@@ -14,7 +14,6 @@ import math
 import numbers
 import os
 import time
-import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, Self
 
@@ -80,8 +79,7 @@ class Stream:
         period = None if fps is None else 1 / float(fps)
         if on_change:
             self._changes = changes = Changes(source, rect, cursor, in_place=in_place)
-            self._finalizer = weakref.finalize(self, source.link.dropped.append, changes)
-            self._finalizer.atexit = False
+            self._farewell = source.link.hold(self, changes)
             self.how = changes.how
             self._begin: Callable[[], Steps] = lambda: _changed(changes, period)
         elif period is None:
@@ -101,7 +99,8 @@ class Stream:
         self._closed = True
         if self._steps is not None:
             self._steps.close()
-        if hasattr(self, "_changes") and self._finalizer.detach() is not None:
+        if hasattr(self, "_changes"):
+            self._source.link.let_go(self._farewell)
             self._changes.close()
 
     def __enter__(self) -> Self:

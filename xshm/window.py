@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal, Self
 
@@ -97,9 +98,9 @@ class Window(Drawable):
             self.source = Source(
                 "screen", "the server has no Composite: what others cover is black, what is off the screen is not there"
             )
-        self._finalizer = weakref.finalize(self, link.dropped.append, self._backing)
-        self._finalizer.atexit = False
-        shared.open.add(self)
+        self._farewell = link.hold(self, self._backing)
+        # Its callback runs in C, as that of the farewell does.
+        shared.open[id(self)] = weakref.ref(self, partial(shared.open.pop, id(self)))
         try:
             self._current()
         except BaseException:
@@ -137,15 +138,15 @@ class Window(Drawable):
 
     def close(self) -> None:
         """End the redirection. Frames stay valid. Closing twice is fine; closing the Screen closes its Windows."""
-        if self._finalizer.detach() is not None:
+        if self._link.let_go(self._farewell):
             self._closed = self._barred = True
-            self._shared.open.discard(self)
+            self._shared.open.pop(id(self), None)
             with contextlib.suppress(DisplayGone, RequestTimeout):  # nobody is there to be told
                 self._backing.close()
 
     def forget(self) -> None:
         """Be closed without a word to the server, with which the connection ends."""
-        self._finalizer.detach()
+        self._link.let_go(self._farewell)
         self._closed = self._barred = True
 
     def __enter__(self) -> Self:
