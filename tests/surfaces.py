@@ -12,16 +12,18 @@ from checkpoints import Interrupted
 from oracles import core_image
 
 import xshm
+from xshm.surface import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
     from painter import Box, Painter
+    from servers import Server
 
-    from xshm.surface import Surface
 
 WAYS = [("sysv", "pixmap"), ("sysv", "put"), ("fd", "pixmap"), ("fd", "put"), ("core", "auto")]
+EACH_WAY_ONCE = [each for each in WAYS if each != ("fd", "put")]  # for tests that take their time
 
 
 def noise(height: int, width: int, *channels: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -55,6 +57,14 @@ def _paint_over(pixels: NDArray[Any], first: Callable[[], None]) -> None:
     pixels[...] = 77
     first()
     raise ZeroDivisionError
+
+
+def on_a_server_of_its_own(make_server: Callable[..., Server], transport: str, way: str) -> Iterator[Surface]:
+    """Give a small surface, and its server as an attribute."""
+    server = make_server("Xvfb", 640, 480)
+    with Surface(160, 120, display=server.name, transport=transport, way=way) as surface:
+        surface.server = server  # type: ignore[attr-defined]
+        yield surface
 
 
 def resources(surface: Surface) -> Counter[str]:

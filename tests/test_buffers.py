@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pytest
 from oracles import core_image
-from surfaces import fill
+from surfaces import EACH_WAY_ONCE, fill, on_a_server_of_its_own
 
 from xshm.errors import BadGC, InvalidArgument, RequestTimeout
 from xshm.surface import Surface
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from painter import Painter
     from servers import Server
-
-_WAYS = [("sysv", "pixmap"), ("sysv", "put"), ("fd", "pixmap"), ("core", "auto")]
 
 
 class Witness:
@@ -75,14 +73,10 @@ class Witness:
         return values & np.uint32(0xFFFFFF)
 
 
-@pytest.fixture(params=_WAYS, ids=" ".join)
+@pytest.fixture(params=EACH_WAY_ONCE, ids=" ".join)
 def surface(request: pytest.FixtureRequest, make_server: Callable[..., Server]) -> Iterator[Surface]:
     """Give a small surface on a server of its own, over each way of drawing."""
-    transport, way = request.param
-    server = make_server("Xvfb", 640, 480)
-    with Surface(160, 120, display=server.name, transport=transport, way=way) as surface:
-        surface.server = server  # type: ignore[attr-defined]
-        yield surface
+    yield from on_a_server_of_its_own(make_server, *request.param)
 
 
 class Stopper:

@@ -27,6 +27,7 @@ from painter import Painter
 from pointers import Pointers
 
 import xshm
+from xshm.canvas import Canvas
 from xshm.changes import Changes
 from xshm.errors import Closed, OutOfBounds, PoolExhausted, WindowGone, WindowNotViewable, XshmError
 from xshm.geometry import Rect
@@ -358,6 +359,27 @@ def test_a_server_without_damage_is_named(make_server: Callable[..., Server]) ->
     server = make_server("Xvfb", 320, 240, 24, "-extension", "DAMAGE")
     with xshm.Screen(server.name) as screen, pytest.raises(XshmError, match="DAMAGE"):
         Changes(screen, None, cursor=False)
+
+
+@pytest.mark.parametrize("region", [None, Rect(30, 40, 500, 300)], ids=["all", "a part"])
+def test_where_nearly_all_is_drawn_pictures_come_in_either_way_and_are_right(
+    screen: xshm.Screen, painter: Painter, region: Rect | None
+) -> None:
+    with watching(screen, region) as changes:
+        first(changes)
+        kept = []
+        for turn in range(12):
+            painter.fill((0, 0, 1280, 800), (turn, 20 * turn, 9))
+            painter.fill((50, 60, 5 + turn, 7), RED)
+            kept.append((first(changes), screen.grab(region)))
+            if turn % 5 == 4:  # little, in between: the slots that were not taken lack more than that
+                painter.fill((100, 100, 9, 9), BLUE)
+                kept.append((first(changes), screen.grab(region)))
+            del kept[: -1 - turn % 3]
+            assert all(undiffering(frame, truth) for frame, truth in kept)
+        canvas = changes._refresher
+        assert isinstance(canvas, Canvas)
+        assert all(canvas._race._took.values())  # both ways were taken
 
 
 def test_a_look_that_the_collector_ends_sends_nothing_and_the_next_is_right(

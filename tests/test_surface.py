@@ -395,6 +395,17 @@ def test_a_closed_surface_says_so(surface: Surface) -> None:
             call()
 
 
+def test_a_timeout_that_is_no_number_of_seconds_is_refused(surface: Surface) -> None:
+    for wrong in ("1", True, 1j):
+        with pytest.raises(xshm.InvalidType, match="a timeout is a number of seconds"):
+            surface.wait(wrong)  # type: ignore[arg-type]
+        with pytest.raises(xshm.InvalidType, match="a timeout is a number of seconds"):
+            next(surface.events(wrong))  # type: ignore[arg-type]
+    for wrong in (-1, float("nan"), 10**400):
+        with pytest.raises(xshm.InvalidArgument, match="a timeout is a number of seconds"):
+            surface.wait(wrong)
+
+
 def test_closing_gives_all_memory_back_at_once(xvfb: Server) -> None:
     # Not when the garbage collector comes by: nothing that holds memory is part of a cycle.
     def attached() -> list[int]:

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from checkpoints import at_every_checkpoint
 from painter import Painter
-from surfaces import Places, fill, resources, seen
+from surfaces import EACH_WAY_ONCE, Places, fill, on_a_server_of_its_own, resources, seen
 
 import xshm
 from xshm import geometry, picture
-from xshm.surface import Surface
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,17 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from servers import Server
 
-_WAYS = [("sysv", "pixmap"), ("sysv", "put"), ("fd", "pixmap"), ("core", "auto")]
+    from xshm.surface import Surface
 
 
-@pytest.fixture(params=_WAYS, ids=" ".join)
+@pytest.fixture(params=EACH_WAY_ONCE, ids=" ".join)
 def surface(request: pytest.FixtureRequest, make_server: Callable[..., Server]) -> Iterator[Surface]:
     """Give a small surface on a server of its own, over each way of drawing."""
-    transport, way = request.param
-    server = make_server("Xvfb", 640, 480)
-    with Surface(160, 120, display=server.name, transport=transport, way=way) as surface:
-        surface.server = server  # type: ignore[attr-defined]
-        yield surface
+    yield from on_a_server_of_its_own(make_server, *request.param)
 
 
 @pytest.fixture(autouse=True)

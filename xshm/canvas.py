@@ -64,7 +64,7 @@ class _Painted:
 
 
 class _Race:
-    """Which way of copying a whole picture is the faster, by the best time of each."""
+    """Which way of copying a whole picture is the faster, by the better of the last two times of each."""
 
     def __init__(self) -> None:
         self._took: dict[bool, list[float]] = {False: [], True: []}

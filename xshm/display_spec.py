@@ -6,7 +6,6 @@ From a DisplaySpec any process can start the display it describes; a VirtualDisp
 from __future__ import annotations
 
 import contextlib
-import numbers
 import os
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from xshm import checks
 from xshm.errors import InvalidArgument, InvalidType, StartFailed
 
 FramebufferKind = Literal["file", "sysv", "none"]
@@ -85,7 +85,7 @@ class DisplaySpec:
                 raise InvalidArgument(f"args has {arg}, which a display takes by another way: {_OURS[arg]}")
         if self.dpi is not None and self.dpi < 1:
             raise InvalidArgument(f"dpi is at least 1, not {self.dpi}")
-        check_seconds(self.timeout, "the timeout")
+        checks.number(self.timeout, "the timeout is a number of seconds")
         if not self.timeout > 0:
             raise InvalidArgument(f"the timeout is a number of seconds above 0, not {self.timeout}")
         if self.framebuffer == "none" and self.writable:
@@ -166,13 +166,6 @@ class DisplaySpec:
             raise StartFailed(
                 f"the framebuffer takes {_megabytes(self.nbytes)}; {directory} has {_megabytes(free)} free"
             )
-
-
-def check_seconds(value: object, what: str) -> float:
-    """Return a number of seconds as a float; raises InvalidType for what is none."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise InvalidType(f"{what} is a number of seconds, not {type(value).__name__}: {value!r}")
-    return float(value)
 
 
 def _check_word(word: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from xshm import checks
 from xshm.errors import (
     BadDrawable,
     BadMatch,
@@ -20,7 +21,7 @@ from xshm.errors import (
 )
 from xshm.frame import Frame
 from xshm.geometry import Rect, as_rect
-from xshm.taking import Begun, Layout, Plan, Stats, check_cursor, check_fits, several
+from xshm.taking import Begun, Layout, Plan, Stats, check_fits, several
 from xshm.x11 import core, mit_shm
 from xshm.x11.colormap import Colormap
 from xshm.x11.mit_shm import pack_get_image
@@ -160,7 +161,6 @@ class Drawable:
         """
         from xshm.stream import Stream  # noqa: PLC0415 - a screenshot does not pay for it
 
-        check_cursor(cursor)
         return Stream(self, region, fps, on_change=on_change, cursor=cursor)
 
     def wait_change(
@@ -305,7 +305,7 @@ class Drawable:
     # -- behind it -----------------------------------------------------------------------------------------------------
 
     def _grab_with_pointer(self, region: Region | None, cursor: CursorMode, *, clip: bool) -> Frame:
-        check_cursor(cursor)
+        checks.cursor(cursor)
         self._check_grabbable()
         rect = None if region is None else self._within(region, clip=clip)
         pointer, window = self.pointer()
@@ -416,9 +416,7 @@ class Drawable:
             raise self._connection.error(pending.error, "ShmGetImage")
         if not plan.layout.proven:
             self._prove(plan.layout, pending.reply)
-        now = time.monotonic_ns()
-        self._sequence = sequence = self._sequence + 1
-        return Frame(None, rect, now, sequence, self._format, None, owner)
+        return self._frame(rect, owner, None)
 
     def _make_plan(self, rect: Rect) -> Plan:
         layout = self._layouts.get((rect.width, rect.height)) or self._layout(rect.width, rect.height)

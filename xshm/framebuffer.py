@@ -11,7 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from xshm import sysv
+from xshm import checks, sysv
 from xshm.cursor import Pointer
 from xshm.errors import Closed, InvalidArgument, InvalidType, OutOfBounds
 from xshm.frame import Frame
@@ -149,8 +149,7 @@ class Framebuffer:
         1920x1080); and it is no faster than `Screen.grab`. Region, `cursor` and errors are as there. A pointer that the
         server has painted in is not drawn again; it can't be left out.
         """
-        if cursor is not False and cursor is not True and cursor != "layer":
-            raise InvalidArgument(f"cursor is False, True (drawn into the frame) or 'layer', not {cursor!r}")
+        checks.cursor(cursor)
         rect = self._within(region, clip=clip)
         if cursor is True and self.has_pointer is None:
             raise InvalidArgument(

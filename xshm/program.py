@@ -6,7 +6,6 @@ The group exists before the program does, so there is no moment at which the pro
 from __future__ import annotations
 
 import contextlib
-import numbers
 import os
 import re
 import shlex
@@ -14,7 +13,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from xshm import process_groups
+from xshm import checks, process_groups
 from xshm.errors import InvalidArgument, InvalidType, WindowNotFound
 from xshm.x11.arrivals import Arrivals
 
@@ -138,8 +137,7 @@ class Program(subprocess.Popen[Any]):
 
 
 def _check_wait(title: object, timeout: object) -> None:
-    if isinstance(timeout, bool) or not isinstance(timeout, numbers.Real):
-        raise InvalidType(f"a timeout is a number of seconds, not {type(timeout).__name__}: {timeout!r}")
+    checks.number(timeout, "a timeout is a number of seconds")
     if not (title is None or isinstance(title, str | re.Pattern)):
         raise InvalidType(f"a title is a text or a compiled expression, not {type(title).__name__}: {title!r}")
 

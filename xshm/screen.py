@@ -10,6 +10,7 @@ import re
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
+from xshm import checks
 from xshm.drawable import Drawable
 from xshm.errors import BadMatch, InvalidArgument, InvalidType, OutOfBounds, RootlessServer, ServerError
 from xshm.geometry import Rect
@@ -216,11 +217,8 @@ class Screen(Drawable):
 def _check_options(display: object, timeout: object, max_frames: object) -> None:
     if display is not None and not isinstance(display, str):
         raise InvalidType(f"a display is named by a text such as ':0', not by {type(display).__name__}: {display!r}")
-    if timeout is not None:
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-            raise InvalidType(f"a timeout is a number of seconds, or None; not {timeout!r}")
-        if not 0 < timeout <= _LONGEST:
-            raise InvalidArgument(f"a timeout is above 0 and at most {_LONGEST} seconds, or None; not {timeout!r}")
+    if timeout is not None and not 0 < checks.number(timeout, "a timeout is a number of seconds, or None") <= _LONGEST:
+        raise InvalidArgument(f"a timeout is above 0 and at most {_LONGEST} seconds, or None; not {timeout!r}")
     if isinstance(max_frames, bool) or not isinstance(max_frames, int):
         raise InvalidType(f"max_frames is a whole number, not {max_frames!r}")
     if max_frames < 1:

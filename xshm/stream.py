@@ -11,12 +11,12 @@ import asyncio
 import contextlib
 import inspect
 import math
-import numbers
 import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, Self
 
+from xshm import checks
 from xshm.changes import Changes
 from xshm.errors import BadWindow, InvalidArgument, InvalidType, RequestTimeout
 from xshm.frame import Frame
@@ -67,8 +67,7 @@ class Stream:
         in_place: bool = True,
     ) -> None:
         _check_rate(fps)
-        if cursor is not False and cursor is not True and cursor != "layer":
-            raise InvalidArgument(f"cursor is False, True (drawn into the frame) or 'layer', not {cursor!r}")
+        checks.cursor(cursor)
         self._source = source
         self._tally = tally = _Tally()
         self._steps: Steps | None = None
@@ -268,9 +267,7 @@ class _Taking:
 def _check_rate(fps: object) -> None:
     if fps is None:
         return
-    if isinstance(fps, bool) or not isinstance(fps, numbers.Real):
-        raise InvalidType(f"fps is a number of frames per second, or None; not {type(fps).__name__}: {fps!r}")
-    if not 0 < float(fps) < math.inf:
+    if not 0 < checks.number(fps, "fps is a number of frames per second, or None") < math.inf:
         raise InvalidArgument(f"fps is a number of frames per second above 0, or None for no pacing; not {fps!r}")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
-from xshm import paint
+from xshm import checks, paint
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds, RequestTimeout
 from xshm.events import Close, Event, Inbox, Resize
 from xshm.frame import Frame
@@ -327,5 +327,5 @@ class Surface:
 
 
 def _check_timeout(timeout: float | None) -> None:
-    if timeout is not None and not timeout >= 0:
+    if timeout is not None and not checks.number(timeout, "a timeout is a number of seconds, or None") >= 0:
         raise InvalidArgument(f"a timeout is a number of seconds from 0 on, or None for no limit; not {timeout!r}")

@@ -142,12 +142,6 @@ class Begun:
         self.colours = colours
 
 
-def check_cursor(cursor: object) -> None:
-    """Raise InvalidArgument for what says nothing of the pointer. By identity: an array has no truth to compare by."""
-    if not (isinstance(cursor, bool) or (isinstance(cursor, str) and cursor == "layer")):
-        raise InvalidArgument(f"cursor is False, True (drawn into the frame) or 'layer', not {cursor!r}")
-
-
 def several(regions: Iterable[Region]) -> list[Region]:
     """Make a list of regions; InvalidType for one alone."""
     try:

@@ -18,8 +18,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from xshm import process_groups, server_memory
-from xshm.display_spec import DisplaySpec, check_seconds, private_place
+from xshm import checks, process_groups, server_memory
+from xshm.display_spec import DisplaySpec, private_place
 from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailable
 from xshm.launch import Places
 from xshm.program import Program
@@ -215,7 +215,7 @@ class VirtualDisplay:
         """Wait until the server has ended, and return True; False when the time (in seconds) is over."""
         self._check_open()
         if timeout is not None:
-            timeout = check_seconds(timeout, "a timeout")
+            timeout = checks.number(timeout, "a timeout is a number of seconds")
         try:
             pidfd = self._supervision.pidfd if self.spec and self._supervision else os.pidfd_open(self.pid or 0)
         except OSError as error:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import math
-import numbers
 import operator
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from xshm import checks
 from xshm.changes import Changes
 from xshm.compare import Difference
 from xshm.errors import InvalidArgument, InvalidType, RequestTimeout, WaitTimeout
@@ -99,8 +99,7 @@ def wait_stable(
     """See `Drawable.wait_stable`."""
     clock = _Clock(timeout)
     _check_ratio(threshold)
-    _check_number(quiet, "quiet is a number of seconds")
-    quiet = float(quiet)  # numpy's float32 would make moments of 0.06 s after a month
+    quiet = checks.number(quiet, "quiet is a number of seconds")
     if not 0 < quiet < math.inf or (timeout is not None and quiet > timeout):
         raise InvalidArgument(f"quiet is a number of seconds above 0 and not above timeout ({timeout}); not {quiet!r}")
     if not isinstance(ignore, Iterable) or isinstance(ignore, str):
@@ -148,7 +147,7 @@ def wait_pixel(
     """See `Drawable.wait_pixel`."""
     wanted = _colour(colour)
     source.within((x, y, 1, 1))
-    _check_number(tolerance, "a tolerance is a number")
+    checks.number(tolerance, "a tolerance is a number")
     if not tolerance >= 0:
         raise InvalidArgument(f"a tolerance is 0 or more, of 255; not {tolerance!r}")
     seen: list[tuple[int, int, int]] = []
@@ -202,11 +201,11 @@ class _Clock:
 
     def __init__(self, timeout: float | None) -> None:
         if timeout is not None:
-            _check_number(timeout, "a timeout is a number of seconds, or None for no limit")
+            timeout = checks.number(timeout, "a timeout is a number of seconds, or None for no limit")
             if not timeout >= 0:
                 raise InvalidArgument(f"a timeout is 0 seconds or more, or None for no limit; not {timeout!r}")
         self._start = time.monotonic()
-        self.end = math.inf if timeout is None else self._start + float(timeout)
+        self.end = math.inf if timeout is None else self._start + timeout
 
     @property
     def seconds(self) -> float:
@@ -301,13 +300,8 @@ def _all_of(frame: Frame) -> Rect:
     return Rect(0, 0, frame.width, frame.height)
 
 
-def _check_number(value: object, what: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise InvalidType(f"{what}, not {type(value).__name__}: {value!r}")
-
-
 def _check_ratio(threshold: float) -> None:
-    _check_number(threshold, "a threshold is a ratio from 0 to 1")
+    checks.number(threshold, "a threshold is a ratio from 0 to 1")
     if not 0 <= threshold <= 1:
         raise InvalidArgument(f"a threshold is a ratio from 0 to 1, not {threshold!r}")
 
