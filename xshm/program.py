@@ -14,24 +14,31 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from xshm import checks, process_groups
-from xshm.errors import InvalidArgument, InvalidType, WindowNotFound
+from xshm.descriptor import Descriptor
+from xshm.errors import InvalidArgument, InvalidType, WaitTimeout, WindowGone, WindowNotFound, WindowNotViewable
+from xshm.painted import wait_painted
 from xshm.x11.arrivals import Arrivals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from xshm.frame import Frame
     from xshm.screen import Screen
     from xshm.supervision import Supervision
 
     Command = str | Sequence[str | os.PathLike[str]]
 
 _LONGEST: Final = 1_000_000  # seconds that poll(2) can count, with room to spare
+_TOLD_LINES: Final = 6
 _GROUP_OPTIONS = ("process_group", "start_new_session", "preexec_fn")
 
 
 class Program(subprocess.Popen[Any]):
-    """A running program. All of Popen's methods do what they do there; as a context manager it is ended on leaving."""
+    """A running program. All of Popen's methods do what they do there; as a context manager it is ended on leaving.
+
+    `window` is the X id of the window that `VirtualDisplay.launch` or `wait_window` has found last, None before that.
+    """
 
     def __init__(
         self,
@@ -40,6 +47,8 @@ class Program(subprocess.Popen[Any]):
         command: Command,
         environment: Mapping[str, str],
         options: dict[str, Any],
+        *,
+        keep_stderr: bool = False,
     ) -> None:
         taken = [name for name in _GROUP_OPTIONS if name in options]
         if taken:
@@ -49,6 +58,12 @@ class Program(subprocess.Popen[Any]):
             raise InvalidArgument("the command is empty; name a program to run")
         # A group that is not the terminal's foreground is stopped when it reads from there.
         options.setdefault("stdin", subprocess.DEVNULL)
+        self._stderr: Descriptor | None = None
+        if keep_stderr and "stderr" not in options:
+            # A file in memory: a pipe would want a thread to empty it, and fork warns of threads.
+            self._stderr = next(map(Descriptor, map(os.memfd_create, ("xshm-stderr",), (os.MFD_CLOEXEC,))))
+            options["stderr"] = self._stderr
+        self.window: int | None = None
         self._name = str(words[0])
         self._supervision = supervision
         self._connect = connect
@@ -77,8 +92,49 @@ class Program(subprocess.Popen[Any]):
         show the title of their page. What is in the window may still have to be drawn. Raises WindowNotFound when the
         time (in seconds) is over, or the program ends before.
         """
-        _check_wait(title, timeout)
+        check_wait(title, timeout)
+        window = self._find_window(title, time.monotonic() + min(float(timeout), _LONGEST))
+        if window is None:
+            raise WindowNotFound(
+                f"{self._name}, process {self.pid}, has shown no {_described(title)} within {timeout:g} s"
+            )
+        return window
+
+    def wait_painted(
+        self, screen: Screen, title: str | re.Pattern[str] | None = None, *, timeout: float = 10.0
+    ) -> Frame:
+        """Wait as `wait_window` does, and then until the window is painted and nothing was drawn in it for 0.2 s.
+
+        Return the window's picture. A window of one colour counts as painted when it has stayed so for 2 s. `screen` is
+        the display's. Raises WindowNotFound where the program ends before, with the last lines of its standard error;
+        WaitTimeout when the time (in seconds) is over, with what the screen shows.
+        """
+        check_wait(title, timeout)
         deadline = time.monotonic() + min(float(timeout), _LONGEST)
+        while (window := self._find_window(title, deadline)) is not None:
+            try:
+                return wait_painted(screen, window, deadline)
+            except (WindowGone, WindowNotViewable):
+                continue  # a splash screen, or the program's end, which the next look tells
+            except WaitTimeout as error:
+                raise WaitTimeout(
+                    f"{self._name}, process {self.pid}: its window {window:#x} {error} after {timeout:g} s; "
+                    f"for a program that never comes to rest there are run() and wait_window()",
+                    frame=screen.grab(),
+                ) from None
+        raise WaitTimeout(
+            f"{self._name}, process {self.pid}, has shown no {_described(title)} within {timeout:g} s",
+            frame=screen.grab(),
+        )
+
+    def said(self) -> str:
+        """Return what it has written to standard error so far; "" unless `launch` started it, and kept that."""
+        if self._stderr is None:
+            return ""
+        return os.pread(self._stderr, os.fstat(self._stderr).st_size, 0).decode(errors="replace")
+
+    def _find_window(self, title: str | re.Pattern[str] | None, deadline: float) -> int | None:
+        """Return the id of its window; None when the deadline has passed. Raises WindowNotFound where it has ended."""
         if self.poll() is None:
             pidfd = os.pidfd_open(self.pid)
             try:
@@ -87,15 +143,22 @@ class Program(subprocess.Popen[Any]):
                     while True:
                         for window in screen.windows():
                             if self._is_ours(window.pid) and _is_called(window.title, title):
+                                self.window = window.id
                                 return window.id
                         if not arrivals.wait(pidfd, deadline):
                             break
             finally:
                 os.close(pidfd)
-        wanted = "window" if title is None else f"window called {title if isinstance(title, str) else title.pattern!r}"
         if self.poll() is not None:
-            raise WindowNotFound(f"{self._name} ended with exit code {self.returncode} before it had a {wanted}")
-        raise WindowNotFound(f"{self._name}, process {self.pid}, has shown no {wanted} within {timeout:g} s")
+            raise WindowNotFound(
+                f"{self._name} ended with exit code {self.returncode} before it had a {_described(title)}{self._told()}"
+            )
+        return None
+
+    def _told(self) -> str:
+        """Return the last lines of its standard error as the end of a sentence."""
+        lines = [line.strip() for line in self.said().splitlines() if line.strip()]
+        return f"; it said: {' | '.join(lines[-_TOLD_LINES:])}" if lines else ""
 
     def end(self) -> None:
         """End the program and all of its group: by TERM, after two seconds by KILL. Ending twice is fine."""
@@ -136,7 +199,8 @@ class Program(subprocess.Popen[Any]):
             return False
 
 
-def _check_wait(title: object, timeout: object) -> None:
+def check_wait(title: object, timeout: object) -> None:
+    """Raise InvalidType where that can't be a title, or a timeout, to wait for a window with."""
     checks.number(timeout, "a timeout is a number of seconds")
     if not (title is None or isinstance(title, str | re.Pattern)):
         raise InvalidType(f"a title is a text or a compiled expression, not {type(title).__name__}: {title!r}")
@@ -146,3 +210,9 @@ def _is_called(title: str, wanted: str | re.Pattern[str] | None) -> bool:
     if isinstance(wanted, str):
         return title == wanted
     return wanted is None or wanted.search(title) is not None
+
+
+def _described(wanted: str | re.Pattern[str] | None) -> str:
+    if wanted is None:
+        return "window"
+    return f"window called {wanted if isinstance(wanted, str) else wanted.pattern!r}"

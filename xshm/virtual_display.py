@@ -22,7 +22,7 @@ from xshm import checks, process_groups, server_memory
 from xshm.display_spec import DisplaySpec, private_place
 from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailable
 from xshm.launch import Places
-from xshm.program import Program
+from xshm.program import Program, check_wait
 from xshm.screen import Screen
 from xshm.supervision import Supervision
 
@@ -198,18 +198,43 @@ class VirtualDisplay:
         finally:
             _set_environment(before)
 
+    def launch(
+        self,
+        command: Command,
+        window: str | re.Pattern[str] | None = None,
+        timeout: float = 10.0,
+        *,
+        env: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Program:
+        """Start a program as `run` does, and return when its window is on the screen, painted and at rest.
+
+        `window` is the whole title, or a compiled expression that is found in it, of the window to wait for; None takes
+        the first that the program shows. It is at rest when nothing was drawn in it for 0.2 s; a window of one colour
+        when it has stayed so for 2 s. `program.window` is its X id. What the program writes to standard error is kept
+        in memory (`program.said()`), unless `stderr` is among the options.
+
+        Raises WindowNotFound, with exit code and last lines of standard error, where the program ends before;
+        WaitTimeout, with the screen's picture, when `timeout` seconds are over. In either case, and after any other
+        exception, the program is ended.
+        """
+        check_wait(window, timeout)
+        program = self._start_program(command, env, options, keep_stderr=True)
+        try:
+            program.wait_painted(self.screen, window, timeout=timeout)
+        except BaseException:
+            program.end()
+            raise
+        return program
+
     def run(self, command: Command, *, env: Mapping[str, str] | None = None, **options: Any) -> Program:
         """Start a program on the display, a window manager as well: a subprocess.Popen that ends with the display.
 
         `command` is a list of words, or a text that is split as a shell would, and run without one. `env` takes the
-        place of os.environ, `options` are Popen's. Nothing is read from the terminal unless `stdin` says so.
+        place of os.environ, `options` are Popen's. Nothing is read from the terminal unless `stdin` says so. It returns
+        at once, when nothing is on the screen yet: `launch` waits for that.
         """
-        self._check_open()
-        program = Program(self._looked_after(), self._connect, command, self.env(env), options)
-        with self._lock:
-            self._programs = [each for each in self._programs if each.returncode is None]
-            self._programs.append(program)
-        return program
+        return self._start_program(command, env, options, keep_stderr=False)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the server has ended, and return True; False when the time (in seconds) is over."""
@@ -281,6 +306,16 @@ class VirtualDisplay:
                 name = f"{display}.{number}" if number else display
                 self._screens[number] = Screen(name, xauthority=self.xauthority)
             return self._screens[number]
+
+    def _start_program(
+        self, command: Command, env: Mapping[str, str] | None, options: dict[str, Any], *, keep_stderr: bool
+    ) -> Program:
+        self._check_open()
+        program = Program(self._looked_after(), self._connect, command, self.env(env), options, keep_stderr=keep_stderr)
+        with self._lock:
+            self._programs = [each for each in self._programs if each.returncode is None]
+            self._programs.append(program)
+        return program
 
     def _connect(self) -> Screen:
         return Screen(self._address, xauthority=self.xauthority)
