@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import warnings
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ def _closed_window(screen: xshm.Screen) -> None:
         window.grab()
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # Python's word on what is dropped
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <(Screen|Surface):ResourceWarning")
 
 _USES: dict[str, Callable[[xshm.Screen], Any]] = {
     "nothing": lambda _screen: None,
@@ -76,6 +77,25 @@ def test_a_screen_that_is_dropped_is_gone_at_once(xvfb: Server, use: str, transp
     other = xshm.Screen(xvfb.name, "core")  # once it is answered, the server has seen the other's end
     other.close()
     assert not own_segments()
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_the_warning_names_what_was_dropped_and_is_put_together_in_c(xvfb: Server) -> None:
+    for dropped, name in (
+        ([xshm.Screen(xvfb.name)], f"<Screen {xvfb.name} 1280x800 "),
+        ([xshm.Surface(50, 40, display=xvfb.name)], "<Surface "),
+        ([xshm.Screen(xvfb.name).connection], f"<Screen {xvfb.name} "),
+    ):
+        with pytest.warns(ResourceWarning, match=f"^unclosed {name}"):
+            dropped.clear()
+    held = [xshm.Screen(xvfb.name)]
+    called: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name) if event == "call" else None)
+        held.clear()
+        sys.setprofile(None)
+    assert "__repr__" not in called
 
 
 @pytest.mark.usefixtures("no_collector")

@@ -147,7 +147,7 @@ def test_interrupts_of_one_thread_do_no_harm_to_the_others(place: Workplace, int
     assert _all_slots_can_be_had(place)
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # closed it is, by its finalizer
+@pytest.mark.filterwarnings("ignore:unclosed <connection:ResourceWarning")  # closed it is, by its finalizer
 def test_interrupts_while_connecting_leave_no_socket_open(xvfb: Server, interrupts: Interrupts) -> None:
     descriptors = workplace.open_descriptors()
     while interrupts.count < 40:

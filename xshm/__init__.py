@@ -8,71 +8,206 @@ frame.save("shot.png")
 
 with xshm.Screen() as screen:       # many pictures: the memory is kept and used again
     rgb = screen.grab((0, 0, 640, 480)).rgb()
+
+with xshm.VirtualDisplay() as display:      # an Xvfb of its own, for programs that have no screen
+    display.launch("xclock")
+    display.screen.grab().save("clock.png")
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xshm.compare import Difference as Difference
-    from xshm.cursor import Cursor as Cursor
-    from xshm.display_spec import DisplaySpec as DisplaySpec
-    from xshm.display_spec import ScreenSpec as ScreenSpec
-    from xshm.encode import Encoded as Encoded
-    from xshm.errors import *  # noqa: F403
-    from xshm.frame import Frame as Frame
-    from xshm.framebuffer import Framebuffer as Framebuffer
-    from xshm.geometry import Rect as Rect
-    from xshm.monitors import Monitor as Monitor
-    from xshm.pixels import PixelFormat as PixelFormat
-    from xshm.pixmap import Pixmap as Pixmap
-    from xshm.screen import Screen as Screen
-    from xshm.screen import grab as grab
-    from xshm.surface import Surface as Surface
-    from xshm.virtual_display import VirtualDisplay as VirtualDisplay
-    from xshm.window import Window as Window
-    from xshm.window_list import WindowInfo as WindowInfo
+    from xshm import errors, events, geometry, sysv
+    from xshm.compare import Difference
+    from xshm.cursor import Cursor
+    from xshm.display_spec import DisplaySpec, ScreenSpec
+    from xshm.encode import Encoded
+    from xshm.errors import (
+        AccessDenied,
+        BadAccess,
+        BadAlloc,
+        BadAtom,
+        BadColor,
+        BadCursor,
+        BadDrawable,
+        BadFont,
+        BadGC,
+        BadIDChoice,
+        BadImplementation,
+        BadLength,
+        BadMatch,
+        BadName,
+        BadPixmap,
+        BadRequest,
+        BadSeg,
+        BadValue,
+        BadWindow,
+        Closed,
+        ConnectFailed,
+        DisplayGone,
+        ExtensionMissing,
+        InvalidArgument,
+        InvalidType,
+        MissingExtra,
+        OutOfBounds,
+        PoolExhausted,
+        RequestTimeout,
+        RootlessServer,
+        ServerError,
+        StartFailed,
+        TransportUnavailable,
+        UnsupportedFormat,
+        WaitTimeout,
+        WindowError,
+        WindowGone,
+        WindowNotFound,
+        WindowNotViewable,
+        XshmError,
+    )
+    from xshm.frame import Frame
+    from xshm.framebuffer import Framebuffer
+    from xshm.geometry import Rect
+    from xshm.memory import PoolStats
+    from xshm.monitors import Monitor
+    from xshm.pixels import PixelFormat, VisualClass
+    from xshm.pixmap import Pixmap
+    from xshm.program import Program
+    from xshm.screen import Screen, grab
+    from xshm.stream import Stream
+    from xshm.surface import Surface
+    from xshm.taking import Stats
+    from xshm.transport import Transport
+    from xshm.virtual_display import VirtualDisplay
+    from xshm.waiting import Change, Found, Stability
+    from xshm.window import Window, WindowSource
+    from xshm.window_list import WindowInfo
 
 __version__ = "0.1.0"
 
-# Each public name and the module it lives in. They are imported when they are first used (PEP 562), so that
-# `from xshm import sysv` loads no numpy and no python-xlib.
-_NAMES = {
+# What `dir`, `help`, `from xshm import *` and completion show: all that is public, written out for type checkers.
+__all__ = [
+    "AccessDenied",
+    "BadAccess",
+    "BadAlloc",
+    "BadAtom",
+    "BadColor",
+    "BadCursor",
+    "BadDrawable",
+    "BadFont",
+    "BadGC",
+    "BadIDChoice",
+    "BadImplementation",
+    "BadLength",
+    "BadMatch",
+    "BadName",
+    "BadPixmap",
+    "BadRequest",
+    "BadSeg",
+    "BadValue",
+    "BadWindow",
+    "Change",
+    "Closed",
+    "ConnectFailed",
+    "Cursor",
+    "Difference",
+    "DisplayGone",
+    "DisplaySpec",
+    "Encoded",
+    "ExtensionMissing",
+    "Found",
+    "Frame",
+    "Framebuffer",
+    "InvalidArgument",
+    "InvalidType",
+    "MissingExtra",
+    "Monitor",
+    "OutOfBounds",
+    "PixelFormat",
+    "Pixmap",
+    "PoolExhausted",
+    "PoolStats",
+    "Program",
+    "Rect",
+    "RequestTimeout",
+    "RootlessServer",
+    "Screen",
+    "ScreenSpec",
+    "ServerError",
+    "Stability",
+    "StartFailed",
+    "Stats",
+    "Stream",
+    "Surface",
+    "Transport",
+    "TransportUnavailable",
+    "UnsupportedFormat",
+    "VirtualDisplay",
+    "VisualClass",
+    "WaitTimeout",
+    "Window",
+    "WindowError",
+    "WindowGone",
+    "WindowInfo",
+    "WindowNotFound",
+    "WindowNotViewable",
+    "WindowSource",
+    "XshmError",
+    "__version__",
+    "errors",
+    "events",
+    "geometry",
+    "grab",
+    "sysv",
+]
+
+# Which module a public name lives in; those that are not here live in `errors`. Each is imported when it is first used
+# (PEP 562), so that `from xshm import sysv` loads no numpy and no python-xlib.
+_HOMES = {
+    "Change": "waiting",
     "Cursor": "cursor",
     "Difference": "compare",
     "DisplaySpec": "display_spec",
     "Encoded": "encode",
+    "Found": "waiting",
     "Frame": "frame",
     "Framebuffer": "framebuffer",
     "Monitor": "monitors",
     "PixelFormat": "pixels",
     "Pixmap": "pixmap",
+    "PoolStats": "memory",
+    "Program": "program",
     "Rect": "geometry",
     "Screen": "screen",
     "ScreenSpec": "display_spec",
+    "Stability": "waiting",
+    "Stats": "taking",
+    "Stream": "stream",
     "Surface": "surface",
+    "Transport": "transport",
     "VirtualDisplay": "virtual_display",
+    "VisualClass": "pixels",
     "Window": "window",
     "WindowInfo": "window_list",
+    "WindowSource": "window",
     "grab": "screen",
 }
-_MODULES = ("errors", "events", "geometry", "sysv")
+_MODULES = frozenset({"errors", "events", "geometry", "sysv"})
 
+if not TYPE_CHECKING:  # a type checker would take any misspelt name for an Any
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"xshm.{name}")
-    if name in _NAMES:
-        value = getattr(importlib.import_module(f"xshm.{_NAMES[name]}"), name)
-    elif name[:1].isupper() and hasattr(errors := importlib.import_module("xshm.errors"), name):
-        value = getattr(errors, name)
-    else:
-        raise AttributeError(f"module 'xshm' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module 'xshm' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+        if name in _MODULES:
+            return importlib.import_module(f"xshm.{name}")
+        value = getattr(importlib.import_module(f"xshm.{_HOMES.get(name, 'errors')}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_NAMES, *_MODULES])
+    return sorted(__all__)

@@ -75,6 +75,7 @@ class Screen(Drawable):
         self._xlib: XlibDisplay | None = None
         self._surroundings: Surroundings | None = None
         self._opening = Lock()
+        connection.name_owner(repr(self))
 
     @property
     def max_frames(self) -> int:

@@ -80,6 +80,7 @@ class Surface:
         self._told_close = False
         self._closed = False
         self._xlib: XlibDisplay | None = None
+        connection.name_owner(repr(self))
 
     # -- what it is ------------------------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ _TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class WindowSource:
     """Where a window's frames come from: `kind` is "pixmap" (all of it) or "screen" (what is seen of it); and why."""
 
     kind: Literal["pixmap", "screen"]
@@ -92,10 +92,10 @@ class Window(Drawable):
         self._backing: OffScreen | OnScreen
         if extension is not None:
             self._backing = OffScreen(shared, extension, window)
-            self.source = Source("pixmap", "the server has Composite and keeps all of the window")
+            self.source = WindowSource("pixmap", "the server has Composite and keeps all of the window")
         else:
             self._backing = OnScreen(shared, window)
-            self.source = Source(
+            self.source = WindowSource(
                 "screen", "the server has no Composite: what others cover is black, what is off the screen is not there"
             )
         self._farewell = link.hold(self, self._backing)

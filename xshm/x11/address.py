@@ -9,10 +9,15 @@ import os
 import re
 import socket
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 from xshm.errors import ConnectFailed, InvalidType
 from xshm.x11.kernel import is_the_kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NAME: Final = re.compile(
     r"(?:(?P<protocol>unix|local|tcp|inet|inet6)/)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[-\w.]*)(?P<family>/unix)?"
@@ -71,16 +76,16 @@ class DisplayName:
         """Whether it is a socket of this machine's own (AF_UNIX)."""
         return self.family == socket.AF_UNIX
 
-    def connect(self, timeout: float | None) -> tuple[socket.socket, str]:
+    def connect(self, timeout: float | None) -> tuple[ServerSocket, str]:
         """Connect, and tell to what: "unix:/tmp/.X11-unix/X0", "unix:@/tmp/.X11-unix/X0", "tcp:127.0.0.1:6000"."""
         return self._connect_unix(timeout) if self.is_local else self._connect_tcp(timeout)
 
-    def _connect_unix(self, timeout: float | None) -> tuple[socket.socket, str]:
+    def _connect_unix(self, timeout: float | None) -> tuple[ServerSocket, str]:
         # A server listens on a file, on an abstract name, or on both; either is this display and no other.
         places = [self.path] if self.path else [_SOCKET.format(self.number), "@" + _SOCKET.format(self.number)]
         failures = []
         for place in places:
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+            sock = ServerSocket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
             sock.settimeout(timeout)
             try:
                 sock.connect("\0" + place[1:] if place.startswith("@") else place)
@@ -94,7 +99,7 @@ class DisplayName:
         told = "; ".join(f"{place}: {error.strerror or error}" for place, error in failures)
         raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({told})")
 
-    def _connect_tcp(self, timeout: float | None) -> tuple[socket.socket, str]:
+    def _connect_tcp(self, timeout: float | None) -> tuple[ServerSocket, str]:
         port = _PORT + self.number
         try:
             found = socket.getaddrinfo(self.host, port, self.family, socket.SOCK_STREAM)
@@ -103,7 +108,7 @@ class DisplayName:
             raise ConnectFailed(code, f"{self.name!r}: the host {self.host!r} is not known ({error})") from error
         failures = []
         for family, kind, protocol, _, address in found:
-            sock = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
+            sock = ServerSocket(family, kind | socket.SOCK_CLOEXEC, protocol)
             sock.settimeout(timeout)
             try:
                 sock.connect(address)
@@ -118,6 +123,20 @@ class DisplayName:
                 return sock, f"tcp:{address[0]}:{port}"
         told = "; ".join(f"{place} port {port}: {error.strerror or error}" for place, error in failures)
         raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({told})")
+
+
+class ServerSocket(socket.socket):
+    """A socket that names its owner in the warning of one that is dropped unclosed, a Screen for one.
+
+    The warning's text is made in a finalizer, where what a signal handler raises is lost: hence no method in Python.
+    """
+
+    shown: Callable[[], str] = partial(str, "<connection to an X server>")
+    __repr__ = property(attrgetter("shown"))
+
+    def name_owner(self, owner: str) -> None:
+        """Set what the warning names."""
+        self.shown = partial(str, owner)
 
 
 def _is_encodable(name: str) -> bool:

@@ -98,6 +98,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
             sock.close()
             last = len(self.info.roots) - 1
             raise ConnectFailed(f"{display.name!r} asks for screen {display.screen}; the server has 0 to {last}")
+        self._socket = sock
         self.wire = Wire(sock, timeout)
         # Weakly: what the Wire holds of us would hold it, and its socket, when nobody uses it any more.
         self.wire.on_stray_error(weakly(self._on_stray_error))
@@ -184,6 +185,10 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         self._error_types[code] = kind
         if xlib_kind is not None:
             self.error_classes[code] = xlib_kind
+
+    def name_owner(self, owner: str) -> None:
+        """Say whose connection it is: what the ResourceWarning names when that is dropped unclosed."""
+        self._socket.name_owner(owner)
 
     @property
     def closed(self) -> bool:

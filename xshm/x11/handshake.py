@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import os
     import socket
 
-    from xshm.x11.address import DisplayName
+    from xshm.x11.address import DisplayName, ServerSocket
 
 _LITTLE, _BIG = 0x6C, 0x42
 _ACCEPTED = 1
@@ -32,7 +32,7 @@ class _Dropped(ConnectFailed):
 
 def connect(
     display: DisplayName, xauthority: str | os.PathLike[str] | None, timeout: float | None, structures: Any
-) -> tuple[socket.socket, str, Any]:
+) -> tuple[ServerSocket, str, Any]:
     """Connect and introduce ourselves; return the socket, what it is connected to, and the set-up block.
 
     `structures` is what python-xlib's objects in the block refer to as their display; weakly, since it will hold the
