@@ -10,10 +10,8 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -38,20 +36,6 @@ _CHROMIUM = [
 ]
 
 
-def at_rest(screen: xshm.Screen, before: xshm.Frame, quiet: float = 1.0, timeout: float = 30.0) -> xshm.Frame:
-    """Return the screen once it is no longer what it was `before`, and has not changed for `quiet` seconds."""
-    started = changed = time.monotonic()
-    frame = before
-    while time.monotonic() - started < timeout:
-        time.sleep(0.05)
-        last, frame = frame, screen.grab()
-        if frame.diff(last):
-            changed = time.monotonic()
-        elif frame.diff(before).ratio > 0.01 and time.monotonic() - changed > quiet:  # noqa: PLR2004 - it has begun
-            return frame
-    raise SystemExit(f"the screen did not come to rest within {timeout:.0f} seconds")
-
-
 def page() -> Image.Image:
     """Take a page in a browser."""
     with tempfile.TemporaryDirectory() as home, xshm.VirtualDisplay(1000, 560) as display:
@@ -59,20 +43,17 @@ def page() -> Image.Image:
         file.write_text(_PAGE, encoding="utf-8")
         size = "--window-size=1000,560"
         command = [*_CHROMIUM, f"--user-data-dir={home}/profile", size, f"--app={file.as_uri()}"]
-        empty = display.screen.grab()
-        display.run(command, stderr=subprocess.DEVNULL)  # it complains of the desktop that is not there
-        return at_rest(display.screen, empty).image()
+        display.launch(command, "Gallery", timeout=30)
+        return display.screen.wait_stable(1).frame.image()
 
 
 def covered() -> Image.Image:
     """Take a screen with a hidden window on it, and the hidden window."""
     with xshm.VirtualDisplay(500, 380) as display:
         display.run(["xsetroot", "-solid", "#24344f"]).wait()
-        empty = display.screen.grab()
-        display.run(["xlogo", "-title", "below", "-fg", "#c0392b", "-geometry", "300x300+30+40"])
-        alone = at_rest(display.screen, empty, 0.3)
-        display.run(["xclock", "-title", "above", "-render", "-padding", "12", "-geometry", "340x310+120+50"])
-        whole = at_rest(display.screen, alone, 0.5).image()
+        display.launch(["xlogo", "-title", "below", "-fg", "#c0392b", "-geometry", "300x300+30+40"])
+        display.launch(["xclock", "-title", "above", "-render", "-padding", "12", "-geometry", "340x310+120+50"])
+        whole = display.screen.grab().image()
         with display.screen.window("below") as window:
             hidden = window.grab().image()
     both = Image.new("RGB", (860, 380), "white")

@@ -6,15 +6,11 @@ python examples/quickstart.py [FILE.png]
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import time
 
-import numpy as np
+from xshm import VirtualDisplay
 
-from xshm import Frame, Rect, Screen, VirtualDisplay
-
-_COLOURS = Rect(480, 320, 500, 100)  # of the terminal, where they are to appear
 # What the terminal shows: the code that photographs it, and every colour there is.
 _PAGE = r"""
 import math, signal
@@ -24,7 +20,7 @@ print(f'''
   {blue}import{plain} xshm
 
   {blue}with{plain} xshm.VirtualDisplay({green}1280{plain}, {green}800{plain}) {blue}as{plain} display:
-      display.run({green}"xclock"{plain})
+      display.launch({green}"xclock"{plain})
       frame = display.screen.grab()
       frame.pixels   {grey}# numpy, over shared memory: B G R X{plain}
       frame.save({green}"shot.png"{plain})
@@ -36,23 +32,9 @@ for row in range(9):
         r, g, b = (int(255 * shade * (0.5 + 0.5 * math.cos(hue - turn))) for turn in (0, 2.1, 4.2))
         print(f"\033[48;2;{r};{g};{b}m ", end="")
     print("\033[0m")
-print("\033[?25l", end="", flush=True)
+print("\033[?25l\033]0;drawn\a", end="", flush=True)  # no caret, and a title that can be waited for
 signal.pause()
 """
-
-
-def drawn(screen: Screen) -> Frame:
-    """Return a picture with all in it: the terminal has its colours, and nothing has moved for half a second."""
-    deadline = time.monotonic() + 20
-    last, since = screen.grab(), time.monotonic()
-    while time.monotonic() < deadline:
-        time.sleep(0.05)
-        frame = screen.grab()
-        if not np.array_equal(frame.pixels, last.pixels):
-            last, since = frame, time.monotonic()
-        elif time.monotonic() - since > 0.5 and np.ptp(frame.rgb()[_COLOURS.slices]) > 200:  # noqa: PLR2004
-            return frame
-    raise SystemExit("the programs have drawn nothing for 20 seconds")
 
 
 def main() -> None:
@@ -60,16 +42,17 @@ def main() -> None:
     start = time.perf_counter()
     with VirtualDisplay(1280, 800) as display:
         print(f"display   {display.name}, an Xvfb, ready after {(time.perf_counter() - start) * 1e3:.0f} ms")
-        display.run(["xsetroot", "-solid", "#24344f"])
-        clock = ["xclock", "-render", "-update", "60", "-padding", "14", "-geometry", "320x320+60+60"]
-        display.run(clock, stderr=subprocess.DEVNULL)  # it complains of fonts that it does not need
-        display.run(["xlogo", "-render", "-fg", "#c0392b", "-geometry", "320x300+60+440"])
-        display.run(["xeyes", "-geometry", "300x141+680+600"])
+        display.run(["xsetroot", "-solid", "#24344f"]).wait()
+        display.launch(["xclock", "-render", "-update", "60", "-padding", "14", "-geometry", "320x320+60+60"])
+        display.launch(["xlogo", "-render", "-fg", "#c0392b", "-geometry", "320x300+60+440"])
+        display.launch(["xeyes", "-geometry", "300x141+680+600"])
         terminal = ["xterm", "-fa", "DejaVu Sans Mono", "-fs", "13", "-bg", "#12161f", "-fg", "#dee2ea", "-b", "16"]
-        display.run([*terminal, "-geometry", "68x22+440+60", "-e", sys.executable, "-c", _PAGE])
+        terminal += ["-geometry", "68x22+440+60", "-e", sys.executable, "-c", _PAGE]
+        display.launch(terminal, window="drawn")
+        print(f"programs  four of them, painted and at rest after {(time.perf_counter() - start) * 1e3:.0f} ms")
 
         screen = display.screen
-        frame = drawn(screen)
+        frame = screen.grab()
         print(f"frame     {frame.pixels.shape} {frame.pixels.dtype}, numpy's view of memory shared with the server")
         print(f"          by {screen.transport.kind}: {screen.transport.reason}")
         print(f"          first pixels, as blue, green, red and a spare byte: {frame.pixels[0, :2].tolist()}")

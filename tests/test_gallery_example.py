@@ -1,18 +1,13 @@
-"""The gallery waits for what it has started, however quick that was."""
+"""The gallery photographs what it has started, when that is painted."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pytest
-
-import xshm
-
-if TYPE_CHECKING:
-    from painter import Painter
-    from servers import Server
 
 _GALLERY = Path(__file__).parent.parent / "examples" / "gallery.py"
 
@@ -27,11 +22,20 @@ def gallery() -> Any:
     return module
 
 
-def test_what_was_there_before_it_was_looked_for_is_seen(gallery: Any, xvfb: Server, painter: Painter) -> None:
-    with xshm.Screen(xvfb.name) as screen:
-        before = screen.grab()
-        painter.window((0, 0, 400, 300), (10, 200, 30), title="quick")
-        frame = gallery.at_rest(screen, before, 0.1, 5)
-        assert frame.pixel(5, 5) == (10, 200, 30)
-        with pytest.raises(SystemExit, match="did not come to rest"):
-            gallery.at_rest(screen, frame, 0.1, 0.3)
+def test_a_covered_window_is_shown_whole_beside_the_screen_that_hides_it(gallery: Any) -> None:
+    picture = np.asarray(gallery.covered())
+    screen, hidden = picture[41:341, 31:331], picture[40:340, 530:830]
+    assert picture[5, 5].tolist() == [0x24, 0x34, 0x4F]
+    red = (hidden == (0xC0, 0x39, 0x2B)).all(axis=2)
+    assert 0.1 < red.mean() < 0.5
+    covered = np.zeros_like(red)
+    covered[9:, 89:] = True  # by the clock at 120, 50, whose border is a pixel wide
+    assert (screen[~covered] == hidden[~covered]).all()
+    assert not (screen[covered] == (0xC0, 0x39, 0x2B)).all(axis=1).any()
+    assert red[covered].any()
+
+
+def test_depths_differ_only_by_rounding(gallery: Any) -> None:
+    picture = np.asarray(gallery.depths()).astype(int)
+    assert (abs(picture[:120] - picture[120:]) <= 8).all()
+    assert (picture[:120] != picture[120:]).any()

@@ -15,7 +15,7 @@ from xshm import VirtualDisplay
 def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # a container's first process hears only what it listens for
     with VirtualDisplay(400, 300, framebuffer=Path(sys.argv[1])) as display:
-        display.run("xclock -update 1 -geometry 400x300+0+0 -bg gold").wait_window()
+        display.launch("xclock -update 1 -geometry 400x300+0+0 -bg gold")
         print(f"{display.name} is drawn on", flush=True)
         display.wait()
 
