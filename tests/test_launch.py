@@ -97,6 +97,14 @@ def test_a_window_that_goes_again_is_not_the_one(display: xshm.VirtualDisplay) -
         assert window.grab().pixel(5, 5) == (255, 0, 0)
 
 
+def test_a_program_that_starts_another_and_ends_well_is_waited_for_in_the_other(display: xshm.VirtualDisplay) -> None:
+    program = display.launch(["sh", "-c", "(sleep 0.3; exec xlogo -geometry 50x50+10+10) & exit 0"])
+    assert program.wait() == 0
+    assert len(_colours(display.screen.grab((11, 11, 50, 50)))) > 1
+    program.end()
+    assert not display.screen.windows()
+
+
 def test_without_composite_the_place_on_the_screen_is_looked_at() -> None:
     with xshm.VirtualDisplay(640, 480, args=["-extension", "Composite"]) as display:
         display.launch(_tk("root.after(700, paint, 'red')"))

@@ -135,25 +135,43 @@ class Program(subprocess.Popen[Any]):
 
     def _find_window(self, title: str | re.Pattern[str] | None, deadline: float) -> int | None:
         """Return the id of its window; None when the deadline has passed. Raises WindowNotFound where it has ended."""
+        if self._living() is not None:
+            with self._connect() as screen:
+                arrivals = Arrivals(screen.connection)
+                while (pid := self._living()) is not None:
+                    window = self._shown(screen, title)
+                    if window is not None:
+                        return window
+                    if not self._wait_arrival(arrivals, pid, deadline) and time.monotonic() >= deadline:
+                        return None
+        raise WindowNotFound(
+            f"{self._name} ended with exit code {self.returncode} before it had a {_described(title)}{self._told()}"
+        )
+
+    def _living(self) -> int | None:
+        """Return the process to wait for: the program, or, where that has ended well, one that it left in its group."""
         if self.poll() is None:
-            pidfd = os.pidfd_open(self.pid)
-            try:
-                with self._connect() as screen:
-                    arrivals = Arrivals(screen.connection)
-                    while True:
-                        for window in screen.windows():
-                            if self._is_ours(window.pid) and _is_called(window.title, title):
-                                self.window = window.id
-                                return window.id
-                        if not arrivals.wait(pidfd, deadline):
-                            break
-            finally:
-                os.close(pidfd)
-        if self.poll() is not None:
-            raise WindowNotFound(
-                f"{self._name} ended with exit code {self.returncode} before it had a {_described(title)}{self._told()}"
-            )
+            return self.pid
+        members = process_groups.members({self.group}) if self.returncode == 0 else []
+        return members[0] if members else None
+
+    def _shown(self, screen: Screen, title: str | re.Pattern[str] | None) -> int | None:
+        for window in screen.windows():
+            if self._is_ours(window.pid) and _is_called(window.title, title):
+                self.window = window.id
+                return window.id
         return None
+
+    def _wait_arrival(self, arrivals: Arrivals, pid: int, deadline: float) -> bool:
+        """Wait for a window that comes; False at the deadline, or when the process has ended."""
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return False
+        try:
+            return arrivals.wait(pidfd, deadline)
+        finally:
+            os.close(pidfd)
 
     def _told(self) -> str:
         """Return the last lines of its standard error as the end of a sentence."""
