@@ -16,7 +16,7 @@ from Xlib.ext import res
 from Xlib.protocol import request
 
 import xshm
-from xshm.errors import BadAccess, DisplayGone, InvalidArgument, RequestTimeout, TransportUnavailable
+from xshm.errors import BadAccess, DisplayGone, InvalidArgument, InvalidType, RequestTimeout, TransportUnavailable
 from xshm.memory import Segment
 from xshm.transport import Transport, choose
 from xshm.x11 import core, mit_shm
@@ -307,3 +307,12 @@ def test_a_refused_attach_is_the_servers_error_and_costs_no_id(xvfb: Server) -> 
         with pytest.raises(BadAccess, match="ShmAttach: BadAccess"):
             transport.attach(segment)
         assert not connection.resource_ids
+
+
+def test_what_was_not_attached_here_is_not_detached(xvfb: Server) -> None:
+    with opened(xvfb.name, "sysv") as (connection, transport):
+        shmseg = transport.attach(Segment("sysv", 4096))
+        for other in (5, int(shmseg), None, "segment"):
+            with pytest.raises(InvalidType, match=f"not {type(other).__name__}: {other!r}"):
+                transport.detach(other)  # type: ignore[arg-type]
+        assert _is_attached(connection, transport, shmseg)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from encodings.aliases import aliases
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -101,6 +102,20 @@ def test_an_extended_segment_of_compound_text_names_its_charset() -> None:
     body = b"koi8-r\x02" + "мир".encode("koi8-r")
     data = b"a \x1b%/1" + bytes([0x80 | len(body) >> 7, 0x80 | len(body) & 0x7F]) + body + b" z"
     assert decode("COMPOUND_TEXT", data) == "a мир z"
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "punycode", "unicode_escape", "hex", "no such", "", "a\0b"])
+def test_a_charset_that_can_not_be_read_is_one_replacement_character(charset: str) -> None:
+    body = charset.encode() + b"\x02" + rb"\q" + b"\xff\xfe"
+    data = b"a \x1b%/1" + bytes([0x80 | len(body) >> 7, 0x80 | len(body) & 0x7F]) + body + b" z"
+    assert decode("COMPOUND_TEXT", data) == "a \ufffd z"
+
+
+@given(charset=st.sampled_from(sorted({*aliases, *aliases.values()})), body=st.binary(max_size=40))
+def test_no_charset_that_python_knows_makes_reading_a_text_fail(charset: str, body: bytes) -> None:
+    segment = charset.encode() + b"\x02" + body
+    size = bytes([0x80 | len(segment) >> 7, 0x80 | len(segment) & 0x7F])
+    assert isinstance(decode("COMPOUND_TEXT", b"\x1b%/1" + size + segment), str)
 
 
 @given(st.sampled_from(["COMPOUND_TEXT", "UTF8_STRING", "STRING"]), st.binary() | st.text().map(str.encode))

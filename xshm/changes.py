@@ -179,7 +179,7 @@ class Changes:
 
     def _refresh(self) -> Generator[Awaited, None, Frame | None]:
         refresher, source, anew = self._refresher, self._source, self._anew
-        assert refresher is not None  # noqa: S101 - `_follow` has just made it
+        assert refresher is not None  # noqa: S101 - `_follow` made it in this same step of the generator
         pointer: Pointer | None = None
         asked: Asked | None = None
         seen = 0

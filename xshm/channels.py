@@ -120,6 +120,7 @@ def scaling(bits: int, dtype: np.dtype[Any]) -> Scaling | None:
             most = int((((exact + 1) << down) - every * factor).min()) - 1
             if offset <= most and source * factor + offset < 1 << 8 * work.itemsize:
                 return Scaling(work, factor, offset, down)
+    # PixelFormat has channels of 1 to 16 bits, and `sample_type` lets uint8 and uint16 pass: the tests try all of them.
     raise AssertionError(f"no scaling from {bits} bits to {dtype}")
 
 

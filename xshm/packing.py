@@ -33,7 +33,7 @@ def can_pack(pixels: NDArray[Any], target: NDArray[Any], places: Sequence[int]) 
 def pack(pixels: NDArray[Any], target: NDArray[Any], places: Sequence[int], rows: Iterable[slice]) -> None:
     """Write the bytes `places` of each pixel into `target`, (height, width, 3) uint8, a few rows at a time."""
     shift = _shift(places)
-    assert shift is not None  # noqa: S101 - `can_pack` saw to it
+    assert shift is not None  # noqa: S101 - `can_pack` is False for other orders
     up, turned = shift
     height, width = target.shape[:2]
     values = pixels.view("<u4")[..., 0]

@@ -163,7 +163,7 @@ class Paint:
             return self._shades.take(part if part.ndim == _FLAT else convert.gray(part[..., :3], form))
         if self._nearest is not None:
             return self._nearest.of(*channels).astype(self._word, copy=False)
-        assert self._tables is not None  # noqa: S101 - formats are words, shades or cells
+        assert self._tables is not None  # noqa: S101 - without masks there are shades or cells: see __init__
         red, green, blue, alpha = self._tables
         values = red.take(channels[0])
         values |= green.take(channels[1])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Picture = str | os.PathLike[str] | Image.Image | Frame | NDArray[np.uint8]
 
 # So many of the picture's pixels are looked at before a place is compared as a whole: a place where a share p of the
-# pixels is wrong gets that far with a probability of (1 - p) ** 256.
+# pixels is wrong gets that far with a probability of (1 - p) ** 256. Only time hangs on it: what is left is compared.
 _PROBES: Final = 256
 _FEW: Final = 8
 # Where much is alike, an empty page for one, probes alone take long; then places are told apart by how often each of

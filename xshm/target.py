@@ -99,7 +99,7 @@ class Opened:
 def open_target(connection: Connection, target: Target) -> Opened:
     """Open the window, or look at the drawable; raises WindowGone where there is none."""
     if target.place is None:
-        assert target.on is not None  # noqa: S101 - `wanted` saw to it
+        assert target.on is not None  # noqa: S101 - `wanted` makes targets with one of the two
         return _visit(connection, target.on)
     setup, place = connection.setup, target.place
     form = format_of(connection, setup.root_depth, setup.root_visual)

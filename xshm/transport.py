@@ -21,6 +21,7 @@ from xshm.errors import (
     Closed,
     DisplayGone,
     InvalidArgument,
+    InvalidType,
     ServerError,
     TransportUnavailable,
 )
@@ -90,7 +91,8 @@ class Transport:
 
     def detach(self, shmseg: int) -> None:
         """Make the server let go of what `attach` returned; without effect on a connection that is over."""
-        assert isinstance(shmseg, Attached), f"{shmseg:#x} was not attached here"  # noqa: S101 - a bug of ours
+        if not isinstance(shmseg, Attached):
+            raise InvalidType(f"detach takes what attach returned, not {type(shmseg).__name__}: {shmseg!r}")
         shmseg.let_go()
         with suppress(Closed, DisplayGone):
             self._say_farewell()

@@ -158,7 +158,9 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
             raise self.error(pending.error, doing)
         reply, pending.reply = pending.reply, None
         if reply is None:
-            raise AssertionError(f"{doing}: the wait ended without an answer")
+            # Whatever the server sends: `done` is set after a reply or an error was stored, and a reply is taken here
+            # only. So this is a second question for one answer, a bug of ours.
+            raise AssertionError(f"{doing}: this request's reply was taken before")
         return reply
 
     def error(self, message: bytes, doing: str = "") -> ServerError:

@@ -53,7 +53,7 @@ def connect(
         except BaseException:
             sock.close()
             raise
-    raise AssertionError
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _set_up(

@@ -50,7 +50,7 @@ def _compound(data: bytes) -> str:
     position = 0
     while position < len(data):
         match = _SEGMENT.match(data, position)
-        assert match is not None  # noqa: S101 - any byte matches one of its parts
+        assert match is not None  # noqa: S101 - ESC alone matches the last part, any other byte the one before
         position = match.end()
         utf8, intermediates, final, plain = match.groups()
         if utf8 is not None:
@@ -94,5 +94,7 @@ def _plain(data: bytes, left: str, right: str) -> str:
 def _by_name(data: bytes, charset: str) -> str:
     try:
         return data.decode(charset, "replace")
-    except LookupError:
+    except (LookupError, ValueError, Warning):
+        # No such charset; a name with NUL in it; Python's codecs that take no "replace" (idna, punycode, undefined), or
+        # that warn (unicode_escape), which is raised where warnings are errors.
         return "\ufffd"
