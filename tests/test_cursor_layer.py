@@ -52,6 +52,8 @@ def test_the_layer_tells_all_and_draws_nothing(screen: xshm.Screen, pointers: Po
         assert frame.cursor.rect == xshm.Rect(116, 447, 33, 21)
         assert frame.cursor.serial == pointers.shown().serial
         assert frame.cursor.name == ""
+        shown = f"<Cursor 33x21 #{frame.cursor.serial} at 123,456, hotspot 7,9>"
+        assert repr(frame.cursor) == shown, "without the sprite's bytes"
 
 
 def test_one_picture_is_unpacked_once_and_can_not_be_written_to(screen: xshm.Screen, pointers: Pointers) -> None:

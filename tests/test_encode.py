@@ -18,7 +18,7 @@ from pictures import (
     photograph,
     random_picture,
 )
-from PIL import Image
+from PIL import Image, features
 
 from xshm import encode
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
@@ -155,7 +155,7 @@ def test_a_click_is_at_whole_numbers() -> None:
 
 
 def test_every_pixel_of_the_small_picture_has_one_in_the_large_one() -> None:
-    got = encode.Encoded(b"", 7, 3, 20, 9)
+    got = encode.Encoded(b"", 7, 3, 20, 9, "PNG")
     xs = [got.to_source(x, 0)[0] for x in range(7)]
     assert xs == sorted(set(xs))
     assert xs[0] == 1
@@ -163,6 +163,16 @@ def test_every_pixel_of_the_small_picture_has_one_in_the_large_one() -> None:
     for x, y in ((7, 0), (0, 3), (-1, 0), (0, -1)):
         with pytest.raises(OutOfBounds, match="7x3"):
             got.to_source(x, y)
+
+
+def test_what_was_encoded_is_shown_by_kind_and_sizes_and_not_by_its_bytes() -> None:
+    picture = random_picture(BGRX, 40, 30)
+    frame = Frame(picture.pixels, Rect(0, 0, 40, 30), 0, 0, BGRX, memory=bytearray(picture.memory))
+    for made in (frame.encode("png"), encode.encode(picture.pixels, BGRX, "png"), frame.copy().encode("jpg")):
+        assert repr(made) == f"<Encoded {made.kind} 40x30, {len(made.data)} bytes>"
+        assert made.kind == opened(made.data).format
+    small = frame.encode("webp", max_edge=20)
+    assert repr(small) == f"<Encoded WEBP 20x15 of 40x30, {len(small.data)} bytes>"
 
 
 def test_a_max_edge_below_one_is_refused() -> None:
@@ -209,6 +219,15 @@ def test_what_pillow_refuses_to_write_is_an_error_of_ours_and_leaves_no_file(tmp
     with pytest.raises(InvalidArgument, match="XBM"):
         encode.save(tmp_path / "a.xbm", random_picture(BGRX, 3, 2).pixels, BGRX)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PCX", "SGI", "TGA", "WEBP", "AVIF"])
+def test_a_picture_larger_than_a_kind_of_file_has_room_for_is_refused_by_an_error_of_ours(kind: str) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow writes no AVIF")
+    for shape in ((1, 70_000, 4), (70_000, 1, 4)):
+        with pytest.raises(InvalidArgument, match=rf"can't write .*70000.* as {kind}"):
+            encode.encode(np.zeros(shape, np.uint8), BGRX, kind)
 
 
 def test_quality_reaches_those_of_pillows_files_that_have_one() -> None:

@@ -49,6 +49,12 @@ class Cursor:
     serial: int
     name: str = ""
 
+    def __repr__(self) -> str:
+        height, width = self.sprite.shape[:2]
+        name = f" {self.name!r}" if self.name else ""
+        (x, y), (left, top) = self.position, self.hotspot
+        return f"<Cursor{name} {width}x{height} #{self.serial} at {x},{y}, hotspot {left},{top}>"
+
     @property
     def rect(self) -> Rect:
         """Where the sprite lies, in the same coordinates as `position`."""

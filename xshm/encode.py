@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import operator
 import os
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +40,22 @@ _RGBA = PixelFormat(32, 32, 32, "little", 0xFF, 0xFF00, 0xFF0000, VisualClass.Tr
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A file, the size of the picture in it, and that of the picture it was made of (larger with `max_edge`)."""
+    """A file, the size of the picture in it, and that of the picture it was made of (larger with `max_edge`).
+
+    `kind` is what Pillow calls it: "PNG", "JPEG", "WEBP", ….
+    """
 
     data: bytes
     width: int
     height: int
     source_width: int
     source_height: int
+    kind: str
+
+    def __repr__(self) -> str:
+        size = f"{self.width}x{self.height}"
+        source = f"{self.source_width}x{self.source_height}"
+        return f"<Encoded {self.kind} {size}{f' of {source}' if source != size else ''}, {len(self.data)} bytes>"
 
     @property
     def scale(self) -> float:
@@ -90,24 +100,25 @@ def encode(
     else:
         options = {"quality": _checked(quality)} if name in _WITH_QUALITY else {}
         data = _written(image(pixels, fmt, colormap=colormap, width=width), name, **options)
-    return Encoded(data, width, height, source_width, source_height)
+    return Encoded(data, width, height, source_width, source_height, name)
 
 
 def encode_frame(
     frame: Frame, kind: str = "PNG", *, max_edge: int | None = None, level: int = 1, quality: int = 85
 ) -> Encoded:
     """Return a file of a frame's picture, as `encode` does, without importing numpy where that can be avoided."""
+    name = known(kind)
     width, height = frame.rect.width, frame.rect.height
     memory = frame.memory
     whole = max_edge is None or _whole("max_edge", max_edge) >= max(width, height)
-    if memory is not None and whole and known(kind) == "PNG" and plain_png.serves(frame.format):
+    if memory is not None and whole and name == "PNG" and plain_png.serves(frame.format):
         data = plain_png.png(*memory, width, height, frame.format, level)
         if data is not None:
-            return Encoded(data, width, height, width, height)
+            return Encoded(data, width, height, width, height, name)
     return encode(
         frame.pixels,
         frame.format,
-        kind,
+        name,
         max_edge=max_edge,
         level=level,
         quality=quality,
@@ -235,7 +246,7 @@ def _written(picture: Image.Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     try:
         picture.save(buffer, kind, **options)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, OverflowError, RuntimeError, struct.error) as error:
         raise InvalidArgument(f"Pillow can't write {picture.mode} {picture.size} as {kind}: {error}") from error
     return buffer.getvalue()
 
