@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xshm import convert, plain_png
+from xshm import checks, convert, plain_png
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
 from xshm.pixels import PixelFormat, VisualClass
 from xshm.png import png
@@ -22,14 +22,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from xshm.checks import Colours
     from xshm.frame import Frame
 else:
     from xshm.later import np
 
-__all__ = ["Encoded", "by_suffix", "encode", "encode_frame", "image", "jpeg", "known", "png", "save", "save_frame"]
+__all__ = [
+    "Encoded",
+    "by_suffix",
+    "check_colours",
+    "encode",
+    "encode_frame",
+    "image",
+    "jpeg",
+    "known",
+    "png",
+    "save",
+    "save_frame",
+]
 
 _KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _WITH_QUALITY = ("AVIF", "WEBP")  # of those that Pillow writes; others refuse or ignore it
+_NEVER_RGB = ("GIF", "SPIDER")  # Pillow makes a palette, or shades, of any picture; what else has no RGB it refuses
 _JPEG_EDGE = 65_500  # libjpeg's JPEG_MAX_DIMENSION
 _BEST = 100
 
@@ -82,37 +96,50 @@ def encode(
     quality: int = 85,
     colormap: NDArray[Any] | None = None,
     width: int | None = None,
+    colours: Colours = "auto",
 ) -> Encoded:
     """Return a file of `kind`: "PNG", "JPEG" or another of Pillow's names ("WEBP", "TIFF", …), in any case.
 
     With `max_edge` a picture with a longer edge is made smaller first (Pillow's Hamming filter, 8 bits a channel),
     never larger. `level` is for PNG, `quality` (1 to 100) for JPEG, WebP and AVIF.
+
+    With colours="auto" a file has the channels that its picture needs: a PNG is gray, palette or RGB, other files are
+    gray for formats of shades, else RGB. With "rgb" every file reads back as three channels, and GIF and SPIDER, which
+    can't hold them, are refused with InvalidArgument. In both cases depth 32 adds alpha, where the kind has it.
     """
     name = known(kind)
+    check_colours(colours, name)
     source_height, source_width = convert.size(pixels, fmt, width)
     if max_edge is not None:
-        pixels, fmt, colormap, width = _within(max_edge, pixels, fmt, colormap, source_width)
+        pixels, fmt, colormap, width = _within(max_edge, pixels, fmt, colormap, source_width, colours)
     height, width = convert.size(pixels, fmt, width)
     if name == "PNG":
-        data = png(pixels, fmt, level=level, colormap=colormap, width=width)
+        data = png(pixels, fmt, level=level, colormap=colormap, width=width, colours=colours)
     elif name == "JPEG":
-        data = jpeg(pixels, fmt, quality=quality, colormap=colormap, width=width)
+        data = jpeg(pixels, fmt, quality=quality, colormap=colormap, width=width, colours=colours)
     else:
         options = {"quality": _checked(quality)} if name in _WITH_QUALITY else {}
-        data = _written(image(pixels, fmt, colormap=colormap, width=width), name, **options)
+        data = _written(image(pixels, fmt, colormap=colormap, width=width, colours=colours), name, **options)
     return Encoded(data, width, height, source_width, source_height, name)
 
 
 def encode_frame(
-    frame: Frame, kind: str = "PNG", *, max_edge: int | None = None, level: int = 1, quality: int = 85
+    frame: Frame,
+    kind: str = "PNG",
+    *,
+    max_edge: int | None = None,
+    level: int = 1,
+    quality: int = 85,
+    colours: Colours = "auto",
 ) -> Encoded:
     """Return a file of a frame's picture, as `encode` does, without importing numpy where that can be avoided."""
     name = known(kind)
+    check_colours(colours, name)
     width, height = frame.rect.width, frame.rect.height
     memory = frame.memory
     whole = max_edge is None or _whole("max_edge", max_edge) >= max(width, height)
     if memory is not None and whole and name == "PNG" and plain_png.serves(frame.format):
-        data = plain_png.png(*memory, width, height, frame.format, level)
+        data = plain_png.png(*memory, width, height, frame.format, level, colours)
         if data is not None:
             return Encoded(data, width, height, width, height, name)
     return encode(
@@ -124,6 +151,7 @@ def encode_frame(
         quality=quality,
         colormap=frame.colormap,
         width=width,
+        colours=colours,
     )
 
 
@@ -134,13 +162,18 @@ def jpeg(
     quality: int = 85,
     colormap: NDArray[Any] | None = None,
     width: int | None = None,
+    colours: Colours = "auto",
 ) -> bytes:
-    """Return a JPEG file, `quality` 1 to 100. Alpha is left out: what shows is the picture over black."""
+    """Return a JPEG file, `quality` 1 to 100; gray for formats of shades unless colours="rgb", else RGB.
+
+    Alpha is left out: what shows is the picture over black.
+    """
+    checks.colours(colours)
     quality = _checked(quality)
     height, width = convert.size(pixels, fmt, width)
     if max(width, height) > _JPEG_EDGE:
         raise InvalidArgument(f"a JPEG has at most {_JPEG_EDGE} pixels along an edge, not {width}x{height}")
-    return _written(_opaque(pixels, fmt, colormap, width), "JPEG", quality=quality)
+    return _written(_opaque(pixels, fmt, colormap, width, colours), "JPEG", quality=quality)
 
 
 def image(
@@ -149,10 +182,15 @@ def image(
     *,
     colormap: NDArray[Any] | None = None,
     width: int | None = None,
+    colours: Colours = "auto",
 ) -> Image.Image:
-    """Return a Pillow image: "L" for formats of shades, "RGBA" at depth 32 (premultiplied, as X has it), else "RGB"."""
+    """Return a Pillow image: "L" for formats of shades, "RGBA" at depth 32 (premultiplied, as X has it), else "RGB".
+
+    With colours="rgb" formats of shades are "RGB" too.
+    """
+    checks.colours(colours)
     if not fmt.alpha_mask:
-        return _opaque(pixels, fmt, colormap, width)
+        return _opaque(pixels, fmt, colormap, width, colours)
     from PIL import Image  # noqa: PLC0415  Pillow takes as long to import as a grab of ten frames
 
     return Image.fromarray(convert.rgba(pixels, fmt, colormap=colormap, width=width))
@@ -167,15 +205,19 @@ def save(
     quality: int = 85,
     colormap: NDArray[Any] | None = None,
     width: int | None = None,
+    colours: Colours = "auto",
 ) -> None:
     """Write a file of the kind that its suffix names. The file is opened only when its bytes are ready."""
     kind = by_suffix(path)
-    _write(path, encode(pixels, fmt, kind, level=level, quality=quality, colormap=colormap, width=width))
+    made = encode(pixels, fmt, kind, level=level, quality=quality, colormap=colormap, width=width, colours=colours)
+    _write(path, made)
 
 
-def save_frame(path: str | os.PathLike[str], frame: Frame, *, level: int = 1, quality: int = 85) -> None:
+def save_frame(
+    path: str | os.PathLike[str], frame: Frame, *, level: int = 1, quality: int = 85, colours: Colours = "auto"
+) -> None:
     """Write a frame's picture as `save` does, and without numpy where `encode_frame` can do without."""
-    _write(path, encode_frame(frame, by_suffix(path), level=level, quality=quality))
+    _write(path, encode_frame(frame, by_suffix(path), level=level, quality=quality, colours=colours))
 
 
 def by_suffix(path: str | os.PathLike[str]) -> str:
@@ -209,6 +251,13 @@ def known(kind: str) -> str:
     return name
 
 
+def check_colours(colours: object, kind: str) -> None:
+    """Refuse what is no choice of channels, and "rgb" for kinds (as `known` returns them) that can't hold it."""
+    checks.colours(colours)
+    if colours == "rgb" and kind in _NEVER_RGB:
+        raise InvalidArgument(f"a {kind} can't be RGB; write a PNG or another kind, or leave colours at 'auto'")
+
+
 def _write(path: str | os.PathLike[str], made: Encoded) -> None:
     with open(path, "wb") as file:  # noqa: PTH123 - pathlib takes as long to import as the picture to encode
         file.write(made.data)
@@ -228,11 +277,13 @@ def _checked(quality: int) -> int:
     return quality
 
 
-def _opaque(pixels: NDArray[Any], fmt: PixelFormat, colormap: NDArray[Any] | None, width: int | None) -> Image.Image:
+def _opaque(
+    pixels: NDArray[Any], fmt: PixelFormat, colormap: NDArray[Any] | None, width: int | None, colours: Colours
+) -> Image.Image:
     from PIL import Image  # noqa: PLC0415  as above
 
     height, columns = convert.size(pixels, fmt, width)
-    if fmt.is_gray:
+    if fmt.is_gray and colours == "auto":
         return Image.fromarray(convert.gray(pixels, fmt, colormap=colormap, width=width))
     if fmt.byte_offsets is None or fmt.needs_colormap:
         return Image.fromarray(convert.rgb(pixels, fmt, colormap=colormap, width=width))
@@ -252,7 +303,12 @@ def _written(picture: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def _within(
-    max_edge: int, pixels: NDArray[Any], fmt: PixelFormat, colormap: NDArray[Any] | None, width: int
+    max_edge: int,
+    pixels: NDArray[Any],
+    fmt: PixelFormat,
+    colormap: NDArray[Any] | None,
+    width: int,
+    colours: Colours,
 ) -> tuple[NDArray[Any], PixelFormat, NDArray[Any] | None, int]:
     """Return the picture with no edge longer than `max_edge`, its format, colormap and width."""
     max_edge = _whole("max_edge", max_edge)
@@ -264,7 +320,7 @@ def _within(
         return pixels, fmt, colormap, width
     from PIL import Image  # noqa: PLC0415  as above
 
-    if fmt.is_gray:
+    if fmt.is_gray and colours == "auto":
         mode, source, fmt_after = "L", convert.gray(pixels, fmt, colormap=colormap, width=width), _GRAY
     elif fmt.byte_offsets is not None and fmt.bits_per_pixel == 32 and not fmt.needs_colormap:  # noqa: PLR2004
         # Channels are scaled each for itself, so their order in memory can stay; so can premultiplied alpha.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from xshm.checks import Colours
     from xshm.compare import Difference
     from xshm.cursor import Cursor
     from xshm.encode import Encoded
@@ -202,24 +203,46 @@ class Frame:
         """Return a Pillow image of its own memory: "RGB", "L" for formats of shades, "RGBA" at depth 32."""
         return encode.image(self.pixels, self.format, colormap=self.colormap, width=self.width)
 
-    def png(self, level: int = 1) -> bytes:
-        """Return a PNG file. `level` 1 is by far the fastest, 9 the smallest, 0 does not compress."""
-        return encode.encode_frame(self, level=level).data
+    def png(self, level: int = 1, *, colours: Colours = "auto") -> bytes:
+        """Return a PNG file. `level` 1 is by far the fastest, 9 the smallest, 0 does not compress.
 
-    def jpeg(self, quality: int = 85) -> bytes:
-        """Return a JPEG file; `quality` 1 to 100."""
-        return encode.jpeg(self.pixels, self.format, quality=quality, colormap=self.colormap, width=self.width)
+        Up to 256 colours become a palette, and screens of shades a gray file, which readers may give back as
+        (height, width): with colours="rgb" it is always RGB, and RGBA at depth 32.
+        """
+        return encode.encode_frame(self, level=level, colours=colours).data
 
-    def encode(self, kind: str = "PNG", *, max_edge: int | None = None, level: int = 1, quality: int = 85) -> Encoded:
+    def jpeg(self, quality: int = 85, *, colours: Colours = "auto") -> bytes:
+        """Return a JPEG file; `quality` 1 to 100. It is gray for screens of shades, unless colours="rgb"."""
+        return encode.jpeg(
+            self.pixels, self.format, quality=quality, colormap=self.colormap, width=self.width, colours=colours
+        )
+
+    def encode(
+        self,
+        kind: str = "PNG",
+        *,
+        max_edge: int | None = None,
+        level: int = 1,
+        quality: int = 85,
+        colours: Colours = "auto",
+    ) -> Encoded:
         """Return a file of `kind` ("PNG", "JPEG", "WEBP", …), no edge longer than `max_edge`, with its size and scale.
 
         `Encoded.to_source` takes a point of the small picture back to this frame's corner, for a click to be mapped.
+        With colours="rgb" the file has three channels, and alpha at depth 32, whatever the picture; kinds that can't
+        (GIF) are refused with InvalidArgument. With "auto" it has what the picture needs: see `png`.
         """
-        return encode.encode_frame(self, kind, max_edge=max_edge, level=level, quality=quality)
+        return encode.encode_frame(self, kind, max_edge=max_edge, level=level, quality=quality, colours=colours)
 
-    def save(self, path: str | os.PathLike[str], *, level: int = 1, quality: int = 85) -> None:
-        """Write the picture to a file, of the kind that its suffix names: .png, .jpg and what Pillow writes."""
-        encode.save_frame(path, self, level=level, quality=quality)
+    def save(
+        self, path: str | os.PathLike[str], *, level: int = 1, quality: int = 85, colours: Colours = "auto"
+    ) -> None:
+        """Write the picture to a file, of the kind that its suffix names: .png, .jpg and what Pillow writes.
+
+        `colours` is "auto" or "rgb", as `encode` has it: with "rgb" the file reads back as (height, width, 3), or 4 at
+        depth 32.
+        """
+        encode.save_frame(path, self, level=level, quality=quality, colours=colours)
 
     # -- comparing -------------------------------------------------------------------------------------------------
 

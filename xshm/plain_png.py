@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm import plain_palette, png_file
 
 if TYPE_CHECKING:
+    from xshm.checks import Colours
     from xshm.pixels import PixelFormat
 
 _PIXEL: Final = 4  # bytes in memory
@@ -31,24 +32,28 @@ def serves(fmt: PixelFormat) -> bool:
     )
 
 
-def png(memory: Any, stride: int, width: int, height: int, fmt: PixelFormat, level: int) -> bytes | None:
+def png(
+    memory: Any, stride: int, width: int, height: int, fmt: PixelFormat, level: int, colours: Colours = "auto"
+) -> bytes | None:
     """Return a file of `memory`, a buffer of rows `stride` bytes apart; None where numpy is worth its import.
 
-    For formats that `serves`; `level` is as in `xshm.png`.
+    For formats that `serves`; `level` and `colours` are as in `xshm.png`.
     """
     png_file.check_level(level)
-    assert fmt.byte_offsets is not None  # noqa: S101 - `serves` saw to it
+    assert fmt.byte_offsets is not None  # noqa: S101 - `serves` is False for others
     pixels = memoryview(memory).cast("B")[: height * stride]
-    try:
-        indices, table = plain_palette.find(pixels, stride, width, height, fmt.byte_offsets)
-    except plain_palette.InseparableError:
-        return None
-    except plain_palette.TooManyColoursError:
-        rows = _coloured(pixels, stride, width, height, fmt.byte_offsets)
-        if level:
-            _filter(rows, width, height)
-        return png_file.write(width, height, png_file.RGB, rows, level)
-    return png_file.write(width, height, png_file.PALETTE, indices, level, table=table)
+    if colours == "auto":
+        try:
+            indices, table = plain_palette.find(pixels, stride, width, height, fmt.byte_offsets)
+            return png_file.write(width, height, png_file.PALETTE, indices, level, table=table)
+        except plain_palette.InseparableError:
+            return None
+        except plain_palette.TooManyColoursError:
+            pass
+    rows = _coloured(pixels, stride, width, height, fmt.byte_offsets)
+    if level:
+        _filter(rows, width, height)
+    return png_file.write(width, height, png_file.RGB, rows, level)
 
 
 def _coloured(pixels: memoryview, stride: int, width: int, height: int, places: tuple[int, int, int]) -> bytearray:

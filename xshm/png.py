@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xshm import opencv, palette, png_file
-from xshm.channels import Part, alpha, colours, luma, values
+from xshm import checks, opencv, palette, png_file
+from xshm.channels import Part, alpha, luma, values
+from xshm.channels import colours as colour_channels
 from xshm.convert import check_colormap, paint, sample_type, size
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
+    from xshm.checks import Colours
     from xshm.pixels import PixelFormat
 else:
     from xshm.later import np
@@ -29,23 +31,28 @@ def png(
     colormap: NDArray[Any] | None = None,
     dtype: DTypeLike = "uint8",
     width: int | None = None,
+    colours: Colours = "auto",
 ) -> bytes:
-    """Return a PNG file: gray, palette or RGB, whichever holds the picture, and RGBA at depth 32.
+    """Return a PNG file. `colours` decides on its channels.
+
+    - "auto": gray, palette or RGB, the smallest of them that holds the picture, and RGBA at depth 32.
+    - "rgb": RGB, and RGBA at depth 32; never gray, never a palette.
 
     `level` 1 is libisal's, by far the fastest; 2 to 9 are zlib's, smaller and ten to a hundred times slower; 0 does
     not compress. With dtype=numpy.uint16 channels have 16 bits, which keeps all of depth 30. Alpha and the colours
     beside it are stored as they are, premultiplied by X's convention, where PNG means them straight
     (`xshm.convert.straight_alpha`). `colormap` and `width` are as `xshm.convert` has them.
     """
+    checks.colours(colours)
     kind = sample_type(dtype)
     png_file.check_level(level)
     height, width = size(pixels, fmt, width)
-    if fmt.is_gray:
+    if fmt.is_gray and colours == "auto":
         return _picture(pixels, fmt, (luma(fmt, kind, colormap),), png_file.GRAY, kind, width, level)
-    channels: tuple[Part, ...] = colours(fmt, kind, colormap)
+    channels: tuple[Part, ...] = colour_channels(fmt, kind, colormap)
     if fmt.alpha_mask:
         return _picture(pixels, fmt, (*channels, alpha(fmt, kind)), png_file.RGBA, kind, width, level)
-    if kind == np.uint8:
+    if kind == np.uint8 and colours == "auto":
         rows = np.empty((height, 1 + width), np.uint8)
         rows[:, 0] = 0
         shown = _indices(pixels, fmt, channels, rows[:, 1:])

@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-t", "--type", metavar="KIND", help="png, jpeg or another that Pillow writes (default: by suffix)"
     )
     parser.add_argument("-q", "--quality", type=int, default=85, metavar="1-100", help="of JPEG (default: %(default)s)")
+    parser.add_argument(
+        "--colours",
+        choices=("auto", "rgb"),
+        default="auto",
+        help="rgb: always three channels, never a palette or gray; auto: what the picture needs (default: %(default)s)",
+    )
     parser.add_argument("--max-edge", type=int, metavar="PIXELS", help="make it smaller until no edge is longer")
     add_display(parser)
     parser.set_defaults(run=main)
@@ -93,8 +99,11 @@ def _kind(chosen: argparse.Namespace) -> str:
     from xshm import encode  # noqa: PLC0415 - numpy and Pillow are not needed for --help
 
     if chosen.type is not None:
-        return encode.known(chosen.type)
-    return "PNG" if chosen.file in (None, "-") else encode.by_suffix(chosen.file)
+        kind = encode.known(chosen.type)
+    else:
+        kind = "PNG" if chosen.file in (None, "-") else encode.by_suffix(chosen.file)
+    encode.check_colours(chosen.colours, kind)
+    return kind
 
 
 def _suffix(kind: str) -> str:
@@ -102,7 +111,7 @@ def _suffix(kind: str) -> str:
 
 
 def _encoded(frame: Frame, chosen: argparse.Namespace, kind: str) -> bytes:
-    return frame.encode(kind, max_edge=chosen.max_edge, quality=chosen.quality).data
+    return frame.encode(kind, max_edge=chosen.max_edge, quality=chosen.quality, colours=chosen.colours).data
 
 
 def _take(screen: Screen, chosen: argparse.Namespace) -> Frame:
