@@ -240,6 +240,9 @@ def test_colours_beside_alpha_are_stored_as_they_are_in_memory() -> None:
 SAMPLES = {
     "rgb": (bgrx(photograph(60, 90)), BGRX, {}),
     "palette": (bgrx(colours(9, 2)[np.resize(np.arange(9), (33, 50))]), BGRX, {}),
+    "two": (bgrx(np.array([[0, 0, 0], [0x16, 0x5E, 0xA2]])[np.resize([0, 0, 1], (31, 44))].astype(np.uint8)), BGRX, {}),
+    "few as rgb": (bgrx(colours(9, 2)[np.resize(np.arange(9), (33, 50))]), BGRX, {"colours": "rgb"}),
+    "gray as rgb": (random_picture(GRAYS, 33, 20).pixels, GRAYS, {"colours": "rgb"}),
     "gray": (random_picture(GRAYS, 33, 20).pixels, GRAYS, {}),
     "rgb16": (random_picture(DEEP, 33, 20).pixels, DEEP, {"dtype": np.uint16}),
     "bits": (random_picture(BITS, 40, 20).pixels, BITS, {}),

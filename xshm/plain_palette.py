@@ -25,7 +25,7 @@ class TooManyColoursError(Exception):
 
 
 class InseparableError(Exception):
-    """These colours are not told apart by the means that are used here; numpy's hash table does."""
+    """These colours are not told apart by the means that are used here; `xshm.palette` does it with numpy."""
 
 
 def find(memory: memoryview, stride: int, width: int, height: int, places: tuple[int, int, int]) -> tuple[bytes, bytes]:
@@ -56,7 +56,9 @@ def find(memory: memoryview, stride: int, width: int, height: int, places: tuple
             if indices is None:
                 palette.add({word & mask for word in memoryview(here).cast("I")})
                 indices = palette.indices(here)
-                assert indices is not None  # noqa: S101 - all of its colours are known now
+                # Whatever the pixels: `here` is a copy, all of whose colours were added, and `add` gives each colour
+                # a key of its own or raises. So each key leads to its colour, and all channels come out as they are.
+                assert indices is not None  # noqa: S101
             found = [part for at in range(0, len(indices), width) for part in (b"\0", indices[at : at + width])]
         lines += found
     return b"".join(lines), palette.table()
