@@ -85,7 +85,7 @@ def alpha() -> Image.Image:
             rgba = grabbed.grab().rgba().astype(int)
     rows, columns = np.indices((240, 640)) // 20
     ground = np.where((rows + columns) % 2, 200, 245)[..., None]
-    shown = rgba[..., :3] + ground * (255 - rgba[..., 3:]) // 255  # X keeps colours multiplied by alpha
+    shown = (rgba[..., :3] * rgba[..., 3:] + ground * (255 - rgba[..., 3:])) // 255
     return Image.fromarray(shown.astype(np.uint8))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,10 +106,19 @@ class Picture:
         return scaled(int(self.colormap[index, column]), int(np.iinfo(self.colormap.dtype).max), most)
 
     def rgba(self, dtype: Any = np.uint8) -> NDArray[Any]:
-        """Return all of it, (height, width, 4)."""
+        """Return all of it, (height, width, 4); colours beside alpha as memory has them, multiplied by it."""
         most = int(np.iinfo(dtype).max)
         rows = [[self.colour(x, y, most) for x in range(self.width)] for y in range(self.height)]
         return np.array(rows, dtype).reshape(self.height, self.width, 4)
+
+    def straight(self, dtype: Any = np.uint8) -> NDArray[Any]:
+        """Return all of it, (height, width, 4), colours divided by alpha."""
+        most = int(np.iinfo(dtype).max)
+        straightened = [
+            [*(straight(colour, alpha, most) for colour in colours), alpha]
+            for *colours, alpha in self.rgba(dtype).reshape(-1, 4).tolist()
+        ]
+        return np.array(straightened, dtype).reshape(self.height, self.width, 4)
 
     def gray(self, dtype: Any = np.uint8) -> NDArray[Any]:
         """Return BT.601 brightness, (height, width), as Pillow's fixed point has it."""
@@ -128,6 +138,13 @@ def channel(value: int, mask: int) -> tuple[int, int]:
 def scaled(value: int, top: int, most: int) -> int:
     """Return value / top × most, rounded to the nearest; halves don't occur, since top is odd."""
     return (2 * value * most + top) // (2 * top)
+
+
+def straight(colour: int, alpha: int, most: int = 255) -> int:
+    """Return the colour that gives `colour` when it is multiplied by alpha, to the nearest, halves up."""
+    if alpha == 0:
+        return 0
+    return min(int(Fraction(colour * most, alpha) + Fraction(1, 2)), most)
 
 
 def random_picture(fmt: PixelFormat, width: int, height: int, seed: int = 0) -> Picture:

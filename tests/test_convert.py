@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 converters = pytest.mark.parametrize("converter", ["numpy", "opencv"])
 FUNCTIONS = [convert.rgb, convert.bgr, convert.rgba, convert.gray]
 # What each makes of a pixel, in numpy's indexing.
-ORDERS: dict[Any, Any] = {convert.rgb: [0, 1, 2], convert.bgr: [2, 1, 0], convert.rgba: [0, 1, 2, 3]}
+ORDERS: dict[Any, Any] = {convert.rgb: [0, 1, 2], convert.bgr: [2, 1, 0]}
 
 
 def same(got: NDArray[Any], want: NDArray[Any], tolerance: int = 0) -> None:
@@ -42,6 +42,7 @@ def check(picture: Picture, pixels: NDArray[Any], window: tuple[Any, Any], conve
             got = function(pixels, picture.fmt, **options)
             assert got.flags.c_contiguous
             same(got, expected[..., order])
+        same(convert.rgba(pixels, picture.fmt, **options), picture.straight(dtype)[window])
         tolerance = 0 if converter == "numpy" else 1
         same(convert.gray(pixels, picture.fmt, **options), picture.gray(dtype)[window], tolerance)
 
@@ -121,7 +122,7 @@ def test_ten_bits_are_kept_in_sixteen() -> None:
 def test_the_fourth_byte_of_depth_24_never_becomes_alpha(converter: Any) -> None:
     pixels = np.full((2, 2, 4), (1, 2, 3, 77), np.uint8)
     assert convert.rgba(pixels, BGRX, converter=converter).tolist() == [[[3, 2, 1, 255]] * 2] * 2
-    assert convert.rgba(pixels, BGRA, converter=converter).tolist() == [[[3, 2, 1, 77]] * 2] * 2
+    assert convert.rgba(pixels, BGRA, converter=converter).tolist() == [[[10, 7, 3, 77]] * 2] * 2
 
 
 def test_gray_is_what_pillow_gives_and_opencv_is_at_most_one_off() -> None:
@@ -177,17 +178,17 @@ def test_undefined_bits_make_no_difference() -> None:
     other[..., 3] ^= 0xFF
     other[17, 251, 1] ^= 1
     assert np.argwhere(convert.differs(one, other, BGRX)).tolist() == [[17, 251]]
-    assert convert.differs(one, other, BGRA).all()
+    assert np.argwhere(convert.differs(one, other, BGRA)).tolist() == [[17, 251]]
 
 
 @settings(deadline=None, max_examples=60)
 @given(picture=pictures.pictures(), data=st.data())
-def test_pictures_differ_where_a_bit_of_colour_or_alpha_does(picture: Picture, data: st.DataObject) -> None:
+def test_pictures_differ_where_a_bit_of_colour_does(picture: Picture, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(picture.memory) - 1))
     memory = bytearray(picture.memory)
     memory[at] ^= data.draw(st.integers(1, 255))
     other = Picture(picture.fmt, picture.width, picture.height, bytes(memory), picture.colormap)
-    used = picture.fmt.colour_mask | picture.fmt.alpha_mask
+    used = picture.fmt.colour_mask
     expected = [
         [(picture.value(x, y) ^ other.value(x, y)) & used != 0 for x in range(picture.width)]
         for y in range(picture.height)

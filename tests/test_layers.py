@@ -22,7 +22,7 @@ _FLOORS = (
     "later",
     "sysv_layouts sysv",
     "geometry",
-    "pixels channels opencv packing convert nearest paint palette png_file plain_palette plain_png png",
+    "pixels channels opencv packing alpha convert nearest paint palette png_file plain_palette plain_png png",
     "encode compare frame",
     "descriptor memory",
     "x11 x11.kernel x11.address x11.xauth x11.messages x11.replies x11.incoming x11.outgoing x11.late_errors x11.wire",

@@ -246,10 +246,22 @@ def test_a_window_of_depth_32_gets_alpha(xvfb: Server, painter: Painter) -> None
     window.map()
     painter.display.sync()
     array = noise(24, 32, 4)
-    with Surface(on=window.id, display=xvfb.name) as surface:
+    colours, opacity = array[..., :3].astype(np.int64), array[..., 3:].astype(np.int64)
+    multiplied = np.dstack((np.floor(colours * opacity / 255 + 0.5).astype(np.uint8), array[..., 3]))
+    with Surface(on=window.id, display=xvfb.name) as surface, xshm.Screen(xvfb.name) as screen:
         surface.show(array)
         surface.wait()
-        assert np.array_equal(core_image(painter.display, drawable=window), array[..., [2, 1, 0, 3]])
+        assert np.array_equal(core_image(painter.display, drawable=window), multiplied[..., [2, 1, 0, 3]])
+        with screen.window(window.id) as shown:
+            frame = shown.grab()
+        surface.show(np.zeros((24, 32, 4), np.uint8))
+        for order, rgba in (("rgb", frame.rgba()), ("bgr", frame.rgba()[..., [2, 1, 0, 3]])):
+            surface.show(rgba, order=order)
+            surface.wait()
+            assert np.array_equal(core_image(painter.display, drawable=window), frame.pixels)
+        surface.show_frame(frame)
+        surface.wait()
+        assert np.array_equal(core_image(painter.display, drawable=window), frame.pixels)
         surface.show(array[..., :3])
         surface.wait()
         assert (core_image(painter.display, drawable=window)[..., 3] == 255).all()

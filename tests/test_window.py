@@ -109,8 +109,8 @@ def test_a_window_of_depth_32_has_alpha(screen: xshm.Screen, painter: Painter) -
     with screen.window(window.id) as opened:
         assert opened.format.depth == 32
         pixels = opened.grab().rgba()
-    assert tuple(pixels[12, 12]) == (0xFF, 0x80, 0x00, 0x80)
-    assert tuple(pixels[0, 0]) == (0x10, 0x20, 0x30, 0x40)
+    assert tuple(pixels[12, 12]) == (0xFF, 0xFF, 0x00, 0x80)
+    assert tuple(pixels[0, 0]) == (0x40, 0x80, 0xBF, 0x40)
 
 
 @pytest.mark.parametrize("depth", [16, 30])

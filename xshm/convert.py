@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from xshm import opencv
+from xshm.alpha import straighten
 from xshm.channels import Channel, Constant, Part, alpha, colours, luma, short_tables, values
 from xshm.errors import InvalidArgument, InvalidType
 from xshm.packing import can_pack, pack
@@ -80,13 +81,26 @@ def rgba(
     width: int | None = None,
     converter: Converter = "auto",
 ) -> NDArray[Any]:
-    """Return (height, width, 4) red, green, blue, alpha.
+    """Return (height, width, 4) red, green, blue, alpha: straight alpha, as PNG, Pillow and most else mean it.
 
-    Alpha is opaque except at depth 32. There all four are as memory has them, and by X's convention colours are
-    multiplied by alpha already (premultiplied); `straight_alpha` divides them again.
+    Alpha is opaque except at depth 32. There memory has colours multiplied by alpha (premultiplied), which they are
+    divided by again: colour × 255 / alpha, rounded to the nearest, halves up, and at most 255; 0 where alpha is 0. With
+    dtype=numpy.uint16 the same at 65535. The picture over black is what `rgb` returns.
     """
     kind = sample_type(dtype)
-    return _fill(pixels, fmt, (*colours(fmt, kind, colormap), alpha(fmt, kind)), out, kind, width, converter)
+    parts = (*colours(fmt, kind, colormap), alpha(fmt, kind))
+    found = _fill(pixels, fmt, parts, out, kind, width, converter)
+    if fmt.alpha_mask:
+        straighten(found, bands(*found.shape[:2]))
+    return found
+
+
+def premultiplied(
+    pixels: NDArray[Any], fmt: PixelFormat, *, colormap: NDArray[Any] | None = None, width: int | None = None
+) -> NDArray[np.uint8]:
+    """Return (height, width, 4) uint8 red, green, blue, alpha, colours multiplied by alpha, as memory has them."""
+    kind = np.dtype(np.uint8)
+    return _fill(pixels, fmt, (*colours(fmt, kind, colormap), alpha(fmt, kind)), None, kind, width, "auto")
 
 
 def gray(
@@ -108,31 +122,29 @@ def gray(
 
 
 def straight_alpha(rgba: NDArray[Any]) -> NDArray[Any]:
-    """Return a copy of (height, width, 4) uint8, colours divided by alpha, as PNG and Pillow's RGBA mean it.
+    """Return a copy of premultiplied (height, width, 4) uint8, a cursor's sprite for one, colours divided by alpha.
 
-    Where alpha is 0 colours become 0; what is brighter than its alpha, which X does not forbid, becomes 255.
+    That is straight alpha, as `rgba` returns it. Where alpha is 0 colours become 0; what is brighter than its alpha,
+    which X does not forbid, becomes 255.
     """
     if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8:  # noqa: PLR2004
         raise InvalidArgument(f"expected (height, width, 4) uint8, got {rgba.shape} {rgba.dtype}")
     straight = rgba.copy()
-    for rows in bands(*rgba.shape[:2]):
-        opacity = rgba[rows, :, 3:].astype(np.uint32)
-        divided = (rgba[rows, :, :3].astype(np.uint32) * 255 + opacity // 2) // np.maximum(opacity, 1)
-        straight[rows, :, :3] = np.where(opacity == 0, 0, np.minimum(divided, 255))
+    straighten(straight, bands(*rgba.shape[:2]))
     return straight
 
 
 def differs(
     pixels: NDArray[Any], other: NDArray[Any], fmt: PixelFormat, *, width: int | None = None
 ) -> NDArray[np.bool_]:
-    """Return (height, width) bool, True where pixels differ; bits that are neither colour nor alpha do not count."""
+    """Return (height, width) bool, True where the pictures over black differ: where a bit of a colour does."""
     height, width = size(pixels, fmt, width)
     if size(other, fmt, width) != (height, width):
         raise InvalidArgument(f"pictures of different shapes can't be compared: {pixels.shape} and {other.shape}")
     mask = np.empty((height, width), bool)
     for rows in bands(height, width):
         changed = values(pixels[rows], fmt, width) ^ values(other[rows], fmt, width)
-        np.not_equal(changed & (fmt.colour_mask | fmt.alpha_mask), 0, out=mask[rows])
+        np.not_equal(changed & fmt.colour_mask, 0, out=mask[rows])
     return mask
 
 

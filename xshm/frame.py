@@ -42,6 +42,10 @@ class Frame:
     differ from the stream's last frame, None where that was not asked for; `cursor` the pointer as a layer of its own,
     None where it was not asked for or is not shown.
 
+    What has alpha: `rgba`, `image` and files have straight alpha, as other programs mean it, where X keeps colours
+    multiplied by alpha (premultiplied). `pixels` is what the server has. `rgb`, `bgr`, `gray`, `pixel` and `diff`, JPEG
+    files, and what is waited for, are the picture over black, which is the premultiplied colours as they are.
+
     A frame is a context manager (leaving it is `release()`), outlives its Screen, and pickles by value.
     """
 
@@ -156,7 +160,7 @@ class Frame:
     # -- colours ---------------------------------------------------------------------------------------------------
 
     def rgb(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
-        """Return (height, width, 3) R G B, contiguous, in `out` where that is given.
+        """Return (height, width, 3) R G B, contiguous, in `out` where that is given. What has alpha is over black.
 
         With dtype=numpy.uint16 the full depth of 30-bit screens is kept; values are scaled so that the brightest is the
         dtype's greatest.
@@ -166,25 +170,29 @@ class Frame:
         )
 
     def bgr(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
-        """Return (height, width, 3) B G R, contiguous: OpenCV's order."""
+        """Return (height, width, 3) B G R, contiguous: OpenCV's order. What has alpha is over black."""
         return convert.bgr(
             self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
         )
 
     def rgba(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
-        """Return (height, width, 4) R G B A, contiguous. A is opaque except where the format has alpha (depth 32)."""
+        """Return (height, width, 4) R G B A, contiguous, straight alpha, in `out` where that is given.
+
+        A is opaque except where the format has alpha (depth 32). There colours are divided by it, rounded to the
+        nearest, and 0 where it is 0.
+        """
         return convert.rgba(
             self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
         )
 
     def gray(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
-        """Return (height, width) luma (ITU-R BT.601, as Pillow's "L" and OpenCV's GRAY)."""
+        """Return (height, width) luma (ITU-R BT.601, as Pillow's "L" and OpenCV's GRAY); with alpha, over black."""
         return convert.gray(
             self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
         )
 
     def pixel(self, x: int, y: int) -> tuple[int, int, int]:
-        """Return the colour (red, green, blue), 0 to 255, at x, y in the frame's own coordinates (`rect`)."""
+        """Return the colour (red, green, blue), 0 to 255, over black, at x, y in the frame's coordinates (`rect`)."""
         try:
             column, row = operator.index(x) - self.rect.x, operator.index(y) - self.rect.y
         except TypeError:
@@ -200,7 +208,7 @@ class Frame:
     # -- files -----------------------------------------------------------------------------------------------------
 
     def image(self) -> Image.Image:
-        """Return a Pillow image of its own memory: "RGB", "L" for formats of shades, "RGBA" at depth 32."""
+        """Return a Pillow image of its own memory: "RGB", "L" for formats of shades, "RGBA" at depth 32 (straight)."""
         return encode.image(self.pixels, self.format, colormap=self.colormap, width=self.width)
 
     def png(self, level: int = 1, *, colours: Colours = "auto") -> bytes:
@@ -212,7 +220,10 @@ class Frame:
         return encode.encode_frame(self, level=level, colours=colours).data
 
     def jpeg(self, quality: int = 85, *, colours: Colours = "auto") -> bytes:
-        """Return a JPEG file; `quality` 1 to 100. It is gray for screens of shades, unless colours="rgb"."""
+        """Return a JPEG file; `quality` 1 to 100. It is gray for screens of shades, unless colours="rgb".
+
+        What has alpha is over black.
+        """
         return encode.jpeg(
             self.pixels, self.format, quality=quality, colormap=self.colormap, width=self.width, colours=colours
         )
@@ -247,9 +258,10 @@ class Frame:
     # -- comparing -------------------------------------------------------------------------------------------------
 
     def diff(self, other: Frame) -> Difference:
-        """Tell where this picture and another of the same size differ; undefined bytes do not count.
+        """Tell where this picture and another of the same size differ, over black.
 
-        Rectangles are counted from the frames' corner. Frames of different formats are compared as RGB.
+        Neither alpha nor undefined bytes count. Rectangles are counted from the frames' corner. Frames of different
+        formats are compared as RGB.
         """
         from xshm.compare import difference  # noqa: PLC0415 - a screenshot does not pay for it
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xshm import checks, opencv, palette, png_file
+from xshm.alpha import straighten
 from xshm.channels import Part, alpha, luma, values
 from xshm.channels import colours as colour_channels
-from xshm.convert import check_colormap, paint, sample_type, size
+from xshm.convert import bands, check_colormap, paint, sample_type, size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,9 +40,8 @@ def png(
     - "rgb": RGB, and RGBA at depth 32; never gray, never a palette.
 
     `level` 1 is libisal's, by far the fastest; 2 to 9 are zlib's, smaller and ten to a hundred times slower; 0 does
-    not compress. With dtype=numpy.uint16 channels have 16 bits, which keeps all of depth 30. Alpha and the colours
-    beside it are stored as they are, premultiplied by X's convention, where PNG means them straight
-    (`xshm.convert.straight_alpha`). `colormap` and `width` are as `xshm.convert` has them.
+    not compress. With dtype=numpy.uint16 channels have 16 bits, which keeps all of depth 30. Alpha is straight, as
+    `xshm.convert.rgba` returns it. `colormap` and `width` are as `xshm.convert` has them.
     """
     checks.colours(colours)
     kind = sample_type(dtype)
@@ -79,6 +79,8 @@ def _picture(
     shape, strides = (height, width, len(parts)), (rows.strides[0], pixel, kind.itemsize)
     samples: NDArray[Any] = np.ndarray(shape, kind.newbyteorder(">"), rows, 1, strides)
     paint(pixels, fmt, parts, samples, opencv.loaded())
+    if colour_type == png_file.RGBA:
+        straighten(samples, bands(height, width))
     if level:
         _filter(rows, pixel)
     return png_file.write(width, height, colour_type, rows, level, bits=8 * kind.itemsize)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from xshm import opencv
+from xshm.alpha import premultiply
+from xshm.convert import bands
 from xshm.errors import InvalidArgument, InvalidType
 from xshm.frame import Frame
 
@@ -28,7 +30,10 @@ _COLOURS_COUNTED: Final = 3
 
 
 def as_rgb(picture: Picture) -> NDArray[np.uint8]:
-    """Return (height, width, 3) uint8 R G B of a file's path, a Pillow image, a Frame or such an array."""
+    """Return (height, width, 3) uint8 R G B of a file's path, a Pillow image, a Frame or such an array.
+
+    What has alpha is seen over black, as `Frame.rgb` returns it.
+    """
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - only here
 
     if isinstance(picture, Frame):
@@ -38,12 +43,12 @@ def as_rgb(picture: Picture) -> NDArray[np.uint8]:
             raise InvalidArgument(f"a picture is (height, width, 3) uint8, R G B; not {picture.shape} {picture.dtype}")
         return picture
     if isinstance(picture, Image.Image):
-        return np.asarray(picture.convert("RGB"))
+        return _over_black(picture)
     if not isinstance(picture, (str, os.PathLike)):
         raise InvalidType(f"a picture is a path, a Pillow image, a Frame or an array; not {type(picture).__name__}")
     try:
         with Image.open(picture) as opened:
-            return np.asarray(opened.convert("RGB"))
+            return _over_black(opened)
     except UnidentifiedImageError as error:
         raise InvalidArgument(f"{os.fspath(picture)} is no picture that can be read") from error
 
@@ -66,6 +71,13 @@ def find(inside: NDArray[np.uint8], picture: NDArray[np.uint8], threshold: float
     least, _, place, _ = cv2.minMaxLoc(differing)
     difference = float(np.sqrt(max(least, 0.0) / picture.size)) / 255
     return None if difference > threshold else (int(place[0]), int(place[1]), difference)
+
+
+def _over_black(image: Image.Image) -> NDArray[np.uint8]:
+    if not (image.mode.endswith("A") or "transparency" in image.info):
+        return np.asarray(image.convert("RGB"))
+    rgba = np.asarray(image.convert("RGBA"))
+    return np.ascontiguousarray(premultiply(rgba, bands(*rgba.shape[:2]))[..., :3])
 
 
 def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:

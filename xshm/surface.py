@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
-from xshm import checks, paint
+from xshm import checks, convert, paint
+from xshm.alpha import premultiply
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds, RequestTimeout
 from xshm.events import Close, Event, Inbox, Resize
 from xshm.frame import Frame
@@ -168,24 +169,29 @@ class Surface:
         """Convert an array into shared memory, and present it with its corner at `at`.
 
         `array` is (height, width, 3), (height, width, 4) or (height, width) uint8, with any strides; it may be changed
-        once this returns. A fourth channel is alpha where the surface has it (depth 32, multiplied into the colours
-        already), and else of no account. What lies outside is OutOfBounds; with `clip` it is left out.
+        once this returns. A fourth channel is alpha where the surface has it (depth 32): straight, as `Frame.rgba`
+        returns it, and multiplied into the colours on the way, as X keeps them; elsewhere it is of no account. What
+        lies outside is OutOfBounds; with `clip` it is left out.
         """
         height, width = paint.check(array, order)
         place, part = self._place(at, width, height, clip=clip)
         if part is None:
             return
+        colours = array[part.moved(-place.x, -place.y).slices]
+        if self.format.alpha_mask and colours.shape[2:] == (4,):
+            colours = premultiply(colours, convert.bands(part.height, part.width))
         loan = self._presenter.lend(part)
-        if np.may_share_memory(array, loan.pixels):  # it is a view of what was lent before
-            array = array.copy()
-        self._paint.fill(loan.pixels, array[part.moved(-place.x, -place.y).slices], order)
+        if np.may_share_memory(colours, loan.pixels):  # it is a view of what was lent before
+            colours = colours.copy()
+        self._paint.fill(loan.pixels, colours, order)
         self._presenter.give(loan)
 
     def show_frame(self, frame: Frame, at: tuple[int, int] = (0, 0), clip: bool = False) -> None:
         """Present a frame straight from its own memory, which is held until the server has read it, and is shown.
 
         Writing to the frame's pixels meanwhile may show. Where the server can't read that memory (`frame_memory`), or
-        the frame's format is not the surface's, it is copied, or converted.
+        the frame's format is not the surface's, it is copied, or converted: with its alpha where the surface has one,
+        else over black.
         """
         if not isinstance(frame, Frame):
             raise InvalidType(f"show_frame takes a Frame, not {type(frame).__name__}; arrays go to show()")
@@ -201,7 +207,7 @@ class Surface:
             loan = self._presenter.lend(part)
             np.copyto(loan.pixels, pixels[inside])
         else:
-            colours = frame.rgb()[inside]
+            colours = self._colours(frame)[inside]
             loan = self._presenter.lend(part)
             self._paint.fill(loan.pixels, colours, "rgb")
         self._presenter.give(loan)
@@ -209,8 +215,9 @@ class Surface:
     def draw(self, rect: Region | None = None) -> Drawing:
         """Lend shared memory for the whole surface, or for `rect`, to a with block, and present that on leaving it.
 
-        The array is laid out as `format` says: (height, width, 4) uint8, B G R X, at depth 24. What is in it tells
-        `age`. It is read-only once it was given back. An exception inside presents nothing, and is passed on.
+        The array is laid out as `format` says: (height, width, 4) uint8, B G R X, at depth 24; B G R A at depth 32,
+        colours multiplied by alpha. What is in it tells `age`. It is read-only once it was given back. An exception
+        inside presents nothing, and is passed on.
         """
         whole = part = self.rect
         if rect is not None:
@@ -279,6 +286,12 @@ class Surface:
                 f"a picture at {place} leaves the surface {whole.width}x{whole.height}; pass clip=True to cut it"
             )
         return place, place.intersect(whole)
+
+    def _colours(self, frame: Frame) -> NDArray[np.uint8]:
+        """Return a frame's colours as `Paint.fill` takes them."""
+        if not self.format.alpha_mask:
+            return frame.rgb()
+        return convert.premultiplied(frame.pixels, frame.format, colormap=frame.colormap, width=frame.width)
 
     def _is_like(self, frame: Frame) -> bool:
         """Tell whether a frame's pixels mean on this surface what they mean in the frame."""
