@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -169,3 +171,16 @@ def test_what_was_divided_comes_back_when_it_is_multiplied() -> None:
     assert np.array_equal(again, USUAL[..., [2, 1, 0, 3]])
     got = premultiply(np.dstack((COLOUR, COLOUR, COLOUR, ALPHA)), convert.bands(256, 256))
     assert np.array_equal(got[..., 0], np.floor(COLOUR.astype(np.int64) * ALPHA / 255 + 0.5).astype(np.uint8))
+
+
+def test_an_opaque_frame_of_depth_32_has_no_alpha_in_anything() -> None:
+    frame = _frame(USUAL, replace(BGRA, opaque=True))
+    frame = pickle.loads(pickle.dumps(frame))  # noqa: S301 - our own bytes
+    assert (frame.rgba()[..., 3] == 255).all()
+    assert np.array_equal(frame.rgba()[..., :3], USUAL[..., 2::-1])
+    assert frame.image().mode == "RGB"
+    with Image.open(io.BytesIO(frame.png())) as picture:
+        assert picture.mode == "RGB"
+        assert np.array_equal(np.asarray(picture), USUAL[..., 2::-1])
+    with Image.open(io.BytesIO(frame.encode("PNG", max_edge=64).data)) as picture:
+        assert picture.mode in ("RGB", "P")

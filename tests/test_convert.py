@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -123,6 +124,8 @@ def test_the_fourth_byte_of_depth_24_never_becomes_alpha(converter: Any) -> None
     pixels = np.full((2, 2, 4), (1, 2, 3, 77), np.uint8)
     assert convert.rgba(pixels, BGRX, converter=converter).tolist() == [[[3, 2, 1, 255]] * 2] * 2
     assert convert.rgba(pixels, BGRA, converter=converter).tolist() == [[[10, 7, 3, 77]] * 2] * 2
+    root = replace(BGRA, opaque=True)
+    assert convert.rgba(pixels, root, converter=converter).tolist() == [[[3, 2, 1, 255]] * 2] * 2
 
 
 def test_gray_is_what_pillow_gives_and_opencv_is_at_most_one_off() -> None:

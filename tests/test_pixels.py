@@ -69,7 +69,10 @@ def test_a_size_below_one_has_no_layout(width: int, height: int) -> None:
         BGRX.layout(width, height)
 
 
-@pytest.mark.parametrize("fmt", [BGRX, ARGB, XRGB_BIG, PACKED, DEEP, R5G6B5, R5G5B5, PSEUDO, NIBBLES, BITS])
+@pytest.mark.parametrize(
+    "fmt",
+    [BGRX, ARGB, replace(ARGB, opaque=True), XRGB_BIG, PACKED, DEEP, R5G6B5, R5G5B5, PSEUDO, NIBBLES, BITS],
+)
 def test_a_format_pickles_and_is_equal_and_hashable(fmt: PixelFormat) -> None:
     fmt.layout(3, 3)
     again = pickle.loads(pickle.dumps(fmt))  # noqa: S301  our own bytes
@@ -83,6 +86,7 @@ def test_a_format_pickles_and_is_equal_and_hashable(fmt: PixelFormat) -> None:
     [
         (BGRX, "depth 24, 32 bits per pixel, B G R X"),
         (ARGB, "depth 32, 32 bits per pixel, B G R A"),
+        (replace(ARGB, opaque=True), "depth 32, 32 bits per pixel, B G R X"),
         (XRGB_BIG, "depth 24, 32 bits per pixel, X R G B"),
         (PACKED, "depth 24, 24 bits per pixel, B G R"),
         (DEEP, "depth 30, 32 bits per pixel, R10 G10 B10, little-endian"),
@@ -130,6 +134,15 @@ def test_alpha_is_what_depth_32_leaves_and_no_other_depth_has_it() -> None:
     assert replace(DEEP, depth=32).alpha_mask == 0xC0000000
     for fmt in (BGRX, DEEP, R5G6B5, R5G5B5, PSEUDO):
         assert fmt.alpha_mask == 0
+
+
+def test_an_opaque_format_of_depth_32_has_no_alpha_and_is_another_one() -> None:
+    root = replace(ARGB, opaque=True)
+    assert (root.depth, root.alpha_mask, root.colour_mask) == (32, 0, 0xFFFFFF)
+    assert root != ARGB
+    assert root.layout(3, 2) == ARGB.layout(3, 2)
+    assert "opaque=True" in repr(root)
+    assert replace(root, green_mask=0x0F00).alpha_mask == 0  # what is left need be no run of bits
 
 
 def test_byte_offsets_are_places_in_memory() -> None:

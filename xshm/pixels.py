@@ -48,7 +48,8 @@ class PixelFormat:
     What `layout` makes of memory, by bits per pixel:
 
     - 32, each channel one byte (depths 24 and 32 as nearly all servers have them): (height, width, 4) uint8 in memory
-      order, B G R X on little-endian servers. The fourth byte is undefined at depth 24, alpha at depth 32.
+      order, B G R X on little-endian servers. The fourth byte is undefined at depth 24, alpha at depth 32 (undefined
+      there too with `opaque`).
     - 32 otherwise (depth 30): (height, width) uint32 in the server's byte order.
     - 24: (height, width, 3) uint8 in memory order.
     - 16 (depths 15 and 16): (height, width) uint16 in the server's byte order.
@@ -60,7 +61,9 @@ class PixelFormat:
 
     `scanline_pad` is in bits. Masks are looked at for TrueColor and DirectColor only; other classes hold indices or
     shades. `bit_order` matters at depth 1 only, where it has to be the byte order too: else pixels would depend on
-    the server's scanline unit. Source: X11 protocol, section 8, FORMAT and VISUALTYPE.
+    the server's scanline unit. `opaque` matters at depth 32 only: the format has no alpha, since nothing lies under its
+    drawable, and the bits beside the channels are undefined, as in a root window. Source: X11 protocol, section 8,
+    FORMAT and VISUALTYPE.
     """
 
     depth: int
@@ -72,6 +75,7 @@ class PixelFormat:
     blue_mask: int
     visual_class: VisualClass
     bit_order: ByteOrder = "little"
+    opaque: bool = False
     _layouts: dict[tuple[int, int], Layout] = field(
         init=False, repr=False, compare=False, hash=False, default_factory=dict
     )
@@ -119,6 +123,7 @@ class PixelFormat:
             self.blue_mask,
             self.visual_class,
             self.bit_order,
+            self.opaque,
         )
 
     def stride(self, width: int) -> int:
@@ -190,8 +195,10 @@ class PixelFormat:
 
     @property
     def alpha_mask(self) -> int:
-        """The bits that hold alpha: at depth 32 those that no channel has, else 0."""
-        return (1 << self.depth) - 1 & ~self.colour_mask if self.depth == _ALPHA_DEPTH else 0
+        """The bits that hold alpha: at depth 32 those that no channel has, unless `opaque`; else 0."""
+        if self.depth != _ALPHA_DEPTH or self.opaque:
+            return 0
+        return (1 << self.depth) - 1 & ~self.colour_mask
 
     @property
     def byte_offsets(self) -> tuple[int, int, int] | None:

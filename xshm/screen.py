@@ -19,7 +19,7 @@ from xshm.taking import Link
 from xshm.transport import choose
 from xshm.x11 import core, randr
 from xshm.x11.connection import Connection
-from xshm.x11.visuals import format_of
+from xshm.x11.visuals import format_of, of_root
 from xshm.x11.wire import Pending
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Screen(Drawable):
             if chosen.kind != "core":
                 pool = Pool("sysv" if chosen.kind == "sysv" else "memfd", chosen.attach, chosen.detach, max_frames)
             setup = connection.setup
-            form = format_of(connection, setup.root_depth, setup.root_visual)
+            form = of_root(format_of(connection, setup.root_depth, setup.root_visual))
             whole = Rect(0, 0, setup.width_in_pixels, setup.height_in_pixels)
             super().__init__(Link(connection, chosen, pool), setup.root.id, whole, form, setup.default_colormap.id)
             probe = connection.wire.send(Pending(core.pack_get_image(setup.root.id, 0, 0, 1, 1)))

@@ -20,7 +20,7 @@ from xshm.x11.colormap import Colormap
 from xshm.x11.messages import Filled
 from xshm.x11.replies import Asked
 from xshm.x11.toplevel import create_window, map_window, visit_window
-from xshm.x11.visuals import format_of
+from xshm.x11.visuals import format_of, of_root
 
 if TYPE_CHECKING:
     from xshm.pixels import PixelFormat
@@ -129,6 +129,8 @@ def _visit(connection: Connection, drawable: int) -> Opened:
         if attributes.win_class == _INPUT_ONLY:
             raise InvalidArgument(f"the window {drawable:#x} is for input only, and can't be drawn into")
         form = format_of(connection, found.depth, attributes.visual)
+        if drawable == found.root.id:
+            form = of_root(form)
         colormap = attributes.colormap.id if attributes.colormap else 0
         inbox = Inbox(connection, drawable)
         visit_window(connection, drawable)

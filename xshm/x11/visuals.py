@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xshm.errors import UnsupportedFormat
@@ -40,3 +41,8 @@ def format_of(connection: Connection, depth: int, visual_id: int | None) -> Pixe
         visual_class=kind,
         bit_order=bit_order,
     )
+
+
+def of_root(form: PixelFormat) -> PixelFormat:
+    """Return the layout of a root window that has this format but for alpha: nothing lies under it, at depth 32 too."""
+    return replace(form, opaque=True) if form.alpha_mask else form
