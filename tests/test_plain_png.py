@@ -143,7 +143,7 @@ def test_a_process_without_numpy_makes_the_file_without_it() -> None:
         "from xshm.pixels import PixelFormat, VisualClass\n"
         "class Frame:\n"
         "    rect, format = Rect(0, 0, 50, 40), PixelFormat(24, 32, 32, 'little', 0xFF0000, 0xFF00, 0xFF, 4)\n"
-        "    memory = bytearray(sys.stdin.buffer.read()), 200\n"
+        "    memory, bounding_shape = (bytearray(sys.stdin.buffer.read()), 200), None\n"
         "made = encode.encode_frame(Frame)\n"
         "assert made.width, made.height == (50, 40)\n"
         "assert not {'numpy', 'PIL', 'cv2'} & set(sys.modules)\n"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from xshm.bounding_shape import BoundingShape
 from xshm.errors import BadDrawable, BadMatch, BadWindow, WindowGone, WindowNotViewable
 from xshm.geometry import Rect
 from xshm.x11 import core, damage, ewmh, tree
@@ -14,14 +15,14 @@ from xshm.x11.composite import Redirection
 from xshm.x11.damage import Damage
 from xshm.x11.hidden import ask_hidden
 from xshm.x11.replies import Asked
-from xshm.x11.structure import StructureEvents
+from xshm.x11.shape import ShapeEvents
+from xshm.x11.structure import StructureEvents, Subscription
 
 if TYPE_CHECKING:
     import weakref
 
     from xshm.window import Window
     from xshm.x11.connection import Connection, Extension
-    from xshm.x11.structure import Subscription
 
 _TRIES: Final = 5
 # A client that is to paint what was hidden has so many seconds to begin and to end, and has ended after so many without
@@ -31,11 +32,15 @@ _REPAINT, _PAUSE = 0.3, 0.05
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A drawable, and the part `rect` of it in the window's coordinates, whose corner is `inset` pixels inside it."""
+    """A drawable, and the part `rect` of it in the window's coordinates, whose corner is `inset` pixels inside it.
+
+    `shape` says which pixels are the window's own; None: all.
+    """
 
     drawable: int
     inset: int
     rect: Rect
+    shape: BoundingShape | None
 
 
 class Surroundings:
@@ -46,6 +51,7 @@ class Surroundings:
         self.root: int = connection.setup.root.id
         self.atoms = ewmh.Atoms(connection)
         self.structure = StructureEvents(connection)
+        self.shapes = ShapeEvents(connection)
         self.lock = Lock()
         self.open: dict[int, weakref.ref[Window]] = {}  # by their ids in this process, not the server's
 
@@ -73,6 +79,17 @@ class Surroundings:
             raise WindowNotViewable(f"the window {window:#x} has no picture now: it is {how}")
         return found
 
+    def shape(self, changes: Subscription, known: BoundingShape | None) -> BoundingShape | None:
+        """Return a window's shape: `known`, without a request, where the server has told of no other."""
+        if not changes.reshaped:
+            return known
+        changes.reshaped = False
+        try:
+            rects = self.shapes.ask(changes.windows[0])
+        except (BadWindow, BadDrawable):
+            raise _gone(changes.windows[0]) from None
+        return BoundingShape(rects) if rects is not None else None
+
 
 class OffScreen:
     """A window's own pixmap, which holds all of it. Opening it waits for the client to paint what was hidden."""
@@ -82,6 +99,7 @@ class OffScreen:
     def __init__(self, shared: Surroundings, extension: Extension, window: int) -> None:
         self._shared = shared
         self._window = window
+        self._shape: BoundingShape | None = None
         self._changes = self._subscribe()
         hidden = ask_hidden(shared.connection, extension, window)
         self._redirection = Redirection(shared.connection, extension, window)
@@ -110,17 +128,18 @@ class OffScreen:
                 self._resubscribe()
             return self._name()
         except BaseException:
-            self._changes.due = True  # so that the next call raises too, or finds the window mapped again
+            # So that the next call raises too, or finds the window mapped again.
+            self._changes.due = self._changes.reshaped = True
             raise
 
     def close(self) -> None:
         """End the redirection and stop listening. Not to be called twice."""
         if not self._shared.connection.closed:
             self._redirection.close()
-            with self._shared.lock:
-                self._shared.structure.unsubscribe(self._changes)
+            self._unsubscribe(self._changes)
 
     def _name(self) -> Place:
+        self._shape = self._shared.shape(self._changes, self._shape)
         for _ in range(_TRIES):
             try:
                 backing = self._redirection.name()
@@ -130,7 +149,8 @@ class OffScreen:
                 # It was not viewable. If it is now, it has been mapped again in the meantime.
                 self._shared.look(self._window)
             else:
-                return Place(backing.pixmap, backing.border, Rect(0, 0, backing.width, backing.height))
+                whole = Rect(0, 0, backing.width, backing.height)
+                return Place(backing.pixmap, backing.border, whole, self._shape)
         raise WindowNotViewable(f"the window {self._window:#x} is being mapped and unmapped all the time")
 
     def _subscribe(self) -> Subscription:
@@ -140,13 +160,19 @@ class OffScreen:
         except (BadWindow, BadDrawable):
             raise _gone(self._window) from None
         with shared.lock:
-            return shared.structure.subscribe(windows)
+            changes = shared.structure.subscribe(windows)
+            shared.shapes.subscribe(changes)
+            return changes
+
+    def _unsubscribe(self, changes: Subscription) -> None:
+        with self._shared.lock:
+            self._shared.shapes.unsubscribe(changes)
+            self._shared.structure.unsubscribe(changes)
 
     def _resubscribe(self) -> None:
         former, self._changes = self._changes, self._subscribe()
         self._changes.due = False
-        with self._shared.lock:
-            self._shared.structure.unsubscribe(former)
+        self._unsubscribe(former)
 
     def _wait_for_repaint(self, hidden: Asked | None) -> None:
         """Wait, within bounds, until the client has painted what nobody could see before the window was redirected."""
@@ -177,11 +203,19 @@ class OnScreen:
     """The part of a window that lies on the screen: for servers without Composite. What covers it leaves it black."""
 
     is_told: Final = False  # a frame that moves, with the window in it, is not told of
-    due: Final = False
 
     def __init__(self, shared: Surroundings, window: int) -> None:
         self._shared = shared
         self._window = window
+        self._shape: BoundingShape | None = None
+        self._changes = Subscription([window])
+        with shared.lock:
+            shared.shapes.subscribe(self._changes)
+
+    @property
+    def due(self) -> bool:
+        """Whether the window has got another shape since `place` was asked last. Of nothing else is word."""
+        return self._changes.reshaped
 
     def distrust(self) -> None:
         """Do nothing: `place` looks again each time."""
@@ -202,11 +236,19 @@ class OnScreen:
             raise WindowNotViewable(
                 f"the window {self._window:#x} lies wholly off the screen, and the server has no Composite to keep it"
             )
-        place = Place(self._window, 0, seen)
+        try:
+            self._shape = self._shared.shape(self._changes, self._shape)
+        except BaseException:
+            self._changes.reshaped = True
+            raise
+        place = Place(self._window, 0, seen, self._shape)
         return known if known == place and known is not None else place
 
     def close(self) -> None:
-        """Do nothing: nothing is held."""
+        """Stop listening. Not to be called twice."""
+        if not self._shared.connection.closed:
+            with self._shared.lock:
+                self._shared.shapes.unsubscribe(self._changes)
 
 
 def _gone(window: int) -> WindowGone:

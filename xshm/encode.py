@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xshm import checks, convert, plain_png
+from xshm.bounding_shape import clear_outside
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
 from xshm.pixels import PixelFormat, VisualClass
 from xshm.png import png
@@ -138,18 +139,20 @@ def encode_frame(
     width, height = frame.rect.width, frame.rect.height
     memory = frame.memory
     whole = max_edge is None or _whole("max_edge", max_edge) >= max(width, height)
-    if memory is not None and whole and name == "PNG" and plain_png.serves(frame.format):
+    unshaped = frame.bounding_shape is None
+    if memory is not None and whole and unshaped and name == "PNG" and plain_png.serves(frame.format):
         data = plain_png.png(*memory, width, height, frame.format, level, colours)
         if data is not None:
             return Encoded(data, width, height, width, height, name)
+    pixels, fmt, colormap = _shown(frame)
     return encode(
-        frame.pixels,
-        frame.format,
+        pixels,
+        fmt,
         name,
         max_edge=max_edge,
         level=level,
         quality=quality,
-        colormap=frame.colormap,
+        colormap=colormap,
         width=width,
         colours=colours,
     )
@@ -194,6 +197,12 @@ def image(
     from PIL import Image  # noqa: PLC0415  Pillow takes as long to import as a grab of ten frames
 
     return Image.fromarray(convert.rgba(pixels, fmt, colormap=colormap, width=width))
+
+
+def image_of(frame: Frame) -> Image.Image:
+    """Return a Pillow image of a frame as `image` does, "RGBA" where the frame has a shape."""
+    pixels, fmt, colormap = _shown(frame)
+    return image(pixels, fmt, colormap=colormap, width=frame.rect.width)
 
 
 def save(
@@ -256,6 +265,15 @@ def check_colours(colours: object, kind: str) -> None:
     checks.colours(colours)
     if colours == "rgb" and kind in _NEVER_RGB:
         raise InvalidArgument(f"a {kind} can't be RGB; write a PNG or another kind, or leave colours at 'auto'")
+
+
+def _shown(frame: Frame) -> tuple[NDArray[Any], PixelFormat, NDArray[Any] | None]:
+    """Return a frame's pixels, their format and colormap; those of a shape as premultiplied R G B A, 0 outside."""
+    if frame.bounding_shape is None:
+        return frame.pixels, frame.format, frame.colormap
+    rgba = convert.premultiplied(frame.pixels, frame.format, colormap=frame.colormap, width=frame.rect.width)
+    clear_outside(rgba, frame.bounding_shape)
+    return rgba, _RGBA, None
 
 
 def _write(path: str | os.PathLike[str], made: Encoded) -> None:

@@ -12,6 +12,7 @@ import operator
 from typing import TYPE_CHECKING, Any, Self
 
 from xshm import convert, encode
+from xshm.bounding_shape import clear_outside
 from xshm.errors import Closed, InvalidArgument, InvalidType
 
 if TYPE_CHECKING:
@@ -40,18 +41,20 @@ class Frame:
     (`time.monotonic_ns()` just after the server had copied it); `sequence` counts the frames of one source; `format`
     is the layout of `pixels`; `colormap` the (n, 3) colours that palette formats index; `changed` the rectangles that
     differ from the stream's last frame, None where that was not asked for; `cursor` the pointer as a layer of its own,
-    None where it was not asked for or is not shown.
+    None where it was not asked for or is not shown; `bounding_shape` the rectangles that are the window's own where the
+    window has a shape (SHAPE), counted from the frame's corner as those of `changed`, None where all of the frame is.
 
     What has alpha: `rgba`, `image` and files have straight alpha, as other programs mean it, where X keeps colours
-    multiplied by alpha (premultiplied). `pixels` is what the server has. `rgb`, `bgr`, `gray`, `pixel` and `diff`, JPEG
-    files, and what is waited for, are the picture over black, which is the premultiplied colours as they are.
+    multiplied by alpha (premultiplied); outside of a window's shape they are transparent. `pixels` is what the server
+    has. `rgb`, `bgr`, `gray`, `pixel` and `diff`, JPEG files, and what is waited for, are the picture over black, which
+    is the premultiplied colours as they are.
 
     A frame is a context manager (leaving it is `release()`), outlives its Screen, and pickles by value.
     """
 
     __slots__ = (
         *("__weakref__", "_memory", "_pixels"),
-        *("changed", "colormap", "cursor", "format", "monotonic_ns", "rect", "sequence"),
+        *("bounding_shape", "changed", "colormap", "cursor", "format", "monotonic_ns", "rect", "sequence"),
     )
 
     def __init__(
@@ -74,6 +77,7 @@ class Frame:
         self.colormap = colormap
         self.changed: tuple[Rect, ...] | None = None
         self.cursor: Cursor | None = None
+        self.bounding_shape: tuple[Rect, ...] | None = None
 
     # -- the memory ----------------------------------------------------------------------------------------------
 
@@ -115,6 +119,7 @@ class Frame:
         frame = Frame(pixels, self.rect, self.monotonic_ns, self.sequence, self.format, self.colormap)
         frame.changed = self.changed
         frame.cursor = self.cursor
+        frame.bounding_shape = self.bounding_shape
         return frame
 
     @property
@@ -148,7 +153,7 @@ class Frame:
         return self.pixels.__dlpack_device__()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = (self.changed, self.cursor)
+        state = (self.changed, self.cursor, self.bounding_shape)
         pixels = np.array(self.pixels)
         arguments = (pixels, self.rect, self.monotonic_ns, self.sequence, self.format, self.colormap)
         return _restore, (arguments, state)
@@ -179,11 +184,14 @@ class Frame:
         """Return (height, width, 4) R G B A, contiguous, straight alpha, in `out` where that is given.
 
         A is opaque except where the format has alpha (depth 32). There colours are divided by it, rounded to the
-        nearest, and 0 where it is 0.
+        nearest, and 0 where it is 0. Outside of a window's shape all four are 0.
         """
-        return convert.rgba(
+        found = convert.rgba(
             self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
         )
+        if self.bounding_shape is not None:
+            clear_outside(found, self.bounding_shape)
+        return found
 
     def gray(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
         """Return (height, width) luma (ITU-R BT.601, as Pillow's "L" and OpenCV's GRAY); with alpha, over black."""
@@ -208,8 +216,11 @@ class Frame:
     # -- files -----------------------------------------------------------------------------------------------------
 
     def image(self) -> Image.Image:
-        """Return a Pillow image of its own memory: "RGB", "L" for formats of shades, "RGBA" at depth 32 (straight)."""
-        return encode.image(self.pixels, self.format, colormap=self.colormap, width=self.width)
+        """Return a Pillow image of its own memory: "RGB", "L" for formats of shades, "RGBA" where there is alpha.
+
+        That is at depth 32, and in a window with a shape. Alpha is straight, as in `rgba`.
+        """
+        return encode.image_of(self)
 
     def png(self, level: int = 1, *, colours: Colours = "auto") -> bytes:
         """Return a PNG file. `level` 1 is by far the fastest, 9 the smallest, 0 does not compress.
@@ -222,11 +233,9 @@ class Frame:
     def jpeg(self, quality: int = 85, *, colours: Colours = "auto") -> bytes:
         """Return a JPEG file; `quality` 1 to 100. It is gray for screens of shades, unless colours="rgb".
 
-        What has alpha is over black.
+        What has alpha is over black, as is what lies outside of a shape.
         """
-        return encode.jpeg(
-            self.pixels, self.format, quality=quality, colormap=self.colormap, width=self.width, colours=colours
-        )
+        return encode.encode_frame(self, "JPEG", quality=quality, colours=colours).data
 
     def encode(
         self,
@@ -284,7 +293,7 @@ class Frame:
         )
 
 
-def _restore(arguments: tuple[Any, ...], state: tuple[Any, Any]) -> Frame:
+def _restore(arguments: tuple[Any, ...], state: tuple[Any, Any, Any]) -> Frame:
     frame = Frame(*arguments)
-    frame.changed, frame.cursor = state
+    frame.changed, frame.cursor, frame.bounding_shape = state
     return frame

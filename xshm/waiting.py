@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm import checks
+from xshm.bounding_shape import cut
 from xshm.changes import Changes
 from xshm.compare import Difference
 from xshm.errors import InvalidArgument, InvalidType, RequestTimeout, WaitTimeout
@@ -272,7 +273,10 @@ def _differing(before: Frame, now: Frame, drawn: list[Rect], ignored: list[Rect]
 def _part(frame: Frame, rect: Rect) -> Frame:
     """Return a part of a frame, over the same memory."""
     pixels = frame.pixels if rect == _all_of(frame) else frame.pixels[rect.slices]
-    return Frame(pixels, rect, frame.monotonic_ns, frame.sequence, frame.format, frame.colormap)
+    part = Frame(pixels, rect, frame.monotonic_ns, frame.sequence, frame.format, frame.colormap)
+    if frame.bounding_shape is not None:
+        part.bounding_shape = cut(frame.bounding_shape, rect)
+    return part
 
 
 def _without(rect: Rect, holes: list[Rect]) -> list[Rect]:

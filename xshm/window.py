@@ -12,7 +12,7 @@ import weakref
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from xshm.backing import OffScreen, OnScreen
 from xshm.drawable import Drawable
@@ -37,7 +37,10 @@ from xshm.x11.replies import Asked
 from xshm.x11.visuals import format_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from xshm.backing import Place, Surroundings
+    from xshm.bounding_shape import BoundingShape
     from xshm.cursor import CursorMode
     from xshm.frame import Frame
     from xshm.geometry import Region
@@ -59,9 +62,12 @@ class Window(Drawable):
     """A window, whole, though it is covered, partly off the screen or larger than it; made by `Screen.window`.
 
     `id` is its number. Coordinates count from its own corner, inside the border. Its format is its own: a window of
-    depth 32 has alpha. `source` says where frames come from: "pixmap" where the server has Composite, else "screen",
-    which is what can be seen of it: `rect` is the part on the screen, and what others cover has undefined pixels
-    (X.Org's servers make them black; on 8-bit screens they have no Composite).
+    depth 32 has alpha. Where it has a shape (SHAPE), `Frame.bounding_shape` says which pixels are its own, and outside
+    of that `rgba`, `image` and files are transparent; `pixels` and `rgb` are as the server has them.
+
+    `source` says where frames come from: "pixmap" where the server has Composite, else "screen", which is what can be
+    seen of it: `rect` is the part on the screen, and what others cover has undefined pixels (X.Org's servers make them
+    black; on 8-bit screens they have no Composite).
 
     While it is open, the window is redirected off-screen. What was hidden when it was opened has to be painted by the
     program whose window it is; opening waits for that, at most 0.3 s, and not at all if nothing was hidden. A program
@@ -88,6 +94,7 @@ class Window(Drawable):
         self._shared = shared
         self._binding = Lock()
         self._place: Place | None = None
+        self._shape: BoundingShape | None = None
         extension = connection.extension(composite.NAME)
         self._backing: OffScreen | OnScreen
         if extension is not None:
@@ -200,6 +207,7 @@ class Window(Drawable):
             if place is not self._place:
                 self._place = place
                 self._inset = place.inset
+                self._shape = place.shape
                 self._whole = place.rect
                 self._drawable = place.drawable
         return self._whole
@@ -250,6 +258,12 @@ class Window(Drawable):
         if self._pool is None or self._colormap is not None or self._inset:
             return super()._finish(self._begin(rect))
         return super()._copy(rect)
+
+    def _frame(self, rect: Rect, owner: Any, colours: NDArray[Any] | None) -> Frame:
+        frame = super()._frame(rect, owner, colours)
+        if self._shape is not None:
+            frame.bounding_shape = self._shape.within(rect)
+        return frame
 
     def _fits_still(self, rect: Rect) -> None:
         whole = self._current()

@@ -27,14 +27,18 @@ _SIZE = struct.Struct("=20xHHH")  # ConfigureNotify: width, height, border width
 
 
 class Subscription:
-    """What one subscriber has to know: `due` after a change, `reparented` where the ancestors are other ones now."""
+    """What one subscriber has to know: `due` after a change.
 
-    __slots__ = ("due", "reparented", "windows")
+    `reparented` where the ancestors are other ones since, `reshaped` where the bounding shape is (`x11.shape`).
+    """
+
+    __slots__ = ("due", "reparented", "reshaped", "windows")
 
     def __init__(self, windows: Sequence[int]) -> None:
         self.windows = tuple(windows)  # the window itself, then its ancestors
         self.due = True
         self.reparented = False
+        self.reshaped = True
 
 
 class _Watched:

@@ -1,0 +1,114 @@
+"""SHAPE 1.1: the bounding shapes of windows, and word of their changes.
+
+Any number of subscribers share one selection for each window. Where others on this connection have selected the same
+through python-xlib's objects, it stays selected, and the events reach them.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+from Xlib.ext import shape
+
+from xshm.geometry import Rect
+from xshm.x11.replies import Asked
+from xshm.x11.wire import Route
+
+if TYPE_CHECKING:
+    from xshm.x11.connection import Connection, Extension
+    from xshm.x11.structure import Subscription
+
+NAME: Final = "SHAPE"
+_NOTIFY: Final = 0  # the event's offset from first_event
+_BOUNDING: Final = shape.SK.Bounding
+_ABOUT = struct.Struct("=xB2xI")  # ShapeNotify: kind, window
+
+
+class _Selected:
+    """A window on which ShapeNotify is selected. `shared`: others on this connection want the events too."""
+
+    __slots__ = ("shared", "subscribers")
+
+    def __init__(self, *, shared: bool) -> None:
+        self.shared = shared
+        self.subscribers: tuple[Subscription, ...] = ()
+
+
+class ShapeEvents:
+    """The shapes of one connection's windows. Without the extension no window has one.
+
+    Locking rules: `subscribe` and `unsubscribe` are called by one thread at a time, `_hear` by the reader.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._selected: dict[int, _Selected] = {}
+        self._route: Route | None = None
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """Set `due` and `reshaped` of a subscription whenever its window (the first) gets another bounding shape."""
+        extension = self._extension()
+        if extension is None:
+            return
+        if self._route is None:
+            self._route = Route(extension.first_event + _NOTIFY, self._hear, most=1)
+            self._connection.wire.add_route(self._route)
+        window = subscription.windows[0]
+        if window not in self._selected:
+            before = Asked(
+                self._connection, shape.InputSelected, opcode=extension.major, destination_window=window
+            ).answer_if_there()
+            # Before it is noted: cut short in between, the next subscriber selects again, and misses nothing.
+            self._select(extension, window, enable=True)
+            self._selected[window] = _Selected(shared=before is not None and bool(before.enabled))
+        self._selected[window].subscribers += (subscription,)
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Take that back, and deselect where it was the last."""
+        window = subscription.windows[0]
+        selected = self._selected.get(window)
+        extension = self._extension()
+        if selected is None or extension is None:
+            return
+        selected.subscribers = tuple(other for other in selected.subscribers if other is not subscription)
+        if not selected.subscribers:
+            del self._selected[window]
+            if not selected.shared:
+                self._select(extension, window, enable=False)
+
+    def ask(self, window: int) -> tuple[Rect, ...] | None:
+        """Return the bounding shape, in the window's coordinates; None where it has none. One round trip.
+
+        Raises BadWindow.
+        """
+        extension = self._extension()
+        if extension is None:
+            return None
+        extents = Asked(self._connection, shape.QueryExtents, opcode=extension.major, destination_window=window)
+        rectangles = Asked(
+            self._connection, shape.GetRectangles, opcode=extension.major, window=window, source_kind=_BOUNDING
+        )
+        shaped, found = bool(extents.answer().bounding_shaped), rectangles.answer()
+        return tuple(map(_rect, found.rectangles)) if shaped else None
+
+    def _extension(self) -> Extension | None:
+        return self._connection.extension(NAME)
+
+    def _select(self, extension: Extension, window: int, *, enable: bool) -> None:
+        self._connection.send(shape.SelectInput, opcode=extension.major, destination_window=window, enable=enable)
+
+    def _hear(self, message: bytes) -> bool:
+        """Tell subscribers; called by the reader. Return whether the event is for them alone."""
+        kind, window = _ABOUT.unpack_from(message)
+        selected = self._selected.get(window)
+        if selected is None:
+            return False
+        if kind == _BOUNDING:
+            for subscription in selected.subscribers:
+                subscription.reshaped = subscription.due = True
+        return not selected.shared
+
+
+def _rect(found: Any) -> Rect:
+    return Rect(found.x, found.y, found.width, found.height)
