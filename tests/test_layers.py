@@ -24,7 +24,7 @@ _FLOORS = (
     "geometry",
     "pixels channels opencv packing alpha convert nearest paint palette png_file plain_palette plain_png png",
     "bounding_shape encode compare frame",
-    "descriptor memory",
+    "descriptor memory polling",
     "x11 x11.kernel x11.address x11.xauth x11.messages x11.replies x11.incoming x11.outgoing x11.late_errors x11.wire",
     "x11.mit_shm x11.core",
     "x11.put x11.visuals x11.colormap x11.randr x11.outputs x11.composite x11.xfixes x11.regions x11.hidden x11.damage",

@@ -160,7 +160,7 @@ class Pointer:
         with contextlib.ExitStack() as newcomers:
             for _ in range(_NEWCOMERS):
                 sock, _ = name.connect(self._connection.wire.timeout)
-                newcomers.enter_context(sock)
+                newcomers.callback(sock.close)
                 pending = self._connection.wire.send(Pending(self._request))
                 try:
                     return self._connection.answer(pending, "GetCursorImage")

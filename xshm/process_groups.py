@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # the C half of `signal`, whose enums take longer than all the rest
 import posix
-import select
 import time
+
+from xshm import polling
 
 GRACE = 2.0  # seconds between asking (TERM) and ending (KILL)
 _ENDING = 1.0  # seconds for what was killed to be gone
-_LONGEST = 2**31 - 1  # milliseconds that poll(2) can count; who waits longer waits without a limit
 
 
 class ProcessGroups:
@@ -100,12 +100,8 @@ def members(groups: set[int]) -> list[int]:
 
 def wait(descriptors: tuple[int, ...], deadline: float | None) -> int:
     """Return a descriptor that has something to tell, the first that does, or -1 when the time is over."""
-    poll = select.poll()
-    for descriptor in descriptors:
-        poll.register(descriptor, select.POLLIN)
-    left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
-    fired = {descriptor for descriptor, _ in poll.poll(None if left is None or left > _LONGEST else left)}
-    return next((descriptor for descriptor in descriptors if descriptor in fired), -1)
+    fired = polling.readable(descriptors, None if deadline is None else deadline - time.monotonic())
+    return fired[0] if fired else -1
 
 
 def _wait_for_members(groups: set[int], seconds: float) -> None:

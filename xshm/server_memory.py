@@ -89,7 +89,7 @@ def server_pid(display: str) -> int | None:
     """Return the process id of the server behind a local display, or None where it can't be seen from here."""
     name = DisplayName.parse(display)
     sock, _ = name.connect(None)
-    with sock:
+    with contextlib.closing(sock):
         if sock.family != socket.AF_UNIX:
             return None
         pid = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0]

@@ -5,6 +5,7 @@ What a name says is what is connected to: a local name never becomes TCP, and a 
 
 from __future__ import annotations
 
+import _socket  # what eventlet and gevent leave alone: `Wire` waits for it in their ways, where they have any
 import os
 import re
 import socket
@@ -125,7 +126,7 @@ class DisplayName:
         raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({told})")
 
 
-class ServerSocket(socket.socket):
+class ServerSocket(_socket.socket):
     """A socket that names its owner in the warning of one that is dropped unclosed, a Screen for one.
 
     The warning's text is made in a finalizer, where what a signal handler raises is lost: hence no method in Python.

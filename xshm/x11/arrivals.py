@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import select
 import time
 from typing import TYPE_CHECKING, Final
 
 from Xlib import X
 
 from xshm.errors import ServerError
+from xshm.polling import readable
 from xshm.x11 import core
 from xshm.x11.wire import Route
 
@@ -39,11 +39,9 @@ class Arrivals:
 
         False when the deadline (time.monotonic) has passed, or when the descriptor `other` has something to tell.
         """
-        poll = select.poll()
-        poll.register(self._connection.fileno(), select.POLLIN)
-        poll.register(other, select.POLLIN)
+        watched = (self._connection.fileno(), other)
         while not any(route.queue for route in self._routes):
-            fired = {descriptor for descriptor, _ in poll.poll(max(0.0, deadline - time.monotonic()) * 1000)}
+            fired = readable(watched, deadline - time.monotonic())
             if not fired or other in fired:
                 return False
             self._connection.wire.pump()

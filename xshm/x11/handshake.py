@@ -14,8 +14,8 @@ from xshm.errors import AccessDenied, ConnectFailed, RequestTimeout
 from xshm.x11 import xauth
 
 if TYPE_CHECKING:
+    import _socket
     import os
-    import socket
 
     from xshm.x11.address import DisplayName, ServerSocket
 
@@ -57,7 +57,7 @@ def connect(
 
 
 def _set_up(
-    display: DisplayName, sock: socket.socket, address: str, xauthority: str | os.PathLike[str] | None, structures: Any
+    display: DisplayName, sock: _socket.socket, address: str, xauthority: str | os.PathLike[str] | None, structures: Any
 ) -> Any:
     cookie, told = xauth.find(display, sock, xauthority)
     hello = _SETUP._request.to_binary(
@@ -89,7 +89,7 @@ def _set_up(
     return info
 
 
-def _receive(sock: socket.socket, count: int) -> bytes:
+def _receive(sock: _socket.socket, count: int) -> bytes:
     data = bytearray()
     while len(data) < count:
         part = sock.recv(count - len(data))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
+    import _socket
     from collections import deque
     from collections.abc import Sequence
 
@@ -32,7 +33,7 @@ _data, _descriptors = attrgetter("data"), attrgetter("descriptors")
 class Outgoing:
     """Requests for one socket. `ledger` holds every request from the last one that the server was heard of on."""
 
-    def __init__(self, sock: socket.socket, ledger: deque[Pending]) -> None:
+    def __init__(self, sock: _socket.socket, ledger: deque[Pending]) -> None:
         self._send = sock.send
         self._sendmsg = sock.sendmsg
         self._ledger = ledger

@@ -16,15 +16,16 @@ what came. The others sleep until their message is there, or until the reader ha
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import struct
+import threading
 import time
 from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from xshm.errors import Closed, DisplayGone, RequestTimeout
+from xshm.polling import is_cooperative, readable, readable_or_writable, writable
 from xshm.x11.incoming import Incoming
 from xshm.x11.kernel import is_the_kernels
 from xshm.x11.late_errors import LateErrors
@@ -32,6 +33,7 @@ from xshm.x11.messages import Awaited, Filled, Pending, Route
 from xshm.x11.outgoing import Outgoing
 
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Callable
 
 __all__ = ["Awaited", "Filled", "Pending", "Route", "Wire"]
@@ -50,8 +52,10 @@ _FAREWELL: Final = 1.0  # seconds that `close` gives a thread to come back from 
 class Wire:
     """A stream to an X server. `timeout` (seconds, None for no limit) bounds the wait for any one answer."""
 
-    def __init__(self, sock: socket.socket, timeout: float | None = None) -> None:
-        sock.settimeout(None)  # reads block in the kernel; sends say MSG_DONTWAIT
+    def __init__(self, sock: _socket.socket, timeout: float | None = None) -> None:
+        # Reads block in the kernel; but where somebody made the descriptor non-blocking, as uvloop's add_reader does, and
+        # where a read that blocks would stop other greenlets, they wait by poll. Sends say MSG_DONTWAIT.
+        sock.settimeout(0.0 if is_cooperative() else None)
         self.socket = sock
         self._recv, self._recvmsg = sock.recv, sock.recvmsg
         self.timeout = timeout
@@ -307,13 +311,13 @@ class Wire:
                 if self._reader is None:
                     self._reader = me
             reading = self._reader is me
-            poller = select.poll()
-            poller.register(self.socket, select.POLLOUT | (select.POLLIN if reading else 0))
             left = _SECOND_LOOK if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 raise _timed_out()
-            found = poller.poll(min(left, _SECOND_LOOK) * 1000)  # who reads may have left meanwhile
-            if reading and found and found[0][1] & ~select.POLLOUT:
+            left = min(left, _SECOND_LOOK)  # who reads may have left meanwhile
+            if not reading:
+                writable(self.socket.fileno(), left)
+            elif readable_or_writable(self.socket.fileno(), left):
                 self._receive(None)
         finally:
             if self._reader is me:  # not in a function: a signal could cut its call short
@@ -344,7 +348,7 @@ class Wire:
 
     def _sleep(self, what: Awaited, me: object, deadline: float | None) -> None:
         """Become the reader, or sleep until something has changed."""
-        baton = Lock()
+        baton = threading.Lock()  # of the moment: eventlet and gevent may have patched it since the import
         baton.acquire()
         try:
             with self._lock:
@@ -399,25 +403,36 @@ class Wire:
             except OSError as error:
                 if not is_the_kernels(error):
                     raise
-                self.end(_gone(error))
+                incoming.parsed = True  # nothing came
+                if not isinstance(error, BlockingIOError):
+                    self.end(_gone(error))
+            if incoming.parsed:
+                self._wait_again(deadline)
                 return
         with self._lock:
             if not incoming.hand_out_one():
-                incoming.hand_out()
-                if incoming.over and self._ended is None:
-                    self._ended = _gone(None)
+                self._hand_out()
             if self._sleepers:
                 self._wake_done()
+
+    def _hand_out(self) -> None:
+        """Under the lock: hand out all that has arrived, be it the end."""
+        self._in.hand_out()
+        if self._in.over and self._ended is None:
+            self._ended = _gone(None)
+
+    def _wait_again(self, deadline: float | None) -> None:
+        """Wait for what a non-blocking read has not found, unless it was waited for before that."""
+        if deadline is None and self._ended is None:
+            self._readable(None)
 
     def _receive_all(self, me: object) -> None:
         """As the reader: take in what has arrived by now."""
         while self._reader is me and self._ended is None and (not self._in.parsed or self._readable(0)):
             self._receive(None)
 
-    def _readable(self, seconds: float) -> bool:
-        poller = select.poll()
-        poller.register(self.socket, select.POLLIN)
-        return bool(poller.poll(max(0.0, min(seconds, 1e6)) * 1000))  # poll counts no further than 24 days
+    def _readable(self, seconds: float | None) -> bool:
+        return bool(readable((self.socket.fileno(),), seconds))
 
 
 def _timed_out() -> RequestTimeout:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from xshm.errors import ConnectFailed, InvalidArgument, InvalidType
 
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Iterator
 
     from xshm.x11.address import DisplayName
@@ -68,7 +69,7 @@ def parse(raw: bytes) -> Iterator[Entry]:
             return
 
 
-def find(display: DisplayName, sock: socket.socket, path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
+def find(display: DisplayName, sock: _socket.socket, path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
     """Return the cookie for a connected display (b"" for none) and a sentence on where it was looked for.
 
     `path` given by the caller must be readable; without it $XAUTHORITY or ~/.Xauthority is read if it is there.
@@ -103,7 +104,7 @@ def _place(path: str | os.PathLike[str] | None) -> str:
     return f"{os.environ.get('HOME') or '/nonexistent'}/.Xauthority"
 
 
-def _families(display: DisplayName, sock: socket.socket) -> dict[int, bytes]:
+def _families(display: DisplayName, sock: _socket.socket) -> dict[int, bytes]:
     here = {LOCAL: socket.gethostname().encode()}
     if display.is_local:
         return here

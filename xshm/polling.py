@@ -1,0 +1,68 @@
+"""Waiting for descriptors by poll(2), or by select(2) where a library has taken `poll` out of the `select` module.
+
+eventlet does (0.41), and gevent (26.9) puts a `poll` of its own in its place. Their waits let other greenlets run
+meanwhile; so `select` is looked at anew for each wait. Part of the supervisor: imports only what takes no time.
+"""
+
+from __future__ import annotations
+
+import select
+
+_LONGEST = 1e6  # seconds; poll(2) counts no further than 24 days, and who waits longer waits without a limit
+_FD_SETSIZE = 1024  # of glibc: the first descriptor that select(2) has no bit for
+_BUILTIN = type(len)
+
+
+def is_cooperative() -> bool:
+    """Tell whether waits are a library's, which runs other greenlets meanwhile; a blocking recv would stop those."""
+    return type(getattr(select, "poll", None)) is not _BUILTIN
+
+
+def readable(descriptors: tuple[int, ...], seconds: float | None) -> list[int]:
+    """Wait until a descriptor has something to read, or has ended; return those, none when `seconds` have passed."""
+    if seconds is not None:
+        seconds = None if seconds > _LONGEST else max(0.0, seconds)
+    if not hasattr(select, "poll"):
+        return _select(descriptors, (), seconds)[0]
+    poller = select.poll()
+    for descriptor in descriptors:
+        poller.register(descriptor, select.POLLIN)
+    fired = {descriptor for descriptor, _ in poller.poll(None if seconds is None else seconds * 1000)}
+    return [descriptor for descriptor in descriptors if descriptor in fired]
+
+
+def writable(descriptor: int, seconds: float) -> None:
+    """Wait until a descriptor takes more, or has ended, for `seconds` at most."""
+    if not hasattr(select, "poll"):
+        _select((), (descriptor,), max(0.0, seconds))
+        return
+    poller = select.poll()
+    poller.register(descriptor, select.POLLOUT)
+    poller.poll(max(0.0, seconds) * 1000)
+
+
+def readable_or_writable(descriptor: int, seconds: float) -> bool:
+    """Wait until a descriptor takes more or has something to read, for `seconds` at most; tell whether to read."""
+    seconds = max(0.0, seconds)
+    if not hasattr(select, "poll"):
+        return bool(_select((descriptor,), (descriptor,), seconds)[0])
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN | select.POLLOUT)
+    return any(events & ~select.POLLOUT for _, events in poller.poll(seconds * 1000))
+
+
+def _select(
+    reading: tuple[int, ...], writing: tuple[int, ...], seconds: float | None
+) -> tuple[list[int], list[int], list[int]]:
+    try:
+        return select.select(reading, writing, (), seconds)
+    except ValueError:
+        highest = max((*reading, *writing))
+        if highest < _FD_SETSIZE:
+            raise
+        from xshm.errors import XshmError  # noqa: PLC0415 - it takes its time
+
+        raise XshmError(
+            f"descriptor {highest} can't be waited for: select(2) ends at {_FD_SETSIZE - 1}, and this program has no "
+            f"select.poll (a library has patched it out); open the display before so many files are open"
+        ) from None
