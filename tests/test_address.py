@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 import socket
 import threading
 import time
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import xshm
 from xshm.errors import ConnectFailed, RequestTimeout
 from xshm.x11.address import DisplayName
 from xshm.x11.connection import Connection
@@ -38,6 +41,9 @@ _NAMES: list[tuple[str, dict[str, Any]]] = [
     ("inet/127.0.0.1:3", {"host": "127.0.0.1", "number": 3, "family": socket.AF_INET}),
     ("inet6/[::1]:4.1", {"host": "::1", "number": 4, "screen": 1, "family": socket.AF_INET6}),
     ("[fe80::1%eth0]:0", {"host": "fe80::1%eth0", "family": socket.AF_UNSPEC}),
+    ("::1:7", {"host": "::1", "number": 7, "screen": 0, "family": socket.AF_UNSPEC}),
+    ("fe80::1%eth0:7.1", {"host": "fe80::1%eth0", "number": 7, "screen": 1, "family": socket.AF_UNSPEC}),
+    ("inet6/::ffff:1.2.3.4:7", {"host": "::ffff:1.2.3.4", "number": 7, "family": socket.AF_INET6}),
 ]
 
 
@@ -49,8 +55,54 @@ def test_a_display_name_is_read(name: str, parts: dict[str, Any]) -> None:
     assert parsed.is_local == (parts["family"] == socket.AF_UNIX)
 
 
+_XCB_HOSTS = ["", "host", "host-1.example.org", "127.0.0.1", "::1", "[::1]", "fe80::1%eth0", "::ffff:1.2.3.4"]
+_XCB_NAMES = [
+    f"{protocol}{host}:{number}"
+    for protocol in ("", "unix/", "tcp/", "inet/", "inet6/")
+    for host in _XCB_HOSTS
+    for number in ("0", "7.1", "07", "", "x", "1.", ".1", "1.2.3", "1x")
+    if host or protocol in ("", "unix/")  # "tcp/:0" is a local socket to libxcb: below
+]
+
+
+@pytest.mark.parametrize("name", ["", None, "unix:0", "host/unix:3", "host", "7", "::", *_XCB_NAMES])
+def test_a_name_is_read_as_libxcb_reads_it(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", "host:12.3")
+    host, number, screen = ctypes.c_char_p(), ctypes.c_int(), ctypes.c_int()
+    encoded = None if name is None else name.encode()
+    parse = ctypes.CDLL("libxcb.so.1").xcb_parse_display
+    if not parse(encoded, ctypes.byref(host), ctypes.byref(number), ctypes.byref(screen)):
+        with pytest.raises(ConnectFailed):
+            DisplayName.parse(name)
+        return
+    parsed = DisplayName.parse(name)
+    assert (parsed.number, parsed.screen) == (number.value, screen.value)
+    found = (host.value or b"").decode()
+    is_local = found in ("", "unix") or (name or "").startswith("unix/")  # which libxcb decides when it connects
+    assert parsed.is_local == is_local
+    assert parsed.host == ("" if is_local else found.strip("[]"))
+
+
+# What libxcb takes and we do not: a host that can be none, a sign or blank before the number, a protocol that it then
+# does not know, and TCP to nowhere, which it makes a local socket. What we take and libxcb does not: abstract sockets.
 @pytest.mark.parametrize(
-    "name", ["", "0", "host", ":", ":x", "host:1:2", "a b:0", "tcp/:0", "smb/host:0", "::1:0", "host::0"]
+    "name",
+    [
+        "0",
+        "host",
+        ":",
+        ":x",
+        "host:1:2",
+        "a b:0",
+        "tcp/:0",
+        "smb/host:0",
+        "::1",
+        "::0",
+        "host::0",
+        ":-1",
+        ": 1",
+        "::g:0",
+    ],
 )
 def test_what_is_no_display_name_is_refused_and_quoted(name: str) -> None:
     with pytest.raises(ConnectFailed, match=r"display name|names no host") as refused:
@@ -60,10 +112,32 @@ def test_what_is_no_display_name_is_refused_and_quoted(name: str) -> None:
 
 def test_without_a_name_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", "unix:33")
-    assert DisplayName.parse(None).number == 33
+    assert DisplayName.parse(None) == DisplayName.parse("") == DisplayName.parse(b"") == DisplayName.parse("unix:33")
     monkeypatch.delenv("DISPLAY")
-    with pytest.raises(ConnectFailed, match="DISPLAY is not set"):
-        DisplayName.parse(None)
+    for nothing in (None, "", b""):
+        with pytest.raises(ConnectFailed, match="DISPLAY is not set"):
+            DisplayName.parse(nothing)
+
+
+@pytest.mark.parametrize("name", [7, 7.5, [":7"], object()])
+def test_what_can_not_name_a_display_is_refused_by_its_type(name: Any) -> None:
+    for take in (DisplayName.parse, xshm.Screen, xshm.VirtualDisplay.attach, lambda name: xshm.grab(display=name)):
+        with pytest.raises(xshm.InvalidType, match=f"not by {type(name).__name__}"):
+            take(name)
+
+
+def test_a_name_is_taken_as_the_environment_and_pathlib_have_it(xvfb: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = f"/tmp/.X11-unix/X{xvfb.name[1:]}"  # noqa: S108
+    for name in (xvfb.name.encode(), Path(place), place.encode()):
+        with xshm.Screen(name) as screen:
+            assert screen.display == os.fsdecode(name)
+            assert screen.grab().width == 1280
+    monkeypatch.setenv("DISPLAY", xvfb.name)
+    with xshm.Screen("") as screen, xshm.Surface(20, 20, display=b"") as surface:
+        assert screen.display == xvfb.name
+        surface.wait()
+    with xshm.VirtualDisplay.attach(xvfb.name.encode()) as attached:
+        assert attached.name == xvfb.name
 
 
 def test_a_dot_in_the_name_of_a_socket_that_exists_is_no_screen(tmp_path: Path) -> None:
@@ -103,6 +177,9 @@ def test_a_host_name_is_tcp(make_server: Callable[..., Server]) -> None:
     assert _address(f"localhost{name}") in (f"tcp:127.0.0.1:{port}", f"tcp:::1:{port}")
     for spelling in (f"127.0.0.1{name}", f"inet/127.0.0.1{name}.0", f"tcp/127.0.0.1{name}"):
         assert _address(spelling) == f"tcp:127.0.0.1:{port}"
+    if socket.has_ipv6 and Path("/proc/net/if_inet6").exists():
+        for spelling in (f"::1{name}", f"[::1]{name}", f"inet6/::1{name}.0"):
+            assert _address(spelling) == f"tcp:::1:{port}"
 
 
 def test_a_local_name_never_becomes_tcp() -> None:

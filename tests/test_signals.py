@@ -136,6 +136,15 @@ def test_an_interrupt_at_any_instruction_loses_nothing(place: Workplace, interru
     assert _all_slots_can_be_had(place)
 
 
+def test_an_interrupt_loses_nothing_where_others_made_the_descriptor_non_blocking(
+    place: Workplace, interrupts: Interrupts
+) -> None:
+    os.set_blocking(place.connection.fileno(), False)
+    _interrupt(place, interrupts, _INTERRUPTS // 4)
+    place.connection.sync()
+    assert _all_slots_can_be_had(place)
+
+
 def test_interrupts_of_one_thread_do_no_harm_to_the_others(place: Workplace, interrupts: Interrupts) -> None:
     colleagues, ticker = Colleagues(place, 3), Ticker(place)
     ticker.start()

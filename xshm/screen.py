@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from xshm.pixmap import Pixmap
     from xshm.window import Window
     from xshm.window_list import WindowInfo
+    from xshm.x11.address import Name
     from xshm.x11.xlib_display import XlibDisplay
 
 _LONGEST = 1_000_000  # what the kernel's waits take, with room to spare
@@ -41,21 +42,21 @@ _LONGEST = 1_000_000  # what the kernel's waits take, with room to spare
 class Screen(Drawable):
     """A display's screen.
 
-    `display` is its name (None: $DISPLAY), `transport` one of "auto", "sysv", "fd", "core", `xauthority` the path of an
-    authority file, `timeout` the seconds that any one answer may take (None: no limit), `max_frames` how many frames
-    may be held at once. Raises ConnectFailed, AccessDenied, TransportUnavailable.
+    `display` is its name, as text, bytes or path (None or "": $DISPLAY), `transport` one of "auto", "sysv", "fd",
+    "core", `xauthority` the path of an authority file, `timeout` the seconds that any one answer may take (None: no
+    limit), `max_frames` how many frames may be held at once. Raises ConnectFailed, AccessDenied, TransportUnavailable.
     """
 
     def __init__(
         self,
-        display: str | None = None,
+        display: Name | None = None,
         transport: str = "auto",
         xauthority: str | os.PathLike[str] | None = None,
         *,
         timeout: float | None = None,
         max_frames: int = 64,
     ) -> None:
-        _check_options(display, timeout, max_frames)
+        _check_options(timeout, max_frames)
         connection = Connection(display, xauthority, timeout)
         try:
             chosen = choose(connection, transport)
@@ -215,9 +216,7 @@ class Screen(Drawable):
             )
 
 
-def _check_options(display: object, timeout: object, max_frames: object) -> None:
-    if display is not None and not isinstance(display, str):
-        raise InvalidType(f"a display is named by a text such as ':0', not by {type(display).__name__}: {display!r}")
+def _check_options(timeout: object, max_frames: object) -> None:
     if timeout is not None and not 0 < checks.number(timeout, "a timeout is a number of seconds, or None") <= _LONGEST:
         raise InvalidArgument(f"a timeout is above 0 and at most {_LONGEST} seconds, or None; not {timeout!r}")
     if isinstance(max_frames, bool) or not isinstance(max_frames, int):
@@ -226,7 +225,7 @@ def _check_options(display: object, timeout: object, max_frames: object) -> None
         raise InvalidArgument(f"max_frames is at least 1, not {max_frames}")
 
 
-def grab(region: Region | None = None, *, display: str | None = None, cursor: CursorMode = False) -> Frame:
+def grab(region: Region | None = None, *, display: Name | None = None, cursor: CursorMode = False) -> Frame:
     """Take one frame of a display (None: $DISPLAY). For more than one, keep a Screen: this opens and closes one."""
     with Screen(display) as screen:
         return screen.grab(region, cursor=cursor)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from xshm.geometry import Region
     from xshm.pixels import PixelFormat
+    from xshm.x11.address import Name
     from xshm.x11.xlib_display import XlibDisplay
 
 
@@ -55,7 +56,7 @@ class Surface:
         *,
         on: Any = None,
         title: str = "xshm",
-        display: str | None = None,
+        display: Name | None = None,
         position: tuple[int, int] | None = None,
         resizable: bool = False,
         transport: str = "auto",

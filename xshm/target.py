@@ -24,6 +24,7 @@ from xshm.x11.visuals import format_of, of_root
 
 if TYPE_CHECKING:
     from xshm.pixels import PixelFormat
+    from xshm.x11.address import Name
     from xshm.x11.connection import Connection
 
 _INPUT_ONLY: Final = 2
@@ -37,7 +38,7 @@ _MOST_WAIT: Final = 2.0
 class Target:
     """What was asked for: a window at `place`, or the drawable `on`."""
 
-    display: str | None
+    display: Name | None
     on: int | None
     place: Rect | None
     title: str
@@ -50,7 +51,7 @@ class Target:
         width: int | None,
         height: int | None,
         on: Any,
-        display: str | None,
+        display: Name | None,
         position: tuple[int, int] | None,
         title: str,
         *,

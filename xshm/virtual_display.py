@@ -25,6 +25,7 @@ from xshm.launch import Places
 from xshm.program import Program, check_wait
 from xshm.screen import Screen
 from xshm.supervision import Supervision
+from xshm.x11.address import DisplayName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from xshm.display_spec import FramebufferKind, ScreenSpec
     from xshm.framebuffer import Framebuffer
     from xshm.program import Command
+    from xshm.x11.address import Name
 
 # What would lead a toolkit to another display than the one that is named.
 _OTHER_DISPLAYS = ("WAYLAND_DISPLAY", "WAYLAND_SOCKET")
@@ -87,10 +89,9 @@ class VirtualDisplay:
         return self
 
     @classmethod
-    def attach(cls, name: str, xauthority: str | os.PathLike[str] | None = None, *, writable: bool = False) -> Self:
+    def attach(cls, name: Name, xauthority: str | os.PathLike[str] | None = None, *, writable: bool = False) -> Self:
         """Take part in a display that somebody else started: all but its end. Raises ConnectFailed, AccessDenied."""
-        if not isinstance(name, str):
-            raise InvalidType(f"a display is named by a text such as ':5', not by {type(name).__name__}: {name!r}")
+        name = DisplayName.parse(name).name
         self = cls.__new__(cls)
         self._prepare(None)
         self.name, self._address, self._writable = name, name, writable

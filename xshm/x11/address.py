@@ -20,13 +20,18 @@ from xshm.x11.kernel import is_the_kernels
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# The last colon is the one before the number, as libxcb has it: "::1:0" is display 0 of the host ::1.
 _NAME: Final = re.compile(
-    r"(?:(?P<protocol>unix|local|tcp|inet|inet6)/)?(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[-\w.]*)(?P<family>/unix)?"
+    r"(?:(?P<protocol>unix|local|tcp|inet|inet6)/)?"
+    r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|(?P<address>[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[-\w.]+)?)|[-\w.]*)(?P<family>/unix)?"
     r":(?P<number>[0-9]{1,20})(?:\.(?P<screen>[0-9]{1,20}))?"
 )
 _PATH: Final = re.compile(r"(?:unix:)?(?P<path>[/@].*?)(?:\.(?P<screen>[0-9]{1,20}))?")
 _SOCKET: Final = "/tmp/.X11-unix/X{}"  # noqa: S108 - the protocol's well-known place
 _PORT: Final = 6000
+
+
+Name = str | bytes | os.PathLike[str]  # bytes: as os.environb has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +46,14 @@ class DisplayName:
     family: socket.AddressFamily = socket.AF_UNSPEC
 
     @classmethod
-    def parse(cls, name: str | None) -> DisplayName:
-        """Read ":0", "unix/host:0", "host:0.1", "tcp/host:0", "[::1]:0", "/path/to/socket", "unix:@abstract".
+    def parse(cls, name: Name | None) -> DisplayName:
+        """Read ":0", "unix/host:0", "host:0.1", "tcp/host:0", "[::1]:0", "::1:0", "/path/to/socket", "unix:@abstract".
 
-        ":0" is the local socket of display 0, "host:0" TCP to port 6000; None is $DISPLAY.
+        ":0" is the local socket of display 0, "host:0" TCP to port 6000; None and "" are $DISPLAY, as libxcb has it.
         """
-        if name is None:
-            name = os.environ.get("DISPLAY", "")
-            if not name:
-                raise ConnectFailed("no display was named and DISPLAY is not set; name one, for example display=':0'")
-        if not isinstance(name, str):
-            raise InvalidType(f"a display is named by a text such as ':0', not by {type(name).__name__}: {name!r}")
+        name = _text(name) or os.environ.get("DISPLAY", "")
+        if not name:
+            raise ConnectFailed("no display was named and DISPLAY is not set; name one, for example display=':0'")
         match = _PATH.fullmatch(name)
         if match and _is_encodable(name):
             path, screen = match["path"], match["screen"]
@@ -60,7 +62,7 @@ class DisplayName:
             ending = re.search(r"(?:X|:)([0-9]{1,20})$", path)
             return cls(name, int(ending[1]) if ending else 0, int(screen or 0), path=path, family=socket.AF_UNIX)
         match = _NAME.fullmatch(name)
-        if match is None or not _is_encodable(name):
+        if match is None or not _is_encodable(name) or not _is_ipv6(match["address"] or "::"):
             raise ConnectFailed(f"{name!r} is no display name; one looks like ':0', 'host:0.1' or '/path/to/socket'")
         host = match["host"].strip("[]")
         protocol = match["protocol"]
@@ -138,6 +140,26 @@ class ServerSocket(_socket.socket):
     def name_owner(self, owner: str) -> None:
         """Set what the warning names."""
         self.shown = partial(str, owner)
+
+
+def _text(name: object) -> str:
+    """Return a display's name as a text, "" for None."""
+    if name is None:
+        return ""
+    try:
+        return os.fsdecode(name)  # type: ignore[arg-type]  # it says so
+    except TypeError:
+        raise InvalidType(
+            f"a display is named by a text such as ':0', not by {type(name).__name__}: {name!r}"
+        ) from None
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    except OSError:
+        return False
+    return True
 
 
 def _is_encodable(name: str) -> bool:

@@ -35,6 +35,8 @@ from xshm.x11.wire import Pending, Wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from xshm.x11.address import Name
+
 _CORE_ERRORS: Final = (
     *("BadRequest", "BadValue", "BadWindow", "BadPixmap", "BadAtom", "BadCursor", "BadFont", "BadMatch", "BadDrawable"),
     *("BadAccess", "BadAlloc", "BadColor", "BadGC", "BadIDChoice", "BadName", "BadLength", "BadImplementation"),
@@ -59,7 +61,7 @@ _structures: Any = Xlib.display
 
 
 class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are written against
-    """A connection to the display `name` (None: $DISPLAY).
+    """A connection to the display `name` (None or "": $DISPLAY).
 
     `xauthority` is the path of an authority file, where None means $XAUTHORITY or ~/.Xauthority; `timeout` in seconds
     bounds connecting and the wait for any one answer, where None means no limit. Raises ConnectFailed, AccessDenied.
@@ -67,7 +69,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
 
     def __init__(
         self,
-        name: str | None = None,
+        name: Name | None = None,
         xauthority: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
     ) -> None:

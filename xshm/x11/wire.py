@@ -53,8 +53,8 @@ class Wire:
     """A stream to an X server. `timeout` (seconds, None for no limit) bounds the wait for any one answer."""
 
     def __init__(self, sock: _socket.socket, timeout: float | None = None) -> None:
-        # Reads block in the kernel; but where somebody made the descriptor non-blocking, as uvloop's add_reader does, and
-        # where a read that blocks would stop other greenlets, they wait by poll. Sends say MSG_DONTWAIT.
+        # Reads block in the kernel; but where somebody made the descriptor non-blocking, as uvloop's add_reader does,
+        # and where a read that blocks would stop other greenlets, they wait by poll. Sends say MSG_DONTWAIT.
         sock.settimeout(0.0 if is_cooperative() else None)
         self.socket = sock
         self._recv, self._recvmsg = sock.recv, sock.recvmsg
