@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import types
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,67 @@ def test_a_rect_is_named_by_edges_or_as_text() -> None:
     assert Rect.parse("640x480+10+20") == Rect(10, 20, 640, 480)
     assert Rect.parse("640x480") == Rect(0, 0, 640, 480)
     assert Rect.parse("640x480+-10+20") == Rect(-10, 20, 640, 480)
+    assert Rect.parse("10,20 640x480\n") == Rect(10, 20, 640, 480)  # slurp's
+    assert Rect.parse("-10,-20 640x480") == Rect(-10, -20, 640, 480)
+
+
+@pytest.mark.parametrize("x", ["+0", "-0", "+7", "-7", "+-7", "--7"])
+@pytest.mark.parametrize("y", ["+0", "-0", "+12", "-12", "+-12", "--12"])
+def test_offsets_mean_what_they_mean_to_x(x: str, y: str) -> None:
+    text, whole = f"30x40{x}{y}", Rect(100, 50, 640, 480)
+    numbers = [ctypes.c_int() for _ in range(4)]
+    mask = ctypes.CDLL("libX11.so.6").XParseGeometry(text.encode(), *map(ctypes.byref, numbers))
+    across, down, width, height = (number.value for number in numbers)
+    # XNegative, YNegative: the far edges' distance, negative, where a window's corner goes with its size added.
+    left = whole.right - width + across if mask & 0x10 else across
+    top = whole.bottom - height + down if mask & 0x20 else down
+    assert Rect.parse(text, within=whole) == Rect(left, top, 30, 40)
+    assert as_rect(text, lambda: whole) == Rect(left, top, 30, 40)
+
+
+def test_a_far_edge_of_nothing_known_is_refused_with_the_way_out() -> None:
+    for read in (Rect.parse, as_rect):
+        with pytest.raises(InvalidArgument, match=r"'30x40-0-0' counts .*within=screen.rect.* \+-5"):
+            read("30x40-0-0")
+    with pytest.raises(InvalidType, match="a Rect goes with a Rect, not with tuple"):
+        Rect.parse("30x40-0-0", within=(0, 0, 640, 480))  # type: ignore[arg-type]
+
+
+def test_the_size_of_the_whole_is_asked_for_only_where_it_matters() -> None:
+    def whole() -> Rect:
+        raise AssertionError
+
+    assert as_rect("30x40+5+-6", whole) == as_rect("5,-6 30x40", whole) == as_rect((5, -6, 30, 40), whole)
+
+
+def test_a_dict_of_edges_is_a_region_as_mss_has_it() -> None:
+    edges = {"left": -5, "top": np.int32(20), "width": 640, "height": 480}
+    assert as_rect(edges) == Rect(-5, 20, 640, 480)
+    assert as_rect(types.MappingProxyType(edges)) == Rect(-5, 20, 640, 480)
+    assert as_rect(edges | {"mon": 1, "is_primary": True, "name": "DP-1", "output": "DP-1"}) == Rect(-5, 20, 640, 480)
+
+
+@pytest.mark.parametrize(
+    ("region", "words"),
+    [
+        ({}, "left and top and width and height missing"),
+        ({"left": 0, "top": 0, "width": 5}, "height missing"),
+        ({"x": 0, "y": 0, "width": 5, "height": 5}, "left and top missing, x and y not understood"),
+        ({"left": 0, "top": 0, "width": 5, "height": 5, "right": 5}, "right not understood"),
+        ({"left": 0, "top": 0, "width": 0, "height": 5}, "0x5"),
+    ],
+)
+def test_a_dict_that_is_no_region_is_refused_with_its_keys(region: Any, words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        as_rect(region)
+
+
+def test_what_is_no_geometry_is_answered_with_all_that_is() -> None:
+    for text in ("640:480", "10,20,30,40", "1,2 3x4 5"):
+        with pytest.raises(InvalidArgument, match=r"640x480\+10\+20.*640x480-10-20.*640x480.*10,20 640x480"):
+            Rect.parse(text)
+    with pytest.raises(InvalidType, match=r"Rect, \(x, y, width, height\), a Monitor, a dict .*10,20 640x480"):
+        as_rect(5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["", "640", "640x", "x480+0+0", "640x480+1", "640x480-0-0", "0x5+0+0", "1.5x2+0+0"])

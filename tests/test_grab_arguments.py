@@ -12,6 +12,7 @@ import xshm
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from painter import Painter
     from servers import Server
 
 
@@ -29,6 +30,7 @@ def screen(xvfb: Server) -> Iterator[xshm.Screen]:
         ("10x10+0+0", "grab_many takes a list of regions, not str: '10x10"),
         (xshm.Rect(0, 0, 5, 5), "grab_many takes a list of regions, not Rect"),
         ((0, 0, 5, 5), "not int: 0"),
+        ({"left": 0, "top": 0, "width": 5, "height": 5}, "grab_many takes a list of regions, not dict"),
     ],
 )
 def test_one_region_alone_is_not_several(screen: xshm.Screen, regions: Any, words: str) -> None:
@@ -46,3 +48,58 @@ def test_what_says_nothing_of_the_pointer_is_refused(screen: xshm.Screen, cursor
         screen.grab(cursor=cursor)
     with pytest.raises(xshm.InvalidArgument, match="cursor is False, True"):
         screen.stream(cursor=cursor)
+
+
+_FORMS = [
+    ("30x40-0-0", (1250, 760)),
+    ("30x40-5+6", (1245, 6)),
+    ("30x40+5-6", (5, 754)),
+    ("7,8 30x40", (7, 8)),
+    ("30x40+7+8", (7, 8)),
+    ({"left": 7, "top": 8, "width": 30, "height": 40, "mon": 1}, (7, 8)),
+]
+
+
+@pytest.mark.parametrize(("region", "corner"), _FORMS)
+def test_every_verb_takes_every_form_of_a_region(screen: xshm.Screen, region: Any, corner: tuple[int, int]) -> None:
+    rect = xshm.Rect(*corner, 30, 40)
+    frames = [screen.grab(region), screen.grab(region, clip=True), screen.grab(region, cursor=True)]
+    frames += screen.grab_many([region, region])
+    screen.grab_into(np.empty((40, 30, 4), np.uint8), region)
+    for on_change in (True, False):
+        with screen.stream(region, on_change=on_change) as stream:
+            frames.append(next(stream))
+    frames.append(screen.wait_stable(0.01, 5, region=region, ignore=[region]).frame)
+    frames.append(screen.wait_for(lambda _: True, region=region))
+    frames.append(screen.wait_image(frames[0], region).frame)
+    assert screen.wait_change(0, region) is None
+    assert {frame.rect for frame in frames} == {rect}
+
+
+@pytest.mark.parametrize(("region", "corner"), _FORMS)
+def test_a_framebuffer_and_a_surface_take_every_form_of_a_region(region: Any, corner: tuple[int, int]) -> None:
+    rect = xshm.Rect(*corner, 30, 40)
+    with xshm.VirtualDisplay(1280, 800) as display:
+        assert display.framebuffer.grab(region).rect == display.framebuffer.peek(region).rect == rect
+        with xshm.Surface(1280, 800, display=display.name, xauthority=display.xauthority) as surface:
+            with surface.draw(region) as pixels:
+                pixels[...] = 0xFF
+            surface.wait()
+            with display.screen.window(surface.id) as window:
+                assert (window.grab(region).rgb() == 0xFF).all()
+
+
+def test_the_far_edge_is_the_sources_as_it_is_at_that_moment(screen: xshm.Screen, painter: Painter) -> None:
+    window = painter.window((100, 50, 200, 100), (0, 0, 255))
+    with screen.window(window.id) as opened:
+        assert opened.grab("30x40-0-0").rect == xshm.Rect(170, 60, 30, 40)
+        window.configure(width=300, height=200)
+        painter.display.sync()
+        assert opened.grab("30x40-0-0").rect == xshm.Rect(270, 160, 30, 40)
+        assert opened.grab("30x40--10-0", clip=True).rect == xshm.Rect(280, 160, 20, 40)
+
+
+def test_regions_to_be_ignored_are_a_list(screen: xshm.Screen) -> None:
+    edges: Any = {"left": 0, "top": 0, "width": 5, "height": 5}
+    with pytest.raises(xshm.InvalidType, match="ignore is a list of regions, not dict"):
+        screen.wait_stable(ignore=edges)

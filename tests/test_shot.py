@@ -67,6 +67,14 @@ def test_a_region_that_leaves_the_screen_is_refused_with_the_flag_that_cuts_it(r
     assert picture(cut.stdout).shape == (100, 50, 3)
 
 
+@pytest.mark.parametrize("text", ["30x40-0-0", "30x40+1250-0", "1250,760 30x40"])
+def test_a_region_is_named_from_the_far_edge_or_as_slurp_does(run: Any, painter: Painter, text: str) -> None:
+    painter.fill((1250, 760, 30, 40), (255, 255, 0))
+    done = run("shot", "-g", text, "-")
+    assert picture(done.stdout).shape == (40, 30, 3)
+    assert (picture(done.stdout) == (255, 255, 0)).all()
+
+
 def test_a_region_of_a_window_is_in_its_own_coordinates(run: Any, painter: Painter) -> None:
     window = painter.window((300, 300, 50, 50), (0, 0, 0), title="marked")
     painter.fill((5, 6, 7, 8), (255, 255, 0), window)

@@ -103,8 +103,9 @@ class Drawable:
     def grab(self, region: Region | None = None, cursor: CursorMode = False, clip: bool = False) -> Frame:
         """Take one frame of `region` (None: all of it), in one round trip (MIT-SHM 1.2, ShmGetImage).
 
-        A region that leaves the source is OutOfBounds; with `clip` the part inside is taken, and `frame.rect` says
-        which. The frame is valid for as long as anyone holds it or a view of its pixels.
+        A region is a Rect, a Monitor, (x, y, width, height), a dict of left, top, width and height, or a text as
+        `Rect.parse` reads it, "640x480-0-0" too. One that leaves the source is OutOfBounds; with `clip` the part inside
+        is taken, and `frame.rect` says which. The frame is valid while anyone holds it or a view of its pixels.
 
         With `cursor` the pointer is drawn into it, and `frame.cursor` tells of it; `cursor="layer"` tells of it and
         draws nothing. It is drawn where it points, though on the screen another window may be on top there.
@@ -348,7 +349,7 @@ class Drawable:
     def _within(self, region: Region, *, clip: bool) -> Rect:
         """Check a region against what there is; raises OutOfBounds with the numbers and the way out."""
         self._check_grabbable()
-        rect = region if type(region) is Rect else _as_rect(region)
+        rect = region if type(region) is Rect else _as_rect(region, self)
         if self._whole.contains(rect):
             return rect
         whole = self.rect
@@ -490,7 +491,7 @@ class Drawable:
         self._check_open()
 
 
-def _as_rect(region: Region) -> Rect:
+def _as_rect(region: Region, source: Drawable) -> Rect:
     if isinstance(region, Drawable):  # its `rect` is in coordinates of its own, and would name another place here
         raise InvalidType(f"a region is a part of what is grabbed, not {region!r}; call its own grab()")
-    return as_rect(region)
+    return as_rect(region, lambda: source.rect)

@@ -253,7 +253,7 @@ class Framebuffer:
     def _within(self, region: Region | None, *, clip: bool) -> Rect:
         if region is None:
             return self.rect
-        rect = as_rect(region)
+        rect = as_rect(region, lambda: self.rect)
         if self.rect.contains(rect):
             return rect
         whole = f"{self.rect.width}x{self.rect.height}"

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import operator
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, SupportsIndex, runtime_checkable
+from typing import Any, Protocol, SupportsIndex, runtime_checkable
 
 from xshm.errors import InvalidArgument, InvalidType
 
 _NUMBER = r"[0-9]{1,20}"  # what is longer is no number of pixels, and int() has a limit of its own
-_GEOMETRY = rf"({_NUMBER})x({_NUMBER})(?:([+-]{_NUMBER}|\+-{_NUMBER})([+-]{_NUMBER}|\+-{_NUMBER}))?"
+_GEOMETRY = rf"({_NUMBER})x({_NUMBER})(?:([+-]-?{_NUMBER})([+-]-?{_NUMBER}))?"  # XParseGeometry
+_SLURP = rf"(-?{_NUMBER}),(-?{_NUMBER}) ({_NUMBER})x({_NUMBER})"
+_TEXTS = "'640x480+10+20', '640x480-10-20' (from the right and bottom edge), '640x480' or slurp's '10,20 640x480'"
 _FIELDS = 4
+_KEYS = ("left", "top", "width", "height")
+_MSS_KEYS = {*_KEYS, "mon", "name", "is_primary", "unique_id", "output"}  # what mss 10.2 has in its monitors, and takes
 _MANY = 32
 
 
@@ -54,24 +59,18 @@ class Rect:
         return cls(left, top, right - left, bottom - top)
 
     @classmethod
-    def parse(cls, text: str) -> Rect:
-        """Read "640x480+10+20" as X tools write it; without an offset it is at 0, 0. "+-5" is a negative coordinate.
+    def parse(cls, text: str, within: Rect | None = None) -> Rect:
+        """Read "640x480+10+20" as X tools write it, "640x480" at 0, 0, or "10,20 640x480" as slurp writes it.
 
-        "-5" alone counts from the right edge in X's own geometry, which needs a screen to be told from: it is refused.
+        "+-5" is a negative coordinate. "640x480-10-20" counts from the right and bottom edge of `within`, the whole
+        that it is a part of (`screen.rect`); without that it is refused.
         """
         if not isinstance(text, str):
             raise InvalidType(f"a geometry is a text like '640x480+10+20', not {type(text).__name__}: {text!r}")
-        match = re.fullmatch(_GEOMETRY, text.strip())
-        if match is None:
-            raise InvalidArgument(f"{text!r} is no geometry; write WIDTHxHEIGHT+X+Y, for example 640x480+10+20")
-        width, height, x, y = match.groups()
-        for offset in (x, y):
-            if offset is not None and offset.startswith("-"):
-                raise InvalidArgument(
-                    f"{text!r}: an offset from the far edge ({offset}) is not understood; "
-                    f"write +{offset} for a negative coordinate"
-                )
-        return cls(int(x[1:]) if x else 0, int(y[1:]) if y else 0, int(width), int(height))
+        if within is None:
+            return _parse(text, None)
+        _check(within)
+        return _parse(text, lambda: within)
 
     @property
     def right(self) -> int:
@@ -120,25 +119,63 @@ class Rect:
         return f"{self.width}x{self.height}+{self.x}+{self.y}"
 
 
-Region = Rect | HasRect | tuple[int, int, int, int] | str
+Region = Rect | HasRect | tuple[int, int, int, int] | Mapping[str, Any] | str
 
 
-def as_rect(region: Region) -> Rect:
-    """Make a Rect of what a caller may name as a region: a Rect, a Monitor, (x, y, width, height), "640x480+10+20"."""
+def as_rect(region: Region, whole: Callable[[], Rect] | None = None) -> Rect:
+    """Make a Rect of what a caller may name as a region.
+
+    That is a Rect, a Monitor, (x, y, width, height), {"left", "top", "width", "height"} as mss has it, or a text, as
+    `Rect.parse` reads it. `whole` is asked for what a text counts from the far edge of.
+    """
     if type(region) is Rect:
         return region
     if isinstance(region, str):
-        return Rect.parse(region)
+        return _parse(region, whole)
     if isinstance(region, (tuple, list)):
         if len(region) != _FIELDS:
             raise InvalidArgument(f"a region is (x, y, width, height), not {len(region)} numbers: {region!r}")
         return Rect(*region)
     if isinstance(region, HasRect):
         return region.rect
+    if isinstance(region, Mapping):
+        return _of_edges(region)
     raise InvalidType(
-        f"a region is a Rect, (x, y, width, height), a text like '640x480+10+20' or a Monitor, "
-        f"not {type(region).__name__}: {region!r}"
+        f"a region is a Rect, (x, y, width, height), a Monitor, a dict of left, top, width and height, or a text: "
+        f"{_TEXTS}; not {type(region).__name__}: {region!r}"
     )
+
+
+def _of_edges(region: Mapping[str, Any]) -> Rect:
+    missing = [key for key in _KEYS if key not in region]
+    unknown = sorted(str(key) for key in region if key not in _MSS_KEYS)
+    if missing or unknown:
+        wrong = [f"{' and '.join(missing)} missing"] if missing else []
+        wrong += [f"{' and '.join(unknown)} not understood"] if unknown else []
+        raise InvalidArgument(f"a region as a dict has left, top, width and height; {', '.join(wrong)}: {region!r}")
+    return Rect(*(region[key] for key in _KEYS))
+
+
+def _parse(text: str, whole: Callable[[], Rect] | None) -> Rect:
+    match = re.fullmatch(_SLURP, text.strip())
+    if match is not None:
+        return Rect(*map(int, match.groups()))
+    match = re.fullmatch(_GEOMETRY, text.strip())
+    if match is None:
+        raise InvalidArgument(f"{text!r} is no geometry; write {_TEXTS}")
+    width, height = int(match[1]), int(match[2])
+    x, y = match[3] or "+0", match[4] or "+0"
+    across, down = int(x[1:]), int(y[1:])
+    if "-" in (x[0], y[0]):
+        if whole is None:
+            raise InvalidArgument(
+                f"{text!r} counts from the far edge of a picture, whose size is not known here; give it, as in "
+                f"Rect.parse({text!r}, within=screen.rect), or write +-5 for the coordinate -5"
+            )
+        edges = whole()
+        across = edges.right - width - across if x[0] == "-" else across
+        down = edges.bottom - height - down if y[0] == "-" else down
+    return Rect(across, down, width, height)
 
 
 def merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:

@@ -34,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("-m", "--monitor", metavar="NAME", help="a monitor, by its name or its number from 0")
     where.add_argument("-s", "--select", action="store_true", help="let a person choose a region or window (asks slop)")
     where.add_argument("--all-windows", metavar="DIR", help="every window that is mapped, each in a file of its own")
-    parser.add_argument("-g", "--geometry", metavar="WxH+X+Y", help="the region to take, for example 640x480+10+20")
+    parser.add_argument(
+        "-g",
+        "--geometry",
+        metavar="WxH+X+Y",
+        help="the region to take: 640x480+10+20, 640x480-0-0 (from the far edges) or slurp's '10,20 640x480'",
+    )
     parser.add_argument("--clip", action="store_true", help="cut what of the region leaves the picture")
     parser.add_argument("-d", "--delay", type=seconds, default=0.0, metavar="SECONDS", help="wait before taking it")
     parser.add_argument("--cursor", action="store_true", help="draw the pointer in")

@@ -222,7 +222,7 @@ class Surface:
         """
         whole = part = self.rect
         if rect is not None:
-            part = as_rect(rect)
+            part = as_rect(rect, lambda: whole)
             if not whole.contains(part):
                 raise OutOfBounds(f"{part} leaves the surface {whole.width}x{whole.height}")
         return Drawing(self._presenter, part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -148,7 +149,7 @@ def several(regions: Iterable[Region]) -> list[Region]:
         each = iter(regions)
     except TypeError:
         each = None
-    if each is None or isinstance(regions, str):
+    if each is None or isinstance(regions, str | Mapping):
         raise InvalidType(f"grab_many takes a list of regions, not {type(regions).__name__}: {regions!r}")
     return list(each)
 

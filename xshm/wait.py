@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ignore", action="append", default=[], metavar="WxH+X+Y", help="for --stable: leave out a clock; repeatable"
     )
     parser.add_argument("-i", "--window", metavar="WINDOW", help="look at a window: its id, its title, or 'active'")
-    parser.add_argument("-g", "--geometry", metavar="WxH+X+Y", help="look at a region, for example 640x480+10+20")
+    parser.add_argument(
+        "-g", "--geometry", metavar="WxH+X+Y", help="look at a region: 640x480+10+20, or 640x480-0-0 from the far edges"
+    )
     parser.add_argument("--json", action="store_true", help="tell the result as JSON")
     add_display(parser)
     parser.set_defaults(run=main)

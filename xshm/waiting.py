@@ -9,7 +9,7 @@ import contextlib
 import math
 import operator
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -103,7 +103,7 @@ def wait_stable(
     quiet = checks.number(quiet, "quiet is a number of seconds")
     if not 0 < quiet < math.inf or (timeout is not None and quiet > timeout):
         raise InvalidArgument(f"quiet is a number of seconds above 0 and not above timeout ({timeout}); not {quiet!r}")
-    if not isinstance(ignore, Iterable) or isinstance(ignore, str):
+    if not isinstance(ignore, Iterable) or isinstance(ignore, str | Mapping):
         raise InvalidType(f"ignore is a list of regions, not {type(ignore).__name__}: {ignore!r}")
     ignored = [source.within(each) for each in ignore]
     with _changes(source, region) as changes:
