@@ -20,6 +20,7 @@ from xshm.x11.structure import StructureEvents, Subscription
 
 if TYPE_CHECKING:
     import weakref
+    from collections.abc import Callable
 
     from xshm.window import Window
     from xshm.x11.connection import Connection, Extension
@@ -114,6 +115,11 @@ class OffScreen:
         """Whether the window has got another pixmap, or lost its own, since `place` was asked last."""
         return self._changes.due
 
+    @property
+    def gone(self) -> bool:
+        """Whether the server has told of the window's end; its id may be another window's."""
+        return self._changes.gone
+
     def distrust(self) -> None:
         """Have the next `place` look again, whatever is known."""
         self._changes.due = True
@@ -122,11 +128,13 @@ class OffScreen:
         """Return where the pixels are: `known` where nothing has changed. Raises WindowGone, WindowNotViewable."""
         if known is not None and not self._changes.due:
             return known
+        if self.gone:
+            raise _gone(self._window)
         self._changes.due = False
         try:
             if self._changes.reparented:
                 self._resubscribe()
-            return self._name()
+            return _of_the_same(self, self._window, self._name)
         except BaseException:
             # So that the next call raises too, or finds the window mapped again.
             self._changes.due = self._changes.reshaped = True
@@ -135,7 +143,10 @@ class OffScreen:
     def close(self) -> None:
         """End the redirection and stop listening. Not to be called twice."""
         if not self._shared.connection.closed:
-            self._redirection.close()
+            if self.gone:
+                self._redirection.give_back_name()
+            else:
+                self._redirection.close()
             self._unsubscribe(self._changes)
 
     def _name(self) -> Place:
@@ -172,6 +183,8 @@ class OffScreen:
     def _resubscribe(self) -> None:
         former, self._changes = self._changes, self._subscribe()
         self._changes.due = False
+        if former.gone:
+            self._changes.gone = True
         self._unsubscribe(former)
 
     def _wait_for_repaint(self, hidden: Asked | None) -> None:
@@ -208,20 +221,36 @@ class OnScreen:
         self._shared = shared
         self._window = window
         self._shape: BoundingShape | None = None
-        self._changes = Subscription([window])
         with shared.lock:
+            self._changes = shared.structure.subscribe((window,))
             shared.shapes.subscribe(self._changes)
 
     @property
     def due(self) -> bool:
-        """Whether the window has got another shape since `place` was asked last. Of nothing else is word."""
-        return self._changes.reshaped
+        """Whether the window is gone, or has got another shape, since `place` was asked last."""
+        return self._changes.gone or self._changes.reshaped
+
+    @property
+    def gone(self) -> bool:
+        """Whether the server has told of the window's end; its id may be another window's."""
+        return self._changes.gone
 
     def distrust(self) -> None:
         """Do nothing: `place` looks again each time."""
 
     def place(self, known: Place | None) -> Place:
         """Return where the pixels are: `known` where nothing has changed. Raises WindowGone, WindowNotViewable."""
+        place = _of_the_same(self, self._window, self._look)
+        return known if known == place and known is not None else place
+
+    def close(self) -> None:
+        """Stop listening. Not to be called twice."""
+        if not self._shared.connection.closed:
+            with self._shared.lock:
+                self._shared.shapes.unsubscribe(self._changes)
+                self._shared.structure.unsubscribe(self._changes)
+
+    def _look(self) -> Place:
         connection, root = self._shared.connection, self._shared.root
         size = Asked(connection, core.GetGeometry, drawable=self._window)
         screen = Asked(connection, core.GetGeometry, drawable=root)
@@ -241,14 +270,23 @@ class OnScreen:
         except BaseException:
             self._changes.reshaped = True
             raise
-        place = Place(self._window, 0, seen, self._shape)
-        return known if known == place and known is not None else place
+        return Place(self._window, 0, seen, self._shape)
 
-    def close(self) -> None:
-        """Stop listening. Not to be called twice."""
-        if not self._shared.connection.closed:
-            with self._shared.lock:
-                self._shared.shapes.unsubscribe(self._changes)
+
+def _of_the_same(backing: OffScreen | OnScreen, window: int, look: Callable[[], Place]) -> Place:
+    """Return what `look` finds; WindowGone where that can be of another window, which has got the id since.
+
+    The server tells of the end before it answers what was asked after that.
+    """
+    try:
+        place = look()
+    except WindowNotViewable:
+        if backing.gone:
+            raise _gone(window) from None
+        raise
+    if backing.gone:
+        raise _gone(window)
+    return place
 
 
 def _gone(window: int) -> WindowGone:

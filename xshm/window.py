@@ -12,7 +12,7 @@ import weakref
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from xshm.backing import OffScreen, OnScreen
 from xshm.drawable import Drawable
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 
 _TRIES: Final = 20
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +120,18 @@ class Window(Drawable):
     @property
     def title(self) -> str:
         """Its title as it is now, "" where it has none. A round trip."""
-        return self._claims().title()
+        return self._of_this(self._claims().title())
 
     @property
     def class_name(self) -> str:
         """The class of its WM_CLASS, as in "XTerm". A round trip."""
-        return self._claims().class_names()[1]
+        return self._of_this(self._claims().class_names()[1])
 
     @property
     def pid(self) -> int | None:
         """The process whose it is, on this machine; None where nothing credible says so. A round trip."""
         claims = self._claims()
-        return Processes(self._connection).of(self.id, claims)
+        return self._of_this(Processes(self._connection).of(self.id, claims))
 
     @property
     def position(self) -> tuple[int, int]:
@@ -141,7 +142,7 @@ class Window(Drawable):
             at = self._connection.ask(core.TranslateCoords, src_wid=self.id, dst_wid=root, src_x=0, src_y=0)
         except BadWindow:
             raise self._gone() from None
-        return at.x, at.y
+        return self._of_this((at.x, at.y))
 
     def close(self) -> None:
         """End the redirection. Frames stay valid. Closing twice is fine; closing the Screen closes its Windows."""
@@ -191,6 +192,12 @@ class Window(Drawable):
     def _gone(self) -> WindowGone:
         return WindowGone(f"the window {self.id:#x} was destroyed")
 
+    def _of_this(self, found: _Found) -> _Found:
+        """Return what was found out by the id; WindowGone where another window may have it by now."""
+        if self._backing.gone:
+            raise self._gone()
+        return found
+
     def _claims(self) -> Claims:
         self._check_open()
         there = Asked(self._connection, core.GetGeometry, drawable=self.id)
@@ -232,7 +239,7 @@ class Window(Drawable):
                     raise
                 self._connection.sync()  # as in `Drawable._take`
             else:
-                if place is self._place and (followed or not self._backing.due):
+                if place is self._place and (not self._backing.due or (followed and not self._backing.gone)):
                     return frame
             self._current()
             followed = True
@@ -279,6 +286,6 @@ class Window(Drawable):
 
     def _grab_with_pointer(self, region: Region | None, cursor: CursorMode, *, clip: bool) -> Frame:
         try:
-            return super()._grab_with_pointer(region, cursor, clip=clip)
+            return self._of_this(super()._grab_with_pointer(region, cursor, clip=clip))
         except BadWindow:
             raise self._gone() from None

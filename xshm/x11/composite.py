@@ -81,6 +81,10 @@ class Redirection:
                 return Backing(pixmap, size.width, size.height, size.border_width)
             self._free(pixmap)
 
+    def give_back_name(self) -> None:
+        """Give the name back, where the redirection went with its window; another one may have the id. Not twice."""
+        self._free(self._pixmap)
+
     def close(self) -> None:
         """End our redirection and give the name back. Not to be called twice."""
         self._free(self._pixmap)

@@ -27,26 +27,32 @@ _SIZE = struct.Struct("=20xHHH")  # ConfigureNotify: width, height, border width
 
 
 class Subscription:
-    """What one subscriber has to know: `due` after a change.
+    """What one subscriber has to know: `due` after a change, `gone` once the window was destroyed.
 
-    `reparented` where the ancestors are other ones since, `reshaped` where the bounding shape is (`x11.shape`).
+    `reparented` where the ancestors are other ones since, `reshaped` where the bounding shape is (`x11.shape`). Once it
+    is gone it stays so, whatever has its id since then.
     """
 
-    __slots__ = ("due", "reparented", "reshaped", "windows")
+    __slots__ = ("due", "gone", "reparented", "reshaped", "windows")
 
     def __init__(self, windows: Sequence[int]) -> None:
         self.windows = tuple(windows)  # the window itself, then its ancestors
         self.due = True
+        self.gone = False
         self.reparented = False
         self.reshaped = True
 
 
 class _Watched:
-    """A window on which StructureNotify is selected. `shared`: others on this connection want the events too."""
+    """A window on which StructureNotify is selected. `shared`: others on this connection want the events too.
 
-    __slots__ = ("shared", "size", "subscribers")
+    `gone`: it was destroyed, and the selection with it; another window may have its id.
+    """
+
+    __slots__ = ("gone", "shared", "size", "subscribers")
 
     def __init__(self, *, shared: bool) -> None:
+        self.gone = False
         self.shared = shared
         self.size: tuple[int, ...] | None = None
         self.subscribers: tuple[Subscription, ...] = ()
@@ -67,7 +73,7 @@ class StructureEvents:
             for route in self._routes:
                 self._connection.wire.add_route(route)
         subscription = Subscription(windows)
-        new = [window for window in windows if window not in self._watched]
+        new = [window for window in windows if window not in self._watched or self._watched[window].gone]
         asked = [Asked(self._connection, core.GetWindowAttributes, window=window) for window in new]
         for window, question in zip(new, asked, strict=True):
             attributes = question.answer_if_there()
@@ -76,17 +82,21 @@ class StructureEvents:
             self._select(window, mask | X.StructureNotifyMask)
         for window in windows:
             self._watched[window].subscribers += (subscription,)
+        if self._watched[windows[0]].gone:  # which was heard of before there was somebody to tell
+            subscription.gone = True
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Stop watching for this subscriber, and deselect where it was the last."""
         left = []
         for window in subscription.windows:
-            watched = self._watched[window]
+            watched = self._watched.get(window)
+            if watched is None or subscription not in watched.subscribers:
+                continue  # it was of a window that had the id before
             watched.subscribers = tuple(other for other in watched.subscribers if other is not subscription)
             if not watched.subscribers:
                 del self._watched[window]
-                if not watched.shared:
+                if not (watched.shared or watched.gone):
                     left.append((window, Asked(self._connection, core.GetWindowAttributes, window=window)))
         for window, question in left:
             attributes = question.answer_if_there()
@@ -103,6 +113,8 @@ class StructureEvents:
         if watched is None or on != about:
             return False
         code = message[0]
+        if code == X.DestroyNotify:
+            watched.gone = True
         if code == X.ConfigureNotify:
             size = _SIZE.unpack_from(message)
             changed = size != watched.size
@@ -113,6 +125,8 @@ class StructureEvents:
             for subscription in watched.subscribers:
                 if code == X.ReparentNotify:
                     subscription.reparented = True
+                if code == X.DestroyNotify and subscription.windows[0] == on:
+                    subscription.gone = True
                 if code != X.ConfigureNotify or subscription.windows[0] == on:
                     subscription.due = True
         return not watched.shared
