@@ -55,7 +55,6 @@ def test_time_that_runs_out_ends_it_with_1_and_no_word(
 ) -> None:
     begin = time.monotonic()
     assert wait("--change", "--timeout", "0.2") == 1
-    assert wait("--pixel", "3,4,#123456", "--timeout", "0.1") == 1
     assert wait("--stable", "--quiet", "0.1", "--timeout", "5") == 0
     assert time.monotonic() - begin < 5
     assert capsys.readouterr() == ("", "")
@@ -69,6 +68,16 @@ def test_a_pixel_is_waited_for(wait: Callable[..., int], painter: Painter) -> No
     assert wait("--pixel", "10,20,#00ff00") == 0
     timer.join()
     assert wait("--pixel", "10,20,lime", "--timeout", "0") == 0
+
+
+def test_a_pixel_that_has_another_colour_is_named_with_it_in_one_line(
+    wait: Callable[..., int], painter: Painter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painter.fill((0, 0, 50, 50), BLUE)
+    assert wait("--pixel", "10,20,#00ff00", "--timeout", "0", "--json") == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"seen": False}
+    assert said.err == "xshm: the colour (0, 255, 0) at 10, 20 did not come within 0.0 s; it is (0, 0, 255)\n"
 
 
 def test_a_picture_is_waited_for_in_a_region(
@@ -148,4 +157,6 @@ def test_it_runs_as_a_command_of_its_own(xvfb: Server, tmp_path: Path) -> None:
     Image.fromarray(np.full((3, 3, 3), 77, np.uint8)).save(tmp_path / "gray.png")
     command = [sys.executable, "-m", "xshm", "wait", "--image", str(tmp_path / "gray.png"), "--timeout", "0.1"]
     run = subprocess.run(command, env=xvfb.env(), capture_output=True, text=True, check=False)
-    assert (run.returncode, run.stdout, run.stderr) == (1, "", "")
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("xshm: the picture of 3x3 did not come within 0.1 s")
+    assert run.stderr.count("\n") == 1

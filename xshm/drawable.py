@@ -218,7 +218,8 @@ class Drawable:
     ) -> Frame:
         """Wait until the pixel at x, y has a colour: (red, green, blue), "#rrggbb" or a name. Returns the frame.
 
-        `tolerance` is how far each channel may be off, of 255. Raises WaitTimeout, which has the last frame.
+        `tolerance` is how far each channel may be off, of 255. On screens of fewer bits, or of 30, a colour is met by
+        what it becomes there, cut or rounded. Raises WaitTimeout, which names what is there, and has the last frame.
         """
         from xshm import waiting  # noqa: PLC0415 - as above
 

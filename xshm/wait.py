@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 from xshm.errors import InvalidArgument, WaitTimeout
@@ -90,7 +91,8 @@ def _wait(source: Drawable, chosen: argparse.Namespace, pixel: tuple[int, int, s
             source.wait_pixel(*pixel, timeout=timeout)
             return {}
         found = source.wait_image(chosen.image, region, threshold, timeout)
-    except WaitTimeout:
+    except WaitTimeout as over:
+        print(f"xshm: {over}", file=sys.stderr)  # what is there instead
         return None
     return {"rect": _numbers(found.rect), "difference": found.difference}
 

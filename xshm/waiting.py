@@ -21,13 +21,16 @@ from xshm.errors import InvalidArgument, InvalidType, RequestTimeout, WaitTimeou
 from xshm.frame import Frame
 from xshm.geometry import Rect, merged
 from xshm.search import as_rgb, find
+from xshm.shades import shown_as, shows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from xshm.drawable import Drawable
     from xshm.geometry import Region
+    from xshm.pixels import PixelFormat
     from xshm.search import Picture
+    from xshm.shades import Colour
 
 _MOST_RECTS: Final = 16
 # While a source is drawn to all the time, it is looked at no more often than after each of so many seconds.
@@ -151,16 +154,18 @@ def wait_pixel(
     checks.number(tolerance, "a tolerance is a number")
     if not tolerance >= 0:
         raise InvalidArgument(f"a tolerance is 0 or more, of 255; not {tolerance!r}")
-    seen: list[tuple[int, int, int]] = []
-
-    def matches(frame: Frame) -> bool:
-        seen[:] = [frame.pixel(x, y)]
-        return all(abs(one - other) <= tolerance for one, other in zip(seen[0], wanted, strict=True))
-
     try:
-        return wait_for(source, matches, timeout, None, f"the colour {wanted} at {x}, {y}")
+        return wait_for(
+            source,
+            lambda frame: shows(frame, x, y, wanted, tolerance),
+            timeout,
+            None,
+            f"the colour {wanted} at {x}, {y}",
+        )
     except WaitTimeout as error:
-        raise WaitTimeout(f"{error}; it is {seen[0]}", frame=error.frame) from None
+        frame = error.frame
+        there = f"it is {frame.pixel(x, y)}{_spellings(wanted, frame.format)}"
+        raise WaitTimeout(f"{error}; {there}", frame=frame) from None
 
 
 def wait_image(
@@ -308,6 +313,12 @@ def _check_ratio(threshold: float) -> None:
     checks.number(threshold, "a threshold is a ratio from 0 to 1")
     if not 0 <= threshold <= 1:
         raise InvalidArgument(f"a threshold is a ratio from 0 to 1, not {threshold!r}")
+
+
+def _spellings(colour: Colour, form: PixelFormat) -> str:
+    """Return what a screen of few bits makes of a colour, as the end of a sentence."""
+    others = [str(each) for each in dict.fromkeys(shown_as(form, colour)) if each != colour]
+    return f", and {colour} would be {' or '.join(others)} at depth {form.depth}" if others else ""
 
 
 def _colour(colour: Any) -> tuple[int, int, int]:
