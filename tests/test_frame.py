@@ -112,6 +112,11 @@ def test_out_is_filled_and_returned(frame: xshm.Frame) -> None:
     assert np.array_equal(out, frame.pixels[..., 2::-1])
 
 
+def test_its_size_is_width_and_height_as_pillow_has_them(xvfb: Server) -> None:
+    with xshm.Screen(xvfb.name) as screen, screen.grab((3, 4, 50, 20)) as frame:
+        assert frame.size == (frame.width, frame.height) == frame.image().size == (50, 20)
+
+
 def test_files_hold_the_picture(frame: xshm.Frame, tmp_path: Path) -> None:
     expected = frame.rgb()
     for name in ("a.png", "a.bmp", "a.tiff"):

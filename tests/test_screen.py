@@ -97,6 +97,30 @@ def test_a_second_grab_leaves_the_first_frame_unchanged(each: xshm.Screen, paint
     assert second.monotonic_ns > first.monotonic_ns
 
 
+def test_whatever_has_a_rect_tells_its_width_and_height(screen: xshm.Screen, painter: Painter, xvfb: Server) -> None:
+    window = painter.window((10, 20, 300, 200), (0, 0, 255), title="wide")
+    pixmap = window.create_pixmap(30, 40, 24)
+    painter.display.sync()
+    with (
+        screen.window(window.id) as opened,
+        screen.pixmap(pixmap.id) as picture,
+        xshm.Surface(64, 48, display=xvfb.name) as surface,
+    ):
+        (listed,) = (info for info in screen.windows() if info.id == window.id)
+        for each, size in (
+            (screen, (1280, 800)),
+            (screen.monitors[0], (1280, 800)),
+            (opened, (300, 200)),
+            (listed, (300, 200)),
+            (picture, (30, 40)),
+            (surface, (64, 48)),
+        ):
+            assert (each.width, each.height) == (each.rect.width, each.rect.height) == size
+        window.configure(width=123)
+        painter.display.sync()
+        assert (opened.width, opened.height) == (123, 200)
+
+
 def test_a_region_may_be_named_in_four_ways(screen: xshm.Screen) -> None:
     rect = xshm.Rect(10, 20, 30, 40)
     for region in (rect, (10, 20, 30, 40), [10, 20, 30, 40], "30x40+10+20"):

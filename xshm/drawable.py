@@ -79,6 +79,16 @@ class Drawable:
         return self._current()
 
     @property
+    def width(self) -> int:
+        """Pixels in a row of `rect`, as of now."""
+        return self.rect.width
+
+    @property
+    def height(self) -> int:
+        """Rows of `rect`, as of now."""
+        return self.rect.height
+
+    @property
     def format(self) -> PixelFormat:
         """The layout of its pixels."""
         return self._format

@@ -132,6 +132,11 @@ class Frame:
         """Rows."""
         return self.rect.height
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height), as a Pillow image's."""
+        return self.rect.width, self.rect.height
+
     def __enter__(self) -> Self:
         return self
 

@@ -92,6 +92,16 @@ class Surface:
         return self._presenter.whole
 
     @property
+    def width(self) -> int:
+        """Pixels in a row of `rect`."""
+        return self.rect.width
+
+    @property
+    def height(self) -> int:
+        """Rows of `rect`."""
+        return self.rect.height
+
+    @property
     def id(self) -> int:
         """The X id of the window or pixmap."""
         return self._opened.drawable

@@ -51,6 +51,16 @@ class WindowInfo:
     rect: Rect
     visible: bool
 
+    @property
+    def width(self) -> int:
+        """Pixels in a row of `rect`."""
+        return self.rect.width
+
+    @property
+    def height(self) -> int:
+        """Rows of `rect`."""
+        return self.rect.height
+
     def __str__(self) -> str:
         return f"{self.id:#x} {self.title!r} ({self.class_name or 'no class'}) {self.rect}"
 
