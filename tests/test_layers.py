@@ -32,7 +32,7 @@ _FLOORS = (
     "x11.colour_cube x11.handshake x11.connection x11.xlib_display",
     "x11.pointing transport",
     "blend cursor drawn canvas bands changes stream search waiting",
-    "taking drawable window_list backing window pixmap monitors screen last_picture",
+    "taking drawable window_list backing window pixmap edid monitors screen last_picture",
     "picture shared_pixmap frame_memory buffers blit presenter events target way surface mirror",
     "xwd framebuffer",
     "process_groups display_files launch supervisor supervision painted program",

@@ -83,14 +83,14 @@ def test_a_region_of_a_window_is_in_its_own_coordinates(run: Any, painter: Paint
     assert (picture(done.stdout) == (255, 255, 0)).all()
 
 
-def test_a_monitor_is_taken_by_number_and_by_name(run: Any, xvfb: Server) -> None:
+def test_a_monitor_is_taken_by_number_by_name_and_as_the_primary_one(run: Any, xvfb: Server) -> None:
     with xshm.Screen(xvfb.name) as screen:
         monitor = screen.monitors[0]
-    for name in ("0", monitor.name):
+    for name in ("0", monitor.name, "primary"):
         assert picture(run("shot", "-m", name, "-").stdout).shape == (800, 1280, 3)
     done = run("shot", "-m", "no such", "-")
     assert (done.returncode, done.stdout) == (2, b"")
-    assert monitor.name in done.stderr.decode()
+    assert f"there is no monitor 'no such'; there are 0: {monitor.name}" in done.stderr.decode()
 
 
 def test_the_pointer_is_drawn_in_where_it_is_asked_for(run: Any, painter: Painter) -> None:

@@ -28,6 +28,10 @@ class OutOfBounds(InvalidArgument):
     """A region that leaves the picture it is taken from. Cut it, or pass `clip=True` where that is offered."""
 
 
+class MonitorNotFound(InvalidArgument, LookupError):
+    """No monitor has this name or number; the message lists those there are."""
+
+
 class Closed(XshmError):
     """The object was closed before this call. Open a new one."""
 

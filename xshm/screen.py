@@ -111,6 +111,16 @@ class Screen(Drawable):
         self._check_open()
         return monitors(self._connection)
 
+    def monitor(self, which: int | str) -> Monitor:
+        """Return one monitor: by its name ("HDMI-1"), its number from 0 in `monitors`, or "primary"; as it is now.
+
+        A number may be a text, too. "primary" is the one that is marked so, or the only one. Raises MonitorNotFound,
+        which lists what there is. Costs what `monitors` does.
+        """
+        from xshm.monitors import find_monitor  # noqa: PLC0415 - as above
+
+        return find_monitor(self.monitors, which)
+
     def windows(self) -> list[WindowInfo]:
         """List the mapped top-level windows, from the bottom of the stack to the top, each as it is now.
 

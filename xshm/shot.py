@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("-i", "--window", metavar="WINDOW", help="a window: its id, its title, or 'active'")
-    where.add_argument("-m", "--monitor", metavar="NAME", help="a monitor, by its name or its number from 0")
+    where.add_argument("-m", "--monitor", metavar="NAME", help="a monitor: its name, its number from 0, 'primary'")
     where.add_argument("-s", "--select", action="store_true", help="let a person choose a region or window (asks slop)")
     where.add_argument("--all-windows", metavar="DIR", help="every window that is mapped, each in a file of its own")
     parser.add_argument(
@@ -127,7 +127,7 @@ def _take(screen: Screen, chosen: argparse.Namespace) -> Frame:
     if chosen.monitor is not None:
         if region is not None:
             raise InvalidArgument("--monitor and --geometry both name a region; give one")
-        region = _monitor(screen, chosen.monitor)
+        region = screen.monitor(chosen.monitor)
     if chosen.select:
         if region is not None:
             raise InvalidArgument("--select and --geometry both name a region; give one")
@@ -138,15 +138,6 @@ def _take(screen: Screen, chosen: argparse.Namespace) -> Frame:
 
 def _window(text: str) -> Any:
     return int(text, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|0|[1-9][0-9]*", text) else text
-
-
-def _monitor(screen: Screen, text: str) -> Any:
-    monitors = screen.monitors
-    for number, monitor in enumerate(monitors):
-        if text in (monitor.name, str(number)):
-            return monitor
-    there = ", ".join(f"{number}: {monitor.name}" for number, monitor in enumerate(monitors))
-    raise InvalidArgument(f"there is no monitor {text!r}; there are {there}")
 
 
 def _select(screen: Screen) -> tuple[int, int, int, int]:
