@@ -154,6 +154,22 @@ def _address(name: str) -> str:
     return connection.address
 
 
+@pytest.mark.parametrize("name", [":5", "unix/host:5", "host:5", "tcp/10.0.0.5:5", "[::1]:5", "unix:@abstract.X5"])
+def test_another_screen_of_a_display_is_named(name: str) -> None:
+    assert DisplayName.parse(name).of_screen(0) == name
+    for named in (name, f"{name}.0", f"{name}.3"):
+        other = DisplayName.parse(named).of_screen(2)
+        assert other == f"{name}.2"
+        assert DisplayName.parse(other).screen == 2
+
+
+def test_a_dot_of_the_socket_itself_stays_when_another_screen_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "X.5"
+    path.touch()
+    assert DisplayName.parse(str(path)).of_screen(1) == f"{path}.1"
+    assert DisplayName.parse(f"{path}.3").of_screen(0) == str(path)
+
+
 def test_a_local_name_is_the_socket_in_the_file_system(make_server: Callable[..., Server]) -> None:
     name = make_server("Xvfb", 320, 200).name
     place = f"/tmp/.X11-unix/X{name[1:]}"  # noqa: S108

@@ -27,7 +27,7 @@ _FLOORS = (
     "descriptor memory polling",
     "x11 x11.kernel x11.address x11.xauth x11.messages x11.replies x11.incoming x11.outgoing x11.late_errors x11.wire",
     "x11.mit_shm x11.core",
-    "x11.put x11.visuals x11.colormap x11.randr x11.outputs x11.composite x11.xfixes x11.regions x11.hidden x11.damage",
+    "x11.put x11.visuals x11.colormap x11.randr x11.extent x11.outputs x11.composite x11.xfixes x11.regions x11.hidden x11.damage",
     "x11.shape x11.structure x11.keyboard x11.text x11.ewmh x11.look x11.tree x11.toplevel x11.processes x11.arrivals",
     "x11.colour_cube x11.handshake x11.connection x11.xlib_display",
     "x11.pointing transport",

@@ -2,6 +2,7 @@
 
 What the array shows changes under the reader's eyes. `sync` is one round trip after which all that was asked for is in
 it; `grab` takes a consistent picture into memory of its own. Memory follows its views: closing lets go of our own hold.
+A screen that RandR makes smaller keeps its memory and is the top left part of it; none gets larger than it began.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from xshm import checks, sysv
 from xshm.cursor import Pointer
-from xshm.errors import Closed, InvalidArgument, InvalidType, OutOfBounds
+from xshm.errors import Closed, InvalidArgument, InvalidType, OutOfBounds, TransportUnavailable
 from xshm.frame import Frame
 from xshm.geometry import Rect, as_rect
 from xshm.x11 import core
+from xshm.x11.address import DisplayName
+from xshm.x11.extent import Extent
 from xshm.xwd import XwdHeader
 
 if TYPE_CHECKING:
@@ -38,8 +41,8 @@ class Framebuffer:
     """One screen of an Xvfb. `memory` is the whole XWD dump; `screen` gives the Screen of a number when it is needed.
 
     `number` and `screen_number` say whose it is, as the server has written there; `rect` and `format` describe
-    `pixels`; `has_pointer` tells whether the server paints the pointer into it (Xvfb without -nocursor); None is
-    unknown.
+    `pixels`, `rect` as of the last `sync` or `grab`, since RandR may resize the screen; `has_pointer` tells whether the
+    server paints the pointer into it (Xvfb without -nocursor); None is unknown.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Framebuffer:
         self._screen = screen
         self._address: tuple[str, str | os.PathLike[str] | None] | None = None
         self._connected_screen: Screen | None = None
+        self._extent: Extent | None = None
         self._sequence = 0
         self._pointer: Pointer | None = None
         self.has_pointer = has_pointer
@@ -74,7 +78,9 @@ class Framebuffer:
     ) -> Framebuffer:
         """Map the file that an Xvfb keeps its screen in (`-fbdir`), from another process or container too.
 
-        `display` is where that server answers, for `sync` and `grab`; without it there are only `pixels`.
+        `display` is where that server answers, for `sync` and `grab`, and is asked how large the screen is. Without it
+        there are only `pixels`, all that the memory has room for, of a screen that was made smaller too. Raises
+        UnsupportedFormat for what is no framebuffer; ConnectFailed, AccessDenied.
         """
         descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
         try:
@@ -83,6 +89,11 @@ class Framebuffer:
             os.close(descriptor)
         if display is not None:
             framebuffer._address = (display, xauthority)  # noqa: SLF001 - our own
+            try:
+                framebuffer.sync()
+            except BaseException:
+                framebuffer.close()
+                raise
         return framebuffer
 
     @classmethod
@@ -121,9 +132,21 @@ class Framebuffer:
 
         No request and no copy; read-only unless it was opened to be written. Another process writes it meanwhile: for
         a picture in itself consistent use `grab`. The array stays valid whatever is closed, and shows the last picture
-        when the server has ended.
+        when the server has ended. Its size is the screen's as of the last `sync` or `grab`: an array that was taken
+        before a resize keeps its own, and what of it is outside of the screen by now is not drawn any more.
         """
-        return self._header.pixels(self._held())
+        rect = self.rect
+        return self._header.pixels(self._held(), rect.width, rect.height)
+
+    @property
+    def width(self) -> int:
+        """Pixels in a row of `rect`."""
+        return self.rect.width
+
+    @property
+    def height(self) -> int:
+        """Rows of `rect`."""
+        return self.rect.height
 
     @property
     def colormap(self) -> NDArray[np.uint16]:
@@ -131,14 +154,19 @@ class Framebuffer:
         return self._header.colormap(self._held())
 
     def sync(self) -> None:
-        """One round trip: then all that was asked for on the connection of the display's `screen` is in the pixels."""
+        """One round trip: then all that was asked for on the connection of the display's `screen` is in the pixels.
+
+        `rect` and `pixels` have the screen's size from then on. Raises TransportUnavailable if that is larger than the
+        memory, which is another screen's then.
+        """
         self._held()
         self._settle(self._connected().connection)
 
     def peek(self, region: Region | None = None, *, clip: bool = False) -> Frame:
         """Copy a region (None: all) into a Frame without asking anybody, also where there is no connection.
 
-        What is drawn meanwhile may be in it by half. Region and errors are as with `grab`.
+        What is drawn meanwhile may be in it by half. Region and errors are as with `grab`; the size is as of the last
+        `sync` or `grab`.
         """
         return self._copy(self._within(region, clip=clip))
 
@@ -150,7 +178,7 @@ class Framebuffer:
         server has painted in is not drawn again; it can't be left out.
         """
         checks.cursor(cursor)
-        rect = self._within(region, clip=clip)
+        wanted = None if region is None else as_rect(region)
         if cursor is True and self.has_pointer is None:
             raise InvalidArgument(
                 "whether the server has painted the pointer in is not known here, and it is not to be drawn twice; "
@@ -163,7 +191,7 @@ class Framebuffer:
         try:
             asked = pointer.ask(connection.setup.root.id) if pointer else None
             self._settle(connection)
-            frame = self._copy(rect)
+            frame = self._copy(self._within(wanted, clip=clip))
             painted = False
             if pointer and asked:
                 frame.cursor = pointer.read(asked)
@@ -223,15 +251,26 @@ class Framebuffer:
 
     def _connected(self) -> Screen:
         if self._connected_screen is None:
-            self._connected_screen = self._connect()
+            screen = self._connect()
+            self._extent = Extent(screen.connection, self.screen_number)
+            self._connected_screen = screen
         return self._connected_screen
 
     def _settle(self, connection: Connection) -> None:
-        connection.sync()
         if self.has_pointer is not False:
             # The server paints the pointer, which it takes off for GetImage, when it has nothing more to do: after its
             # first answer, and before its second.
             connection.sync()
+        assert self._extent is not None  # noqa: S101 - there is a connection
+        width, height = self._extent.ask()
+        if (width, height) == (self.rect.width, self.rect.height):
+            return
+        if width > self._header.width or height > self._header.height:
+            raise TransportUnavailable(
+                f"the screen is {width}x{height}, and this memory, of :{self.number}.{self.screen_number}, has room "
+                f"for {self._header.width}x{self._header.height}: it is not where the screen is kept; grab the Screen"
+            )
+        self.rect = Rect(0, 0, width, height)
 
     def _connect(self) -> Screen:
         if self._screen is not None:
@@ -243,7 +282,14 @@ class Framebuffer:
             )
         from xshm.screen import Screen  # noqa: PLC0415 - the pixels alone need no connection
 
-        return Screen(self._address[0], xauthority=self._address[1])
+        name, xauthority = self._address
+        screen = Screen(name, xauthority=xauthority)
+        if screen.connection.default_screen == self.screen_number or self.screen_number >= len(
+            screen.connection.info.roots
+        ):
+            return screen  # its own; or, under Xinerama, the one that all of them are joined in
+        screen.close()
+        return Screen(DisplayName.parse(name).of_screen(self.screen_number), xauthority=xauthority)
 
     def _pointer_of(self, connection: Connection) -> Pointer:
         if self._pointer is None:

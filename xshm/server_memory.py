@@ -122,7 +122,10 @@ def find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> tu
             f"the server of {display}, process {pid}, keeps its screen in memory that can't be shared{told}; "
             f"Xvfb does share it when it is started with -fbdir or -shmem"
         )
-    return tuple(found[screen_number] for screen_number in sorted(found))
+    framebuffers = tuple(found[screen_number] for screen_number in sorted(found))
+    for framebuffer in framebuffers:
+        framebuffer.sync()  # a screen may be smaller by now than its memory
+    return framebuffers
 
 
 def _files(pid: int, how: _How) -> list[Framebuffer]:

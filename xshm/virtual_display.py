@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from xshm.supervision import Supervision
 from xshm.x11.address import DisplayName
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterator, Mapping, Sequence
 
     from xshm.display_spec import FramebufferKind, ScreenSpec
@@ -128,7 +128,7 @@ class VirtualDisplay:
             abstract = f"unix:@/tmp/.X11-unix/X{self._supervision.number}"
             self._address = self.name if self._supervision.has_socket_file else abstract
             self.xauthority = self._supervision.authority
-            self._framebuffers = server_memory.adopt(spec, self._supervision, self._screen)
+            self._framebuffers = server_memory.adopt(spec, self._supervision, self._screen_of)
             self._supervision.close_framebuffers()
         except BaseException:
             self.close()
@@ -154,8 +154,18 @@ class VirtualDisplay:
         return self._screen(0)
 
     @property
+    def width(self) -> int:
+        """Pixels in a row of the first screen, as of now."""
+        return self.screen.width
+
+    @property
+    def height(self) -> int:
+        """Rows of the first screen, as of now."""
+        return self.screen.height
+
+    @property
     def screens(self) -> tuple[Screen, ...]:
-        """Every screen, each by a connection of its own."""
+        """Every screen, each by a connection of its own; one where Xinerama joins them ("+xinerama")."""
         return tuple(self._screen(number) for number in range(len(self.screen.connection.info.roots)))
 
     @property
@@ -165,13 +175,13 @@ class VirtualDisplay:
 
     @property
     def framebuffers(self) -> tuple[Framebuffer, ...]:
-        """Every screen's own memory, in the order of the screens."""
+        """Every screen's own memory, in the order of the screens; each has its own where Xinerama joins them, too."""
         self._check_open()
         if self.spec is not None and self.spec.framebuffer == "none":
             raise TransportUnavailable("this display was started with framebuffer='none'; leave that out to have one")
         with self._lock:
             if self._framebuffers is None:
-                self._framebuffers = server_memory.find(self.name, self.pid, self._screen, writable=self._writable)
+                self._framebuffers = server_memory.find(self.name, self.pid, self._screen_of, writable=self._writable)
             return self._framebuffers
 
     def env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -303,8 +313,7 @@ class VirtualDisplay:
         with self._lock:
             self._check_open()
             if number not in self._screens:
-                display = re.sub(r"\.\d+$", "", self._address)
-                name = f"{display}.{number}" if number else display
+                name = DisplayName.parse(self._address).of_screen(number)
                 self._screens[number] = Screen(name, xauthority=self.xauthority)
             return self._screens[number]
 
@@ -317,6 +326,11 @@ class VirtualDisplay:
             self._programs = [each for each in self._programs if each.returncode is None]
             self._programs.append(program)
         return program
+
+    def _screen_of(self, framebuffer: int) -> Screen:
+        """Return the Screen that a framebuffer belongs to: its own, or the one that Xinerama joins all of them in."""
+        has_own = framebuffer and framebuffer < len(self._screen(0).connection.info.roots)
+        return self._screen(framebuffer if has_own else 0)
 
     def _connect(self) -> Screen:
         return Screen(self._address, xauthority=self.xauthority)

@@ -100,9 +100,13 @@ class XwdHeader:
         number, screen = int(match["number"]), int(match["screen"])
         return cls(width, height, form, fields.ncolors, fields.header_size, pixels_at, number, screen)
 
-    def pixels(self, memory: Any) -> NDArray[Any]:
-        """Return the picture in the dump's memory, shape and dtype as `PixelFormat` has them. No copy."""
-        shape, dtype, strides = self.format.layout(self.width, self.height)
+    def pixels(self, memory: Any, width: int | None = None, height: int | None = None) -> NDArray[Any]:
+        """Return the picture in the dump's memory, or its top left part of this size, as `PixelFormat` has it. No copy.
+
+        The part is no larger than the picture.
+        """
+        _, dtype, strides = self.format.layout(self.width, self.height)
+        shape, _, _ = self.format.layout(width or self.width, height or self.height)
         return np.ndarray(shape, dtype, memory, self.pixels_at, strides)
 
     def colormap(self, memory: Any) -> NDArray[np.uint16]:

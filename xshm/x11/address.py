@@ -74,6 +74,12 @@ class DisplayName:
         family = {"inet": socket.AF_INET, "inet6": socket.AF_INET6}.get(protocol or "", socket.AF_UNSPEC)
         return cls(name, number, screen, host=host, family=family)
 
+    def of_screen(self, screen: int) -> str:
+        """Return the name of a screen of the same display."""
+        has_screen = not self.path or not self.name.endswith(self.path)
+        display = re.sub(r"\.[0-9]+$", "", self.name) if has_screen else self.name
+        return f"{display}.{screen}" if screen else display
+
     @property
     def is_local(self) -> bool:
         """Whether it is a socket of this machine's own (AF_UNIX)."""
