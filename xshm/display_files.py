@@ -1,4 +1,4 @@
-"""The files of one virtual display: its private directories, its authority file, its socket.
+"""The files of one virtual display: its private directories, its authority file, its socket; and its segments.
 
 A file is removed only if it is still the one that was made. Part of the supervisor: imports only what takes no time.
 """
@@ -23,6 +23,27 @@ def remove_directory(path: str) -> None:
         posix.rmdir(path)
     except FileNotFoundError:
         pass
+
+
+def remove_framebuffers(directory: str, screens: int) -> None:
+    """Remove the files of that many screens, as far as they are there."""
+    for screen in range(screens):
+        try:  # noqa: SIM105 - contextlib takes its time
+            posix.unlink(f"{directory}/Xvfb_screen{screen}")
+        except FileNotFoundError:
+            pass
+
+
+def remove_segments(creators: list[int], since: int) -> None:
+    """Remove the System V segments that these processes, which have ended, made since then (seconds of the epoch)."""
+    with open("/proc/sysvipc/shm") as table:  # noqa: PTH123 - pathlib takes its time
+        names, *rows = (line.split() for line in table)
+    cpid, ctime, shmid = (names.index(name) for name in ("cpid", "ctime", "shmid"))
+    for row in rows:
+        if int(row[cpid]) in creators and int(row[ctime]) >= since:
+            from xshm import sysv  # noqa: PLC0415 - ctypes takes its time, and is hardly ever needed here
+
+            sysv.remove(int(row[shmid]))
 
 
 def entry(cookie: bytes, *, family: int = _WILD, address: bytes = b"", number: bytes = b"") -> bytes:

@@ -20,15 +20,24 @@ def is_cooperative() -> bool:
 
 def readable(descriptors: tuple[int, ...], seconds: float | None) -> list[int]:
     """Wait until a descriptor has something to read, or has ended; return those, none when `seconds` have passed."""
+    return ready(descriptors, (), seconds)
+
+
+def ready(reading: tuple[int, ...], writing: tuple[int, ...], seconds: float | None) -> list[int]:
+    """Wait as `readable` does, or until one of `writing` takes more; return those, in the order they were given in."""
     if seconds is not None:
         seconds = None if seconds > _LONGEST else max(0.0, seconds)
-    if not hasattr(select, "poll"):
-        return _select(descriptors, (), seconds)[0]
-    poller = select.poll()
-    for descriptor in descriptors:
-        poller.register(descriptor, select.POLLIN)
-    fired = {descriptor for descriptor, _ in poller.poll(None if seconds is None else seconds * 1000)}
-    return [descriptor for descriptor in descriptors if descriptor in fired]
+    if hasattr(select, "poll"):
+        poller = select.poll()
+        for descriptor in reading:
+            poller.register(descriptor, select.POLLIN)
+        for descriptor in writing:
+            poller.register(descriptor, select.POLLOUT)
+        fired = {descriptor for descriptor, _ in poller.poll(None if seconds is None else seconds * 1000)}
+    else:
+        to_read, to_write, _ = _select(reading, writing, seconds)
+        fired = {*to_read, *to_write}
+    return [descriptor for descriptor in reading + writing if descriptor in fired]
 
 
 def writable(descriptor: int, seconds: float) -> None:

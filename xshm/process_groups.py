@@ -98,9 +98,12 @@ def members(groups: set[int]) -> list[int]:
     return found
 
 
-def wait(descriptors: tuple[int, ...], deadline: float | None) -> int:
-    """Return a descriptor that has something to tell, the first that does, or -1 when the time is over."""
-    fired = polling.readable(descriptors, None if deadline is None else deadline - time.monotonic())
+def wait(descriptors: tuple[int, ...], deadline: float | None, writable: tuple[int, ...] = ()) -> int:
+    """Return a descriptor that can be read, or of `writable` one that has room; -1 when the time is over.
+
+    Of several the first.
+    """
+    fired = polling.ready(descriptors, writable, None if deadline is None else deadline - time.monotonic())
     return fired[0] if fired else -1
 
 

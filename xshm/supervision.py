@@ -1,7 +1,8 @@
 """Our end of the line to a display's supervisor: start, groups for programs, the end.
 
 When `Supervision` is made, the server answers; when `end` returns, nothing of it is left. A process forked from ours
-has no part in it: it can neither end the display nor keep it.
+has no part in it: it can neither end the display nor keep it. What a supervisor leaves that was killed, or that never
+was one, is ended and removed here.
 """
 
 from __future__ import annotations
@@ -18,18 +19,22 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from xshm import display_files as files
 from xshm import process_groups
 from xshm.errors import Closed, StartFailed
-from xshm.launch import Places, launch
+from xshm.launch import WAY_OUT, Places, launch
 from xshm.process_groups import GRACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xshm.server_log import ServerLog
+
 _PATIENCE: Final = 4 * GRACE + 5  # seconds: programs, then the server, each by TERM and by KILL
 _NO_PLACES: Final = Places()
 _MOST_SCREENS: Final = 16  # MAXSCREENS of the X server
 _TOLD_LINES: Final = 6
+_FATE: Final = 0.2  # seconds for a process that closed its line to have ended
 _FATAL: Final = "Fatal server error:"
 
 
@@ -38,15 +43,16 @@ class Supervision:
 
     `number` is the display's, `pid` and `pidfd` are the server's, `authority` is the path of its authority file,
     `framebuffers` the open descriptors of its framebuffers, `has_socket_file` whether it listens in the file system.
-    `log` is the descriptor of a file for all that the server says. Raises StartFailed.
+    `log` takes all that the server says. Raises StartFailed.
     """
 
-    def __init__(self, server: Sequence[str], *, log: int, timeout: float, places: Places = _NO_PLACES) -> None:
+    def __init__(self, server: Sequence[str], *, log: ServerLog, timeout: float, places: Places = _NO_PLACES) -> None:
         self._owner = os.getpid()
         self._session = os.getsid(0)
         self._lock = threading.Lock()
-        self._log = log
-        self._log_start = os.lseek(log, 0, os.SEEK_END)
+        self._log = log.log
+        self._log_start = os.lseek(self._log, 0, os.SEEK_END)
+        self._started = int(time.time()) - 1
         self.pidfd = -1
         self._ended = False
         self.exit_code: int | None = None
@@ -54,12 +60,17 @@ class Supervision:
         self.authority = Path()
         self.framebuffers: list[int] = []
         self.has_socket_file = False
-        self._line, self._process = launch(server, log, places)
+        self._speaks = False  # the supervisor has proved that it is one
+        self._launched = launch(server, log, places)
+        self._line, self._process = self._launched.line, self._launched.process
         try:
-            answer = self._expect("ready", time.monotonic() + timeout)
+            deadline = time.monotonic() + timeout
+            self._hear_hello(deadline)
+            answer = self._expect("ready", deadline)
         except TimeoutError:
             self.end()
-            raise StartFailed(f"the display was not ready within {timeout:g} s{self._told()}") from None
+            silent = "" if self._speaks else f": {self._not_ours()}"
+            raise StartFailed(f"the display was not ready within {timeout:g} s{silent}{self._told()}") from None
         except BaseException:
             self.end()
             raise
@@ -118,6 +129,9 @@ class Supervision:
                 os.close(self.pidfd)
 
     def _end(self) -> None:
+        if not self._speaks:
+            self._end_orphans()
+            return
         try:
             with self._lock:
                 with contextlib.suppress(BrokenPipeError):
@@ -127,13 +141,17 @@ class Supervision:
                 warnings.warn(f"the display could not be taken down completely: {problems}", ResourceWarning, 3)
             self._process.wait(_PATIENCE)
         except (StartFailed, TimeoutError, subprocess.TimeoutExpired):
-            # Somebody killed or stopped the supervisor: what it was to do is ours.
-            self._process.kill()
-            self._process.wait()
-            self._end_orphan()
+            self._end_orphans()  # somebody killed or stopped the supervisor: what it was to do is ours
 
-    def _end_orphan(self) -> None:
-        """End the server of a supervisor that was killed; it removes its socket itself."""
+    def _end_orphans(self) -> None:
+        """End a supervisor that does nothing any more, and the server, which removes its socket itself; and files."""
+        group = self._process.pid
+        creators = [self.pid] if self.pid else []
+        if self._process.returncode is None and _is_child(group):  # so the number is still its own, and its group's
+            os.kill(group, signal.SIGKILL)
+            creators += process_groups.members({group})
+            process_groups.end({group})
+            self._process.wait()
         if self.pidfd >= 0 and self.exit_code is None:
             for how in (signal.SIGTERM, signal.SIGKILL):
                 with contextlib.suppress(ProcessLookupError):
@@ -141,12 +159,39 @@ class Supervision:
                     signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
                 if _readable(self.pidfd, GRACE):
                     break
-        if self.number:
-            self.authority.unlink(missing_ok=True)
-            with contextlib.suppress(FileNotFoundError):
-                self.authority.parent.rmdir()
+        for directory in self._launched.directories:
+            files.remove_directory(directory)
+        if self._launched.kept:
+            files.remove_framebuffers(self._launched.kept, self._launched.screens)
+        if self._launched.has_segments:
+            files.remove_segments(creators, self._started)
 
     # -- the line ------------------------------------------------------------------------------------------------------
+
+    def _hear_hello(self, deadline: float) -> None:
+        """Wait until the supervisor proves that it is one; raise StartFailed for another program in its place."""
+        try:
+            self._expect("hello", deadline)
+        except StartFailed:
+            raise StartFailed(f"{self._not_ours()}{self._told()}") from None
+        self._speaks = True
+
+    def _not_ours(self) -> str:
+        """Say of the process in the supervisor's place what is known of it; leave it unreaped."""
+        pid, fate = self._process.pid, "did not answer"
+        with contextlib.suppress(OSError):
+            pidfd = os.pidfd_open(pid)
+            try:
+                _readable(pidfd, _FATE)
+            finally:
+                os.close(pidfd)
+            if state := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+                ending = "exit code" if state.si_code == os.CLD_EXITED else "signal"
+                fate = f"ended with {ending} {state.si_status}"
+        return (
+            f"{self._launched.interpreter} was to look after the display, and {fate}; if it is no Python interpreter, "
+            f"{WAY_OUT}"
+        )
 
     def _ask(self, question: str, answer: str) -> str:
         with self._lock:
@@ -199,6 +244,15 @@ class Supervision:
 
 def _readable(descriptor: int, seconds: float) -> bool:
     return process_groups.wait((descriptor,), time.monotonic() + seconds) == descriptor
+
+
+def _is_child(pid: int) -> bool:
+    """Tell whether a process is a child of ours that nobody has waited for."""
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _gone() -> StartFailed:

@@ -5,7 +5,8 @@ server, no program of the display's groups, no directory, socket or segment. A f
 about that, nor does a Ctrl-C or a SIGTERM that reaches everybody.
 
 A shell begins as this process: it starts the server, and an interpreter takes its place while the server gets ready. So
-what is imported here takes no time: no os, no signal, no subprocess.
+what is imported here takes no time: no os, no signal, no subprocess. The first word to the owner is "hello": until it
+comes, the owner does not know that the interpreter is one.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ import time
 from xshm import display_files as files
 from xshm import process_groups
 
+TYPE_CHECKING = False  # that of typing takes its time
+if TYPE_CHECKING:
+    from xshm.log_tee import LogTee
+
 # What a terminal or a service manager sends to every process it knows. Ours is to outlive them.
 _DEAF_TO = (
     *(_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGUSR2),
     *(_signal.SIGPIPE, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU),
 )
-_CONTROL = 0  # the line to the owner is our standard input; standard error is the log
+_CONTROL, _LOG = 0, 2  # the line to the owner is our standard input; standard error is the log
 
 
 class Supervisor:
@@ -32,14 +37,17 @@ class Supervisor:
 
     The words are two descriptors (where the server says its number, the owner's pidfd) and the number of screens; three
     directories, "" for none: with the authority file, with framebuffers that are handed over, with framebuffers that
-    stay; the server's process id, "" where there is none to look after, "failed" where it was not started; and "sysv"
-    where it makes System V segments.
+    stay; the server's process id, "" where there is none to look after, "failed" where it was not started; "sysv"
+    where it makes System V segments; and, where the log is to be copied on, three descriptors with commas: both ends of
+    the pipe that is the server's standard error, and the target.
     """
 
     def __init__(self, words: list[str]) -> None:
         self._ready, self._owner, self._screens = (int(word) for word in words[:3])
-        directory, self._memory, self._kept, pid, self._kind = words[3:]
+        directory, self._memory, self._kept, pid, self._kind, tee = words[3:]
         self._control = _socket.socket(fileno=_CONTROL)
+        self._tell("hello")
+        self._tee = _tee(tee)
         self._groups = process_groups.ProcessGroups()
         if pid.isdigit():
             posix.chmod(f"{directory}/Xauthority", 0o600)  # nobody else could reach it before, either
@@ -63,7 +71,7 @@ class Supervisor:
         except (OSError, ValueError) as error:
             self._tell(f"failed {error}")
         problems = []
-        for step in (self._groups.end_all, self._end_server, self._remove_files, self._remove_segments):
+        for step in (self._groups.end_all, self._end_server, self._remove_files, self._remove_segments, self._flush):
             try:
                 step()
             except (OSError, ValueError) as error:
@@ -100,6 +108,8 @@ class Supervisor:
     def _bury(self) -> None:
         """Take note of the server's death."""
         code = posix.waitstatus_to_exitcode(posix.waitpid(self._pid, 0)[1])
+        if self._tee:
+            self._tee.drain()  # the owner reads it when it hears of the end
         posix.close(self._pidfd)
         self._pidfd = -1
         self._tell(f"exited {code}")
@@ -121,9 +131,14 @@ class Supervisor:
     def _serve(self) -> None:
         going_on = True
         while going_on:
-            sources = (self._control.fileno(), self._owner, self._ready, self._pidfd)
-            fired = process_groups.wait(tuple(source for source in sources if source >= 0), None)
-            if fired == self._ready:
+            pipe, with_room = (self._tee.pipe, self._tee.waiting_for_room) if self._tee else (-1, ())
+            sources = (self._control.fileno(), self._owner, self._ready, self._pidfd, pipe)
+            fired = process_groups.wait(tuple(source for source in sources if source >= 0), None, with_room)
+            if self._tee and fired == pipe:
+                self._tee.drain()
+            elif self._tee and fired in with_room:
+                self._tee.forward()
+            elif fired == self._ready:
                 self._read_number()
             elif fired == self._pidfd:
                 self._bury()
@@ -158,25 +173,32 @@ class Supervisor:
         for directory in self._directories:
             files.remove_directory(directory)
         if self._kept:
-            for screen in range(self._screens):
-                path = f"{self._kept}/Xvfb_screen{screen}"
-                if files.identity(path):
-                    posix.unlink(path)
+            files.remove_framebuffers(self._kept, self._screens)
         if self._socket is not None:
             self._socket.remove()
 
     def _remove_segments(self) -> None:
         """Remove the segments that the server made and that nobody took over."""
-        if not self._kind or not self._pid:
-            return
-        with open("/proc/sysvipc/shm") as table:  # noqa: PTH123 - pathlib takes its time
-            names, *rows = (line.split() for line in table)
-        cpid, ctime, shmid = (names.index(name) for name in ("cpid", "ctime", "shmid"))
-        for row in rows:
-            if int(row[cpid]) == self._pid and int(row[ctime]) >= self._started:
-                from xshm import sysv  # noqa: PLC0415 - ctypes takes its time, and is hardly ever needed here
+        if self._kind and self._pid:
+            files.remove_segments([self._pid], self._started)
 
-                sysv.remove(int(row[shmid]))
+    def _flush(self) -> None:
+        """Copy on what is left of the log, as long as its reader reads."""
+        if self._tee:
+            self._tee.drain()
+            deadline = time.monotonic() + process_groups.GRACE
+            while (left := self._tee.waiting_for_room) and process_groups.wait((), deadline, left) in left:
+                self._tee.forward()
+
+
+def _tee(descriptors: str) -> LogTee | None:
+    if not descriptors:
+        return None
+    from xshm.log_tee import LogTee  # noqa: PLC0415 - needed for few displays
+
+    pipe, servers_end, target = (int(number) for number in descriptors.split(","))
+    posix.close(servers_end)
+    return LogTee(pipe, _LOG, target)
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailab
 from xshm.launch import Places
 from xshm.program import Program, check_wait
 from xshm.screen import Screen
+from xshm.server_log import open_log
 from xshm.supervision import Supervision
 from xshm.x11.address import DisplayName
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from xshm.display_spec import FramebufferKind, ScreenSpec
     from xshm.framebuffer import Framebuffer
     from xshm.program import Command
+    from xshm.server_log import ServerLog
     from xshm.x11.address import Name
 
 # What would lead a toolkit to another display than the one that is named.
@@ -52,10 +54,13 @@ class VirtualDisplay:
       somebody has used that moment fails. A Path: a directory that readers in other processes and containers look into
       (`Framebuffer.open`); its files go with the display. "none": not shared.
     - `writable`: the framebuffer's pixels can be written, which draws past the server.
-    - `timeout`: seconds for the start. `log`: a file to which all is appended that the server says.
+    - `timeout`: seconds for the start. `log`: a file to which all is appended that the server says; a terminal, a pipe
+      and a FIFO that has a reader will do.
 
     Raises StartFailed with what the server said; InvalidArgument before anything is started. Access is by a cookie in a
-    file that only this user can read; nothing listens on TCP.
+    file that only this user can read; nothing listens on TCP. A small Python process looks after each display, run by
+    sys.executable; where that is no interpreter (frozen applications), by the one that the environment variable
+    XSHM_PYTHON names.
     """
 
     def __init__(
@@ -113,7 +118,7 @@ class VirtualDisplay:
         self._closed = False
         self._lock = threading.RLock()
         self._supervision: Supervision | None = None
-        self._log = -1
+        self._log: ServerLog | None = None
         self._programs: list[Program] = []
         self._screens: dict[int, Screen] = {}
         self._framebuffers: tuple[Framebuffer, ...] | None = None
@@ -143,7 +148,7 @@ class VirtualDisplay:
         elif spec.framebuffer == "file":
             memory = spec.memory_directory()
         places = Places(private_place(), memory, kept, len(spec.all_screens()))
-        self._log = _open_log(spec.log)
+        self._log = open_log(spec.log)
         return Supervision(command, log=self._log, timeout=float(spec.timeout), places=places)
 
     # -- what it offers ------------------------------------------------------------------------------------------------
@@ -242,8 +247,10 @@ class VirtualDisplay:
         """Start a program on the display, a window manager as well: a subprocess.Popen that ends with the display.
 
         `command` is a list of words, or a text that is split as a shell would, and run without one. `env` takes the
-        place of os.environ, `options` are Popen's. Nothing is read from the terminal unless `stdin` says so. It returns
-        at once, when nothing is on the screen yet: `launch` waits for that.
+        place of os.environ, `options` are Popen's. Nothing is read from the terminal unless `stdin` says so. A script
+        without "#!" is run by the shell. It returns at once, when nothing is on the screen yet: `launch` waits for
+        that. What leaves the program's process group (setsid, a daemon) does not end with it. Raises what Popen raises,
+        and StartFailed while SIGCHLD is ignored, which loses exit codes.
         """
         return self._start_program(command, env, options, keep_stderr=False)
 
@@ -283,8 +290,8 @@ class VirtualDisplay:
         if os.getpid() == self._owner:
             for program in self._programs:
                 program.bury()
-        if self._log >= 0:
-            os.close(self._log)
+        if self._log is not None:
+            self._log.close()
 
     def __enter__(self) -> Self:
         return self
@@ -339,7 +346,7 @@ class VirtualDisplay:
         """Return who looks after programs; a display of somebody else's has a supervisor for them alone."""
         with self._lock:
             if self._supervision is None:
-                self._log = _open_log(None)
+                self._log = open_log(None)
                 self._supervision = Supervision([], log=self._log, timeout=DisplaySpec().timeout)
             return self._supervision
 
@@ -351,13 +358,6 @@ class VirtualDisplay:
 def _tuple(values: Any) -> Any:
     """Make a tuple of a list; what is none, one text in place of several too, is the DisplaySpec's to refuse."""
     return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else values
-
-
-def _open_log(path: Path | None) -> int:
-    """Open the file for the server's words; without a path one in memory, that nobody else has."""
-    if path is None:
-        return os.memfd_create("xshm-log", os.MFD_CLOEXEC)
-    return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
 
 
 def _set_environment(values: Mapping[str, str | None]) -> None:
