@@ -35,7 +35,7 @@ _FLOORS = (
     "taking drawable window_list backing window pixmap edid monitors screen last_picture",
     "picture shared_pixmap frame_memory buffers blit presenter events target way surface mirror",
     "xwd framebuffer",
-    "process_groups display_files log_tee server_log launch supervisor supervision painted program",
+    "process_groups display_files log_tee server_log launch supervisor supervision painted shell_script program",
     "display_spec server_memory virtual_display",
     "run_arguments run",
     "record",

@@ -6,17 +6,28 @@ The group exists before the program does, so there is no moment at which the pro
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shlex
+import signal
 import subprocess
 import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from xshm import checks, process_groups
 from xshm.descriptor import Descriptor
-from xshm.errors import InvalidArgument, InvalidType, WaitTimeout, WindowGone, WindowNotFound, WindowNotViewable
+from xshm.errors import (
+    InvalidArgument,
+    InvalidType,
+    StartFailed,
+    WaitTimeout,
+    WindowGone,
+    WindowNotFound,
+    WindowNotViewable,
+)
 from xshm.painted import wait_painted
+from xshm.shell_script import by_the_shell
 from xshm.x11.arrivals import Arrivals
 
 if TYPE_CHECKING:
@@ -56,6 +67,9 @@ class Program(subprocess.Popen[Any]):
         words = shlex.split(command) if isinstance(command, str) else list(command)
         if not words:
             raise InvalidArgument("the command is empty; name a program to run")
+        if words[0] == "":
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "")  # as execvp(3) has it
+        _check_exit_codes()
         # A group that is not the terminal's foreground is stopped when it reads from there.
         options.setdefault("stdin", subprocess.DEVNULL)
         self._stderr: Descriptor | None = None
@@ -70,10 +84,23 @@ class Program(subprocess.Popen[Any]):
         self._left = self._ended = False
         self.group = supervision.new_group()
         try:
-            super().__init__(words, env=environment, process_group=self.group, **options)
+            self._execute(words, env=environment, process_group=self.group, **options)
         except BaseException:
             supervision.left(self.group)
             raise
+
+    def _execute(self, words: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], **options: Any) -> None:
+        """Start the program as Popen does, and a script without "#!" by the shell."""
+        before = dict(vars(self))
+        try:
+            super().__init__(words, env=env, **options)
+        except OSError as error:
+            by_shell = by_the_shell(words, env, options) if error.errno == errno.ENOEXEC else None
+            if by_shell is None:
+                raise
+            vars(self).clear()  # a Popen that failed still has the numbers of descriptors that it has closed
+            vars(self).update(before)
+            super().__init__(by_shell, env=env, **options)
 
     def poll(self) -> int | None:
         """Return the exit code if the program has ended, as Popen has it."""
@@ -215,6 +242,15 @@ class Program(subprocess.Popen[Any]):
             return pid is not None and os.getpgid(pid) == self.group
         except ProcessLookupError:
             return False
+
+
+def _check_exit_codes() -> None:
+    """Raise StartFailed where the kernel would throw the program's exit code away; Popen would call it 0."""
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        raise StartFailed(
+            "SIGCHLD is ignored in this process, so the exit codes of its children are lost; call "
+            "signal.signal(signal.SIGCHLD, signal.SIG_DFL) before a program is run"
+        )
 
 
 def check_wait(title: object, timeout: object) -> None:
