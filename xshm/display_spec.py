@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ _BITS_PER_PIXEL: Final = {8: 8, 15: 16, 16: 16, 24: 32, 30: 32}  # the depths th
 _GREATEST: Final = 32767  # coordinates are signed 16-bit numbers in the protocol
 _HEADER_ROOM: Final = 16384  # the XWD header and, at depth 30, 1,024 colours of 12 bytes
 _SOCKETS: Final = "/tmp/.X11-unix"  # noqa: S108 - the protocol's well-known place
+_DISPLAY_NUMBER: Final = re.compile(r":\d+(\.\d+)?")
 # What these say is the display's own affair; said twice, its promises would not hold.
 _OURS: Final = {
     "-screen": "width, height, depth and screens",
@@ -52,9 +54,14 @@ class ScreenSpec:
             raise InvalidArgument(f"Xvfb has screens of depth 8, 15, 16, 24 and 30, not {self.depth}")
 
     @property
+    def bits_per_pixel(self) -> int:
+        """The bits that a pixel takes in memory."""
+        return _BITS_PER_PIXEL[self.depth]
+
+    @property
     def nbytes(self) -> int:
         """The most that its framebuffer takes, header and all."""
-        stride = -(-self.width * _BITS_PER_PIXEL[self.depth] // 32) * 4
+        stride = -(-self.width * self.bits_per_pixel // 32) * 4
         return stride * self.height + _HEADER_ROOM
 
     def __str__(self) -> str:
@@ -83,6 +90,10 @@ class DisplaySpec:
         for arg in self.args:
             if arg in _OURS:
                 raise InvalidArgument(f"args has {arg}, which a display takes by another way: {_OURS[arg]}")
+            if _DISPLAY_NUMBER.fullmatch(arg):
+                raise InvalidArgument(
+                    f"args has {arg}; the server finds a free number by itself, and the display's name says which"
+                )
         if self.dpi is not None and self.dpi < 1:
             raise InvalidArgument(f"dpi is at least 1, not {self.dpi}")
         checks.number(self.timeout, "the timeout is a number of seconds")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import shlex
 import sys
@@ -16,19 +15,27 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-_WITH_VALUE: Final = (
-    *("--size", "--depth", "-e", "--error-file", "--framebuffer"),
-    *("--shot", "--shot-on-failure", "--timeout"),
+_LONG_WITH_VALUE: Final = (
+    *("--size", "--depth", "--framebuffer", "--shot", "--shot-on-failure", "--timeout"),
+    *("--server-args", "--error-file", "--server-num", "--auth-file", "--xauth-protocol", "--wait"),
 )
+_SHORT_WITH_VALUE: Final = {
+    "s": "--server-args",
+    "e": "--error-file",
+    "n": "--server-num",
+    "f": "--auth-file",
+    "p": "--xauth-protocol",
+    "w": "--wait",
+}
+_COOKIE: Final = (".", "MIT-MAGIC-COOKIE-1")  # xauth's names for it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `xshm run`."""
-    # To argparse "-screen 0 640x480x24" after -s is no value of it, but -s once more, with the value "creen 0 ...".
     parse = parser.parse_known_args
 
     def parse_known_args(args: Any = None, namespace: Any = None) -> Any:
-        return parse(_with_server_args_glued(sys.argv[1:] if args is None else args), namespace)
+        return parse(_with_values_glued(sys.argv[1:] if args is None else args, parser), namespace)
 
     parser.parse_known_args = parse_known_args  # type: ignore[method-assign]
     parser.add_argument("--size", metavar="WxH", help="the screen's size in pixels (default: 1280x800)")
@@ -36,17 +43,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-s", "--server-args", default="", metavar="ARGS", help="further arguments for Xvfb, in one word"
     )
+    parser.add_argument("-l", "--listen-tcp", action="store_true", help="let the server listen on TCP as well")
     parser.add_argument(
-        "-a", "--auto-servernum", action="store_true", help="as with xvfb-run; the server always finds a free number"
+        "-e", "--error-file", type=Path, metavar="FILE", help="append to it what the server says; /dev/stderr too"
     )
-    parser.add_argument("-e", "--error-file", type=Path, metavar="FILE", help="append to it what the server says")
+    _add_what_xvfb_run_needs(parser)
     parser.add_argument(
         "--framebuffer",
         metavar="KIND",
         help="file, sysv, none, or a directory in which the screen's file stays for other readers (default: file)",
     )
     parser.add_argument("--shot", type=Path, metavar="FILE", help="save a picture of the screen at the end")
-    parser.add_argument("--shot-on-failure", type=Path, metavar="FILE", help="the same, if the command fails")
+    parser.add_argument(
+        "--shot-on-failure",
+        type=Path,
+        metavar="FILE",
+        help="the same, if the exit code is not 0: the screen at the end, after the last of several tests",
+    )
     parser.add_argument(
         "--wait-window",
         action="store_true",
@@ -59,29 +72,74 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "command",
         nargs="...",
         metavar="-- COMMAND",
-        help="what to run; without it, the display's name is printed, and it is there until a signal comes",
+        help="what to run, and to end with all that it has started, daemons too; without it, the display's name is "
+        "printed, and it is there until a signal comes",
     )
 
 
-def _with_server_args_glued(words: Sequence[str]) -> list[str]:
-    """Write "-s ARGS" as "--server-args=ARGS", as far as the words are ours and not the command's."""
-    glued, remaining = [], iter(words)
+def _add_what_xvfb_run_needs(parser: argparse.ArgumentParser) -> None:
+    """Add xvfb-run's options about what a display does by itself here."""
+    parser.add_argument(
+        "-a", "--auto-servernum", action="store_true", help="as with xvfb-run; the server always finds a free number"
+    )
+    parser.add_argument(
+        "-n", "--server-num", metavar="NUMBER", help="as with xvfb-run, and only with -a: any free number will do"
+    )
+    parser.add_argument("-f", "--auth-file", metavar="FILE", help="refused: XAUTHORITY names the display's own file")
+    parser.add_argument("-p", "--xauth-protocol", metavar="NAME", help="MIT-MAGIC-COOKIE-1, or . for the same")
+    parser.add_argument(
+        "-w", "--wait", metavar="SECONDS", help="as with xvfb-run; the display is ready when the command starts"
+    )
+
+
+def _with_values_glued(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """Write options as "--name=value", by getopt(3)'s rules, as far as the words are ours and not the command's.
+
+    To argparse "-screen 0 640x480x24" after -s is no value of it, but -s once more, with the value "creen 0 ...".
+    """
+    glued: list[str] = []
+    remaining = iter(words)
     for word in remaining:
-        if word in ("-s", "--server-args"):
-            glued.append(f"--server-args={next(remaining, '')}")
-        elif word in _WITH_VALUE:
-            glued += [word, *itertools.islice(remaining, 1)]
-        elif word.startswith("-") and word != "--":
-            glued.append(word)
-        else:
+        if word in ("-", "--") or not word.startswith("-"):
             return [*glued, word, *remaining]
+        if not word.startswith("--"):
+            glued += _short_options(word, remaining, parser)
+        elif word in _LONG_WITH_VALUE:
+            glued.append(_with_value(word, remaining, parser))
+        else:
+            glued.append(word)
     return glued
+
+
+def _short_options(word: str, remaining: Iterator[str], parser: argparse.ArgumentParser) -> list[str]:
+    """Take apart one word of short options: flags, and at its end one with a value, which may be the next word."""
+    found: list[str] = []
+    for place, letter in enumerate(word[1:], 1):
+        if letter in _SHORT_WITH_VALUE:
+            name, value = _SHORT_WITH_VALUE[letter], word[place + 1 :]
+            return [*found, f"{name}={value}" if value else _with_value(name, remaining, parser)]
+        found.append(f"-{letter}")
+    return found
+
+
+def _with_value(name: str, remaining: Iterator[str], parser: argparse.ArgumentParser) -> str:
+    value = next(remaining, "--")
+    if value == "--":
+        parser.error(f"argument {name}: expected one argument")
+    return f"{name}={value}"
 
 
 def spec(args: argparse.Namespace) -> DisplaySpec:
     """Make a DisplaySpec of the arguments, xvfb-run's way of giving them (--server-args) included."""
+    _check_what_xvfb_run_needs(args)
     options: dict[str, Any] = {"timeout": args.timeout, "log": args.error_file}
-    _read_server_args(shlex.split(args.server_args), options)
+    try:
+        words = shlex.split(args.server_args)
+    except ValueError as error:
+        raise InvalidArgument(f"--server-args can't be split into words ({error}): {args.server_args}") from None
+    _read_server_args(words, options)
+    if args.listen_tcp:
+        options["args"] += ("-listen", "tcp")
     if args.size is not None:
         size = re.fullmatch(r"(\d+)x(\d+)", args.size)
         if size is None:
@@ -95,6 +153,23 @@ def spec(args: argparse.Namespace) -> DisplaySpec:
     return DisplaySpec(**options)
 
 
+def _check_what_xvfb_run_needs(args: argparse.Namespace) -> None:
+    if args.server_num is not None and not args.auto_servernum:
+        raise InvalidArgument(
+            f"-n {args.server_num} can't be had: the server finds a free number by itself, and DISPLAY tells the "
+            "command; leave -n out, or add -a, which lets any number do"
+        )
+    if args.auth_file is not None:
+        raise InvalidArgument(
+            f"-f {args.auth_file} can't be had: a display has a cookie file of its own, which XAUTHORITY names; leave "
+            "-f out"
+        )
+    if args.xauth_protocol not in (None, *_COOKIE):
+        raise InvalidArgument(
+            f"-p is MIT-MAGIC-COOKIE-1, the only protocol here, not {args.xauth_protocol}; leave it out"
+        )
+
+
 def _read_server_args(words: list[str], options: dict[str, Any]) -> None:
     """Take from Xvfb's arguments those that a display has parameters for, and leave it the others."""
     rest, screens = [], {}
@@ -102,10 +177,10 @@ def _read_server_args(words: list[str], options: dict[str, Any]) -> None:
     for word in remaining:
         match word:
             case "-screen":
-                number = _value(word, remaining)
+                number = _value(word, remaining).removesuffix(",")
                 screens[number] = _screen(_value(word, remaining))
             case "-dpi":
-                options["dpi"] = int(_value(word, remaining))
+                options["dpi"] = _dpi(_value(word, remaining))
             case "-fp":
                 options["fonts"] = tuple(_value(word, remaining).split(","))
             case "-fbdir":
@@ -131,10 +206,22 @@ def _value(word: str, remaining: Iterator[str]) -> str:
     return value
 
 
+def _dpi(text: str) -> int:
+    if not re.fullmatch(r"\d+(?:\.0*)?", text):
+        raise InvalidArgument(f"--server-args has -dpi {text}; it is a whole number of dots per inch, for example 96")
+    return int(text.partition(".")[0])
+
+
 def _screen(text: str) -> ScreenSpec:
-    match = re.fullmatch(r"(\d+)x(\d+)(?:x(\d+))?", text)
+    match = re.fullmatch(r"(\d+)x(\d+)(?:x(\d+)(?:\+(\d+))?)?", text)
     if match is None:
         raise InvalidArgument(
             f"--server-args has a screen of {text!r}; it is WIDTHxHEIGHTxDEPTH, for example 1280x800x24"
         )
-    return ScreenSpec(int(match[1]), int(match[2]), int(match[3] or 24))
+    screen = ScreenSpec(int(match[1]), int(match[2]), int(match[3] or 24))
+    if match[4] and int(match[4]) != screen.bits_per_pixel:
+        raise InvalidArgument(
+            f"--server-args has a screen of {text!r}; at depth {screen.depth} Xvfb has {screen.bits_per_pixel} bits "
+            f"per pixel, not {match[4]}"
+        )
+    return screen

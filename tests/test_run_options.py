@@ -1,0 +1,83 @@
+"""What users of xvfb-run bring to `xshm run` is taken, or refused in a line that says what to do instead."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_RUN = [sys.executable, "-m", "xshm", "run"]
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*_RUN, *map(str, words)], capture_output=True, text=True, check=False, timeout=50)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-as", "-screen 0 640x480x24"],
+        ["-as-screen 0 640x480x24"],
+        ["-an", "99", "-s", "-screen 0, 640x480x24+32"],
+        ["-a", "-n99", "--server-args=-screen 0 640x480x24 -dpi 96.0 -ac +extension RANDR"],
+        ["-a", "--server-num", "7", "-p", ".", "-w", "0", "--server-args", "-screen 0 640x480"],
+        ["-a", "--server-num=7", "-pMIT-MAGIC-COOKIE-1", "--wait=3", "-e/dev/null", "-s", "-screen 0 640x480x24"],
+    ],
+)
+def test_options_are_read_as_getopt_reads_them(words: list[str]) -> None:
+    told = run(*words, "xdpyinfo")
+    assert told.returncode == 0, told.stderr
+    assert "dimensions:    640x480 pixels" in told.stdout
+
+
+def test_words_after_the_command_are_the_command_s_own() -> None:
+    assert run("-a", "echo", "-s", "-n", "--wait").stdout == "-s -n --wait\n"
+    assert run("-a", "--", "echo", "-as", "-screen 0 640x480x24").stdout == "-as -screen 0 640x480x24\n"
+
+
+def test_listen_tcp_is_taken_and_only_the_cookie_gets_in() -> None:
+    ask = 'DISPLAY=127.0.0.1$DISPLAY; xdpyinfo | grep dimensions; XAUTHORITY=/dev/null xdpyinfo 2>&1 | grep -i "unable"'
+    told = run("-l", "--size", "320x200", "sh", "-c", ask)
+    assert told.returncode == 0, told.stderr
+    assert "320x200" in told.stdout
+    assert "unable to open display" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["-n", "99"], "-n 99 can't be had: the server finds a free number by itself"),
+        (["--server-num=99"], "leave -n out, or add -a"),
+        (["-f", "cookie"], "a display has a cookie file of its own, which XAUTHORITY names; leave -f out"),
+        (["-p", "XDM-AUTHORIZATION-1"], "-p is MIT-MAGIC-COOKIE-1, the only protocol here, not XDM-AUTHORIZATION-1"),
+        (["-s", ":99.0 -screen 0 640x480x24"], "args has :99.0; the server finds a free number by itself"),
+        (["-s", "-screen 0 640x480x24+24"], "at depth 24 Xvfb has 32 bits per pixel, not 24"),
+        (["-s", "-dpi 96.5"], "-dpi 96.5; it is a whole number of dots per inch"),
+        (["-s", "-fp 'x"], "--server-args can't be split into words (No closing quotation): -fp 'x"),
+        (["-s"], "argument --server-args: expected one argument"),
+        (["--size"], "argument --size: expected one argument"),
+        (["-ae"], "argument --error-file: expected one argument"),
+    ],
+)
+def test_what_can_t_be_had_is_refused_in_a_line_that_says_what_to_do(words: list[str], told: str) -> None:
+    ended = run(*words, "--", "true")
+    assert ended.returncode == 2
+    assert told in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_an_option_without_its_value_is_told_at_the_end_of_the_line(tmp_path: Path) -> None:
+    for words in (["-s"], ["--shot", tmp_path / "x.png", "-e"]):
+        ended = run(*words)
+        assert ended.returncode == 2
+        assert "expected one argument" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+def test_the_help_says_which_picture_a_failure_leaves() -> None:
+    assert "the screen at the end, after the last of several tests" in " ".join(run("--help").stdout.split())
