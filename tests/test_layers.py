@@ -37,7 +37,7 @@ _FLOORS = (
     "xwd framebuffer",
     "process_groups display_files log_tee server_log launch supervisor supervision painted shell_script program",
     "display_spec server_memory virtual_display",
-    "run_arguments run",
+    "orphans run_arguments run",
     "record",
     "__init__",
     "pytest_plugin options shot wait picture_diff view cli __main__",

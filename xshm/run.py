@@ -1,12 +1,15 @@
 """`xshm run`: a command on a virtual display of its own, which ends with the command. What xvfb-run does, and pictures.
 
-The exit code is the command's own, or 128 and the number of the signal that ended it.
+The exit code is the command's own, or 128 and the number of the signal that ended it. Whatever it has started ends with
+it, daemons too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from xshm.last_picture import LastPicture
+    from xshm.orphans import Orphans
     from xshm.program import Program
     from xshm.virtual_display import VirtualDisplay
 
@@ -28,6 +32,7 @@ __all__ = ["add_arguments", "main"]
 FALSE: Final = 1
 _QUIET: Final = 0.5  # seconds without change are rest
 _NOT_FOUND, _NOT_EXECUTABLE, _BY_SIGNAL = 127, 126, 128  # as shells have it
+_STDIN: Final = 0  # by its number: sys.stdin is None where it is closed
 _PASSED_ON: Final = (
     *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2),
     *(signal.SIGALRM, signal.SIGWINCH),
@@ -37,6 +42,7 @@ _PASSED_ON: Final = (
 def main(args: argparse.Namespace) -> int:
     """Run what the arguments say, and return the exit code."""
     from xshm.encode import by_suffix  # noqa: PLC0415 - the command line is read without numpy
+    from xshm.orphans import Orphans  # noqa: PLC0415
     from xshm.virtual_display import VirtualDisplay  # noqa: PLC0415
 
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
@@ -44,32 +50,50 @@ def main(args: argparse.Namespace) -> int:
         raise InvalidArgument("--shot, --shot-on-failure and --wait-window are about a command; name one after --")
     for path in filter(None, (args.shot, args.shot_on_failure)):
         by_suffix(str(path))  # before anything is started
-    with VirtualDisplay.from_spec(spec(args)) as display:
-        return _run(display, command, args) if command else _hold(display)
+    description = spec(args)
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited; the kernel would throw exit codes away
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    orphans = Orphans()
+    with VirtualDisplay.from_spec(description) as display:
+        return _run(display, command, args, orphans) if command else _hold(display, orphans)
 
 
 # -- with a command ----------------------------------------------------------------------------------------------------
 
 
-def _run(display: VirtualDisplay, command: list[str], args: argparse.Namespace) -> int:
+def _run(display: VirtualDisplay, command: list[str], args: argparse.Namespace, orphans: Orphans) -> int:
     from xshm.last_picture import LastPicture  # noqa: PLC0415 - the command line is read without numpy
 
-    with LastPicture(display.screen.display, display.xauthority) as picture, Signals() as signals:
+    with LastPicture(display.screen.display, display.xauthority) as picture, Signals() as signals, orphans:
         try:
             program = display.run(command, stdin=None)
-        except FileNotFoundError:
-            sys.stderr.write(f"xshm: {command[0]} was not found\n")
-            return _NOT_FOUND
-        except PermissionError:
-            sys.stderr.write(f"xshm: {command[0]} can't be executed\n")
-            return _NOT_EXECUTABLE
+        except OSError as error:
+            if isinstance(error, XshmError) or error.filename is None:  # not what execve(2) said of the command
+                raise
+            return _not_started(command[0], error)
         signals.pass_on_to(program)
-        with Foreground(program) as terminal:
+        orphans.reap(program.pid)
+        with program, Foreground(program) as terminal:  # its group ends first, so that what is left comes to us
             code = _wait_for_window(display, program, args.timeout) if args.wait_window else terminal.wait()
             for path in filter(None, (args.shot, args.shot_on_failure if code else None)):
                 _save(picture, path, code)
-            program.end()
     return code
+
+
+def _not_started(name: str, error: OSError) -> int:
+    """Say why a command was not executed, and return the exit code that a shell would give."""
+    if error.errno != errno.ENOENT:
+        _say(f"{name} can't be executed: {error.strerror}")
+        return _NOT_EXECUTABLE
+    name = name or repr(name)
+    _say(f"{name} has a first line (#!) whose program was not found" if shutil.which(name) else f"{name} was not found")
+    return _NOT_FOUND
+
+
+def _say(text: str) -> None:
+    """Write a line to standard error, if there is one."""
+    if sys.stderr is not None:
+        sys.stderr.write(f"xshm: {text}\n")
 
 
 def _save(picture: LastPicture, path: Path, code: int) -> None:
@@ -79,7 +103,7 @@ def _save(picture: LastPicture, path: Path, code: int) -> None:
     except (OSError, XshmError) as error:
         if not code:
             raise
-        sys.stderr.write(f"xshm: {path} could not be written: {getattr(error, 'strerror', None) or error}\n")
+        _say(f"{path} could not be written: {getattr(error, 'strerror', None) or error}")
 
 
 def _wait_for_window(display: VirtualDisplay, program: Program, timeout: float) -> int:
@@ -87,10 +111,10 @@ def _wait_for_window(display: VirtualDisplay, program: Program, timeout: float) 
     try:
         program.wait_window(timeout=timeout)
     except WindowNotFound as error:
-        sys.stderr.write(f"xshm: {error}\n")
+        _say(str(error))
         return _exit_code(program.returncode) if program.returncode else FALSE
     if not display.screen.wait_stable(min(_QUIET, timeout), timeout):
-        sys.stderr.write(f"xshm: the picture was still changing {timeout:g} s after the window had come\n")
+        _say(f"the picture was still changing {timeout:g} s after the window had come")
         return FALSE
     return 0
 
@@ -139,9 +163,9 @@ class Foreground:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._terminal = -1
-        with contextlib.suppress(OSError, ValueError):  # no terminal, or standard input is closed
-            if os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp():
-                self._terminal = sys.stdin.fileno()
+        with contextlib.suppress(OSError):  # no terminal, or standard input is closed
+            if os.tcgetpgrp(_STDIN) == os.getpgrp():
+                self._terminal = _STDIN
 
     def __enter__(self) -> Self:
         self._lend()
@@ -188,7 +212,7 @@ class _Signalled(Exception):
     pass
 
 
-def _hold(display: VirtualDisplay) -> int:
+def _hold(display: VirtualDisplay, orphans: Orphans) -> int:
     """Tell where the display is, and keep it until a signal comes or the server ends."""
 
     def stop(*_: object) -> None:
@@ -197,9 +221,12 @@ def _hold(display: VirtualDisplay) -> int:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     try:
-        sys.stdout.write(f"DISPLAY={display.name}\nXAUTHORITY={display.xauthority}\n")
-        sys.stdout.flush()
-        display.wait()
+        if sys.stdout is not None:
+            sys.stdout.write(f"DISPLAY={display.name}\nXAUTHORITY={display.xauthority}\n")
+            sys.stdout.flush()
+        with orphans:
+            orphans.reap()
+            display.wait()
     except _Signalled:
         return 0
     raise DisplayGone(
