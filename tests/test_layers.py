@@ -19,7 +19,8 @@ _PACKAGE = Path(__file__).parent.parent / "xshm"
 # anywhere. Several on a line are one idea in several files; they have an order too.
 _FLOORS = (
     "errors checks",
-    "later",
+    "later printable",
+    "descriptor atomic_write",
     "sysv_layouts sysv",
     "geometry",
     "pixels channels opencv packing alpha convert nearest paint palette png_file plain_palette plain_png png",
@@ -29,7 +30,7 @@ _FLOORS = (
     "x11.mit_shm x11.core",
     "x11.put x11.visuals x11.colormap x11.randr x11.extent x11.outputs x11.composite",
     "x11.xfixes x11.regions x11.hidden x11.damage",
-    "x11.shape x11.structure x11.keyboard x11.text x11.ewmh x11.look x11.tree x11.toplevel x11.processes x11.arrivals",
+    "x11.shape x11.structure x11.keyboard x11.text x11.ewmh x11.look x11.tree x11.toplevel x11.processes x11.arrivals x11.same_server",
     "x11.colour_cube x11.handshake x11.connection x11.xlib_display",
     "x11.pointing transport",
     "blend cursor drawn canvas bands changes stream search waiting",
@@ -41,7 +42,9 @@ _FLOORS = (
     "orphans run_arguments run",
     "record",
     "__init__",
-    "pytest_plugin options shot wait picture_diff view cli __main__",
+    "pytest_plugin",
+    "standard_streams error_line table options",
+    "shot wait picture_diff view windows_command monitors_command cli __main__",
 )
 _ROOMS = " ".join(_FLOORS).split()
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xshm import checks, convert, plain_png
+from xshm.atomic_write import replace_file
 from xshm.bounding_shape import clear_outside
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
 from xshm.pixels import PixelFormat, VisualClass
@@ -216,17 +217,20 @@ def save(
     width: int | None = None,
     colours: Colours = "auto",
 ) -> None:
-    """Write a file of the kind that its suffix names. The file is opened only when its bytes are ready."""
+    """Write a file of the kind that its suffix names: all of it, or none and OSError with the file's name.
+
+    What was there before stays as it is until all bytes are on the disk; `atomic_write.replace_file` says how.
+    """
     kind = by_suffix(path)
     made = encode(pixels, fmt, kind, level=level, quality=quality, colormap=colormap, width=width, colours=colours)
-    _write(path, made)
+    replace_file(path, made.data)
 
 
 def save_frame(
     path: str | os.PathLike[str], frame: Frame, *, level: int = 1, quality: int = 85, colours: Colours = "auto"
 ) -> None:
     """Write a frame's picture as `save` does, and without numpy where `encode_frame` can do without."""
-    _write(path, encode_frame(frame, by_suffix(path), level=level, quality=quality, colours=colours))
+    replace_file(path, encode_frame(frame, by_suffix(path), level=level, quality=quality, colours=colours).data)
 
 
 def by_suffix(path: str | os.PathLike[str]) -> str:
@@ -267,6 +271,11 @@ def check_colours(colours: object, kind: str) -> None:
         raise InvalidArgument(f"a {kind} can't be RGB; write a PNG or another kind, or leave colours at 'auto'")
 
 
+def has_quality(kind: str) -> bool:
+    """Tell whether a kind of file, as `known` names it, is written with a `quality`."""
+    return kind == "JPEG" or kind in _WITH_QUALITY
+
+
 def _shown(frame: Frame) -> tuple[NDArray[Any], PixelFormat, NDArray[Any] | None]:
     """Return a frame's pixels, their format and colormap; those of a shape as premultiplied R G B A, 0 outside."""
     if frame.bounding_shape is None:
@@ -274,11 +283,6 @@ def _shown(frame: Frame) -> tuple[NDArray[Any], PixelFormat, NDArray[Any] | None
     rgba = convert.premultiplied(frame.pixels, frame.format, colormap=frame.colormap, width=frame.rect.width)
     clear_outside(rgba, frame.bounding_shape)
     return rgba, _RGBA, None
-
-
-def _write(path: str | os.PathLike[str], made: Encoded) -> None:
-    with open(path, "wb") as file:  # noqa: PTH123 - pathlib takes as long to import as the picture to encode
-        file.write(made.data)
 
 
 def _whole(name: str, value: int) -> int:

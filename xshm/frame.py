@@ -266,6 +266,9 @@ class Frame:
 
         `colours` is "auto" or "rgb", as `encode` has it: with "rgb" the file reads back as (height, width, 3), or 4 at
         depth 32.
+
+        A file that was there keeps its mode and links, and its picture until all of this one is written. Raises OSError
+        with the file's name: the disk is full, the place can't be written.
         """
         encode.save_frame(path, self, level=level, quality=quality, colours=colours)
 
