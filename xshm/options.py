@@ -1,12 +1,27 @@
-"""What the commands of the command line share: naming a display, a number of seconds."""
+"""What the commands of the command line share: naming a display, a window, a rectangle; numbers."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
+
+from xshm.errors import InvalidArgument, WindowGone, WindowNotFound
 
 if TYPE_CHECKING:
+    from xshm.geometry import Rect
     from xshm.screen import Screen
+    from xshm.window import Window
+
+WINDOW_HELP: Final = (
+    "a window: its id (decimal, or hexadecimal after 0x), 'active', its title or a part of it that no other title has, "
+    "or /EXPRESSION/, a regular expression that is found in its title; a number that is no window's id is a title"
+)
+# Compiled where they are used: that takes longer than to read all of a screenshot's arguments.
+_ID: Final = r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}"
+_EXPRESSION: Final = r"(?s:/.+/)"
+_NUMBER: Final = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_LONGEST: Final = 1_000_000.0  # seconds that the kernel's waits take, with room to spare
 
 
 def add_display(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +36,11 @@ def add_display(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_window(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: str) -> None:
+    """Add -i/--window; `what` says in the help what is done with it."""
+    parser.add_argument("-i", "--window", metavar="WINDOW", help=f"{what} {WINDOW_HELP}")
+
+
 def open_screen(chosen: argparse.Namespace) -> Screen:
     """Open the screen that these name."""
     from xshm.screen import Screen  # noqa: PLC0415 - numpy and python-xlib are not needed for --help
@@ -28,9 +48,90 @@ def open_screen(chosen: argparse.Namespace) -> Screen:
     return Screen(chosen.display, chosen.transport, chosen.xauthority)
 
 
+def open_window(screen: Screen, text: str) -> Window:
+    """Open the window that a person names, as WINDOW_HELP says.
+
+    Raises WindowNotFound (none, or several; it lists what there is), WindowNotViewable, InvalidArgument for what is no
+    regular expression.
+    """
+    if text == "active":
+        return screen.window(text)
+    if re.fullmatch(_EXPRESSION, text):
+        return screen.window(_expression(text[1:-1]))
+    if re.fullmatch(_ID, text):
+        try:
+            return _open_numbered(screen, int(text, 16 if text[:2] in ("0x", "0X") else 10))
+        except WindowGone:
+            pass
+    return _open_titled(screen, text)
+
+
+def _open_numbered(screen: Screen, window: int) -> Window:
+    from xshm.window_list import IDS  # noqa: PLC0415 - python-xlib is not needed for --help
+
+    if window not in IDS:
+        raise WindowGone(f"{window} is no window's id")
+    return screen.window(window)
+
+
+def _open_titled(screen: Screen, text: str) -> Window:
+    """Open the window whose title this is, or else the one whose title this is a part of."""
+    from xshm.window_list import not_found  # noqa: PLC0415 - as above
+
+    for description in (text, re.compile(re.escape(text))):
+        try:
+            return screen.window(description)
+        except WindowNotFound:
+            continue
+    listed = screen.windows()
+    wanted = f"{text!r}, as a number or as a title" if re.fullmatch(_ID, text) else repr(text)
+    raise not_found([info for info in listed if text in info.title], listed, wanted)
+
+
+def _expression(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise InvalidArgument(f"/{text}/ is no regular expression: {error}") from error
+
+
+def geometry(text: str) -> Rect:
+    """Read a rectangle, WxH+X+Y."""
+    from xshm.geometry import Rect  # noqa: PLC0415 - not needed for --help
+
+    try:
+        return Rect.parse(text)
+    except InvalidArgument as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def number(text: str) -> float:
+    """Read a number, 0 or more, in decimal notation."""
+    value = float(text) if re.fullmatch(_NUMBER, text) else float("inf")
+    if value == float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number, 0 or more")
+    return value
+
+
+def positive_number(text: str) -> float:
+    """Read a number above 0."""
+    value = number(text)
+    if not value:
+        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
+    return value
+
+
+def whole_number(text: str) -> int:
+    """Read a whole number, 0 or more."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number, 0 or more")
+    return int(text)
+
+
 def seconds(text: str) -> float:
     """Read a number of seconds, 0 or more."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
-    return value
+    if not re.fullmatch(_NUMBER, text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    if float(text) > _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text} seconds are more than the longest time, {_LONGEST:,.0f}")
+    return float(text)

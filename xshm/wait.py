@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from xshm.errors import InvalidArgument, WaitTimeout
-from xshm.options import add_display, open_screen, seconds
+from xshm.options import add_display, add_window, geometry, number, open_screen, open_window, seconds
 
 if TYPE_CHECKING:
     import argparse
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from xshm.geometry import Rect
 
 SEEN, TIME_OVER = 0, 1
+_QUIET = 0.3  # seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,20 +35,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="give up after this long (default: %(default)s)",
     )
-    parser.add_argument("--quiet", type=seconds, default=0.3, metavar="SECONDS", help="for --stable (default: 0.3)")
+    parser.add_argument("--quiet", type=seconds, metavar="SECONDS", help="for --stable (default: 0.3)")
     parser.add_argument(
         "--threshold",
-        type=float,
-        default=0.0,
+        type=number,
         metavar="RATIO",
-        help="how much may differ, 0 to 1: of all pixels, or for --image of full brightness (default: %(default)s)",
+        help="how much may differ, 0 to 1: of all pixels, or for --image of full brightness (default: 0)",
     )
     parser.add_argument(
-        "--ignore", action="append", default=[], metavar="WxH+X+Y", help="for --stable: leave out a clock; repeatable"
+        "--ignore",
+        action="append",
+        type=geometry,
+        default=[],
+        metavar="WxH+X+Y",
+        help="for --stable: leave out a clock; repeatable",
     )
-    parser.add_argument("-i", "--window", metavar="WINDOW", help="look at a window: its id, its title, or 'active'")
+    add_window(parser, "look at")
     parser.add_argument(
-        "-g", "--geometry", metavar="WxH+X+Y", help="look at a region: 640x480+10+20, or 640x480-0-0 from the far edges"
+        "-g",
+        "--geometry",
+        type=geometry,
+        metavar="WxH+X+Y",
+        help="look at a region: 640x480+10+20, or 640x480-0-0 from the far edges",
     )
     parser.add_argument("--json", action="store_true", help="tell the result as JSON")
     add_display(parser)
@@ -57,14 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(chosen: argparse.Namespace) -> int:
     """Wait; return 0 if it came, 1 if the time is over."""
     pixel = _pixel(chosen.pixel) if chosen.pixel is not None else None
-    if pixel is not None and chosen.geometry is not None:
-        raise InvalidArgument("--pixel names its place itself and takes no --geometry")
-    if chosen.ignore and not chosen.stable:
-        raise InvalidArgument("--ignore goes with --stable")
+    _refuse_what_has_no_effect(chosen)
     with open_screen(chosen) as screen, contextlib.ExitStack() as opened:
         source: Drawable = screen
         if chosen.window is not None:
-            source = opened.enter_context(screen.window(_window(chosen.window)))
+            source = opened.enter_context(open_window(screen, chosen.window))
         told = _wait(source, chosen, pixel)
     if told is None:
         if chosen.json:
@@ -75,16 +81,28 @@ def main(chosen: argparse.Namespace) -> int:
     return SEEN
 
 
+def _refuse_what_has_no_effect(chosen: argparse.Namespace) -> None:
+    if chosen.pixel is not None and chosen.geometry is not None:
+        raise InvalidArgument("--pixel names its place itself and takes no --geometry")
+    if chosen.pixel is not None and chosen.threshold is not None:
+        raise InvalidArgument("--pixel waits for one colour exactly and takes no --threshold")
+    for flag, value in (("--ignore", chosen.ignore or None), ("--quiet", chosen.quiet)):
+        if value is not None and not chosen.stable:
+            raise InvalidArgument(f"{flag} goes with --stable")
+
+
 def _wait(source: Drawable, chosen: argparse.Namespace, pixel: tuple[int, int, str] | None) -> dict[str, Any] | None:
     """Wait for what was chosen; return what there is to tell, or None when the time is over."""
-    region, timeout, threshold = chosen.geometry, chosen.timeout, chosen.threshold
+    region, timeout = chosen.geometry, chosen.timeout
+    threshold = 0.0 if chosen.threshold is None else chosen.threshold
     if chosen.change:
         change = source.wait_change(timeout, region, threshold)
         if change is None:
             return None
         return {"seconds": change.seconds, "ratio": change.ratio, "rects": [_numbers(each) for each in change.rects]}
     if chosen.stable:
-        calm = source.wait_stable(chosen.quiet, timeout, threshold, chosen.ignore, region)
+        quiet = _QUIET if chosen.quiet is None else chosen.quiet
+        calm = source.wait_stable(quiet, timeout, threshold, chosen.ignore, region)
         return {"seconds": calm.seconds} if calm else None
     try:
         if pixel is not None:
@@ -98,14 +116,10 @@ def _wait(source: Drawable, chosen: argparse.Namespace, pixel: tuple[int, int, s
 
 
 def _pixel(text: str) -> tuple[int, int, str]:
-    match = re.fullmatch(r"(\d+),(\d+),(.+)", text)
+    match = re.fullmatch(r"([0-9]{1,9}),([0-9]{1,9}),(.+)", text)
     if match is None:
         raise InvalidArgument(f"--pixel {text!r}: write X,Y,COLOUR, for example 10,20,#ff0000 or 10,20,red")
     return int(match[1]), int(match[2]), match[3]
-
-
-def _window(text: str) -> Any:
-    return int(text, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|\d+", text) else text
 
 
 def _numbers(rect: Rect) -> list[int]:

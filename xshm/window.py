@@ -82,7 +82,7 @@ class Window(Drawable):
     def __init__(self, link: Link, shared: Surroundings, window: int) -> None:
         connection = link.connection
         if window == shared.root:
-            raise InvalidArgument(f"{window:#x} is the root window: grab the Screen itself")
+            raise InvalidArgument(f"{window:#x} is the root window: that is the screen itself, and no window on it")
         self.id = window
         attributes = shared.look(window)
         try:

@@ -14,6 +14,7 @@ from xshm.errors import (
     WindowNotFound,
     WindowNotViewable,
 )
+from xshm.printable import printable
 from xshm.x11.ewmh import active
 from xshm.x11.look import Compositor, Look, lets_through
 from xshm.x11.processes import Processes
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 else:
     from xshm.later import np
 
-_IDS: Final = 1 << 29  # the three highest bits of a resource's number are always 0
+IDS: Final = range(1, 1 << 29)  # the three highest bits of a resource's number are always 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ class WindowInfo:
         return self.rect.height
 
     def __str__(self) -> str:
-        return f"{self.id:#x} {self.title!r} ({self.class_name or 'no class'}) {self.rect}"
+        return f"{self.id:#x} {self.title!r} ({printable(self.class_name) or 'no class'}) {self.rect}"
 
 
 def resource_id(what: str, number: SupportsIndex) -> int:
@@ -71,8 +72,8 @@ def resource_id(what: str, number: SupportsIndex) -> int:
         names = "its id, its title, a compiled regular expression or 'active'" if what == "a window" else "its id"
         raise InvalidType(f"{what} is named by {names}, not by {type(number).__name__}: {number!r}")
     found = operator.index(number)
-    if not 0 < found < _IDS:
-        raise InvalidArgument(f"{what}'s id is a number from 1 to {_IDS - 1:#x}, not {found}")
+    if found not in IDS:
+        raise InvalidArgument(f"{what}'s id is a number from 1 to {IDS[-1]:#x}, not {found}")
     return found
 
 
@@ -92,13 +93,19 @@ def find_window(around: Surroundings, description: str | re.Pattern[str], screen
     fitting = [info for info in listed if _fits(info.title, description)]
     if len(fitting) == 1:
         return fitting[0].id
-    wanted = _wanted(description)
     if fitting:
-        raise WindowNotFound(f"{len(fitting)} windows answer to {wanted}; name one by its id:{_lines(fitting)}")
+        raise not_found(fitting, listed, _wanted(description))
     unmapped = [info for info in _look(around, screen, mapped=False) if _fits(info.title, description)]
     if unmapped:
         raise WindowNotViewable(f"it has no picture now, being iconified or otherwise unmapped:{_lines(unmapped)}")
-    raise WindowNotFound(f"no window answers to {wanted}; there {'are:' if listed else 'is none'}{_lines(listed)}")
+    raise not_found([], listed, _wanted(description))
+
+
+def not_found(fitting: list[WindowInfo], listed: list[WindowInfo], wanted: str) -> WindowNotFound:
+    """Return the error that says that of the windows `listed` those `fitting`, not just one, answer to `wanted`."""
+    if fitting:
+        return WindowNotFound(f"{len(fitting)} windows answer to {wanted}; name one by its id:{_lines(fitting)}")
+    return WindowNotFound(f"no window answers to {wanted}; there {'are:' if listed else 'is none'}{_lines(listed)}")
 
 
 def _active(around: Surroundings) -> int:
