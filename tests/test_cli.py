@@ -103,7 +103,7 @@ _NO_ARGUMENTS = [
     ("", "xshm: the following arguments are required: COMMAND; see xshm --help"),
     ("nonsense", "xshm: argument COMMAND: invalid choice: 'nonsense' (choose from shot, wait"),
     ("shot --nonsense", "xshm: shot: unrecognized arguments: --nonsense; see xshm shot --help"),
-    ("shot -d soon", "xshm: shot: argument -d/--delay: invalid seconds value: 'soon'; see xshm shot --help"),
+    ("shot -d soon", "xshm: shot: argument -d/--delay: 'soon' is no number of seconds; see xshm shot --help"),
     ("shot -i 1 -m 0", "xshm: shot: argument -m/--monitor: not allowed with argument -i/--window; see xshm shot"),
     ("wait", "xshm: wait: one of the arguments --change --stable --pixel --image is required; see xshm wait"),
     ("diff a.png", "xshm: diff: the following arguments are required: B; see xshm diff --help"),
@@ -111,7 +111,10 @@ _NO_ARGUMENTS = [
     ("run --nonsense -- true", "xshm: run: unrecognized arguments: --nonsense; see xshm run --help"),
     ("view --scale 0", "xshm: view: argument --scale: 0 is no number above 0; see xshm view --help"),
     ("info --transport x", "xshm: info: argument --transport: invalid choice: 'x' (choose from auto, sysv, fd, core)"),
-    ("segments --remove x", "xshm: segments: argument --remove: invalid int value: 'x'; see xshm segments --help"),
+    (
+        "segments --remove x",
+        "xshm: segments: argument --remove: 'x' is no whole number, 0 or more; see xshm segments --help",
+    ),
 ]
 
 

@@ -62,7 +62,7 @@ def test_a_window_is_taken_whole_by_title_and_by_id(run: Any, painter: Painter) 
 def test_a_region_that_leaves_the_screen_is_refused_with_the_flag_that_cuts_it(run: Any) -> None:
     refused = run("shot", "-g", "100x100+1230+0", "-")
     assert refused.returncode == 2
-    assert refused.stderr.decode().endswith("leaves the screen 1280x800; --clip cuts it\n")
+    assert refused.stderr.decode().endswith("leaves the screen 1280x800; pass --clip to cut it\n")
     cut = run("shot", "-g", "100x100+1230+0", "--clip", "-")
     assert picture(cut.stdout).shape == (100, 50, 3)
 
@@ -193,12 +193,12 @@ def test_selecting_asks_slop(run: Any, painter: Painter, tmp_path: Path) -> None
     [
         (["-i", "no window has this title", "-"], "no window has this title"),
         (["-i", "0x1", "-"], "0x1"),
-        (["-i", "007", "-"], "title '007'"),
+        (["-i", "007", "-"], "'007', as a number or as a title"),
         (["-m", "0", "-g", "5x5", "-"], "--monitor and --geometry"),
         (["--all-windows", "d", "a.png"], "--all-windows"),
         (["-t", "xyz", "-"], "xyz"),
         (["-q", "0", "-t", "jpeg", "-"], "quality"),
-        (["--max-edge", "0", "-"], "max_edge"),
+        (["--max-edge", "0", "-"], "--max-edge is at least 1"),
     ],
 )
 def test_what_can_not_be_meant_is_said_in_one_line(run: Any, arguments: list[str], words: str) -> None:

@@ -12,9 +12,12 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from xshm import __version__
-from xshm.errors import XshmError
-from xshm.options import add_display, open_screen
+from xshm import __version__, standard_streams
+from xshm.error_line import error_line
+from xshm.errors import InvalidArgument, XshmError
+from xshm.options import add_display, open_screen, whole_number
+from xshm.printable import printable
+from xshm.standard_streams import complain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,15 +27,18 @@ OK, FALSE, TROUBLE = 0, 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    parser = _parser()
-    chosen = parser.parse_args(arguments)
+    standard_streams.open_missing()
+    parser: argparse.ArgumentParser = _parser()
     try:
-        return int(chosen.run(chosen))
+        with standard_streams.whole_output():
+            chosen = parser.parse_args(arguments)
+            parser = chosen.parser
+            return int(chosen.run(chosen))
     except (XshmError, OSError, ValueError, OverflowError) as error:
-        print(f"xshm: {_one_line(error)}", file=sys.stderr)
+        complain(f"xshm: {error_line(error, parser)}")
         return TROUBLE
     except KeyboardInterrupt:
-        print("xshm: interrupted", file=sys.stderr)
+        complain("xshm: interrupted")
         return TROUBLE
     except Exception as error:  # noqa: BLE001 - a bug, told in full; Python's own exit code is 1, which means "false"
         sys.excepthook(type(error), error, error.__traceback__)
@@ -48,7 +54,8 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is; exit with code 2."""
         told = self.prog.replace(" ", ": ", 1)
-        self.exit(TROUBLE, f"{told}: {' '.join(message.split())}; see {self.prog} --help\n")
+        complain(f"{told}: {printable(' '.join(message.split()))}; see {self.prog} --help")
+        self.exit(TROUBLE)
 
 
 class _Command(_Parser):
@@ -56,6 +63,7 @@ class _Command(_Parser):
 
     def __init__(self, *args: Any, module: str = "", **options: Any) -> None:
         super().__init__(*args, **options)
+        self.set_defaults(parser=self)
         self._module = module
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -122,6 +130,18 @@ def _parser() -> argparse.ArgumentParser:
         description="Show another display, a headless one perhaps, in a window of this one.",
         module="xshm.view",
     )
+    commands.add_parser(
+        "windows",
+        help="list the windows of a display",
+        description="List the windows that are mapped, from the bottom of the stack to the top.",
+        module="xshm.windows_command",
+    )
+    commands.add_parser(
+        "monitors",
+        help="list the monitors of a display",
+        description="List the monitors that make up the screen, the primary one first.",
+        module="xshm.monitors_command",
+    )
 
     info = commands.add_parser(
         "info",
@@ -138,22 +158,16 @@ def _parser() -> argparse.ArgumentParser:
         description="List the System V shared memory segments that the kernel has, as ipcs -m does.",
     )
     segments.add_argument(
-        "--remove", nargs="+", type=int, metavar="ID", help="remove these; which ones is yours to say, none is guessed"
+        "--remove",
+        nargs="+",
+        action="extend",
+        type=whole_number,
+        metavar="ID",
+        help="remove these; which ones is yours to say, none is guessed",
     )
     segments.add_argument("--json", action="store_true", help="as JSON")
     segments.set_defaults(run=_segments)
     return parser
-
-
-def _one_line(error: BaseException) -> str:
-    text = str(error)
-    if isinstance(error, OSError) and error.strerror:
-        text = (
-            error.strerror
-            if isinstance(error, XshmError) or not error.filename
-            else (f"{error.filename}: {error.strerror}")
-        )
-    return " ".join(text.split())
 
 
 def _run(chosen: argparse.Namespace) -> int:
@@ -207,7 +221,7 @@ def _told(value: object) -> str:
         return "; ".join(f"{name}: {_told(each)}" for name, each in value.items())
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "none" if value is None else str(value)
+    return "none" if value is None else printable(str(value))
 
 
 # -- segments --------------------------------------------------------------------------------------------------------
@@ -216,6 +230,8 @@ def _told(value: object) -> str:
 def _segments(chosen: argparse.Namespace) -> int:
     from xshm import sysv  # noqa: PLC0415 - the other commands do not need it at once
 
+    if chosen.remove and chosen.json:
+        raise InvalidArgument("--remove lists nothing, and takes no --json")
     if chosen.remove:
         for shmid in chosen.remove:
             sysv.stat(shmid)  # one that is not there keeps all of them
@@ -232,15 +248,16 @@ def _segments(chosen: argparse.Namespace) -> int:
         removed = " removed" if row["removed"] else ""
         print(
             f"{row['id']:>10} {row['bytes']:>14,} {row['mode']:>5} {row['owner']:>7} {row['attached']:>8} "
-            f"{row['creator_pid']:>11} {row['creator'] or gone:<16}{removed}".rstrip()
+            f"{row['creator_pid']:>11} {printable(row['creator'] or gone):<16}{removed}".rstrip()
         )
     return OK
 
 
 def _row(segment: Any) -> dict[str, Any]:
     try:
-        with open(f"/proc/{segment.cpid}/comm", encoding="utf-8") as file:  # noqa: PTH123 - a screenshot needs no pathlib
-            creator = file.read().strip()
+        with open(f"/proc/{segment.cpid}/comm", "rb") as file:  # noqa: PTH123 - a screenshot needs no pathlib
+            # What a program calls itself may be no text, and have line ends, of which only the last is the kernel's.
+            creator = file.read().removesuffix(b"\n").decode("utf-8", "backslashreplace")
     except OSError:
         creator = None  # it has ended
     return {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xshm.atomic_write import replace_file
 from xshm.errors import InvalidArgument, XshmError
+from xshm.options import number
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="write a picture: what differs is red, the rest faint")
     parser.add_argument(
         "--threshold",
-        type=float,
+        type=number,
         default=0.0,
         metavar="RATIO",
         help="pixels that may differ for the pictures to count as the same, 0 to 1 of them all (default: %(default)s)",
@@ -104,9 +106,13 @@ def _show(pixels: NDArray[Any], mask: NDArray[np.bool_], path: str) -> None:
     import numpy as np  # noqa: PLC0415 - not needed for --help
     from PIL import Image  # noqa: PLC0415
 
+    from xshm.encode import by_suffix  # noqa: PLC0415
+
     if pixels.shape[2] == 1:  # more than 8 bits: shown in 8, from its darkest to its brightest
         pixels = pixels.astype(float) - pixels.min()
         pixels = np.repeat((pixels * (255 / max(pixels.max(), 1))).astype(np.uint8), 3, axis=2)
     shown = 255 - (255 - pixels[..., :3]) // _FAINT
     shown[mask] = (255, 0, 0)
-    Image.fromarray(shown).save(Path(path))
+    written = io.BytesIO()
+    Image.fromarray(shown).save(written, by_suffix(path))
+    replace_file(path, written.getvalue())

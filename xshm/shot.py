@@ -9,8 +9,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from xshm.errors import InvalidArgument, OutOfBounds, XshmError
-from xshm.options import add_display, open_screen, seconds
+from xshm.atomic_write import create_file, replace_file
+from xshm.error_line import error_line
+from xshm.errors import InvalidArgument, XshmError
+from xshm.options import add_display, add_window, geometry, open_screen, open_window, seconds, whole_number
+from xshm.printable import printable
+from xshm.standard_streams import complain, is_output_closed
 
 if TYPE_CHECKING:
     import argparse
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from xshm.frame import Frame
     from xshm.screen import Screen
 
+_QUALITY = 85
 _CANCELLED = 1  # slop's exit code when the person pressed a key instead
 
 
@@ -30,30 +35,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to: the suffix names the kind; '-' is standard output; without it, a name with date, time and size",
     )
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("-i", "--window", metavar="WINDOW", help="a window: its id, its title, or 'active'")
+    add_window(where, "take")
     where.add_argument("-m", "--monitor", metavar="NAME", help="a monitor: its name, its number from 0, 'primary'")
     where.add_argument("-s", "--select", action="store_true", help="let a person choose a region or window (asks slop)")
     where.add_argument("--all-windows", metavar="DIR", help="every window that is mapped, each in a file of its own")
     parser.add_argument(
         "-g",
         "--geometry",
+        type=geometry,
         metavar="WxH+X+Y",
         help="the region to take: 640x480+10+20, 640x480-0-0 (from the far edges) or slurp's '10,20 640x480'",
     )
-    parser.add_argument("--clip", action="store_true", help="cut what of the region leaves the picture")
+    parser.add_argument(
+        "--clip", action="store_true", help="cut what of the region, or of the monitor, leaves the picture"
+    )
     parser.add_argument("-d", "--delay", type=seconds, default=0.0, metavar="SECONDS", help="wait before taking it")
     parser.add_argument("--cursor", action="store_true", help="draw the pointer in")
     parser.add_argument(
         "-t", "--type", metavar="KIND", help="png, jpeg or another that Pillow writes (default: by suffix)"
     )
-    parser.add_argument("-q", "--quality", type=int, default=85, metavar="1-100", help="of JPEG (default: %(default)s)")
+    parser.add_argument(
+        "-q", "--quality", type=whole_number, metavar="1-100", help="of JPEG, WebP and AVIF (default: 85)"
+    )
     parser.add_argument(
         "--colours",
         choices=("auto", "rgb"),
         default="auto",
         help="rgb: always three channels, never a palette or gray; auto: what the picture needs (default: %(default)s)",
     )
-    parser.add_argument("--max-edge", type=int, metavar="PIXELS", help="make it smaller until no edge is longer")
+    parser.add_argument(
+        "--max-edge", type=whole_number, metavar="PIXELS", help="make it smaller until no edge is longer"
+    )
     add_display(parser)
     parser.set_defaults(run=main)
 
@@ -61,29 +73,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(chosen: argparse.Namespace) -> int:
     """Take the picture and write it."""
     kind = _kind(chosen)  # a name that can't be written is said before waiting, and before connecting
-    if chosen.all_windows is not None and (chosen.file or chosen.geometry):
-        raise InvalidArgument("--all-windows names its files itself and takes no FILE or --geometry")
+    _refuse_what_has_no_effect(chosen)
+    if chosen.file == "-" and is_output_closed():
+        raise XshmError("standard output is closed; name a FILE to write to")
     time.sleep(chosen.delay)
     with open_screen(chosen) as screen:
         if chosen.all_windows is not None:
             return _all_windows(screen, chosen, kind)
-        try:
-            frame = _take(screen, chosen)
-        except OutOfBounds as error:
-            raise OutOfBounds(str(error).replace("pass clip=True to cut it", "--clip cuts it")) from error
-    if chosen.file == "-":
-        if sys.stdout is None:
-            raise XshmError("standard output is closed; name a FILE to write to")
-        sys.stdout.buffer.write(_encoded(frame, chosen, kind))
-        sys.stdout.buffer.flush()
-        return 0
+        frame = _take(screen, chosen)
     data = _encoded(frame, chosen, kind)
     if chosen.file is None:
         print(_write_new(data, f"{frame.width}x{frame.height}_xshm", _suffix(kind)))
+    elif chosen.file == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
     else:
-        with open(chosen.file, "wb") as file:  # noqa: PTH123 - pathlib takes longer to import than to take a picture
-            file.write(data)
+        replace_file(chosen.file, data)
     return 0
+
+
+def _refuse_what_has_no_effect(chosen: argparse.Namespace) -> None:
+    if chosen.all_windows is not None and (chosen.file or chosen.geometry):
+        raise InvalidArgument("--all-windows names its files itself and takes no FILE or --geometry")
+    for flag, given in (("--monitor", chosen.monitor is not None), ("--select", chosen.select)):
+        if given and chosen.geometry is not None:
+            raise InvalidArgument(f"{flag} and --geometry both name a region; give one")
+    if chosen.clip and chosen.geometry is None and chosen.monitor is None:
+        raise InvalidArgument("--clip is about a region; name one with --geometry or --monitor")
 
 
 def _write_new(data: bytes, size: str, suffix: str) -> str:
@@ -92,8 +108,7 @@ def _write_new(data: bytes, size: str, suffix: str) -> str:
     for number in itertools.count(1):
         name = f"{now}_{size}{f'_{number}' if number > 1 else ''}.{suffix}"
         try:
-            with open(name, "xb") as file:  # noqa: PTH123 - as above
-                file.write(data)
+            create_file(name, data)
         except FileExistsError:
             continue
         break
@@ -108,6 +123,8 @@ def _kind(chosen: argparse.Namespace) -> str:
     else:
         kind = "PNG" if chosen.file in (None, "-") else encode.by_suffix(chosen.file)
     encode.check_colours(chosen.colours, kind)
+    if chosen.quality is not None and not encode.has_quality(kind):
+        raise InvalidArgument(f"--quality is for JPEG, WebP and AVIF; the picture is to be {kind}")
     return kind
 
 
@@ -116,28 +133,23 @@ def _suffix(kind: str) -> str:
 
 
 def _encoded(frame: Frame, chosen: argparse.Namespace, kind: str) -> bytes:
-    return frame.encode(kind, max_edge=chosen.max_edge, quality=chosen.quality, colours=chosen.colours).data
+    quality = _QUALITY if chosen.quality is None else chosen.quality
+    return frame.encode(kind, max_edge=chosen.max_edge, quality=quality, colours=chosen.colours).data
 
 
 def _take(screen: Screen, chosen: argparse.Namespace) -> Frame:
     region: Any = chosen.geometry
     if chosen.window is not None:
-        with screen.window(_window(chosen.window)) as window:
+        with open_window(screen, chosen.window) as window:
             return window.grab(region, chosen.cursor, chosen.clip)
     if chosen.monitor is not None:
-        if region is not None:
-            raise InvalidArgument("--monitor and --geometry both name a region; give one")
         region = screen.monitor(chosen.monitor)
     if chosen.select:
-        if region is not None:
-            raise InvalidArgument("--select and --geometry both name a region; give one")
         # A window that was clicked may be partly off the screen: what the person saw of it is taken.
         return screen.grab(_select(screen), chosen.cursor, clip=True)
     return screen.grab(region, chosen.cursor, chosen.clip)
 
 
-def _window(text: str) -> Any:
-    return int(text, 0) if re.fullmatch(r"0[xX][0-9a-fA-F]+|0|[1-9][0-9]*", text) else text
 
 
 def _select(screen: Screen) -> tuple[int, int, int, int]:
@@ -179,9 +191,10 @@ def _all_windows(screen: Screen, chosen: argparse.Namespace, kind: str) -> int:
             with screen.window(info.id) as window:
                 frame = window.grab(None, chosen.cursor)
         except XshmError as error:  # it may close while we look; the others are still wanted
-            print(f"xshm: {name.name}: {error}", file=sys.stderr)
+            complain(f"xshm: {printable(name.name)}: {error_line(error, chosen.parser)}")
             failed += 1
             continue
-        name.write_bytes(_encoded(frame, chosen, kind))
-        print(name)
+        replace_file(name, _encoded(frame, chosen, kind))
+        sys.stdout.flush()
+        sys.stdout.buffer.write(os.fsencode(name) + b"\n")  # as it is, for programs to open
     return 2 if failed else 0

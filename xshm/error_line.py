@@ -1,0 +1,64 @@
+"""An error as the command line says it: one line, printable, in the words of the command's own flags.
+
+Messages of the library end in a way out, after a semicolon, and name keyword arguments: "region … leaves the screen
+1280x800; pass clip=True to cut it". The command has a flag for it ("pass --clip to cut it"), or the way out is none
+of its user's, and is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from xshm.errors import XshmError
+from xshm.printable import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+# The parameters that messages name; a test looks through all messages for others. Without "=" and a value only those
+# are meant that are no words of English.
+_PARAMETERS: Final = ("clip", "display", "framebuffer", "transport", "xauthority")
+_NO_WORDS: Final = ("max_edge", "max_frames")
+_NAMED: Final = (
+    rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|[^\s,;)]+)|\b({'|'.join(_NO_WORDS)})\b|\bScreen\.(window)\b"
+)
+_SAID_OTHERWISE: Final = (
+    ("Screen.windows", "xshm windows"),
+    ("let some go, keep frame.copy() in their place, or ", ""),  # a command holds no more frames than it must
+)
+
+
+def error_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
+    """Return what an error says, in one line and in the words of the flags that the parser has."""
+    text = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        named = error.filename is not None and not isinstance(error, XshmError)
+        text = f"{error.filename}: {error.strerror}" if named else error.strerror
+    return printable(" ".join(in_flags(text, parser).split()))
+
+
+def in_flags(text: str, parser: argparse.ArgumentParser) -> str:
+    """Write parameters as the parser's flags; leave out a way out, after "; ", that names one without a flag."""
+    flags = {action.dest: action.option_strings[-1] for action in parser._actions if action.option_strings}  # noqa: SLF001 - argparse tells it in no other way
+    for python, shell in _SAID_OTHERWISE:
+        text = text.replace(python, shell)
+    first, *ways_out = text.split("; ")
+    kept = [each for each in ways_out if _parameters(each) <= flags.keys()]
+    return re.sub(_NAMED, lambda match: _flag(match, flags), "; ".join([first, *kept]))
+
+
+def _parameters(text: str) -> set[str]:
+    return {_parameter(match) for match in re.finditer(_NAMED, text)}
+
+
+def _parameter(match: re.Match[str]) -> str:
+    return match[1] or match[3] or match[4]
+
+
+def _flag(match: re.Match[str], flags: dict[str, str]) -> str:
+    flag = flags.get(_parameter(match))
+    if flag is None:
+        return match[0]
+    value = (match[2] or "True").strip("'")
+    return flag if value == "True" else f"{flag} {value}"
