@@ -14,9 +14,11 @@ from Xlib import X
 from Xlib.ext import xtest
 
 import xshm
-from xshm import opencv, view
+from xshm import cli, opencv, view
 from xshm.errors import DisplayGone
 from xshm.mirror import resized
+from xshm.x11.connection import Connection
+from xshm.x11.same_server import is_same_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,3 +131,55 @@ def test_opencv_and_pillow_make_the_same_larger_picture(monkeypatch: pytest.Monk
     assert np.array_equal(resized(picture, 120, 90), fast)
     assert abs(resized(picture, 20, 15).astype(int) - smaller).max() <= 1
     assert np.array_equal(fast, picture.repeat(3, axis=0).repeat(3, axis=1))
+
+
+def test_the_display_to_show_is_the_argument(headless: Any, seat: Any) -> None:
+    headless.fill((0, 0, 320, 240), (10, 200, 30))
+    viewer = Viewer(headless.server.name, "--on", seat.server.name)
+    with xshm.Screen(seat.server.name) as here:
+        until_seen(here, lambda: np.full((240, 320, 3), (10, 200, 30), np.uint8))
+    press(seat, "q")
+    viewer.thread.join(5)
+    assert viewer.code == 0
+
+
+def test_a_display_that_would_mirror_itself_is_refused_by_whatever_name(
+    make_server: Callable[..., Server], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = make_server("Xvfb", 320, 240, tcp=True)
+    number = server.name.removeprefix(":")
+    for shown in (server.name, f"localhost:{number}", f"unix:{number}.0"):
+        for region in ([], ["-g", "9x9"]):
+            assert cli.main(["view", shown, "--on", server.name, *region]) == 2
+            said = capsys.readouterr().err
+            assert said.count("\n") == 1
+            assert f"the window would be on {server.name}, the display that it shows" in said
+            assert "--on" in said
+    with xshm.Screen(server.name) as screen:
+        assert screen.windows() == []
+
+
+def test_a_window_of_the_same_display_can_be_shown(seat: Any) -> None:
+    """Its pixels are its own: the window that shows it is not in them."""
+    window = seat.window((400, 300, 40, 30), (200, 10, 30), title="shown")
+    viewer = Viewer("-i", "shown", "--on", seat.server.name, "--display", seat.server.name)
+    with xshm.Screen(seat.server.name) as here:
+        until_seen(here, lambda: np.full((30, 40, 3), (200, 10, 30), np.uint8))
+        assert window.id in [info.id for info in here.windows()]
+    press(seat, "q")
+    viewer.thread.join(5)
+    assert viewer.code == 0
+
+
+def test_servers_are_told_apart_though_their_ids_are_the_same(make_server: Callable[..., Server]) -> None:
+    one, other = make_server("Xvfb", 320, 240), make_server("Xvfb", 320, 240)
+    connections = [Connection(server.name) for server in (one, one, other)]
+    try:
+        same, twin, apart = connections
+        assert is_same_server(same, twin)
+        assert is_same_server(twin, same)
+        assert not is_same_server(same, apart)
+        assert not is_same_server(apart, same)
+    finally:
+        for connection in connections:
+            connection.close()

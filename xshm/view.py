@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-import argparse
+import os
 from typing import TYPE_CHECKING
 
-from xshm.options import add_display, open_screen
+from xshm.errors import InvalidArgument
+from xshm.options import add_display, add_window, geometry, open_screen, open_window, positive_number
 
 if TYPE_CHECKING:
+    import argparse
+
     from xshm.drawable import Drawable
     from xshm.screen import Screen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's flags."""
+    """Add the command's arguments."""
+    parser.add_argument("shown", nargs="?", metavar="DISPLAY", help="the display to show; the same as --display")
     parser.add_argument("--on", metavar="NAME", help="the display that the window is on (default: $DISPLAY)")
     parser.add_argument(
-        "--scale", type=_factor, default=1.0, metavar="FACTOR", help="show it larger or smaller (default: %(default)g)"
+        "--scale",
+        type=positive_number,
+        default=1.0,
+        metavar="FACTOR",
+        help="show it larger or smaller (default: %(default)g)",
     )
-    parser.add_argument("-i", "--window", metavar="WINDOW", help="show a window: its id, its title, or 'active'")
-    parser.add_argument("-g", "--geometry", metavar="WxH+X+Y", help="show a region, for example 640x480+10+20")
+    add_window(parser, "show")
     parser.add_argument(
-        "-r", "--framerate", type=_factor, default=30.0, metavar="FPS", help="at most so often (default: %(default)g)"
+        "-g", "--geometry", type=geometry, metavar="WxH+X+Y", help="show a region, for example 640x480+10+20"
+    )
+    parser.add_argument(
+        "-r",
+        "--framerate",
+        type=positive_number,
+        default=30.0,
+        metavar="FPS",
+        help="at most so often (default: %(default)g)",
     )
     parser.add_argument("--cursor", action="store_true", help="show the pointer, too")
     add_display(parser)
@@ -33,8 +48,13 @@ def main(chosen: argparse.Namespace) -> int:
     from xshm.mirror import Mirror, scaled_size  # noqa: PLC0415 - numpy and python-xlib are not needed for --help
     from xshm.surface import Surface  # noqa: PLC0415
 
+    if chosen.shown is not None and chosen.display is not None:
+        raise InvalidArgument("DISPLAY and --display both name the display to show; give one")
+    chosen.display = chosen.shown if chosen.shown is not None else chosen.display
+    if chosen.on is None and not os.environ.get("DISPLAY"):
+        raise InvalidArgument("$DISPLAY names no display to put the window on; name it with --on")
     with open_screen(chosen) as screen:
-        source = _source(screen, chosen.window)
+        source = _source(screen, chosen)
         size = scaled_size(source.grab(chosen.geometry), chosen.scale)
         with (
             source.stream(chosen.geometry, fps=chosen.framerate, on_change=True, cursor=chosen.cursor) as stream,
@@ -44,17 +64,19 @@ def main(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _source(screen: Screen, window: str | None) -> Drawable:
-    if window is None:
-        return screen
+def _source(screen: Screen, chosen: argparse.Namespace) -> Drawable:
+    if chosen.window is not None:  # has pixels of its own, in which the window that shows it is not seen
+        return open_window(screen, chosen.window)
+    from xshm.x11.connection import Connection  # noqa: PLC0415 - as above
+    from xshm.x11.same_server import is_same_server  # noqa: PLC0415
+
+    target = Connection(chosen.on, None, None)
     try:
-        return screen.window(int(window, 0))
-    except ValueError:
-        return screen.window(window)
-
-
-def _factor(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
-    return value
+        if target.setup.root.id == screen.connection.setup.root.id and is_same_server(target, screen.connection):
+            raise InvalidArgument(
+                f"the window would be on {target.display_name}, the display that it shows, and mirror itself; "
+                "name another to show as DISPLAY, or to put the window on with --on, or show one window with --window"
+            )
+    finally:
+        target.close()
+    return screen
