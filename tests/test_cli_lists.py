@@ -107,6 +107,19 @@ def test_a_display_without_windows_has_a_header_and_an_empty_list(told: Any) -> 
     assert json.loads(told("windows", "--json")) == []
 
 
+@pytest.mark.parametrize("kind", ["Xvnc", "Xwayland-rootless"])
+def test_other_servers_are_listed_too(
+    kind: str, make_server: Callable[..., Server], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = make_server(kind, 640, 480)
+    for command in ("windows", "monitors"):
+        assert cli.main([command, "--display", server.name]) == 0
+        assert cli.main([command, "--json", "--display", server.name]) == 0
+        said = capsys.readouterr()
+        assert said.err == ""
+        assert said.out.startswith("ID " if command == "windows" else "NUMBER ")
+
+
 # -- monitors ----------------------------------------------------------------------------------------------------------
 
 

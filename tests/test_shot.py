@@ -198,7 +198,7 @@ def test_selecting_asks_slop(run: Any, painter: Painter, tmp_path: Path) -> None
         (["--all-windows", "d", "a.png"], "--all-windows"),
         (["-t", "xyz", "-"], "xyz"),
         (["-q", "0", "-t", "jpeg", "-"], "quality"),
-        (["--max-edge", "0", "-"], "--max-edge is at least 1"),
+        (["--max-edge", "0", "-"], "argument --max-edge: 0 is no whole number above 0"),
     ],
 )
 def test_what_can_not_be_meant_is_said_in_one_line(run: Any, arguments: list[str], words: str) -> None:

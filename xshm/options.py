@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from xshm.errors import InvalidArgument, WindowGone, WindowNotFound
 
 if TYPE_CHECKING:
-    from xshm.geometry import Rect
     from xshm.screen import Screen
     from xshm.window import Window
 
@@ -95,14 +94,15 @@ def _expression(text: str) -> re.Pattern[str]:
         raise InvalidArgument(f"/{text}/ is no regular expression: {error}") from error
 
 
-def geometry(text: str) -> Rect:
-    """Read a rectangle, WxH+X+Y."""
+def geometry(text: str) -> str:
+    """Check a rectangle, WxH+X+Y; it stays a text, since what counts from the far edge needs the picture's size."""
     from xshm.geometry import Rect  # noqa: PLC0415 - not needed for --help
 
     try:
-        return Rect.parse(text)
+        Rect.parse(text, within=Rect(0, 0, 1, 1))
     except InvalidArgument as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def number(text: str) -> float:
@@ -126,6 +126,14 @@ def whole_number(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number, 0 or more")
     return int(text)
+
+
+def positive_whole_number(text: str) -> int:
+    """Read a whole number above 0."""
+    value = whole_number(text)
+    if not value:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+    return value
 
 
 def seconds(text: str) -> float:

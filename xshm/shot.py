@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 from xshm.atomic_write import create_file, replace_file
 from xshm.error_line import error_line
 from xshm.errors import InvalidArgument, XshmError
-from xshm.options import add_display, add_window, geometry, open_screen, open_window, seconds, whole_number
+from xshm.options import (
+    add_display,
+    add_window,
+    geometry,
+    open_screen,
+    open_window,
+    positive_whole_number,
+    seconds,
+    whole_number,
+)
 from xshm.printable import printable
 from xshm.standard_streams import complain, is_output_closed
 
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
     from xshm.frame import Frame
     from xshm.screen import Screen
 
-_QUALITY = 85
+_QUALITY, _BEST = 85, 100
 _CANCELLED = 1  # slop's exit code when the person pressed a key instead
 
 
@@ -64,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="rgb: always three channels, never a palette or gray; auto: what the picture needs (default: %(default)s)",
     )
     parser.add_argument(
-        "--max-edge", type=whole_number, metavar="PIXELS", help="make it smaller until no edge is longer"
+        "--max-edge", type=positive_whole_number, metavar="PIXELS", help="make it smaller until no edge is longer"
     )
     add_display(parser)
     parser.set_defaults(run=main)
@@ -125,6 +134,8 @@ def _kind(chosen: argparse.Namespace) -> str:
     encode.check_colours(chosen.colours, kind)
     if chosen.quality is not None and not encode.has_quality(kind):
         raise InvalidArgument(f"--quality is for JPEG, WebP and AVIF; the picture is to be {kind}")
+    if chosen.quality is not None and not 1 <= chosen.quality <= _BEST:
+        raise InvalidArgument(f"--quality is 1 (smallest) to {_BEST} (best), not {chosen.quality}")
     return kind
 
 
