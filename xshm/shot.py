@@ -161,8 +161,6 @@ def _take(screen: Screen, chosen: argparse.Namespace) -> Frame:
     return screen.grab(region, chosen.cursor, chosen.clip)
 
 
-
-
 def _select(screen: Screen) -> tuple[int, int, int, int]:
     """Let slop ask a person; return the region that was drawn, or that of the window that was clicked."""
     import shutil  # noqa: PLC0415 - what takes a picture without asking does not pay for it
