@@ -1,8 +1,7 @@
 # The library, with Xvfb to use it on.
 #
 #   docker build -t xshm .
-#   docker run xshm                                 photographs a virtual display, and says what it took
-#   docker run -v "$PWD:/out" xshm python examples/quickstart.py /out/shot.png      the same; the picture comes out
+#   docker run -v "$PWD:/out" xshm                  photographs a virtual display into the current directory
 #   docker run xshm sh tests/run.sh                 runs the tests; installs what they need first, about 90 s
 #
 #   docker build -t xshm-tests --target tests .     with all that the tests need in it
@@ -20,7 +19,8 @@ COPY pyproject.toml README.md ./
 COPY xshm xshm
 RUN python3 -m venv /opt/venv && pip install --no-cache-dir .
 COPY . .
-CMD ["python", "examples/quickstart.py", "/tmp/xshm-quickstart.png"]
+RUN mkdir /out
+CMD ["python", "examples/quickstart.py", "/out/xshm-quickstart.png"]
 
 FROM library AS tests
 RUN XSHM_SETUP_ONLY=1 sh tests/run.sh

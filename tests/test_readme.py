@@ -1,33 +1,44 @@
-"""What the README shows works as it stands there."""
+"""What the README shows works as it stands there, pasted into a fresh folder."""
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
 from programs import Programs
 
-import xshm
+from xshm import cli
 
 if TYPE_CHECKING:
     from servers import Server
 
-_README = (Path(__file__).parent.parent / "README.md").read_text()
+_ROOT = Path(__file__).parent.parent
+_README = (_ROOT / "README.md").read_text()
 _BLOCKS = re.findall(r"```python\n(.*?)```", _README, re.DOTALL)
+_SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", _README, re.DOTALL)).replace("\\\n", " ").splitlines()
+_COMMANDS = [line for line in (*_SHELL, *re.findall(r"`(xshm \w+ [^`]+)`", _README)) if line.startswith("xshm ")]
 
 
-class Turns:
-    """True for so many times."""
-
-    def __init__(self, count: int) -> None:
-        self._left = count
-
-    def __bool__(self) -> bool:
-        self._left -= 1
-        return self._left >= 0
+def _paste(block: str, folder: Path, environment: dict[str, str]) -> str:
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env=environment,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
 
 
 def test_there_is_a_first_look_and_five_recipes() -> None:
@@ -35,23 +46,34 @@ def test_there_is_a_first_look_and_five_recipes() -> None:
 
 
 @pytest.mark.parametrize("block", _BLOCKS, ids=lambda block: block.strip().splitlines()[-1].strip()[:40])
-def test_each_piece_of_python_runs(block: str, xvfb: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with Programs(xvfb) as programs, xshm.Screen(xvfb.name) as screen:
-        programs.show("Terminal", "xterm", "-T", "Terminal")
-        names: dict[str, Any] = {"xshm": xshm, "np": np, "screen": screen, "recording": Turns(3)}
-        exec(block.replace('":0"', repr(xvfb.name)).replace("(1080, 1920, 3)", "(800, 1280, 3)"), names)  # noqa: S102
-    for name in re.findall(r'save\("(.*?)"\)', block):
-        assert (tmp_path / name).stat().st_size > 100
-    if "rgb = frame" in block:
-        assert names["rgb"].shape == (480, 640, 3)
-    if "coverage" in block:
-        assert len(names["coverage"]) == 65536
+def test_each_piece_of_python_can_be_pasted(block: str, xvfb: Server, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "XAUTHORITY")}
+    if "Screen()" in block:
+        with Programs(xvfb) as programs:
+            programs.show("Terminal", "xterm", "-T", "Terminal")
+            said = _paste(block, tmp_path, environment | xvfb.env())
+        assert ("'Terminal'" in said) == ("windows()" in block)
+    else:
+        _paste(block, tmp_path, environment)
+    names = re.findall(r"save\(\"(.*?)\"\)", block)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    for name in names:
+        pixels = np.asarray(Image.open(tmp_path / name).convert("RGB"))
+        assert (pixels != pixels[0, 0]).any(), f"{name} is of one colour"
+
+
+def test_the_first_piece_makes_its_own_display() -> None:
+    assert "VirtualDisplay" in _BLOCKS[0]
+    assert "save(" in _BLOCKS[0]
+
+
+@pytest.mark.parametrize("line", _COMMANDS)
+def test_each_command_is_one_that_the_command_line_takes(line: str) -> None:
+    assert callable(cli._parser().parse_args(shlex.split(line, comments=True)[1:]).run)
 
 
 def test_every_file_that_it_names_is_there() -> None:
-    root = Path(__file__).parent.parent
     for name in re.findall(r"\]\(([\w/.]+)\)", _README):
-        assert (root / name).exists(), name
-    for name in re.findall(r"python (tests/bench/\w+\.py|examples/\w+\.py)", _README):
-        assert (root / name).exists(), name
+        assert (_ROOT / name).exists(), name
+    for name in re.findall(r"(?:python|sh) (tests/bench/\w+\.py|examples/[\w/]+\.(?:py|sh)|tests/\w+\.sh)", _README):
+        assert (_ROOT / name).exists(), name
