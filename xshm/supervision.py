@@ -68,8 +68,10 @@ class Supervision:
             self._hear_hello(deadline)
             answer = self._expect("ready", deadline)
         except TimeoutError:
-            self.end()
-            silent = "" if self._speaks else f": {self._not_ours()}"
+            try:
+                silent = "" if self._speaks else f": {self._not_ours()}"
+            finally:
+                self.end()
             raise StartFailed(f"the display was not ready within {timeout:g} s{silent}{self._told()}") from None
         except BaseException:
             self.end()
