@@ -12,8 +12,7 @@ import ctypes
 import os
 import signal
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from xshm import process_groups
 
@@ -34,6 +33,7 @@ class Orphans:
     def __init__(self) -> None:
         self._before = children()  # of a program that was this process before it executed us
         self._awaited: set[int] = set()
+        self._handler: Any = signal.SIG_DFL
         become_subreaper()
 
     def reap(self, *awaited: int) -> None:
@@ -44,7 +44,7 @@ class Orphans:
 
     def end(self) -> None:
         """End those that are left: by TERM, and after a grace by KILL. Their own children come to us one by one."""
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # none is to be reaped between the look and the signal
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # no handler is to reap between the look and the signal
         for how, seconds in ((signal.SIGTERM, process_groups.GRACE), (signal.SIGKILL, _ENDING)):
             asked: set[int] = set()
             deadline = time.monotonic() + seconds
@@ -57,10 +57,12 @@ class Orphans:
 
     def __enter__(self) -> Self:
         self._awaited = children() - self._before
+        self._handler = signal.getsignal(signal.SIGCHLD)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
+        signal.signal(signal.SIGCHLD, self._handler)
 
     def _left(self) -> set[int]:
         self._reap()
@@ -76,13 +78,12 @@ class Orphans:
 
 def children() -> set[int]:
     """Return the process ids of this process's children, those of its other threads as well."""
-    ours, found = os.getpid(), set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):  # it has ended
-                if int((entry / "stat").read_bytes().rpartition(b")")[2].split()[1]) == ours:
-                    found.add(int(entry.name))
-    return found
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # it has none, which takes no look at every process
+        return set()
+    ours = os.getpid()
+    return {pid for pid, _, parent, _ in process_groups.processes() if parent == ours}
 
 
 def become_subreaper() -> None:

@@ -85,16 +85,22 @@ def signal_group(group: int, number: int) -> None:
 
 def members(groups: set[int]) -> list[int]:
     """Return the living processes of these groups."""
+    if not groups:
+        return []
+    return [pid for pid, state, _, group in processes() if group in groups and state not in (b"Z", b"X")]
+
+
+def processes() -> list[tuple[int, bytes, int, int]]:
+    """Return process id, state, parent and process group of every process (proc(5), stat)."""
     found = []
-    for name in posix.listdir("/proc") if groups else ():
+    for name in posix.listdir("/proc"):
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - pathlib takes its time
-                    state, _, group = file.read().rpartition(b")")[2].split()[:3]
+                    state, parent, group = file.read().rpartition(b")")[2].split()[:3]
             except OSError:
                 continue  # it has ended
-            if int(group) in groups and state not in (b"Z", b"X"):
-                found.append(int(name))
+            found.append((int(name), state, int(parent), int(group)))
     return found
 
 
