@@ -201,3 +201,12 @@ def test_the_pointer_is_where_it_is_on_each_head(joined: VirtualDisplay, tmp_pat
         np.testing.assert_array_equal(frame.rgb(), expected.rgb()[: memory.height, : memory.width])
     with Framebuffer.open(tmp_path / "Xvfb_screen2", joined.name, joined.xauthority, has_pointer=False) as opened:
         np.testing.assert_array_equal(opened.grab(cursor=True).rgb(), expected.rgb()[:120, :100])
+
+
+def test_of_joined_screens_the_one_that_is_resized_has_another_size(joined: VirtualDisplay) -> None:
+    joined.framebuffers[1].sync()
+    resize(joined, 80, 50)
+    for memory in joined.framebuffers:
+        memory.sync()
+    assert [memory.pixels.shape[:2] for memory in joined.framebuffers] == [(50, 80), (70, 90), (120, 100)]
+    assert joined.framebuffers[2].grab((0, 0, 100, 120)).size == (100, 120)
