@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import random
 import signal
@@ -256,8 +257,8 @@ def test_what_was_not_drawn_to_is_not_copied_again(
     painter.fill((0, 0, 200, 200), BLUE)
     with xshm.Screen(xvfb.name, transport) as screen, watching(screen, in_place=in_place) as changes:
         frame = first(changes)
-        frame.pixels.flags.writeable = True
-        frame.pixels[150, 150] = 77  # a mark in the slot, which a copy would wipe out
+        # A mark in the slot, which a copy would wipe out.
+        ctypes.memset(frame.pixels[150, 150:].ctypes.data, 77, frame.pixels.strides[1])
         del frame
         painter.fill((10, 10, 20, 20), RED)
         frame = first(changes)
@@ -270,6 +271,10 @@ def test_frames_can_not_be_written_to_and_their_copies_can(screen: xshm.Screen) 
         frame = first(changes)
         with pytest.raises(ValueError, match="read-only"):
             frame.pixels[0, 0] = 1
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            frame.pixels.setflags(write=True)
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            frame.pixels[5:].flags.writeable = True
         frame.copy().pixels[0, 0] = 1
 
 

@@ -64,6 +64,8 @@ def test_one_picture_is_unpacked_once_and_can_not_be_written_to(screen: xshm.Scr
     assert first.sprite is second.sprite
     with pytest.raises(ValueError, match="read-only"):
         first.sprite[0, 0] = 0
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        first.sprite.setflags(write=True)
 
 
 def test_a_layer_is_drawn_later_as_it_was_though_the_picture_has_changed(

@@ -63,12 +63,13 @@ class Cursor:
 
 
 class _Picture(NamedTuple):
-    """What the server sent last, and the same unpacked."""
+    """What the server sent last, the same unpacked, and a copy to hand out, which nothing is drawn from."""
 
     serial: int
     width: int
     words: bytes
     sprite: Sprite
+    shown: NDArray[np.uint8]
 
 
 class Asked(NamedTuple):
@@ -92,7 +93,8 @@ class Pointer:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._request = xfixes.pack_get_cursor_image(xfixes.start(connection, "the pointer").major)
-        self._picture = _Picture(-1, 0, b"", Sprite(np.empty((0, 0, 4), np.uint8)))
+        empty = np.empty((0, 0, 4), np.uint8)
+        self._picture = _Picture(-1, 0, b"", Sprite(empty), empty)
 
     def ask(self, window: int) -> Asked:
         """Queue the questions; they travel with the next request. Positions count from the corner of `window`."""
@@ -132,9 +134,8 @@ class Pointer:
         cursor = frame.cursor
         if cursor is None:
             return
-        sprite = self._picture.sprite
-        if sprite.rgba is not cursor.sprite:  # another thread has met another picture in the meantime
-            sprite = Sprite(cursor.sprite)
+        known = self._picture  # or another thread has met another picture in the meantime
+        sprite = known.sprite if known.shown is cursor.sprite else Sprite(cursor.sprite)
         rect, (x, y), (left, top) = frame.rect, cursor.position, cursor.hotspot
         x, y = x - left - rect.x, y - top - rect.y
         sprite.draw(frame.pixels, frame.format, x, y, colormap=frame.colormap, width=rect.width)
@@ -144,9 +145,10 @@ class Pointer:
         if known[:3] != (image.serial, image.width, image.picture):
             words = np.frombuffer(image.picture, np.uint32).astype("<u4")
             rgba = words.view(np.uint8).reshape(image.height, image.width, 4)[..., (2, 1, 0, 3)]
-            rgba.flags.writeable = False
-            known = self._picture = _Picture(image.serial, image.width, image.picture, Sprite(rgba))
-        return known.sprite.rgba
+            # Over bytes, it can't be made writable again.
+            shown = np.frombuffer(rgba.tobytes(), np.uint8).reshape(rgba.shape)
+            known = self._picture = _Picture(image.serial, image.width, image.picture, Sprite(rgba), shown)
+        return known.shown
 
     def _ask_among_newcomers(self) -> bytes:
         """Ask for the picture of a client that has left, as xsetroot does.

@@ -168,7 +168,8 @@ class Drawable:
 
         With `on_change` the first comes at once, and each other when something was drawn (with `cursor` also when the
         pointer moved), at most `fps` a second; `frame.changed` says where, and `frame.pixels` is read-only: the next
-        frames are built on it. `region` None follows the source's size. Needs DAMAGE and XFIXES for `on_change`.
+        frames are built on it (so give PyTorch the frame, which exports a copy: it ignores that an array is read-only).
+        `region` None follows the source's size. Needs DAMAGE and XFIXES for `on_change`.
         """
         from xshm.stream import Stream  # noqa: PLC0415 - a screenshot does not pay for it
 

@@ -92,6 +92,10 @@ class PoolExhausted(XshmError):
     """Every slot up to the pool's limit is held by a frame. Drop frames, copy them, or raise the limit."""
 
 
+class ReadOnlyMemory(XshmError, BufferError):
+    """Memory that others build on is not given away without a copy; the message says how to read it in place."""
+
+
 class WindowError(XshmError):
     """A window that can't be used the way it was asked for."""
 

@@ -2,8 +2,10 @@
 
 A frame's pixels do not change while the frame, or any view of them, is held: neither by later grabs nor by closing
 what it came from. They are ordinary writable memory of this process; writing to them changes this frame and no other.
-Only the frames of a stream with `on_change` are read-only, since the next ones are built on their memory. After fork a
-child sees its parent's memory, which the parent may use again: give the child a `copy()`.
+Only the frames of a stream with `on_change` are read-only, since the next ones are built on their memory.
+`torch.from_dlpack(frame)`, and any other consumer of DLPack that is given the frame, shares writable memory and gets a
+copy of read-only memory. Give it the frame, not `frame.pixels`: PyTorch ignores that an array is read-only. After fork
+a child sees its parent's memory, which the parent may use again: give the child a `copy()`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any, Self
 
-from xshm import convert, encode
+from xshm import convert, dlpack, encode
 from xshm.bounding_shape import clear_outside
 from xshm.errors import Closed, InvalidArgument, InvalidType
 
@@ -107,6 +109,15 @@ class Frame:
         """
         return None if self._memory is None else (self._memory, self.format.stride(self.rect.width))
 
+    @property
+    def shared(self) -> bool:
+        """Whether `pixels` is memory that the server wrote to: a slot, of which there are `Screen.max_frames`.
+
+        False where the frame has memory of its own: a copy, one that was unpickled, or one that came over the core
+        protocol. False, too, once it was released.
+        """
+        return not (self._memory is None or isinstance(self._memory, bytearray))
+
     def release(self) -> None:
         """Drop the frame's own hold on its memory. Views taken before stay valid; the frame itself is done with."""
         self._pixels = self._memory = None
@@ -114,6 +125,17 @@ class Frame:
     def copy(self) -> Frame:
         """Return the same picture in memory of its own, which pins no slot and may be kept for as long as you like."""
         return self._like(self.pixels.copy())
+
+    def _make_read_only(self, *, shared: bool) -> None:
+        """Take away the right to write `pixels` for good, and say whether their memory is shared with the server.
+
+        An array's own flag can be set again where what it stands on is writable. Of a view numpy looks through
+        `ndarray(buffer=…)` at the object below, so the array stands on another one, which `frombuffer` makes.
+        """
+        whole = np.frombuffer(memoryview(self._memory).toreadonly(), np.uint8)
+        shape, dtype, strides = self.format.layout(self.rect.width, self.rect.height)
+        self._pixels = np.ndarray(shape, dtype, whole, 0, strides)
+        self._memory = whole if shared else None
 
     def _like(self, pixels: NDArray[Any]) -> Frame:
         frame = Frame(pixels, self.rect, self.monotonic_ns, self.sequence, self.format, self.colormap)
@@ -151,10 +173,22 @@ class Frame:
             return pixels.astype(dtype)
         return pixels.copy() if copy else pixels
 
-    def __dlpack__(self, **options: Any) -> Any:
-        return self.pixels.__dlpack__(**options)
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """Export `pixels` without a copy where they are writable; as a copy where not (a stream with `on_change`).
+
+        Raises ReadOnlyMemory, a BufferError, for read-only pixels and copy=False. (DLPack 1.0, Python array API)
+        """
+        return dlpack.export(self.pixels, stream, max_version, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
+        """Return where `pixels` are: (1, 0), the processor's memory."""
         return self.pixels.__dlpack_device__()
 
     def __reduce__(self) -> tuple[Any, ...]:

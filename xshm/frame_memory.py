@@ -53,8 +53,7 @@ class FrameMemory:
         slot = slot_of(pixels)
         if slot is None or self._transport.kind != "sysv" or slot.segment.kind != "sysv":
             return None
-        owner: Any = pixels.base
-        if pixels.ctypes.data != ctypes.addressof(owner) or pixels.strides != strides:
+        if pixels.ctypes.data != ctypes.addressof(owner_of(pixels)) or pixels.strides != strides:
             return None
         known = self._what_is_known(slot.segment)
         if self._pixmaps is not None and known.size != (width, height):
@@ -92,9 +91,17 @@ class _Known(weakref.ref):  # type: ignore[type-arg]
     size: tuple[int, int]
 
 
+def owner_of(pixels: NDArray[Any]) -> Any:
+    """Return what an array stands on: the buffer behind the array and the view that make it read-only, too."""
+    base: Any = pixels.base
+    while isinstance(base, np.ndarray | memoryview):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    return base
+
+
 def slot_of(pixels: NDArray[Any]) -> Slot | None:
     """Return the slot that a frame's pixels stand on: the weak reference that will bring it home knows it."""
-    owner: Any = pixels.base
+    owner = owner_of(pixels)
     for home in weakref.getweakrefs(owner) if isinstance(owner, ctypes.Array) else ():
         slot = getattr(home, "slot", None)
         if isinstance(slot, Slot):

@@ -3,6 +3,12 @@
 What the array shows changes under the reader's eyes. `sync` is one round trip after which all that was asked for is in
 it; `grab` takes a consistent picture into memory of its own. Memory follows its views: closing lets go of our own hold.
 A screen that RandR makes smaller keeps its memory and is the top left part of it; none gets larger than it began.
+
+What is not to be written is read-only for numpy. PyTorch and others ignore that, so a file is mapped a second time for
+`pixels`, privately: what they write there neither ends the process nor reaches the server, `peek` or `grab`. From then
+on the pages of 4 KiB that were written are this process's own, and `pixels` does not show there what is drawn later.
+A System V segment has no private mapping (but by /proc/self/map_files, as root): writing to its read-only `pixels` in
+spite of the flag is SIGSEGV. `torch.from_dlpack(framebuffer)` is right for both: it gets a copy of what is read-only.
 """
 
 from __future__ import annotations
@@ -12,7 +18,9 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from xshm import checks, sysv
+import numpy as np
+
+from xshm import checks, dlpack, sysv
 from xshm.cursor import Pointer
 from xshm.errors import Closed, InvalidArgument, InvalidType, OutOfBounds, TransportUnavailable
 from xshm.frame import Frame
@@ -25,7 +33,6 @@ from xshm.xwd import XwdHeader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from xshm.cursor import CursorMode
@@ -40,6 +47,7 @@ if TYPE_CHECKING:
 class Framebuffer:
     """One screen of an Xvfb. `memory` is the whole XWD dump; `screen` gives the Screen of a number when it is needed.
 
+    `private` is the same dump where `pixels` are to stand on a mapping of their own that may be written without effect.
     `number` and `screen_number` say whose it is, as the server has written there; `rect` and `format` describe
     `pixels`, `rect` as of the last `sync` or `grab`, since RandR may resize the screen; `has_pointer` tells whether the
     server paints the pointer into it (Xvfb without -nocursor); None is unknown.
@@ -50,9 +58,12 @@ class Framebuffer:
         memory: memoryview | mmap.mmap,
         screen: Opener | None = None,
         *,
+        private: mmap.mmap | None = None,
         has_pointer: bool | None = None,
     ) -> None:
         self._memory: memoryview | mmap.mmap | None = memory
+        # numpy looks through a view at the object below, not through an array: see `Frame._make_read_only`.
+        self._shown: Any = memory if private is None else np.frombuffer(memoryview(private).toreadonly(), np.uint8)
         self._header = XwdHeader.parse(memory, len(memory))
         self._screen = screen
         self._address: tuple[str, str | os.PathLike[str] | None] | None = None
@@ -106,10 +117,16 @@ class Framebuffer:
         has_pointer: bool | None = None,
     ) -> Framebuffer:
         """Map an open file that is a framebuffer; the descriptor stays the caller's."""
-        protection = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
         size = os.fstat(descriptor).st_size
-        memory = mmap.mmap(descriptor, size, mmap.MAP_SHARED, protection) if size else memoryview(b"")
-        return cls(memory, screen, has_pointer=has_pointer)
+        if not size:
+            return cls(memoryview(b""), screen, has_pointer=has_pointer)
+        both = mmap.PROT_READ | mmap.PROT_WRITE
+        if writable:
+            return cls(mmap.mmap(descriptor, size, mmap.MAP_SHARED, both), screen, has_pointer=has_pointer)
+        memory = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
+        # Linux shows in a private mapping what is written to the file, in all pages that were not written here.
+        private = mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, both)
+        return cls(memory, screen, private=private, has_pointer=has_pointer)
 
     @classmethod
     def of_segment(
@@ -133,10 +150,12 @@ class Framebuffer:
         No request and no copy; read-only unless it was opened to be written. Another process writes it meanwhile: for
         a picture in itself consistent use `grab`. The array stays valid whatever is closed, and shows the last picture
         when the server has ended. Its size is the screen's as of the last `sync` or `grab`: an array that was taken
-        before a resize keeps its own, and what of it is outside of the screen by now is not drawn any more.
+        before a resize keeps its own, and what of it is outside of the screen by now is not drawn any more. Give
+        PyTorch the framebuffer, not this array, whose flag it ignores.
         """
-        rect = self.rect
-        return self._header.pixels(self._held(), rect.width, rect.height)
+        shown, rect = self._shown, self.rect
+        self._held()
+        return self._header.pixels(shown, rect.width, rect.height)
 
     @property
     def width(self) -> int:
@@ -205,7 +224,7 @@ class Framebuffer:
 
     def close(self) -> None:
         """Let go of the memory; it goes when the last array over it does. Closing twice is fine."""
-        self._memory = None
+        self._memory = self._shown = None  # from the left: what is read of the two is never None where this was open
         if self._address is not None and self._connected_screen is not None:
             self._connected_screen.close()  # it is our own
 
@@ -214,6 +233,24 @@ class Framebuffer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[int, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """Export the live `pixels` where they were opened to be written; else a copy of them, as `peek` takes it.
+
+        Raises ReadOnlyMemory, a BufferError, for read-only pixels and copy=False. (DLPack 1.0, Python array API)
+        """
+        return dlpack.export(self._servers_own(), stream, max_version, dl_device, copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Return where `pixels` are: (1, 0), the processor's memory."""
+        return self._servers_own().__dlpack_device__()
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType("a Framebuffer is memory of this process; send framebuffer.grab(), a Frame, in its place")
@@ -224,8 +261,13 @@ class Framebuffer:
 
     # -- behind it -----------------------------------------------------------------------------------------------------
 
+    def _servers_own(self) -> NDArray[Any]:
+        """Return the screen as the server has it, whatever was written to `pixels`."""
+        rect = self.rect
+        return self._header.pixels(self._held(), rect.width, rect.height)
+
     def _copy(self, rect: Rect) -> Frame:
-        pixels = self.pixels[rect.slices].copy()
+        pixels = self._servers_own()[rect.slices].copy()
         colours = self.colormap if self.format.needs_colormap else None
         now = time.monotonic_ns()
         self._sequence += 1
