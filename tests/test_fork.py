@@ -32,7 +32,7 @@ _BOX = (0, 0, 64, 48)
 @pytest.fixture(params=["sysv", "fd"])
 def screen(xvfb: Server, painter: Painter, request: pytest.FixtureRequest) -> Iterator[xshm.Screen]:
     painter.noise((0, 0, 64, 48))
-    with xshm.Screen(xvfb.name, request.param, timeout=10, max_frames=16) as screen:
+    with xshm.Screen(xvfb.name, request.param, timeout=10, max_frames=16, copies=False) as screen:
         yield screen
 
 

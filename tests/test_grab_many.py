@@ -100,7 +100,7 @@ def test_one_wrong_region_refuses_all_before_anything_is_sent(screen: xshm.Scree
 
 
 def test_more_than_the_pool_may_hold_says_so_and_gives_all_back(xvfb: Server) -> None:
-    with xshm.Screen(xvfb.name, transport="sysv", max_frames=4) as screen:
+    with xshm.Screen(xvfb.name, transport="sysv", max_frames=4, copies=False) as screen:
         with pytest.raises(xshm.PoolExhausted, match="4"):
             screen.grab_many([(0, 0, 5, 5)] * 5)
         for _ in range(3):
@@ -136,7 +136,7 @@ def test_slots_of_grabs_that_ctrl_c_cut_short_come_back(
     def interrupted(*_: object) -> Any:
         raise KeyboardInterrupt
 
-    with xshm.Screen(xvfb.name, transport="sysv", max_frames=4) as screen:
+    with xshm.Screen(xvfb.name, transport="sysv", max_frames=4, copies=False) as screen:
         screen.grab_many([(0, 0, 5, 5)] * 4)  # the slots are there: none is attached, and so answered, on the way
         with monkeypatch.context() as patch:
             patch.setattr(screen, "_finish", interrupted)

@@ -273,7 +273,7 @@ def test_a_refused_attach_costs_no_slot(rig: Rig) -> None:
 def test_idle_slots_make_room_where_the_kernel_has_none() -> None:
     printed = run_python_with_few_segments(
         """
-        with servers.start("Xvfb", 320, 200) as server, xshm.Screen(server.name) as screen:
+        with servers.start("Xvfb", 320, 200) as server, xshm.Screen(server.name, copies=False) as screen:
             print(screen.transport.kind)
             limit(shmmni=3)
             sizes = [(0, 0, 320, height) for height in (10, 50, 100, 150, 200)]

@@ -33,13 +33,14 @@ def each(request: pytest.FixtureRequest, xvfb: Server) -> Iterator[Surface]:
         yield surface
 
 
+@pytest.mark.parametrize("on_change", [False, True])
 def test_a_frame_is_shown_from_its_own_memory(
-    xvfb: Server, painter: Painter, make_server: Callable[..., Server]
+    xvfb: Server, painter: Painter, make_server: Callable[..., Server], on_change: bool
 ) -> None:
     painter.rectangles()
     other = make_server("Xvfb", 640, 480)
     with xshm.Screen(xvfb.name) as screen:
-        frame = screen.grab((100, 100, 200, 150))
+        frame = next(screen.stream((100, 100, 200, 150), on_change=on_change))
         truth = frame.rgb()
         mine = {segment.shmid for segment in sysv.segments() if segment.cpid == os.getpid()}
         for display in (xvfb.name, other.name):

@@ -107,6 +107,7 @@ def _interrupt(place: Workplace, interrupts: Interrupts, count: int) -> None:
         (place.attach_segments, 600),
         (place.frames, 600),
         (place.pool_comes_and_goes, 600),
+        (place.beyond_the_limit, 600),
         (place.descriptors, 600),
         (place.take_events, 300),
         (place.same_big_core_image, 5000),

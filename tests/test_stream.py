@@ -217,7 +217,7 @@ def test_ctrl_c_while_it_waits_is_raised_at_once_and_it_can_go_on(
 
 
 def test_who_keeps_frames_meets_the_limit_as_an_error_and_can_go_on(xvfb: Server) -> None:
-    with xshm.Screen(xvfb.name, max_frames=4) as screen:
+    with xshm.Screen(xvfb.name, max_frames=4, copies=False) as screen:
         stream, kept = screen.stream(), list[Any]()
         with pytest.raises(PoolExhausted, match="4 frames are held"):
             any(map(kept.append, stream))  # `append` returns None: all of them, until it raises

@@ -43,6 +43,7 @@ class Workplace:
         self.root = self.xlib.screen().root
         self.kind: Kind = "sysv" if kind == "sysv" else "memfd"
         self.pool = Pool(self.kind, self.transport.attach, self.transport.detach, 6)
+        self.small_pool = Pool(self.kind, self.transport.attach, self.transport.detach, 2, 2)
         self.windows = [self.root.create_window(0, 0, size, 2 * size, 0, X.CopyFromParent) for size in _SIZES]
         self.atom = self.xlib.intern_atom("XSHM_TEST")
         self.whole = self.big_core_image()
@@ -93,6 +94,12 @@ class Workplace:
         held.clear()
         self.pool.trim()
 
+    def beyond_the_limit(self) -> None:
+        held = [self.small_pool.take_or_land(5000) for _ in range(4)]
+        assert [landing for _, _, landing in held] == [False, False, True, True]
+        held.clear()
+        self.small_pool.trim()
+
     def descriptors(self) -> None:
         shmseg = self.connection.allocate_resource_id()
         _, received = self.connection.ask(
@@ -116,6 +123,7 @@ class Workplace:
 
     def close(self) -> None:
         self.pool.close()
+        self.small_pool.close()
         self.connection.close()
 
 

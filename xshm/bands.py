@@ -24,7 +24,7 @@ from xshm.x11.wire import Pending
 if TYPE_CHECKING:
     from xshm.drawable import Drawable
     from xshm.geometry import Rect
-    from xshm.memory import Segment
+    from xshm.memory import Kind, Segment
 
 Rows = list[tuple[int, int]]  # from the first to the one after the last, in order and apart
 
@@ -44,17 +44,18 @@ class Bands:
         self._numbers = count()
         me = weakref.proxy(self)  # the pool is ours, and does not hold us
         attach, detach = partial(Bands._attach, me), partial(Bands._detach, me)
-        self._pool = Pool("sysv" if transport.kind == "sysv" else "memfd", attach, detach, limit)
+        kind: Kind = "sysv" if transport.kind == "sysv" else "memfd"
+        self._pool = Pool(kind, attach, detach, limit, 1 if source.link.copies else 0)
         self._closed = False
 
     def begin(self) -> Refreshing:
         """Ask what a free slot lacks. Raises PoolExhausted, before anything is sent."""
-        owner, slot = self._pool.take(self._nbytes)
+        owner, slot, landing = self._pool.take_or_land(self._nbytes)
         drawn = self.drawn
         drawn.events.clear()  # first: what is drawn from here on comes with a new event
         collect, fetched = drawn.collect(), drawn.fetch()
         self._connection.wire.send_all((*collect, fetched))
-        return Refreshing(owner, slot.shmseg, fetched, tuple(collect))
+        return Refreshing(owner, slot.shmseg, fetched, tuple(collect), landing)
 
     def finish(self, begun: Refreshing) -> Refreshed:
         """Copy the rows that were drawn to: a round trip more."""
@@ -64,7 +65,7 @@ class Bands:
             self._stale[each] = together(self._stale[each] + rows)
         self._copy(self._stale[begun.slot], begun.owner, begun.slot)
         self._stale[begun.slot] = []
-        return Refreshed(begun.owner, begun.slot, rects)
+        return Refreshed(begun.owner, begun.slot, rects, begun.landing, self._nbytes)
 
     def spoil(self, slot: int, rect: Rect) -> None:
         """Count a part of a slot as behind, since something is about to be drawn there on our side."""

@@ -3,6 +3,7 @@
 Each slot of a `Canvas` is a pixmap whose memory we share, and has a stale region on the server: what was drawn since it
 was last up to date. One batch of requests, one round trip, adds what is new to the stale regions of all slots and
 copies one slot's stale region, no more. A slot that is lent out is never copied into, so its picture stays as it is.
+When all are lent out, a landing slot, which is one more that is kept up to date, is copied from on our side.
 
 Where nearly all was drawn the last time, as in a film, the next picture may be had whole by ShmGetImage instead. Which
 of the server's two ways of copying is the faster depends on its processor (0.8 to 1.3), so it is measured as it goes.
@@ -25,7 +26,7 @@ from xshm.x11.wire import Pending
 if TYPE_CHECKING:
     from xshm.drawable import Drawable
     from xshm.geometry import Rect
-    from xshm.memory import Segment
+    from xshm.memory import Kind, Segment
 
 _INCLUDE_INFERIORS: Final = 1
 _NEARLY_ALL: Final = 0.75  # of the pixels
@@ -34,11 +35,20 @@ _TRIALS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """A slot that is up to date: the memory's owner, the slot's name, and where was drawn since the last time."""
+    """A slot that is up to date: the memory's owner, the slot's name, and where was drawn since the last time.
+
+    With `landing`, frames may not hold it: `copy` what is in it.
+    """
 
     owner: Any
     slot: int
     drawn: list[Rect]
+    landing: bool
+    nbytes: int
+
+    def copy(self) -> bytearray:
+        """Return the picture in memory of its own."""
+        return bytearray(memoryview(self.owner)[: self.nbytes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class Refreshing:
     slot: int
     fetched: Pending
     sent: tuple[Pending, ...]
+    landing: bool
     by_image: bool = False
     since: float = 0.0
 
@@ -105,12 +116,13 @@ class Canvas:
         self._send_region(self._spot)
         me = weakref.proxy(self)  # the pool is ours, and does not hold us
         attach, detach = partial(Canvas._attach, me), partial(Canvas._detach, me)
-        self._pool = Pool("sysv" if self._transport.kind == "sysv" else "memfd", attach, detach, limit)
+        kind: Kind = "sysv" if self._transport.kind == "sysv" else "memfd"
+        self._pool = Pool(kind, attach, detach, limit, 1 if source.link.copies else 0)
         self._closed = False
 
     def begin(self) -> Refreshing:
         """Have a free slot brought up to date: one batch of requests. Raises PoolExhausted, before anything is sent."""
-        owner, slot = self._pool.take(self._nbytes)
+        owner, slot, landing = self._pool.take_or_land(self._nbytes)
         drawn, target, rect = self.drawn, self._painted[slot.shmseg], self.rect
         drawn.events.clear()  # first: what is drawn from here on comes with a new event
         collect, fetched = drawn.collect(), drawn.fetch(owner)
@@ -130,7 +142,7 @@ class Canvas:
         clear = Pending(regions.pack_clear(fixes, target.stale))
         sent = (*collect, *union, *copying)
         self._connection.wire.send_all((*sent, fetched, clear))
-        return Refreshing(owner, slot.shmseg, fetched, sent, by_image, time.perf_counter())
+        return Refreshing(owner, slot.shmseg, fetched, sent, landing, by_image, time.perf_counter())
 
     def finish(self, begun: Refreshing) -> Refreshed:
         """Wait until that is done."""
@@ -139,7 +151,7 @@ class Canvas:
         before, self._nearly_all = self._nearly_all, pixels >= _NEARLY_ALL * self.rect.width * self.rect.height
         if before and self._nearly_all:
             self._race.took(time.perf_counter() - begun.since, by_image=begun.by_image)
-        return Refreshed(begun.owner, begun.slot, drawn)
+        return Refreshed(begun.owner, begun.slot, drawn, begun.landing, self._nbytes)
 
     def spoil(self, slot: int, rect: Rect) -> None:
         """Count a part of a slot as behind, since something is about to be drawn there on our side."""

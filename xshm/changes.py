@@ -203,7 +203,7 @@ class Changes:
         moved = not _same(before, shown)
         if not (anew or got.drawn or moved):
             return None
-        frame = source.frame_over(refresher.rect, got.owner)
+        frame = source.frame_over(refresher.rect, got.copy() if got.landing else got.owner, copied=got.landing)
         frame.cursor = shown
         if anew:
             frame.changed = (Rect(0, 0, refresher.rect.width, refresher.rect.height),)
@@ -217,7 +217,7 @@ class Changes:
             frame.changed = merged([rect.moved(-corner[0], -corner[1]) for rect in drawn], _MOST_RECTS)
         if self._cursor is True and pointer is not None:
             self._blend(refresher, got, pointer, frame)
-        frame._make_read_only(shared=source.transport.kind != "core")  # noqa: SLF001 - our own
+        frame._make_read_only(shared=not (got.landing or source.transport.kind == "core"))  # noqa: SLF001 - our own
         self._anew = False
         return frame
 
@@ -236,7 +236,7 @@ class Changes:
 
     def _blend(self, refresher: Canvas | Bands, got: Refreshed, pointer: Pointer, frame: Frame) -> None:
         """Draw the pointer into the slot, which counts as behind there from before the first pixel is written."""
-        for covered in _inside(refresher.rect, frame.cursor):
+        for covered in [] if got.landing else _inside(refresher.rect, frame.cursor):
             refresher.spoil(got.slot, covered)
         pointer.draw(frame)
 

@@ -7,6 +7,7 @@ In the steady state no pixels are allocated or copied on our side.
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from xshm import checks
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from xshm.cursor import CursorMode, Pointer
     from xshm.geometry import Region
+    from xshm.memory import Slot
     from xshm.pixels import PixelFormat
     from xshm.search import Picture
     from xshm.stream import Stream
@@ -64,6 +66,7 @@ class Drawable:
         self._layouts: dict[tuple[int, int], Layout] = {}
         self._plan: Plan | None = None  # the last grab's: programs ask for the same again and again
         self._sequence = 0
+        self._copies = 0
         self._closed = False
         self._barred = False  # nothing can be grabbed: `_check_grabbable` says why
         self._set_format(form, colormap)
@@ -99,8 +102,8 @@ class Drawable:
         return self._link.transport
 
     def stats(self) -> Stats:
-        """Count frames taken and slots in use."""
-        return Stats(self._sequence, self._pool.stats() if self._pool else None)
+        """Count frames taken, slots in use, and the frames that there was no slot for."""
+        return Stats(self._sequence, self._pool.stats() if self._pool else None, self._copies)
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType(
@@ -115,7 +118,9 @@ class Drawable:
 
         A region is a Rect, a Monitor, (x, y, width, height), a dict of left, top, width and height, or a text as
         `Rect.parse` reads it, "640x480-0-0" too. One that leaves the source is OutOfBounds; with `clip` the part inside
-        is taken, and `frame.rect` says which. The frame is valid while anyone holds it or a view of its pixels.
+        is taken, and `frame.rect` says which. The frame is valid while anyone holds it or a view of its pixels. While
+        `Screen.max_frames` frames are held, each more is a copy in memory of its own (`frame.shared` is False,
+        `stats().copies` counts it).
 
         With `cursor` the pointer is drawn into it, and `frame.cursor` tells of it; `cursor="layer"` tells of it and
         draws nothing. It is drawn where it points, though on the screen another window may be on top there.
@@ -133,16 +138,24 @@ class Drawable:
         """Take several regions, one frame each: all requests are sent before the first reply is waited for."""
         regions = several(regions)
         rects = [self._within(region, clip=clip) for region in regions]
-        begun = [self._begin(rect) for rect in rects]
-        frames = []
-        for region, each in zip(regions, begun, strict=True):
+        begun: deque[tuple[Region, Begun]] = deque()
+        frames: list[Frame] = []
+        for region, rect in zip(regions, rects, strict=True):
+            begun.append((region, self._begin(rect)))
+            if begun[-1][1].copied:  # the memory that it lands in is wanted for the next
+                self._finish_many(begun, frames, clip=clip)
+        self._finish_many(begun, frames, clip=clip)
+        return frames
+
+    def _finish_many(self, begun: deque[tuple[Region, Begun]], frames: list[Frame], *, clip: bool) -> None:
+        while begun:
+            region, each = begun.popleft()
             try:
                 frames.append(self._finish_or_retry(each))
             except OutOfBounds:
                 if not clip:
                     raise
                 frames.append(self._take_cut(region))
-        return frames
 
     def grab_into(self, array: NDArray[Any], region: Region | None = None) -> None:
         """Take a region into `array`, of the shape and dtype that `frame.pixels` would have, with any strides.
@@ -310,8 +323,9 @@ class Drawable:
             raise
         return self._take_whole() if region is None and begun.rect != self._current() else frame
 
-    def frame_over(self, rect: Rect, owner: Any) -> Frame:
-        """Make a frame of memory that holds the region `rect`."""
+    def frame_over(self, rect: Rect, owner: Any, *, copied: bool) -> Frame:
+        """Make a frame of memory that holds the region `rect`; with `copied`, which it has to itself."""
+        self._copies += copied
         colours = self._colormap.read(self._colormap.ask()) if self._colormap is not None else None
         return self._frame(rect, owner, colours)
 
@@ -387,9 +401,6 @@ class Drawable:
             return self._copy(rect)
         except (BadMatch, BadDrawable):
             return self._retake(rect)
-        except PoolExhausted:
-            self._connection.sync()  # requests that were given up hold their slots until the server has answered
-            return self._copy(rect)
 
     def _take_cut(self, region: Region) -> Frame:
         """Take what is inside of a region, and was not cut off since it was cut."""
@@ -423,7 +434,10 @@ class Drawable:
         plan = self._plan
         if plan is None or plan.rect is not rect or plan.drawable != self._drawable:
             plan = self._make_plan(rect)
-        owner, slot = self._pool.take(plan.layout.nbytes)
+        try:
+            owner, slot = self._pool.take(plan.layout.nbytes)
+        except PoolExhausted:
+            return Drawable._finish(self, self._begin(rect))  # not a Window's, which is asked for by Window itself
         pending = self._call(plan.head + slot.place, owner)
         if pending.error is not None:
             raise self._connection.error(pending.error, "ShmGetImage")
@@ -442,20 +456,32 @@ class Drawable:
         colours = self._colormap.ask() if self._colormap is not None else None
         drawable, inset = self._drawable, self._inset
         where = (drawable, rect.x + inset, rect.y + inset, rect.width, rect.height)
-        if self._pool is None:
-            pending, owner = Pending(core.pack_get_image(*where)), None
+        owner, slot, copied = self._slot_for(layout.nbytes)
+        if slot is None:
+            pending = Pending(core.pack_get_image(*where))
         else:
-            try:
-                owner, slot = self._pool.take(layout.nbytes)
-            except PoolExhausted:
-                self._connection.sync()  # as in `_take`; what `grab_many` has begun, too
-                owner, slot = self._pool.take(layout.nbytes)
             pending = Pending(pack_get_image(self._opcode, *where, slot.shmseg), owner)
-        return Begun(drawable, rect, layout, owner, pending, colours, self._connection)
+        return Begun(drawable, rect, layout, owner, pending, colours, self._connection, copied=copied)
+
+    def _slot_for(self, nbytes: int) -> tuple[Any, Slot | None, bool]:
+        """Return an owner and its slot, and whether the frame is to be copied out of it.
+
+        Without a slot the picture comes over the socket: on the core transport, and where there is room for no slot.
+        """
+        if self._pool is None:
+            return None, None, False
+        try:
+            return self._pool.take_or_land(nbytes)
+        except PoolExhausted:
+            if self._link.copies:
+                return None, None, True
+        self._connection.sync()  # requests that were given up hold their slots until the server has answered
+        return *self._pool.take(nbytes), False
 
     def _finish(self, begun: Begun) -> Frame:
         """Wait for what was begun."""
         layout, owner = begun.layout, begun.owner
+        begun.owner = None  # a landing slot goes home with this call, however long the caller holds what was begun
         reply = self._connection.answer(begun.pending, "ShmGetImage" if owner is not None else "GetImage")
         colours = self._colormap.read(begun.colours) if self._colormap and begun.colours else None
         if owner is None:
@@ -464,8 +490,13 @@ class Drawable:
                 raise UnsupportedFormat(
                     f"the server sent {len(owner)} bytes for {begun.rect} of {self._format}, not {layout.nbytes}"
                 )
-        elif not layout.proven:
-            self._prove(layout, reply)
+        else:
+            if not layout.proven:
+                self._prove(layout, reply)
+            if begun.copied:
+                owner = bytearray(memoryview(owner)[: layout.nbytes])
+        if begun.copied:
+            self._copies += 1
         return self._frame(begun.rect, owner, colours)
 
     def _finish_or_retry(self, begun: Begun) -> Frame:

@@ -89,7 +89,10 @@ class RootlessServer(XshmError):
 
 
 class PoolExhausted(XshmError):
-    """Every slot up to the pool's limit is held by a frame. Drop frames, copy them, or raise the limit."""
+    """There is no slot for a frame, and it may not be a copy (`Screen(copies=False)`) or has no slot to be copied from.
+
+    Drop frames, copy them, or raise the limit that the message names.
+    """
 
 
 class ReadOnlyMemory(XshmError, BufferError):

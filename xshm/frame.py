@@ -113,8 +113,8 @@ class Frame:
     def shared(self) -> bool:
         """Whether `pixels` is memory that the server wrote to: a slot, of which there are `Screen.max_frames`.
 
-        False where the frame has memory of its own: a copy, one that was unpickled, or one that came over the core
-        protocol. False, too, once it was released.
+        False where the frame has memory of its own: a copy, one that was unpickled, one that came when all slots were
+        held (`Screen.stats().copies`) or over the core protocol. False, too, once it was released.
         """
         return not (self._memory is None or isinstance(self._memory, bytearray))
 

@@ -22,7 +22,7 @@ import os
 import struct
 import weakref
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -123,7 +123,10 @@ class _Return(weakref.ref):  # type: ignore[type-arg]
 
 @dataclass(frozen=True, slots=True)
 class PoolStats:
-    """What a pool holds and has done. `held` slots are pinned by frames or views; `idle` ones wait for the next."""
+    """What a pool holds and has done. `held` slots are pinned by frames or views; `idle` ones wait for the next.
+
+    `limit` bounds what frames hold. Landing slots, out of which frames beyond it were copied, are counted too.
+    """
 
     slots: int
     held: int
@@ -146,16 +149,26 @@ class _Shelf:
 
 
 class Pool:
-    """Lends slots; `limit` is how many there may be at once.
+    """Lends slots; `limit` is how many there may be at once. Beside them are up to `landings` more to copy out of.
 
     `attach` makes a segment known to the server and returns its shmseg, `detach` undoes that; both may raise. If the
     shmseg has a method `settle`, it returns when the server has let go of what was detached: until then the kernel has
     the segment. In a process forked from the pool's it is closed: the slots are the parent's.
     """
 
-    def __init__(self, kind: Kind, attach: Callable[[Segment], Any], detach: Callable[[Any], None], limit: int) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        attach: Callable[[Segment], Any],
+        detach: Callable[[Any], None],
+        limit: int,
+        landings: int = 0,
+    ) -> None:
         if limit < 1:
             raise InvalidArgument(f"a pool needs a limit of at least 1 frame, not {limit}")
+        # Landing slots are a pool apart: what comes home there must not be lent to a frame that keeps it.
+        self._landing = Pool(kind, attach, detach, landings) if landings else None
+        self._last_landing = 0
         self._kind: Kind = kind
         self._attach = attach
         self._detach = detach
@@ -180,7 +193,7 @@ class Pool:
             shelf = self._by_bytes.get(nbytes) or self._shelf_for(nbytes)
             self._takes = takes = self._takes + 1
             if not takes % _LOOK_EVERY:
-                self._give_back(takes - _IDLE_TAKES)
+                self._give_back_idle(takes - _IDLE_TAKES)
             slot = shelf.free.pop().slot if shelf.free else self._find(shelf) or self._grow(shelf)
             slot.last_take = takes
             owner = slot.array.from_buffer(slot.memory)
@@ -189,10 +202,28 @@ class Pool:
             self._lent[slot] = home
             return owner, slot
 
+    def take_or_land(self, nbytes: int) -> tuple[Any, Slot, bool]:
+        """As `take`, and where that is PoolExhausted a landing slot and True: copy out of it, and let go of it.
+
+        Raises PoolExhausted where there is no landing slot either.
+        """
+        try:
+            return *self.take(nbytes), False
+        except PoolExhausted as full:
+            if self._landing is None:
+                raise
+            self._last_landing = self._takes
+            try:
+                return *self._landing.take(nbytes), True
+            except PoolExhausted as none:
+                raise full from none
+
     def trim(self) -> None:
         """Give back every slot that no frame holds."""
         with self._lock:
             self._give_back_all()
+        if self._landing is not None:
+            self._landing.trim()
 
     def stats(self) -> PoolStats:
         """Count what there is; a momentary picture while other threads work."""
@@ -200,7 +231,8 @@ class Pool:
             idle = sum(len(shelf.free) for shelf in self._shelves.values())
             total = sum(slot.segment.size for slot in self._slots)
             count = len(self._slots)
-        return PoolStats(count, count - idle, idle, total, self._takes, self._grown, self._given_back, self.limit)
+        found = PoolStats(count, count - idle, idle, total, self._takes, self._grown, self._given_back, self.limit)
+        return found if self._landing is None else _sum(found, self._landing.stats())
 
     def close(self) -> None:
         """Let go of every slot; those that frames hold live on until their last view is gone. Closing twice is fine."""
@@ -208,6 +240,8 @@ class Pool:
             slots = self._forget()
         for slot in slots:
             self._detach(slot.shmseg)
+        if self._landing is not None:
+            self._landing.close()
 
     def abandon(self) -> None:
         """After fork, in the child: let go of the parent's slots. The lock may be another thread's, of the parent."""
@@ -250,8 +284,8 @@ class Pool:
         if len(self._slots) >= self.limit:
             held = sum(slot.segment.size for slot in self._slots)
             raise PoolExhausted(
-                f"{len(self._slots)} frames are held ({held / 1e6:.0f} MB), which is the limit; let some go, "
-                f"keep frame.copy() in their place, or open the screen with a higher max_frames"
+                f"{len(self._slots)} frames are held ({held / 1e6:.0f} MB), which is the limit; let some go, keep "
+                f"frame.copy() in their place, or open the screen with a higher max_frames, or without copies=False"
             )
         segment = self._segment(shelf.size)
         slot = Slot(segment, self._attach(segment))
@@ -281,6 +315,12 @@ class Pool:
                 f"({held / 1e6:.0f} MB); let some go, keep frame.copy() in their place, or {_MORE_ROOM[self._kind]}"
             ) from error
 
+    def _give_back_idle(self, before: int) -> None:
+        """Under the lock: give back what was not wanted since the take of that number, landing slots too."""
+        self._give_back(before)
+        if self._landing is not None and self._last_landing < before:
+            self._landing.trim()
+
     def _give_back(self, before: int) -> None:
         """Under the lock: detach the free slots that were last taken before the take of that number."""
         for shelf in self._shelves.values():
@@ -300,6 +340,18 @@ class Pool:
         self._given_back += 1
         self._settle = getattr(slot.shmseg, "settle", _nothing_to_settle)
         self._detach(slot.shmseg)
+
+
+def _sum(frames: PoolStats, landing: PoolStats) -> PoolStats:
+    return replace(
+        frames,
+        slots=frames.slots + landing.slots,
+        held=frames.held + landing.held,
+        idle=frames.idle + landing.idle,
+        bytes=frames.bytes + landing.bytes,
+        grown=frames.grown + landing.grown,
+        given_back=frames.given_back + landing.given_back,
+    )
 
 
 def _nothing_to_settle() -> None:

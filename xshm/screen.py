@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from xshm.cursor import CursorMode
     from xshm.frame import Frame
     from xshm.geometry import Region
+    from xshm.memory import Kind
     from xshm.monitors import Monitor
     from xshm.pixmap import Pixmap
     from xshm.window import Window
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from xshm.x11.address import Name
     from xshm.x11.xlib_display import XlibDisplay
 
+_LANDINGS = 4  # grabs under way at once that have a slot to land in; what more threads ask for comes by the socket
 _LONGEST = 1_000_000  # what the kernel's waits take, with room to spare
 
 
@@ -44,7 +46,9 @@ class Screen(Drawable):
 
     `display` is its name, as text, bytes or path (None or "": $DISPLAY), `transport` one of "auto", "sysv", "fd",
     "core", `xauthority` the path of an authority file, `timeout` the seconds that any one answer may take (None: no
-    limit), `max_frames` how many frames may be held at once. Raises ConnectFailed, AccessDenied, TransportUnavailable.
+    limit). `max_frames` is how many frames may be held at once in memory that is shared with the server; each more, and
+    each that the kernel has no shared memory for, has memory of its own (`Frame.shared`), or, with `copies=False`, is
+    PoolExhausted. Raises ConnectFailed, AccessDenied, TransportUnavailable.
     """
 
     def __init__(
@@ -55,18 +59,21 @@ class Screen(Drawable):
         *,
         timeout: float | None = None,
         max_frames: int = 64,
+        copies: bool = True,
     ) -> None:
-        _check_options(timeout, max_frames)
+        _check_options(timeout, max_frames, copies)
         connection = Connection(display, xauthority, timeout)
         try:
             chosen = choose(connection, transport)
             pool = None
             if chosen.kind != "core":
-                pool = Pool("sysv" if chosen.kind == "sysv" else "memfd", chosen.attach, chosen.detach, max_frames)
+                kind: Kind = "sysv" if chosen.kind == "sysv" else "memfd"
+                pool = Pool(kind, chosen.attach, chosen.detach, max_frames, _LANDINGS if copies else 0)
             setup = connection.setup
             form = of_root(format_of(connection, setup.root_depth, setup.root_visual))
             whole = Rect(0, 0, setup.width_in_pixels, setup.height_in_pixels)
-            super().__init__(Link(connection, chosen, pool), setup.root.id, whole, form, setup.default_colormap.id)
+            link = Link(connection, chosen, pool, copies)
+            super().__init__(link, setup.root.id, whole, form, setup.default_colormap.id)
             probe = connection.wire.send(Pending(core.pack_get_image(setup.root.id, 0, 0, 1, 1)))
             self._resized = randr.watch(connection, setup.root.id)
             self._barred = self._rootless = _has_no_picture(connection, probe)
@@ -80,8 +87,13 @@ class Screen(Drawable):
 
     @property
     def max_frames(self) -> int:
-        """How many frames may be held at once; 0 where frames have memory of their own (the core transport)."""
+        """How many frames share memory with the server at most; 0 where none does (the core transport)."""
         return self._pool.limit if self._pool is not None else 0
+
+    @property
+    def copies(self) -> bool:
+        """Whether a frame that there is no slot for is a copy in memory of its own; else it is PoolExhausted."""
+        return self._link.copies
 
     @property
     def display(self) -> str:
@@ -226,13 +238,15 @@ class Screen(Drawable):
             )
 
 
-def _check_options(timeout: object, max_frames: object) -> None:
+def _check_options(timeout: object, max_frames: object, copies: object) -> None:
     if timeout is not None and not 0 < checks.number(timeout, "a timeout is a number of seconds, or None") <= _LONGEST:
         raise InvalidArgument(f"a timeout is above 0 and at most {_LONGEST} seconds, or None; not {timeout!r}")
     if isinstance(max_frames, bool) or not isinstance(max_frames, int):
         raise InvalidType(f"max_frames is a whole number, not {max_frames!r}")
     if max_frames < 1:
         raise InvalidArgument(f"max_frames is at least 1, not {max_frames}")
+    if not isinstance(copies, bool):
+        raise InvalidType(f"copies is True or False, not {copies!r}")
 
 
 def grab(region: Region | None = None, *, display: Name | None = None, cursor: CursorMode = False) -> Frame:

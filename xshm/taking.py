@@ -32,10 +32,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What a source has done: frames taken, and its pool (None where frames have memory of their own: core)."""
+    """What a source has done: frames taken, and its pool (None where frames have memory of their own: core).
+
+    `copies` counts the frames that got memory of their own because all slots were held, or the kernel had no room for
+    one more (`Frame.shared` is False).
+    """
 
     frames: int
     pool: PoolStats | None
+    copies: int = 0
 
 
 class Layout:
@@ -80,6 +85,7 @@ class Link:
     connection: Connection
     transport: Transport
     pool: Pool | None
+    copies: bool = True  # whether frames that there is no slot for get memory of their own; else PoolExhausted
     pointer: Pointer | None = None  # from the first grab that asks for it
     pointing: Pointing | None = None  # from the first stream that does
     dropped: deque[Farewell] = field(default_factory=deque)  # of what nobody closed
@@ -121,9 +127,9 @@ class Link:
 
 
 class Begun:
-    """A frame whose requests are on their way."""
+    """A frame whose requests are on their way. With `copied`, its memory is not the slot that `owner` holds, if any."""
 
-    __slots__ = ("colours", "drawable", "layout", "owner", "pending", "rect")
+    __slots__ = ("colours", "copied", "drawable", "layout", "owner", "pending", "rect")
 
     def __init__(
         self,
@@ -134,11 +140,14 @@ class Begun:
         pending: Pending,
         colours: Pending | None,
         connection: Connection,
+        *,
+        copied: bool,
     ) -> None:
         self.drawable = drawable
         self.rect = rect
         self.layout = layout
         self.owner = owner
+        self.copied = copied
         self.pending = connection.wire.send(pending)
         self.colours = colours
 

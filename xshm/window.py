@@ -23,7 +23,6 @@ from xshm.errors import (
     DisplayGone,
     InvalidArgument,
     OutOfBounds,
-    PoolExhausted,
     RequestTimeout,
     WindowGone,
     WindowNotViewable,
@@ -234,10 +233,6 @@ class Window(Drawable):
                 frame = self._once(self._whole if place is None else place.rect)
             except (BadMatch, BadDrawable):
                 self._backing.distrust()
-            except PoolExhausted:
-                if followed:
-                    raise
-                self._connection.sync()  # as in `Drawable._take`
             else:
                 if place is self._place and (not self._backing.due or (followed and not self._backing.gone)):
                     return frame
