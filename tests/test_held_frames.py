@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import os
 import pickle
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -260,31 +261,60 @@ def test_frames_on_change_that_are_all_kept_are_right_and_so_are_those_that_foll
 def test_where_the_kernel_has_no_segment_left_frames_are_copies() -> None:
     printed = run_python_with_few_segments(
         """
-        with servers.start("Xvfb", 320, 200) as server, xshm.Screen(server.name, "sysv") as screen:
+        from xshm.changes import Changes
+
+        def fill(shade):
+            root.fill_rectangle(root.create_gc(foreground=shade << 16), 0, 0, 320, 200)
+
+        with (
+            servers.start("Xvfb", 320, 200) as server,
+            xshm.Screen(server.name, "sysv", copies=False) as strict,
+            xshm.Screen(server.name, "sysv") as screen,
+        ):
             root = screen.xlib.screen().root
             limit(shmmni=3)
             held = []
             for shade in range(8):
-                root.fill_rectangle(root.create_gc(foreground=shade << 16), 0, 0, 320, 200)
+                fill(shade)
                 held.append(screen.grab())
             print([frame.shared for frame in held].count(True), len(sysv.segments()) <= 3)
             print(all((frame.rgb() == (shade, 0, 0)).all() for shade, frame in enumerate(held)))
             print(screen.stats().copies == [frame.shared for frame in held].count(False))
             many = screen.grab_many([(at, 0, 20, 20) for at in range(30)])
             print({frame.pixel(frame.rect.x, 0) for frame in many}, {frame.shared for frame in many})
-            try:
-                next(screen.stream(on_change=True))
-            except xshm.PoolExhausted as error:
-                print(error)
+            for in_place in (True, False):
+                changes = Changes(screen, None, True, in_place=in_place)
+                seen = []
+                for shade in range(5):
+                    fill(shade)
+                    seen.append(changes.look())
+                    assert not seen[-1].diff(screen.grab(cursor=True))
+                print([frame.pixel(0, 0)[0] for frame in seen], {frame.shared for frame in seen}, seen[-1].changed)
+                limit(shmmni=4)
+                for shade in range(5, 8):  # one that is shared, and copies again
+                    fill(shade)
+                    seen.append(changes.look())
+                    assert not seen[-1].diff(screen.grab(cursor=True))
+                print([frame.pixel(0, 0)[0] for frame in seen], [frame.shared for frame in seen[5:]])
+                changes.close()
+                del seen
+                limit(shmmni=3)
+            for take in (strict.grab, strict.stream(on_change=True).__next__):
+                try:
+                    take()
+                except xshm.PoolExhausted as error:
+                    print(error)
             held.clear()
             many.clear()
             print(screen.grab().shared)
         """
     ).splitlines()
     assert printed[:4] == ["3 True", "True", "True", "{(7, 0, 0)} {False}"]
-    assert "the kernel has no room for a frame of" in printed[4]
-    assert "let some go" in printed[4]
-    assert printed[5:] == ["True"]
+    copies = "[0, 1, 2, 3, 4] {False} (Rect(x=0, y=0, width=320, height=200),)"
+    assert printed[4:8] == [copies, "[0, 1, 2, 3, 4, 5, 6, 7] [True, False, False]"] * 2
+    for refusal in printed[8:10]:
+        assert re.match("the kernel has no room for a frame of .* 0 frames are held .*; let some go, ", refusal)
+    assert printed[10:] == ["True"]
 
 
 def test_where_no_more_files_may_be_open_frames_are_copies(xvfb: Server) -> None:

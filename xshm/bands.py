@@ -15,7 +15,7 @@ import numpy as np
 
 from xshm.canvas import Refreshed, Refreshing
 from xshm.drawn import Drawn
-from xshm.errors import UnsupportedFormat
+from xshm.errors import PoolExhausted
 from xshm.memory import Pool
 from xshm.x11 import core
 from xshm.x11.mit_shm import pack_get_image
@@ -46,16 +46,27 @@ class Bands:
         attach, detach = partial(Bands._attach, me), partial(Bands._detach, me)
         kind: Kind = "sysv" if transport.kind == "sysv" else "memfd"
         self._pool = Pool(kind, attach, detach, limit, 1 if source.link.copies else 0)
+        self._copies = source.link.copies
         self._closed = False
 
     def begin(self) -> Refreshing:
         """Ask what a free slot lacks. Raises PoolExhausted, before anything is sent."""
-        owner, slot, landing = self._pool.take_or_land(self._nbytes)
+        owner, shmseg, landing = self._take()
         drawn = self.drawn
         drawn.events.clear()  # first: what is drawn from here on comes with a new event
         collect, fetched = drawn.collect(), drawn.fetch()
         self._connection.wire.send_all((*collect, fetched))
-        return Refreshing(owner, slot.shmseg, fetched, tuple(collect), landing)
+        return Refreshing(owner, shmseg, fetched, tuple(collect), landing)
+
+    def _take(self) -> tuple[Any, int | None, bool]:
+        """Take a slot, and say whether it is to be copied from; none where the kernel has no room for one."""
+        try:
+            owner, slot, landing = self._pool.take_or_land(self._nbytes)
+        except PoolExhausted:
+            if not self._copies:
+                raise
+            return None, None, True
+        return owner, slot.shmseg, landing
 
     def finish(self, begun: Refreshing) -> Refreshed:
         """Copy the rows that were drawn to: a round trip more."""
@@ -63,6 +74,8 @@ class Bands:
         rows = [(rect.y - self.rect.y, rect.bottom - self.rect.y) for rect in rects]
         for each in self._stale:
             self._stale[each] = together(self._stale[each] + rows)
+        if begun.slot is None:
+            return Refreshed(self._by_socket(), None, rects, landing=True, nbytes=self._nbytes)
         self._copy(self._stale[begun.slot], begun.owner, begun.slot)
         self._stale[begun.slot] = []
         return Refreshed(begun.owner, begun.slot, rects, begun.landing, self._nbytes)
@@ -80,6 +93,11 @@ class Bands:
         if not self._connection.closed:
             self.drawn.close()
 
+    def _by_socket(self) -> memoryview:
+        rect, corner = self.rect, (self.rect.x + self._inset, self.rect.y + self._inset)
+        request = Pending(core.pack_get_image(self._drawable, *corner, rect.width, rect.height))
+        return core.unpack_image(self._connection.answer(self._connection.wire.send(request), "GetImage"), self._nbytes)
+
     def _copy(self, rows: Rows, owner: Any, shmseg: int) -> None:
         wire, rect, corner = self._connection.wire, self.rect, (self.rect.x + self._inset, self.rect.y + self._inset)
         sent = []
@@ -94,10 +112,7 @@ class Bands:
             reply = self._connection.answer(pending, "GetImage")
             if self._transport.kind == "core":
                 size = (bottom - top) * self._stride
-                data = np.frombuffer(reply, np.uint8)[core.IMAGE_OFFSET :][:size]
-                if len(data) < size:
-                    raise UnsupportedFormat(f"the server sent {len(data)} bytes for {bottom - top} rows, not {size}")
-                np.frombuffer(owner, np.uint8)[top * self._stride :][:size] = data
+                np.frombuffer(owner, np.uint8)[top * self._stride :][:size] = core.unpack_image(reply, size)
 
     def _attach(self, segment: Segment) -> int:
         if self._transport.kind == "core":

@@ -3,7 +3,8 @@
 Each slot of a `Canvas` is a pixmap whose memory we share, and has a stale region on the server: what was drawn since it
 was last up to date. One batch of requests, one round trip, adds what is new to the stale regions of all slots and
 copies one slot's stale region, no more. A slot that is lent out is never copied into, so its picture stays as it is.
-When all are lent out, a landing slot, which is one more that is kept up to date, is copied from on our side.
+When all are lent out, a landing slot, which is one more that is kept up to date, is copied from on our side; where the
+kernel has no room for that either, the picture comes over the socket.
 
 Where nearly all was drawn the last time, as in a film, the next picture may be had whole by ShmGetImage instead. Which
 of the server's two ways of copying is the faster depends on its processor (0.8 to 1.3), so it is measured as it goes.
@@ -18,7 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.drawn import Drawn
-from xshm.errors import XshmError
+from xshm.errors import PoolExhausted, XshmError
 from xshm.memory import Pool
 from xshm.x11 import core, mit_shm, regions, xfixes
 from xshm.x11.wire import Pending
@@ -37,11 +38,11 @@ _TRIALS: Final = 2
 class Refreshed:
     """A slot that is up to date: the memory's owner, the slot's name, and where was drawn since the last time.
 
-    With `landing`, frames may not hold it: `copy` what is in it.
+    With `landing`, frames may not hold it: `copy` what is in it. Without a slot, `owner` is what came over the socket.
     """
 
     owner: Any
-    slot: int
+    slot: int | None
     drawn: list[Rect]
     landing: bool
     nbytes: int
@@ -53,10 +54,13 @@ class Refreshed:
 
 @dataclass(frozen=True, slots=True)
 class Refreshing:
-    """A slot that is being brought up to date: `fetched` is answered when it is."""
+    """A slot that is being brought up to date: `fetched` is answered when it is.
+
+    Where there is no slot, `owner` is the request for the picture.
+    """
 
     owner: Any
-    slot: int
+    slot: int | None
     fetched: Pending
     sent: tuple[Pending, ...]
     landing: bool
@@ -118,16 +122,18 @@ class Canvas:
         attach, detach = partial(Canvas._attach, me), partial(Canvas._detach, me)
         kind: Kind = "sysv" if self._transport.kind == "sysv" else "memfd"
         self._pool = Pool(kind, attach, detach, limit, 1 if source.link.copies else 0)
+        self._copies = source.link.copies
         self._closed = False
 
     def begin(self) -> Refreshing:
         """Have a free slot brought up to date: one batch of requests. Raises PoolExhausted, before anything is sent."""
-        owner, slot, landing = self._pool.take_or_land(self._nbytes)
-        drawn, target, rect = self.drawn, self._painted[slot.shmseg], self.rect
-        drawn.events.clear()  # first: what is drawn from here on comes with a new event
-        collect, fetched = drawn.collect(), drawn.fetch(owner)
-        fixes, fresh = drawn.opcode, drawn.fresh
-        union = [Pending(regions.pack_union(fixes, each.stale, fresh, each.stale)) for each in self._painted.values()]
+        try:
+            owner, slot, landing = self._pool.take_or_land(self._nbytes)
+        except PoolExhausted:
+            if not self._copies:
+                raise
+            return self._begin_by_socket()
+        target, rect, fixes = self._painted[slot.shmseg], self.rect, self.drawn.opcode
         corner = rect.x + self._inset, rect.y + self._inset
         by_image = self._nearly_all and self._race.prefers_image()
         copying: tuple[Pending, ...]
@@ -139,16 +145,35 @@ class Canvas:
             clip = regions.pack_clip(fixes, self._gc, target.stale, -rect.x, -rect.y)
             copy = core.pack_copy_area(self._drawable, target.pixmap, self._gc, *corner, 0, 0, rect.width, rect.height)
             copying = (Pending(clip), Pending(copy))
-        clear = Pending(regions.pack_clear(fixes, target.stale))
-        sent = (*collect, *union, *copying)
-        self._connection.wire.send_all((*sent, fetched, clear))
+        fetched, sent = self._send(copying, owner, Pending(regions.pack_clear(fixes, target.stale)))
         return Refreshing(owner, slot.shmseg, fetched, sent, landing, by_image, time.perf_counter())
+
+    def _begin_by_socket(self) -> Refreshing:
+        """Ask for the whole picture by the core protocol, since the kernel has no room for a slot."""
+        corner = self.rect.x + self._inset, self.rect.y + self._inset
+        image = Pending(core.pack_get_image(self._drawable, *corner, self.rect.width, self.rect.height))
+        fetched, sent = self._send((image,), None)
+        return Refreshing(image, None, fetched, sent, landing=True)
+
+    def _send(self, copying: tuple[Pending, ...], owner: Any, *after: Pending) -> tuple[Pending, tuple[Pending, ...]]:
+        """Send what copies the picture, between what adds the fresh region to all stale ones, and what fetches it."""
+        drawn = self.drawn
+        drawn.events.clear()  # first: what is drawn from here on comes with a new event
+        collect, fetched = drawn.collect(), drawn.fetch(owner)
+        fixes, fresh = drawn.opcode, drawn.fresh
+        union = [Pending(regions.pack_union(fixes, each.stale, fresh, each.stale)) for each in self._painted.values()]
+        sent = (*collect, *union, *copying)
+        self._connection.wire.send_all((*sent, fetched, *after))
+        return fetched, sent
 
     def finish(self, begun: Refreshing) -> Refreshed:
         """Wait until that is done."""
         drawn = self.drawn.read(begun.fetched, *begun.sent)
         pixels = sum(each.width * each.height for each in drawn)
         before, self._nearly_all = self._nearly_all, pixels >= _NEARLY_ALL * self.rect.width * self.rect.height
+        if begun.slot is None:
+            picture = core.unpack_image(begun.owner.reply, self._nbytes)
+            return Refreshed(picture, None, drawn, landing=True, nbytes=self._nbytes)
         if before and self._nearly_all:
             self._race.took(time.perf_counter() - begun.since, by_image=begun.by_image)
         return Refreshed(begun.owner, begun.slot, drawn, begun.landing, self._nbytes)

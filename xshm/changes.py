@@ -235,9 +235,10 @@ class Changes:
         return rests and not self.done
 
     def _blend(self, refresher: Canvas | Bands, got: Refreshed, pointer: Pointer, frame: Frame) -> None:
-        """Draw the pointer into the slot, which counts as behind there from before the first pixel is written."""
-        for covered in [] if got.landing else _inside(refresher.rect, frame.cursor):
-            refresher.spoil(got.slot, covered)
+        """Draw the pointer into the frame. A slot counts as behind there from before the first pixel is written."""
+        if got.slot is not None and not got.landing:
+            for covered in _inside(refresher.rect, frame.cursor):
+                refresher.spoil(got.slot, covered)
         pointer.draw(frame)
 
 

@@ -485,11 +485,7 @@ class Drawable:
         reply = self._connection.answer(begun.pending, "ShmGetImage" if owner is not None else "GetImage")
         colours = self._colormap.read(begun.colours) if self._colormap and begun.colours else None
         if owner is None:
-            owner = bytearray(memoryview(reply)[core.IMAGE_OFFSET : core.IMAGE_OFFSET + layout.nbytes])
-            if len(owner) != layout.nbytes:
-                raise UnsupportedFormat(
-                    f"the server sent {len(owner)} bytes for {begun.rect} of {self._format}, not {layout.nbytes}"
-                )
+            owner = bytearray(core.unpack_image(reply, layout.nbytes))
         else:
             if not layout.proven:
                 self._prove(layout, reply)

@@ -89,7 +89,7 @@ class RootlessServer(XshmError):
 
 
 class PoolExhausted(XshmError):
-    """There is no slot for a frame, and it may not be a copy (`Screen(copies=False)`) or has no slot to be copied from.
+    """There is no slot for a frame, and it may not have memory of its own (`Screen(copies=False)`).
 
     Drop frames, copy them, or raise the limit that the message names.
     """

@@ -312,7 +312,8 @@ class Pool:
             held = sum(slot.segment.size for slot in self._slots)
             raise PoolExhausted(
                 f"the kernel has no room for a frame of {size:,} bytes ({error}); {len(self._slots)} frames are held "
-                f"({held / 1e6:.0f} MB); let some go, keep frame.copy() in their place, or {_MORE_ROOM[self._kind]}"
+                f"({held / 1e6:.0f} MB); let some go, keep frame.copy() in their place, open the screen without "
+                f"copies=False, or {_MORE_ROOM[self._kind]}"
             ) from error
 
     def _give_back_idle(self, before: int) -> None:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from xshm.x11.address import Name
     from xshm.x11.xlib_display import XlibDisplay
 
-_LANDINGS = 4  # grabs under way at once that have a slot to land in; what more threads ask for comes by the socket
+# Grabs beyond the limit that have a slot to land in at the same time; those of more threads come over the socket.
+_LANDINGS = 4
 _LONGEST = 1_000_000  # what the kernel's waits take, with room to spare
 
 

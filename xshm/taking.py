@@ -35,7 +35,7 @@ class Stats:
     """What a source has done: frames taken, and its pool (None where frames have memory of their own: core).
 
     `copies` counts the frames that got memory of their own because all slots were held, or the kernel had no room for
-    one more (`Frame.shared` is False).
+    one more (`Frame.shared` is False): of a slot that they came in, or over the socket.
     """
 
     frames: int

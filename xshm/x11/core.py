@@ -30,6 +30,8 @@ from Xlib.protocol.request import (
     UngrabServer,
 )
 
+from xshm.errors import UnsupportedFormat
+
 __all__ = [
     "ALL_PLANES",
     "Z_PIXMAP",
@@ -57,6 +59,7 @@ __all__ = [
     "UngrabServer",
     "pack_copy_area",
     "pack_get_image",
+    "unpack_image",
 ]
 
 Z_PIXMAP: Final = 2
@@ -68,6 +71,14 @@ _GET_IMAGE = struct.Struct("=BBHIhhHHI")
 def pack_get_image(drawable: int, x: int, y: int, width: int, height: int) -> bytes:
     """Encode GetImage for all planes in ZPixmap format."""
     return _GET_IMAGE.pack(73, Z_PIXMAP, 5, drawable, x, y, width, height, ALL_PLANES)
+
+
+def unpack_image(reply: bytes | None, nbytes: int) -> memoryview:
+    """Return the pixels in GetImage's reply; raises UnsupportedFormat where there are fewer than `nbytes` bytes."""
+    pixels = memoryview(reply or b"")[IMAGE_OFFSET:][:nbytes]
+    if len(pixels) != nbytes:
+        raise UnsupportedFormat(f"the server sent {len(pixels)} bytes for a picture that takes {nbytes}")
+    return pixels
 
 
 _COPY_AREA = struct.Struct("=BBHIIIhhhhHH")
