@@ -437,7 +437,8 @@ class Drawable:
         try:
             owner, slot = self._pool.take(plan.layout.nbytes)
         except PoolExhausted:
-            return Drawable._finish(self, self._begin(rect))  # not a Window's, which is asked for by Window itself
+            # Not by a Window's `_finish`, which follows the window: what calls this does, too.
+            return Drawable._finish(self, self._begin(rect))
         pending = self._call(plan.head + slot.place, owner)
         if pending.error is not None:
             raise self._connection.error(pending.error, "ShmGetImage")

@@ -168,7 +168,7 @@ class Pool:
             raise InvalidArgument(f"a pool needs a limit of at least 1 frame, not {limit}")
         # Landing slots are a pool apart: what comes home there must not be lent to a frame that keeps it.
         self._landing = Pool(kind, attach, detach, landings) if landings else None
-        self._last_landing = 0
+        self._last_landing = 0  # at which take one was wanted last; 0 where all were given back since
         self._kind: Kind = kind
         self._attach = attach
         self._detach = detach
@@ -319,8 +319,9 @@ class Pool:
     def _give_back_idle(self, before: int) -> None:
         """Under the lock: give back what was not wanted since the take of that number, landing slots too."""
         self._give_back(before)
-        if self._landing is not None and self._last_landing < before:
+        if self._landing is not None and 0 < self._last_landing < before:
             self._landing.trim()
+            self._last_landing = 0
 
     def _give_back(self, before: int) -> None:
         """Under the lock: detach the free slots that were last taken before the take of that number."""
