@@ -256,7 +256,12 @@ def test_diff_agrees_with_imagemagick(run: Any, two: tuple[str, str], tmp_path: 
     [
         (["one.png", "missing.png"], "missing.png"),
         (["one.png", "text.png"], "text.png"),
-        (["one.png", "small.png"], "200x100"),
+        (["one.png", "small.png"], "one.png is 200x100, small.png is 5x5"),
+        (["one.png", "."], "Is a directory"),
+        (["one.png", "cut.png"], "cut.png can't be read as PNG: the file is cut off"),
+        (["one.png", "deep.png"], "one.png and deep.png have different depths"),
+        (["one.png", "postscript.png"], "postscript.png is no picture"),
+        (["numbers.tif", "numbers.tif"], "numbers.tif has the mode 'F'"),
         (["one.png", "other.png", "--threshold", "2"], "threshold"),
         (["one.png", "other.png", "-o", "shown.xyz"], "xyz"),
     ],
@@ -267,6 +272,11 @@ def test_pictures_that_can_not_be_compared_are_trouble(
 ) -> None:
     (tmp_path / "text.png").write_text("no picture")
     Image.new("RGB", (5, 5)).save(tmp_path / "small.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "one.png").read_bytes()[:100])
+    Image.new("I;16", (200, 100)).save(tmp_path / "deep.png")
+    Image.new("RGB", (5, 5)).save(tmp_path / "postscript.eps")
+    (tmp_path / "postscript.eps").rename(tmp_path / "postscript.png")
+    Image.new("F", (5, 5)).save(tmp_path / "numbers.tif")
     done = run("diff", *arguments)
     assert (done.returncode, done.stdout) == (2, b"")
     assert done.stderr.count(b"\n") == 1
@@ -292,6 +302,27 @@ def test_diff_does_not_call_colours_equal_of_which_it_sees_but_half_the_bits(run
     five = b"BM" + struct.pack("<IIIIiiHHIIiiII", 74, 0, 66, 40, 2, 2, 1, 16, 3, 8, 0, 0, 0, 0)
     (tmp_path / "five.bmp").write_bytes(five + struct.pack("<III", 0xF800, 0x7E0, 0x1F) + bytes(8))
     assert run("diff", "five.bmp", "five.bmp").returncode == 0, "16 bits a pixel are not cut"
+
+
+def test_diff_compares_pictures_as_they_are_shown(run: Any, two: tuple[str, str], tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(tmp_path / two[0]).transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
+    assert run("diff", two[0], "turned.png").returncode == 0
+    assert b"201 pixels differ" in run("diff", "turned.png", two[1]).stdout
+    for kind in ("a.bmp", "a.webp", "a.tiff", "a.ppm"):
+        options: Any = {"lossless": True} if kind == "a.webp" else {}
+        Image.open(tmp_path / two[0]).save(tmp_path / kind, **options)
+        done = run("diff", two[0], kind)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_diff_finds_single_pixels_wherever_a_band_of_rows_ends(run: Any, tmp_path: Path) -> None:
+    pixels = np.zeros((200, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "one.png")
+    pixels[[0, 63, 64, 127, 128, 199], 1] = 1
+    Image.fromarray(pixels).save(tmp_path / "other.png")
+    assert json.loads(run("diff", "--json", "one.png", "other.png").stdout)["pixels"] == 6
 
 
 def test_a_file_that_breaks_the_decoder_is_trouble_and_no_difference(run: Any, tmp_path: Path) -> None:

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import io
 import json
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from xshm import picture_file
 from xshm.atomic_write import replace_file
-from xshm.errors import InvalidArgument, XshmError
+from xshm.errors import InvalidArgument
 from xshm.options import number
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
+else:
+    from xshm.later import np
 
 SAME, DIFFERENT = 0, 1
 _FAINT = 3  # what is the same is shown at a third of its strength on white
+_LARGEST: Final = 32767  # what X11 allows a screen or window: coordinates are INT16. Memory is 4 bytes a pixel each.
+_BAND: Final = 64  # rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("a", metavar="A", help="a picture")
+    parser.add_argument("a", metavar="A", help="a picture: PNG, JPEG, WebP, GIF, BMP, plain TIFF or PPM")
     parser.add_argument("b", metavar="B", help="another of the same size")
     parser.add_argument("-o", "--output", metavar="FILE", help="write a picture: what differs is red, the rest faint")
     parser.add_argument(
@@ -48,13 +53,13 @@ def main(chosen: argparse.Namespace) -> int:
     if chosen.output is not None:
         encode.by_suffix(chosen.output)
     one, other = _read(chosen.a), _read(chosen.b)
-    if one.shape[2] != other.shape[2]:
-        raise InvalidArgument(f"{chosen.a} and {chosen.b} have different depths and can't be compared")
-    if one.shape != other.shape:
+    if one.size != other.size:
         raise InvalidArgument(
             f"pictures of different sizes can't be compared: {chosen.a} is {_size(one)}, {chosen.b} is {_size(other)}"
         )
-    mask = (one != other).any(axis=2)
+    if picture_file.is_deep(one) != picture_file.is_deep(other):
+        raise InvalidArgument(f"{chosen.a} and {chosen.b} have different depths and can't be compared")
+    mask = _differs(one, other)
     found = difference(mask)
     if chosen.output is not None:
         _show(one, mask, chosen.output)
@@ -66,52 +71,56 @@ def main(chosen: argparse.Namespace) -> int:
     return DIFFERENT if found.ratio > chosen.threshold else SAME
 
 
-def _read(path: str) -> NDArray[Any]:
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - not needed for --help
-
-    try:
-        with Image.open(path) as picture:
-            return _decoded(picture, path)
-    except UnidentifiedImageError as error:
-        raise InvalidArgument(f"{path} is no picture that can be read") from error
-    except (OSError, XshmError):
-        raise
-    except Exception as error:  # what decoders stumble over in a broken file: SyntaxError, TypeError, RuntimeError, …
-        raise InvalidArgument(f"{path} can't be read: {error}") from error
-
-
-def _decoded(picture: Image.Image, path: str) -> NDArray[Any]:
-    import numpy as np  # noqa: PLC0415 - not needed for --help
-
-    pictures = getattr(picture, "n_frames", 1)
-    if pictures > 1:
-        raise InvalidArgument(f"{path} holds {pictures} pictures; which one is meant can't be told")
-    if _is_cut(picture):
+def _read(path: str) -> Image.Image:
+    read = picture_file.read(path, (_LARGEST, _LARGEST, f"is larger than any screen: {_LARGEST}x{_LARGEST}"))
+    picture_file.check_shown(read.image, path)
+    if read.halved:  # others would be called equal
         raise InvalidArgument(f"{path} has 16 bits a channel, of which only 8 can be read; compare the arrays instead")
-    if picture.mode.startswith(("I", "F")):  # more than 8 bits, which a conversion to RGBA would cut off
-        return np.asarray(picture)[..., np.newaxis]
-    return np.asarray(picture.convert("RGBA"))
+    return read.image
 
 
-def _is_cut(picture: Image.Image) -> bool:
-    """Tell whether Pillow reads but the upper 8 bits of 16 in each of several channels: it would call others equal."""
-    return any(re.search(r"(LA|RGB[AXa]?);16[BLN]", str(tile)) for tile in getattr(picture, "tile", ()))
+def _differs(one: Image.Image, other: Image.Image) -> NDArray[np.bool_]:
+    """Return (height, width) bool, True where two pictures of one size and depth differ."""
+    mask = np.empty((one.height, one.width), bool)
+    for rows in _bands(one):
+        mask[rows] = _numbers(_band(one, rows)) != _numbers(_band(other, rows))
+    return mask
 
 
-def _size(pixels: NDArray[Any]) -> str:
-    return f"{pixels.shape[1]}x{pixels.shape[0]}"
+def _numbers(image: Image.Image) -> NDArray[Any]:
+    """Return (height, width) numbers that are the same where pixels are: all 16 bits of grey, or R G B A in one."""
+    if picture_file.is_deep(image):
+        return np.asarray(image)
+    return np.asarray(image.convert("RGBA")).view(np.uint32)[..., 0]
 
 
-def _show(pixels: NDArray[Any], mask: NDArray[np.bool_], path: str) -> None:
-    import numpy as np  # noqa: PLC0415 - not needed for --help
-    from PIL import Image  # noqa: PLC0415
+def _bands(image: Image.Image) -> Iterator[slice]:
+    """Cut a picture into rows few enough that what is made of them takes little memory beside the pictures."""
+    return (slice(top, min(top + _BAND, image.height)) for top in range(0, image.height, _BAND))
+
+
+def _band(image: Image.Image, rows: slice) -> Image.Image:
+    return image.crop((0, rows.start, image.width, rows.stop))
+
+
+def _size(image: Image.Image) -> str:
+    return f"{image.width}x{image.height}"
+
+
+def _show(image: Image.Image, mask: NDArray[np.bool_], path: str) -> None:
+    from PIL import Image  # noqa: PLC0415 - not needed for --help
 
     from xshm.encode import by_suffix  # noqa: PLC0415
 
-    if pixels.shape[2] == 1:  # more than 8 bits: shown in 8, from its darkest to its brightest
-        pixels = pixels.astype(float) - pixels.min()
-        pixels = np.repeat((pixels * (255 / max(pixels.max(), 1))).astype(np.uint8), 3, axis=2)
-    shown = 255 - (255 - pixels[..., :3]) // _FAINT
+    shown = np.empty((*mask.shape, 3), np.uint8)
+    if picture_file.is_deep(image):  # shown in 8 bits, from its darkest to its brightest
+        values = np.asarray(image).astype(float)
+        values -= values.min()
+        shown[...] = (values * (255 / max(values.max(), 1)))[..., np.newaxis]
+    else:
+        for rows in _bands(image):
+            shown[rows] = np.asarray(_band(image, rows).convert("RGBA"))[..., :3]
+    shown = 255 - (255 - shown) // _FAINT
     shown[mask] = (255, 0, 0)
     written = io.BytesIO()
     Image.fromarray(shown).save(written, by_suffix(path))
