@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from xshm.geometry import Region
     from xshm.memory import Slot
     from xshm.pixels import PixelFormat
-    from xshm.search import Picture
     from xshm.stream import Stream
     from xshm.taking import Link
+    from xshm.template import Picture
     from xshm.transport import Transport
     from xshm.waiting import Change, Found, Stability
 else:
@@ -256,10 +256,14 @@ class Drawable:
         threshold: float = 0.0,
         timeout: float | None = 10,
     ) -> Found:
-        """Wait until a picture (a path, a Pillow image, a Frame, an (h, w, 3) array R G B) is seen, and say where.
+        """Wait until a picture (a path, a Pillow image, a Frame, an array) is seen, and say where.
 
-        With threshold 0.0 each pixel has to be the same; above, the root mean square of the difference may be so much
-        of full brightness, which needs OpenCV (MissingExtra). Raises WaitTimeout, which has the last frame.
+        Arrays are (h, w, 3) uint8 R G B, or (h, w, 4) R G B A. A pixel that is not fully opaque may be anything: what
+        shows through it is not known. With threshold 0.0 each other pixel has to be the same; above, the root mean
+        square of the difference may be so much of full brightness, which needs OpenCV (MissingExtra). Files are PNG,
+        JPEG, WebP, GIF, BMP, TIFF or PPM, of one picture, which is turned as its EXIF block says; of 16 bits a channel
+        the upper 8 count. Raises InvalidArgument for a picture that is broken, larger than the region, or transparent
+        all over, OSError for a file that can't be read, WaitTimeout, which has the last frame.
         """
         from xshm import waiting  # noqa: PLC0415 - as above
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--change", action="store_true", help="until the picture differs from what it is now")
     what.add_argument("--stable", action="store_true", help="until nothing has changed for --quiet seconds")
     what.add_argument("--pixel", metavar="X,Y,COLOUR", help="until a pixel has a colour, for example 10,20,#ff0000")
-    what.add_argument("--image", metavar="FILE", help="until a picture is seen")
+    what.add_argument("--image", metavar="FILE", help="until a picture is seen, but for what is transparent in it")
     parser.add_argument(
         "--timeout",
         type=seconds,

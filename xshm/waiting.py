@@ -20,8 +20,9 @@ from xshm.compare import Difference
 from xshm.errors import InvalidArgument, InvalidType, RequestTimeout, WaitTimeout
 from xshm.frame import Frame
 from xshm.geometry import Rect, merged
-from xshm.search import as_rgb, find
+from xshm.search import find
 from xshm.shades import shown_as, shows
+from xshm.template import template
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from xshm.drawable import Drawable
     from xshm.geometry import Region
     from xshm.pixels import PixelFormat
-    from xshm.search import Picture
     from xshm.shades import Colour
+    from xshm.template import Picture
 
 _MOST_RECTS: Final = 16
 # While a source is drawn to all the time, it is looked at no more often than after each of so many seconds.
@@ -173,11 +174,8 @@ def wait_image(
 ) -> Found:
     """See `Drawable.wait_image`."""
     _check_ratio(threshold)
-    wanted = as_rgb(picture)
-    height, width = wanted.shape[:2]
-    bounds = source.current() if region is None else source.within(region)
-    if width > bounds.width or height > bounds.height:
-        raise InvalidArgument(f"a picture of {width}x{height} can't be seen in {bounds}")
+    wanted = template(picture, source.current() if region is None else source.within(region))
+    width, height = wanted.width, wanted.height
     found: list[Found] = []
 
     def matches(frame: Frame) -> bool:
@@ -187,8 +185,11 @@ def wait_image(
                 *(changed.x - width + 1, changed.y - height + 1),
                 *(changed.width + 2 * width - 2, changed.height + 2 * height - 2),
             ).intersect(_all_of(frame))
-            match = find(_part(frame, reach).rgb(), wanted, threshold) if reach is not None else None
-            if match is not None and reach is not None:
+            if reach is None:
+                continue
+            reach = _whole_bytes(frame, reach)
+            match = find(_part(frame, reach).rgb(), wanted.rgb, threshold, wanted.mask)
+            if match is not None:
                 x, y, difference = match
                 corner = frame.rect.x + reach.x, frame.rect.y + reach.y
                 found.append(Found(Rect(corner[0] + x, corner[1] + y, width, height), difference, frame))
@@ -276,12 +277,21 @@ def _differing(before: Frame, now: Frame, drawn: list[Rect], ignored: list[Rect]
 
 
 def _part(frame: Frame, rect: Rect) -> Frame:
-    """Return a part of a frame, over the same memory."""
-    pixels = frame.pixels if rect == _all_of(frame) else frame.pixels[rect.slices]
+    """Return a part of a frame, over the same memory; where pixels share bytes, one of `_whole_bytes`."""
+    each = max(_WHOLE_BYTES // frame.format.bits_per_pixel, 1)
+    columns = slice(rect.x // each, -(-rect.right // each))
+    pixels = frame.pixels if rect == _all_of(frame) else frame.pixels[rect.y : rect.bottom, columns]
     part = Frame(pixels, rect, frame.monotonic_ns, frame.sequence, frame.format, frame.colormap)
     if frame.bounding_shape is not None:
         part.bounding_shape = cut(frame.bounding_shape, rect)
     return part
+
+
+def _whole_bytes(frame: Frame, rect: Rect) -> Rect:
+    """Return a rectangle in a frame widened to where bytes begin and end, which several pixels may share."""
+    each = max(_WHOLE_BYTES // frame.format.bits_per_pixel, 1)
+    right = min(-(-rect.right // each) * each, frame.width)
+    return Rect.from_ltrb(rect.x // each * each, rect.y, right, rect.bottom)
 
 
 def _without(rect: Rect, holes: list[Rect]) -> list[Rect]:
