@@ -346,6 +346,9 @@ def test_a_header_says_where_pixels_are_and_whose() -> None:
         XwdHeader.parse(header(_FIELDS), _SIZE - 1)
     with pytest.raises(UnsupportedFormat, match="'xterm', which is no screen of an Xvfb"):
         XwdHeader.parse(header(_FIELDS, b"xterm\0"), _SIZE)
+    digits = b"Xvfb host:" + b"7" * 5000 + b".1\0"
+    with pytest.raises(UnsupportedFormat, match="777', which is no screen"):  # more than int() takes
+        XwdHeader.parse(header([100 + len(digits), *_FIELDS[1:]], digits), 10_000)
 
 
 @given(st.integers(0, 24), st.one_of(st.integers(0, 2**32 - 1), st.integers(0, 300)), st.integers(0, 2 * _SIZE))

@@ -23,7 +23,7 @@ _FIELDS: Final = struct.Struct(">25I")
 _VERSION: Final = 7
 _Z_PIXMAP: Final = 2
 _COLOUR: Final = np.dtype([("pixel", ">u4"), ("rgb", ">u2", 3), ("flags", "u1"), ("pad", "u1")])
-_NAME: Final = re.compile(r"Xvfb .*:(?P<number>\d+)\.(?P<screen>\d+)")
+_NAME: Final = re.compile(r"Xvfb .*:(?P<number>[0-9]{1,5})\.(?P<screen>[0-9]{1,5})")
 
 
 class _Fields(NamedTuple):
@@ -96,7 +96,7 @@ class XwdHeader:
         name = bytes(raw[_FIELDS.size : fields.header_size]).split(b"\0")[0].decode(errors="replace")
         match = _NAME.fullmatch(name)
         if match is None:
-            raise UnsupportedFormat(f"an XWD dump named {name!r}, which is no screen of an Xvfb")
+            raise UnsupportedFormat(f"an XWD dump named {name[:80]!r}, which is no screen of an Xvfb")
         number, screen = int(match["number"]), int(match["screen"])
         return cls(width, height, form, fields.ncolors, fields.header_size, pixels_at, number, screen)
 
