@@ -8,7 +8,7 @@ passes in one byte of it. The same map as afl-showmap's, without AFL's tools:
     python afl_coverage.py --input seed.txt                 # with a small target that is built for the occasion
 
 One line an edge, "index:count". Like AFL, counts are put into the buckets 1, 2, 3, 4-7, 8-15, 16-31, 32-127 and 128+,
-numbered 1 to 8; --raw prints the counts. Exit code 0, 1 where the target crashed or took too long, 2 for trouble.
+numbered 1 to 8; --raw prints the counts. Exit code 0, 1 where the target crashed or took too long, 2 for an error.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def test_shot_waits_as_long_as_it_is_told(run: Any, tmp_path: Path) -> None:
         (["segments", "--remove", "999999999"], "999999999"),
     ],
 )
-def test_trouble_is_one_line_and_exit_code_two(run: Any, arguments: list[str], words: str) -> None:
+def test_an_error_is_one_line_and_exit_code_two(run: Any, arguments: list[str], words: str) -> None:
     done = run(*arguments)
     assert done.returncode == 2
     assert done.stdout == b""
@@ -136,14 +136,14 @@ def test_a_wrong_command_line_is_one_line_even_where_its_words_have_several(run:
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
 
 
-def test_a_bug_is_told_in_full_and_is_trouble(
+def test_a_bug_is_told_in_full_and_is_an_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(_: object) -> int:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(cli, "_segments", broken)
-    assert cli.main(["segments"]) == cli.TROUBLE, "1 would mean that something is false"
+    assert cli.main(["segments"]) == cli.ERROR, "1 would mean that something is false"
     told = capsys.readouterr().err
     assert "Traceback" in told
     assert "RuntimeError: a bug" in told

@@ -135,7 +135,7 @@ def test_a_window_is_looked_at_though_it_is_covered(wait: Callable[..., int], pa
         (["--change", "--window", "there is no such window"], "no such window"),
     ],
 )
-def test_trouble_ends_it_with_2_and_one_line(
+def test_an_error_ends_it_with_2_and_one_line(
     wait: Callable[..., int], capsys: pytest.CaptureFixture[str], arguments: list[str], word: str
 ) -> None:
     assert wait(*arguments) == 2

@@ -96,7 +96,7 @@ def test_what_xvfb_run_is_told_is_understood(tmp_path: Path) -> None:
         (["--shot", "x.nothing", "true"], ".nothing"),
     ],
 )
-def test_trouble_is_told_in_a_line_and_is_exit_code_2(words: list[str], told: str) -> None:
+def test_an_error_is_told_in_a_line_and_is_exit_code_2(words: list[str], told: str) -> None:
     ended = run(*words)
     assert ended.returncode == 2
     assert told in ended.stderr
@@ -227,7 +227,7 @@ def test_without_a_command_the_display_is_there_until_a_signal_comes(number: sig
     assert gone(server)
 
 
-def test_without_a_command_the_death_of_the_server_is_trouble() -> None:
+def test_without_a_command_the_death_of_the_server_is_an_error() -> None:
     with held() as (running, environment):
         with VirtualDisplay.attach(environment["DISPLAY"], environment["XAUTHORITY"]) as display:
             assert display.pid is not None

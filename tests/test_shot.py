@@ -267,7 +267,7 @@ def test_diff_agrees_with_imagemagick(run: Any, two: tuple[str, str], tmp_path: 
     ],
 )
 @pytest.mark.usefixtures("two")
-def test_pictures_that_can_not_be_compared_are_trouble(
+def test_pictures_that_can_not_be_compared_are_an_error(
     run: Any, tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     (tmp_path / "text.png").write_text("no picture")
@@ -325,7 +325,7 @@ def test_diff_finds_single_pixels_wherever_a_band_of_rows_ends(run: Any, tmp_pat
     assert json.loads(run("diff", "--json", "one.png", "other.png").stdout)["pixels"] == 6
 
 
-def test_a_file_that_breaks_the_decoder_is_trouble_and_no_difference(run: Any, tmp_path: Path) -> None:
+def test_a_file_that_breaks_the_decoder_is_an_error_and_no_difference(run: Any, tmp_path: Path) -> None:
     """What is raised for it is neither OSError nor ValueError; Python's own exit code would say that they differ."""
     bomb = b"\x89PNG\r\n\x1a\n"
     for chunk in (b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0), b"IDAT"):

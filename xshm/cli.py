@@ -1,7 +1,7 @@
 """The command `xshm`: argparse over the public names.
 
 Results go to standard output, one line per error to standard error. Exit codes: 0; 1 for a condition that is false;
-2 for trouble. `run` gives its command's own.
+2 for an error. `run` gives its command's own.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from xshm.standard_streams import complain
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OK, FALSE, TROUBLE = 0, 1, 2
+OK, FALSE, ERROR = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,13 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(chosen.run(chosen))
     except (XshmError, OSError, ValueError, OverflowError) as error:
         complain(f"xshm: {error_line(error, parser)}")
-        return TROUBLE
+        return ERROR
     except KeyboardInterrupt:
         complain("xshm: interrupted")
-        return TROUBLE
+        return ERROR
     except Exception as error:  # noqa: BLE001 - a bug, told in full; Python's own exit code is 1, which means "false"
         sys.excepthook(type(error), error, error.__traceback__)
-        return TROUBLE
+        return ERROR
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,7 +55,7 @@ class _Parser(argparse.ArgumentParser):
         """Say what is wrong and where help is; exit with code 2."""
         told = self.prog.replace(" ", ": ", 1)
         complain(f"{told}: {printable(' '.join(message.split()))}; see {self.prog} --help")
-        self.exit(TROUBLE)
+        self.exit(ERROR)
 
 
 class _Command(_Parser):
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="xshm",
         description="Read X11 screens through shared memory.",
-        epilog="Exit codes: 0; 1 for a condition that is false; 2 for trouble.",
+        epilog="Exit codes: 0; 1 for a condition that is false; 2 for an error.",
     )
     parser.add_argument("--version", action="version", version=f"xshm {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Command)

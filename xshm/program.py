@@ -145,8 +145,7 @@ class Program(subprocess.Popen[Any]):
                 continue  # a splash screen, or the program's end, which the next look tells
             except WaitTimeout as error:
                 raise WaitTimeout(
-                    f"{self._name}, process {self.pid}: its window {window:#x} {error} after {timeout:g} s; "
-                    f"for a program that never comes to rest there are run() and wait_window()",
+                    f"{self._name}, process {self.pid}: its window {window:#x} {error} after {timeout:g} s",
                     frame=screen.grab(),
                 ) from None
         raise WaitTimeout(

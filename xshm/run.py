@@ -14,7 +14,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from xshm.errors import DisplayGone, InvalidArgument, WindowNotFound, XshmError
+from xshm.errors import DisplayGone, InvalidArgument, WaitTimeout, WindowNotFound, XshmError
 from xshm.run_arguments import add_arguments, spec
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "main"]
 
 FALSE: Final = 1
-_QUIET: Final = 0.5  # seconds without change are rest
 _NOT_FOUND, _NOT_EXECUTABLE, _BY_SIGNAL = 127, 126, 128  # as shells have it
 _STDIN: Final = 0  # by its number: sys.stdin is None where it is closed
 _PASSED_ON: Final = (
@@ -107,15 +106,12 @@ def _save(picture: LastPicture, path: Path, code: int) -> None:
 
 
 def _wait_for_window(display: VirtualDisplay, program: Program, timeout: float) -> int:
-    """Wait for a window and for what is drawn to come to rest; return the exit code."""
+    """Wait for a window that is painted and at rest; return the exit code."""
     try:
-        program.wait_window(timeout=timeout)
-    except WindowNotFound as error:
+        program.wait_painted(display.screen, timeout=timeout)
+    except (WindowNotFound, WaitTimeout) as error:
         _say(str(error))
         return _exit_code(program.returncode) if program.returncode else FALSE
-    if not display.screen.wait_stable(min(_QUIET, timeout), timeout):
-        _say(f"the picture was still changing {timeout:g} s after the window had come")
-        return FALSE
     return 0
 
 

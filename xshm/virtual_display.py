@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from xshm import checks, process_groups, server_memory
 from xshm.display_spec import DisplaySpec, private_place
-from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailable
+from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailable, WaitTimeout
 from xshm.launch import Places
 from xshm.program import Program, check_wait
 from xshm.screen import Screen
@@ -238,6 +238,9 @@ class VirtualDisplay:
         program = self._start_program(command, env, options, keep_stderr=True)
         try:
             program.wait_painted(self.screen, window, timeout=timeout)
+        except WaitTimeout as error:
+            program.end()
+            raise WaitTimeout(f"{error}; run() starts a program without waiting", frame=error.frame) from None
         except BaseException:
             program.end()
             raise
