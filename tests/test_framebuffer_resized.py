@@ -84,7 +84,9 @@ def test_a_grab_is_of_the_screen_as_it_is_without_any_call_before(display: Virtu
         with pytest.raises(OutOfBounds, match=r"region 200x100\+0\+0 leaves the framebuffer 120x60; pass clip=True"):
             memory.grab((0, 0, 200, 100))
         assert memory.grab((100, 50, 100, 50), clip=True).rect == Rect(100, 50, 20, 10)
+        assert memory.grab("30x20-0-0").rect == memory.peek("30x20-0-0").rect == Rect(90, 40, 30, 20)
         resize(display, 200, 100)
+        assert memory.grab("30x20-0-0").rect == Rect(170, 80, 30, 20), "from the edge that it has at the grab"
         assert memory.grab((100, 50, 100, 50)).rect == Rect(100, 50, 100, 50)
     assert display.run("xsetroot -solid red").wait(timeout=5) == 0, "no server grab was left"
 

@@ -197,7 +197,8 @@ class Framebuffer:
         server has painted in is not drawn again; it can't be left out.
         """
         checks.cursor(cursor)
-        wanted = None if region is None else as_rect(region)
+        if region is not None:
+            as_rect(region, lambda: self.rect)  # what is no region is refused before any client is stopped
         if cursor is True and self.has_pointer is None:
             raise InvalidArgument(
                 "whether the server has painted the pointer in is not known here, and it is not to be drawn twice; "
@@ -210,7 +211,7 @@ class Framebuffer:
         try:
             asked = pointer.ask(connection.setup.root.id) if pointer else None
             self._settle(connection)
-            frame = self._copy(self._within(wanted, clip=clip))
+            frame = self._copy(self._within(region, clip=clip))
             painted = False
             if pointer and asked:
                 frame.cursor = pointer.read(asked)
