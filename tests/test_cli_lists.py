@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import edids
 import pytest
 
 import xshm
@@ -139,6 +140,7 @@ def test_monitors_are_listed_with_the_number_that_shot_takes(
     header, *rows = capsys.readouterr().out.splitlines()
     assert header.split() == ["NUMBER", "NAME", "GEOMETRY", "PRIMARY", "MILLIMETRES", "HERTZ"]
     with xshm.Screen(two_monitors.name) as screen:
+        edids.give(screen, edids.make(texts=((edids.NAME, b"DELL U2720Q"), (edids.SERIAL, b"CN0123"))))
         monitors = screen.monitors
     assert len(rows) == len(monitors) == 2
     for number, (row, monitor) in enumerate(zip(rows, monitors, strict=True)):
@@ -151,9 +153,10 @@ def test_monitors_are_listed_with_the_number_that_shot_takes(
     for told, monitor in zip(listed, monitors, strict=True):
         rect = monitor.rect
         assert told["rect"] == [rect.x, rect.y, rect.width, rect.height]
-        assert {name: told[name] for name in ("name", "primary", "width_mm", "height_mm", "refresh")} == {
-            name: getattr(monitor, name) for name in ("name", "primary", "width_mm", "height_mm", "refresh")
-        }
+        plain = ("name", "primary", "width_mm", "height_mm", "refresh", "model", "serial")
+        assert {name: told[name] for name in plain} == {name: getattr(monitor, name) for name in plain}
+        assert told["outputs"] == list(monitor.outputs)
+    assert [told["model"] for told in listed] == ["DELL U2720Q", None]
 
 
 # -- segments and info -------------------------------------------------------------------------------------------------

@@ -42,6 +42,9 @@ def _facts(monitor: Monitor) -> dict[str, Any]:
         "width_mm": monitor.width_mm,
         "height_mm": monitor.height_mm,
         "refresh": monitor.refresh,
+        "model": monitor.model,
+        "serial": monitor.serial,
+        "outputs": list(monitor.outputs),
     }
 
 
