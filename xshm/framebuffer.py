@@ -268,7 +268,7 @@ class Framebuffer:
         return self._header.pixels(self._held(), rect.width, rect.height)
 
     def _copy(self, rect: Rect) -> Frame:
-        pixels = self._servers_own()[rect.slices].copy()
+        pixels = self._header.pixels(self._held())[rect.slices].copy()  # of all, whatever size another thread has met
         colours = self.colormap if self.format.needs_colormap else None
         now = time.monotonic_ns()
         self._sequence += 1
