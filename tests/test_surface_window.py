@@ -257,6 +257,16 @@ def test_the_death_of_the_window_is_an_error_of_the_next_calls(
     assert capfd.readouterr().err == ""
 
 
+def test_a_word_of_the_windows_end_that_another_client_sent_is_not_believed(each: Surface, painter: Painter) -> None:
+    window = painter.display.create_resource_object("window", each.id)
+    window.send_event(xlib_event.DestroyNotify(event=window, window=window), event_mask=X.StructureNotifyMask)
+    painter.display.sync()
+    for _ in range(3):
+        each.show(noise(150, 200, 3))
+        each.wait()
+    assert each.is_open
+
+
 def test_the_death_of_a_pixmap_is_an_error_of_the_next_call(xvfb: Server, painter: Painter) -> None:
     pixmap = painter.root.create_pixmap(20, 20, 24)
     painter.display.sync()

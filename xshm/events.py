@@ -134,7 +134,7 @@ class Inbox:
                 self.mapped = True
             elif code == _UNMAPPED:
                 self.mapped = False
-            elif code == _DESTROYED:
+            elif message[0] == _DESTROYED:  # not one that another client sent
                 self.destroyed = True
             elif code == _MAPPING:
                 self._keyboard.refresh()

@@ -40,16 +40,6 @@ def ready(reading: tuple[int, ...], writing: tuple[int, ...], seconds: float | N
     return [descriptor for descriptor in reading + writing if descriptor in fired]
 
 
-def writable(descriptor: int, seconds: float) -> None:
-    """Wait until a descriptor takes more, or has ended, for `seconds` at most."""
-    if not hasattr(select, "poll"):
-        _select((), (descriptor,), max(0.0, seconds))
-        return
-    poller = select.poll()
-    poller.register(descriptor, select.POLLOUT)
-    poller.poll(max(0.0, seconds) * 1000)
-
-
 def readable_or_writable(descriptor: int, seconds: float) -> bool:
     """Wait until a descriptor takes more or has something to read, for `seconds` at most; tell whether to read."""
     seconds = max(0.0, seconds)

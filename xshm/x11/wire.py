@@ -25,7 +25,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from xshm.errors import Closed, DisplayGone, RequestTimeout
-from xshm.polling import is_cooperative, readable, readable_or_writable, writable
+from xshm.polling import is_cooperative, readable, readable_or_writable, ready
 from xshm.x11.incoming import Incoming
 from xshm.x11.kernel import is_the_kernels
 from xshm.x11.late_errors import LateErrors
@@ -316,7 +316,7 @@ class Wire:
                 raise _timed_out()
             left = min(left, _SECOND_LOOK)  # who reads may have left meanwhile
             if not reading:
-                writable(self.socket.fileno(), left)
+                ready((), (self.socket.fileno(),), left)
             elif readable_or_writable(self.socket.fileno(), left):
                 self._receive(None)
         finally:
