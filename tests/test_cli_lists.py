@@ -136,18 +136,23 @@ def two_monitors(make_server: Callable[..., Server]) -> Server:
 def test_monitors_are_listed_with_the_number_that_shot_takes(
     two_monitors: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["monitors", "--display", two_monitors.name]) == 0
-    header, *rows = capsys.readouterr().out.splitlines()
-    assert header.split() == ["NUMBER", "NAME", "GEOMETRY", "PRIMARY", "MILLIMETRES", "HERTZ"]
     with xshm.Screen(two_monitors.name) as screen:
         edids.give(screen, edids.make(texts=((edids.NAME, b"DELL U2720Q"), (edids.SERIAL, b"CN0123"))))
         monitors = screen.monitors
+    assert cli.main(["monitors", "--display", two_monitors.name]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == [
+        *("NUMBER", "NAME", "GEOMETRY", "PRIMARY", "MILLIMETRES", "HERTZ", "OUTPUTS", "MODEL", "SERIAL")
+    ]
     assert len(rows) == len(monitors) == 2
     for number, (row, monitor) in enumerate(zip(rows, monitors, strict=True)):
         assert row.split()[:5] == [
             *(str(number), monitor.name, str(monitor.rect)),
             *("yes" if monitor.primary else "no", f"{monitor.width_mm}x{monitor.height_mm}"),
         ]
+        column = header.index("OUTPUTS")
+        assert row[column:].split(maxsplit=1)[0] == (",".join(monitor.outputs) or "-")
+    assert [row[header.index("MODEL") :].split() for row in rows] == [["DELL", "U2720Q", "CN0123"], ["-", "-"]]
     assert cli.main(["monitors", "--json", "--display", two_monitors.name]) == 0
     listed = json.loads(capsys.readouterr().out)
     for told, monitor in zip(listed, monitors, strict=True):

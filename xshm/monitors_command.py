@@ -30,7 +30,9 @@ def main(chosen: argparse.Namespace) -> int:
         print(json.dumps([_facts(monitor) for monitor in monitors], indent=2))
     else:
         rows = [(str(number), *_row(monitor)) for number, monitor in enumerate(monitors)]
-        print_table(("NUMBER", "NAME", "GEOMETRY", "PRIMARY", "MILLIMETRES", "HERTZ"), rows)
+        print_table(
+            ("NUMBER", "NAME", "GEOMETRY", "PRIMARY", "MILLIMETRES", "HERTZ", "OUTPUTS", "MODEL", "SERIAL"), rows
+        )
     return 0
 
 
@@ -56,4 +58,7 @@ def _row(monitor: Monitor) -> tuple[str, ...]:
         "yes" if monitor.primary else "no",
         f"{monitor.width_mm}x{monitor.height_mm}" if sized else "-",
         "-" if monitor.refresh is None else f"{monitor.refresh:.2f}",
+        printable(",".join(monitor.outputs)) or "-",
+        printable(monitor.model or "-"),
+        printable(monitor.serial or "-"),
     )

@@ -51,7 +51,7 @@ def main(chosen: argparse.Namespace) -> int:
     if chosen.shown is not None and chosen.display is not None:
         raise InvalidArgument("DISPLAY and --display both name the display to show; give one")
     chosen.display = chosen.shown if chosen.shown is not None else chosen.display
-    if chosen.on is None and not os.environ.get("DISPLAY"):
+    if not chosen.on and not os.environ.get("DISPLAY"):
         raise InvalidArgument("$DISPLAY names no display to put the window on; name it with --on")
     with open_screen(chosen) as screen:
         source = _source(screen, chosen)
