@@ -36,6 +36,7 @@ def _nothing_is_left_behind(pytestconfig: pytest.Config) -> Iterator[None]:
     """Fail the run that leaves a process or a System V segment. Set up first, it is torn down last."""
     yield
     if _line in pytestconfig.stash:
+        gc.collect()  # an exception that a test has caught and named keeps its traceback's frames, and they it
         left = pytestconfig.stash[_line].leftovers()
         assert not left, "left behind by the tests: " + "; ".join(left)
 
