@@ -105,6 +105,16 @@ def test_a_frame_without_alpha_counts_whole_whatever_its_fourth_byte_is(screen: 
     assert screen.wait_image(frame, timeout=0).rect == PLACE
 
 
+def test_what_lies_outside_of_a_frames_shape_may_be_anything(screen: xshm.Screen, painter: Painter) -> None:
+    painter.noise((200, 100, 300, 250))
+    frame = screen.grab(PLACE).copy()
+    painter.fill((PLACE.x, PLACE.y, 10, PLACE.height), (1, 2, 3))
+    with pytest.raises(WaitTimeout):
+        screen.wait_image(frame, timeout=0)
+    frame.bounding_shape = (Rect(10, 0, 30, 30),)
+    assert screen.wait_image(frame, timeout=0).rect == PLACE
+
+
 def test_a_turned_photograph_is_looked_for_as_it_is_shown(
     screen: xshm.Screen, painter: Painter, tmp_path: Path
 ) -> None:
