@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 import resource
+import select
 import stat
 import threading
 from pathlib import Path
@@ -334,7 +335,10 @@ def test_an_open_file_that_is_named_by_its_descriptor_stays_the_one_that_is_open
     assert names(tmp_path) == ["out"]
 
 
-def test_a_non_blocking_pipe_gets_every_byte() -> None:
+@pytest.mark.parametrize("has_poll", [True, False])
+def test_a_non_blocking_pipe_gets_every_byte(monkeypatch: pytest.MonkeyPatch, *, has_poll: bool) -> None:
+    if not has_poll:
+        monkeypatch.delattr(select, "poll")  # as eventlet does
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     read: list[bytes] = []

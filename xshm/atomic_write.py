@@ -23,6 +23,7 @@ from contextlib import suppress
 from typing import Final
 
 from xshm.descriptor import Descriptor
+from xshm.polling import ready
 
 # What says that no file can be put in this one's place; its own bytes may be written all the same.
 _NOT_REPLACEABLE: Final = (
@@ -75,7 +76,7 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         try:
             left = left[os.write(descriptor, left) :]
         except BlockingIOError:
-            _wait_until_writable(descriptor)
+            ready((), (descriptor,), None)
 
 
 def _overwrite(name: str, target: int, data: bytes) -> None:
@@ -171,14 +172,6 @@ def _open(name: str, flags: int, mode: int = 0) -> Descriptor:
 def _remove(name: str) -> None:
     with suppress(OSError):
         os.unlink(name)  # noqa: PTH108 - as above
-
-
-def _wait_until_writable(descriptor: int) -> None:
-    import select  # noqa: PLC0415 - hardly ever needed
-
-    poll = select.poll()
-    poll.register(descriptor, select.POLLOUT)
-    poll.poll()
 
 
 def _about(name: str, error: OSError) -> OSError:
