@@ -175,7 +175,7 @@ def test_seconds_are_decimal_numbers() -> None:
         ("shot a.png -q 80", "--quality is for JPEG, WebP and AVIF; the picture is to be PNG"),
         ("shot -q 80", "--quality is for JPEG, WebP and AVIF; the picture is to be PNG"),
         ("shot a.jpg -t gif -q 80", "--quality is for JPEG, WebP and AVIF; the picture is to be GIF"),
-        ("shot a.gif --colours rgb", "a GIF can't be RGB; write a PNG or another kind, or leave out --colours"),
+        ("shot a.gif --colours rgb", "a GIF can't be RGB; write a PNG or another kind, or pass --colours auto"),
         ("shot a.jpg -q 0", "--quality is 1 (smallest) to 100 (best), not 0"),
         ("shot a.jpg -q 101", "--quality is 1 (smallest) to 100 (best), not 101"),
         ("shot a.png --clip", "--clip is about a region; name one with --geometry or --monitor"),

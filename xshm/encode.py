@@ -268,7 +268,7 @@ def check_colours(colours: object, kind: str) -> None:
     """Refuse what is no choice of channels, and "rgb" for kinds (as `known` returns them) that can't hold it."""
     checks.colours(colours)
     if colours == "rgb" and kind in _NEVER_RGB:
-        raise InvalidArgument(f"a {kind} can't be RGB; write a PNG or another kind, or leave colours at 'auto'")
+        raise InvalidArgument(f"a {kind} can't be RGB; write a PNG or another kind, or pass colours='auto'")
 
 
 def has_quality(kind: str) -> bool:

@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 
 # The parameters that messages name; a test looks through all messages for others. Without "=" and a value only those
 # are meant that are no words of English.
-_PARAMETERS: Final = ("clip", "copies", "display", "framebuffer", "transport", "xauthority")
+_PARAMETERS: Final = ("clip", "colours", "copies", "display", "framebuffer", "transport", "xauthority")
 _NO_WORDS: Final = ("max_edge", "max_frames")
 _NAMED: Final = (
     rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|[^\s,;)]+)|\b({'|'.join(_NO_WORDS)})\b|\bScreen\.(window)\b"
 )
 _SAID_OTHERWISE: Final = (
     ("Screen.windows", "xshm windows"),
-    ("leave colours at 'auto'", "leave out --colours"),
     # A command holds no more frames than it must.
     ("let some go, keep frame.copy() in their place, open the screen without copies=False, or ", ""),
 )
