@@ -17,6 +17,7 @@ from PIL import Image
 from Xlib import X
 
 import xshm
+from xshm.errors import WaitTimeout
 from xshm.frame import Frame
 from xshm.surface import Surface
 
@@ -195,11 +196,18 @@ def test_a_window_with_alpha_has_the_same_in_rgba_images_and_files(
 def test_what_was_saved_of_a_window_with_alpha_is_found_in_it(xvfb: Server, painter: Painter, tmp_path: Path) -> None:
     window = _window(painter, _visual(painter), 0x40102030)
     _put(painter, window, (20, 10, 9, 7), _HALF_RED)
+    _put(painter, window, (24, 13, 2, 3), 0xFF204060)
     _put(painter, window, (22, 12, 3, 2), 0)
     with xshm.Screen(xvfb.name) as screen, screen.window(window.id) as opened:
         part = opened.grab((18, 8, 20, 15))
         part.save(tmp_path / "part.png")
-        for picture in (part, part.image(), tmp_path / "part.png", part.rgb()):
+        for picture in (part, part.image(), tmp_path / "part.png", part.rgba()):
             assert opened.wait_image(picture, timeout=0).rect == xshm.Rect(18, 8, 20, 15)
+        # What lets something through may be anything in those; over black each pixel counts.
+        assert opened.wait_image(part.rgb(), timeout=0).rect == xshm.Rect(18, 8, 20, 15)
         assert opened.wait_pixel(20, 10, (0x80, 0, 0), timeout=0)
-        assert opened.wait_pixel(23, 13, "black", timeout=0)
+        assert opened.wait_pixel(22, 12, "black", timeout=0)
+        _put(painter, window, (20, 10, 1, 1), 0x80000080)
+        assert opened.wait_image(part, timeout=0).rect == xshm.Rect(18, 8, 20, 15)
+        with pytest.raises(WaitTimeout):
+            opened.wait_image(part.rgb(), timeout=0)
