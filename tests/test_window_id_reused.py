@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from painter import Painter
 from Xlib import X
+from Xlib.ext import shape
 from Xlib.protocol import event, request
 
 import xshm
@@ -49,6 +50,13 @@ def _replace(painter: Painter, window: Any, *, mapped: bool = True) -> None:
         window.map()
     window.set_wm_name("another one")
     display.sync()
+
+
+def _shape(painter: Painter, window: Any, size: int) -> None:
+    """Leave a window its upper left corner."""
+    rect = {"x": 0, "y": 0, "width": size, "height": size}
+    window.shape_rectangles(shape.SO.Set, shape.SK.Bounding, 0, 0, 0, [rect])
+    painter.display.sync()
 
 
 _VERBS: list[Callable[[xshm.Window], object]] = [
@@ -163,3 +171,31 @@ def test_a_word_of_its_end_that_another_client_sent_is_not_believed(screen: xshm
         painter.display.sync()
         assert opened.grab().pixel(5, 5) == _BLUE
         assert opened.title == ""
+
+
+def test_the_shape_of_another_window_of_the_id_is_followed(screen: xshm.Screen, painter: Painter) -> None:
+    window = painter.window((100, 50, 200, 100), _BLUE)
+    former = screen.window(window.id)
+    _shape(painter, window, 9)
+    assert former.grab().bounding_shape == (xshm.Rect(0, 0, 9, 9),)
+    _replace(painter, window)
+    with screen.window(window.id) as opened:
+        assert opened.grab().bounding_shape is None
+        _shape(painter, window, 7)
+        assert opened.grab().bounding_shape == (xshm.Rect(0, 0, 7, 7),)
+        former.close()
+        _shape(painter, window, 5)
+        assert opened.grab().bounding_shape == (xshm.Rect(0, 0, 5, 5),)
+
+
+def test_closing_a_window_that_is_gone_leaves_alone_what_another_of_the_id_has(
+    screen: xshm.Screen, painter: Painter
+) -> None:
+    window = painter.window((100, 50, 200, 100), _BLUE)
+    former = screen.window(window.id)
+    _replace(painter, window)
+    theirs: Any = screen.xlib.create_resource_object("window", window.id)
+    theirs.shape_select_input(1)
+    assert theirs.shape_input_selected().enabled
+    former.close()
+    assert theirs.shape_input_selected().enabled

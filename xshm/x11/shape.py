@@ -55,7 +55,8 @@ class ShapeEvents:
             self._route = Route(extension.first_event + _NOTIFY, self._hear, most=1)
             self._connection.wire.add_route(self._route)
         window = subscription.windows[0]
-        if window not in self._selected:
+        known = self._selected.get(window)
+        if known is None or any(other.gone for other in known.subscribers):  # the id may be another window's
             before = Asked(
                 self._connection, shape.InputSelected, opcode=extension.major, destination_window=window
             ).answer_if_there()
@@ -74,7 +75,7 @@ class ShapeEvents:
         selected.subscribers = tuple(other for other in selected.subscribers if other is not subscription)
         if not selected.subscribers:
             del self._selected[window]
-            if not selected.shared:
+            if not (selected.shared or subscription.gone):
                 self._select(extension, window, enable=False)
 
     def ask(self, window: int) -> tuple[Rect, ...] | None:
