@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +20,6 @@ from xshm.errors import InvalidArgument, InvalidType, WaitTimeout, WindowNotFoun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # A Tk window "main" of 200x100 at 20, 20; {} is what it does besides.
 _TK = """
@@ -111,6 +112,43 @@ def test_without_composite_the_place_on_the_screen_is_looked_at() -> None:
         assert display.screen.grab().pixel(25, 25) == (255, 0, 0)
 
 
+def test_without_composite_a_window_off_the_screen_is_told_when_the_time_is_over() -> None:
+    with xshm.VirtualDisplay(640, 480, args=["-extension", "Composite"]) as display:
+        with pytest.raises(WaitTimeout, match=r"xlogo, process \d+: the window 0x\w+ lies wholly off .*, after 0\.7 s"):
+            display.launch("xlogo -geometry 50x50-500-500", timeout=0.7)
+        assert not display.screen.windows()
+
+
+@pytest.mark.parametrize("then", ["root.withdraw", "root.destroy"])
+def test_without_composite_what_is_under_a_window_that_goes_is_not_taken_for_it(then: str) -> None:
+    with (
+        xshm.VirtualDisplay(640, 480, args=["-extension", "Composite"]) as display,
+        pytest.raises((WaitTimeout, WindowNotFound), match=r"has shown no window|has no picture|ended with"),
+    ):
+        display.launch(_tk(f"root.after(700, {then})"), timeout=4)
+
+
+def test_a_window_that_could_not_be_at_rest_for_long_enough_is_not_taken_for_it(display: xshm.VirtualDisplay) -> None:
+    program = display.launch("xlogo")
+    with pytest.raises(WaitTimeout, match=r"its window 0x\w+ has not been at rest for 0\.2 s after 0\.1 s"):
+        program.wait_painted(display.screen, timeout=0.1)
+
+
+def test_of_what_a_program_said_an_error_has_the_end_without_control_characters(display: xshm.VirtualDisplay) -> None:
+    said = r"head -c 3000000 /dev/zero | tr '\0' a >&2; printf '\033[31mred\a\n' >&2; exit 3"
+    with pytest.raises(WindowNotFound, match=r"it said: …a+\\x1b\[31mred\\x07$") as caught:
+        display.launch(["sh", "-c", said])
+    assert len(str(caught.value)) < 3000
+
+
+def test_a_program_that_opens_its_standard_error_anew_leaves_no_hole_in_what_it_said(
+    display: xshm.VirtualDisplay,
+) -> None:
+    said = "echo the first of three >&2; echo two >/dev/stderr; echo three >&2; exit 3"
+    with pytest.raises(WindowNotFound, match=r"it said: two \| three$"):
+        display.launch(["sh", "-c", said])
+
+
 def test_a_program_that_ends_before_says_with_what_code_and_what_it_said(display: xshm.VirtualDisplay) -> None:
     command = ["sh", "-c", "for line in 1 2 3 4 5 6 7 8; do echo line $line >&2; done; exit 3"]
     with pytest.raises(
@@ -175,7 +213,14 @@ def test_what_it_says_can_be_asked_for_later(display: xshm.VirtualDisplay) -> No
     [
         ({"window": 5}, InvalidType),
         ({"timeout": "1"}, InvalidType),
+        ({"timeout": -1}, InvalidArgument),
+        ({"timeout": math.nan}, InvalidArgument),
         ({"command": ""}, InvalidArgument),
+        ({"command": "sleep '60"}, InvalidArgument),
+        ({"command": b"sleep 60"}, InvalidType),
+        ({"command": None}, InvalidType),
+        ({"command": Path("/bin/sleep")}, InvalidType),
+        ({"command": ["sleep", 60]}, InvalidType),
         ({"start_new_session": True}, InvalidArgument),
         ({"command": "no-such-program"}, FileNotFoundError),
     ],

@@ -30,8 +30,12 @@ def wait_painted(screen: Screen, window: int, deadline: float) -> Frame:
     with screen.window(window) as shown:
         if shown.source.kind == "pixmap":
             return _wait(shown, None, deadline)
-        # Without Composite nothing tells of a window's changes: its place on the screen is watched.
-        return _wait(screen, shown.rect.moved(*shown.position), deadline)
+        # Without Composite nothing tells of a window's changes: its place on the screen is watched, which shows what is
+        # under the window when that has gone, or has moved away.
+        watched = None
+        while (place := shown.current().moved(*shown.position)) != watched:
+            watched, frame = place, _wait(screen, place, deadline)
+        return frame
 
 
 def _wait(source: Drawable, region: Rect | None, deadline: float) -> Frame:
@@ -40,6 +44,8 @@ def _wait(source: Drawable, region: Rect | None, deadline: float) -> Frame:
         calm = source.wait_stable(min(QUIET, left), left, region=region)
         if not calm:
             raise WaitTimeout("is still being drawn", frame=calm.frame)
+        if left < QUIET:
+            raise WaitTimeout(f"has not been at rest for {QUIET:g} s", frame=calm.frame)
         if not _is_blank(calm.frame):
             return calm.frame
         left = max(deadline - time.monotonic(), 0)

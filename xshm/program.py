@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from xshm import checks, process_groups
@@ -27,6 +29,7 @@ from xshm.errors import (
     WindowNotViewable,
 )
 from xshm.painted import wait_painted
+from xshm.printable import printable
 from xshm.shell_script import by_the_shell
 from xshm.x11.arrivals import Arrivals
 
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 1_000_000  # seconds that poll(2) can count, with room to spare
 _TOLD_LINES: Final = 6
+_TOLD_BYTES: Final = 2000  # of the end of what was said
+_PAUSE: Final = 0.05  # seconds, after which a window that can't be looked at is looked at again
 _GROUP_OPTIONS = ("process_group", "start_new_session", "preexec_fn")
 
 
@@ -64,9 +69,7 @@ class Program(subprocess.Popen[Any]):
         taken = [name for name in _GROUP_OPTIONS if name in options]
         if taken:
             raise InvalidArgument(f"{', '.join(taken)} can't be given: the program's group is the display's to end")
-        words = shlex.split(command) if isinstance(command, str) else list(command)
-        if not words:
-            raise InvalidArgument("the command is empty; name a program to run")
+        words = _words(command)
         if words[0] == "":
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "")  # as execvp(3) has it
         _check_exit_codes()
@@ -76,6 +79,8 @@ class Program(subprocess.Popen[Any]):
         if keep_stderr and "stderr" not in options:
             # A file in memory: a pipe would want a thread to empty it, and fork warns of threads.
             self._stderr = next(map(Descriptor, map(os.memfd_create, ("xshm-stderr",), (os.MFD_CLOEXEC,))))
+            # So that no hole of zeros follows where the program opens /dev/stderr, which empties the file.
+            fcntl.fcntl(self._stderr, fcntl.F_SETFL, os.O_APPEND)
             options["stderr"] = self._stderr
         self.window: int | None = None
         self._name = str(words[0])
@@ -138,20 +143,20 @@ class Program(subprocess.Popen[Any]):
         """
         check_wait(title, timeout)
         deadline = time.monotonic() + min(float(timeout), _LONGEST)
+        shown = f", has shown no {_described(title)} within"
         while (window := self._find_window(title, deadline)) is not None:
             try:
                 return wait_painted(screen, window, deadline)
-            except (WindowGone, WindowNotViewable):
-                continue  # a splash screen, or the program's end, which the next look tells
+            except (WindowGone, WindowNotViewable) as error:
+                # A splash screen, the program's end, which the next look tells, or a window that is off the screen.
+                shown = f": {error}, after"
             except WaitTimeout as error:
-                raise WaitTimeout(
-                    f"{self._name}, process {self.pid}: its window {window:#x} {error} after {timeout:g} s",
-                    frame=screen.grab(),
-                ) from None
-        raise WaitTimeout(
-            f"{self._name}, process {self.pid}, has shown no {_described(title)} within {timeout:g} s",
-            frame=screen.grab(),
-        )
+                shown = f": its window {window:#x} {error} after"
+                break
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(_PAUSE)
+        raise WaitTimeout(f"{self._name}, process {self.pid}{shown} {timeout:g} s", frame=screen.grab())
 
     def said(self) -> str:
         """Return what it has written to standard error so far; "" unless `launch` started it, and kept that."""
@@ -201,8 +206,12 @@ class Program(subprocess.Popen[Any]):
 
     def _told(self) -> str:
         """Return the last lines of its standard error as the end of a sentence."""
-        lines = [line.strip() for line in self.said().splitlines() if line.strip()]
-        return f"; it said: {' | '.join(lines[-_TOLD_LINES:])}" if lines else ""
+        if self._stderr is None:
+            return ""
+        begin = max(0, os.fstat(self._stderr).st_size - _TOLD_BYTES)
+        end = os.pread(self._stderr, _TOLD_BYTES, begin).decode(errors="replace")
+        lines = [printable(line.strip()) for line in end.splitlines() if line.strip()]
+        return f"; it said: {'…' * (begin > 0)}{' | '.join(lines[-_TOLD_LINES:])}" if lines else ""
 
     def end(self) -> None:
         """End the program and all of its group: by TERM, after two seconds by KILL. Ending twice is fine."""
@@ -252,9 +261,29 @@ def _check_exit_codes() -> None:
         )
 
 
+def _words(command: object) -> list[str | os.PathLike[str]]:
+    """Return a command as a list of words. Raises InvalidType, InvalidArgument."""
+    if isinstance(command, bytes | os.PathLike) or not isinstance(command, Iterable):
+        raise InvalidType(
+            f"a command is a list of words, or a text that is split into words, not {type(command).__name__}: "
+            f"{command!r}"
+        )
+    try:
+        words: list[Any] = shlex.split(command) if isinstance(command, str) else list(command)
+    except ValueError as error:
+        raise InvalidArgument(f"the command {command!r} can't be split: {error}; give a list of words") from None
+    if not words:
+        raise InvalidArgument("the command is empty; name a program to run")
+    for word in words:
+        if not isinstance(word, str | bytes | os.PathLike):
+            raise InvalidType(f"a word of a command is a text or a path, not {type(word).__name__}: {word!r}")
+    return words
+
+
 def check_wait(title: object, timeout: object) -> None:
-    """Raise InvalidType where that can't be a title, or a timeout, to wait for a window with."""
-    checks.number(timeout, "a timeout is a number of seconds")
+    """Raise InvalidType or InvalidArgument where that is no title, or no timeout, to wait for a window with."""
+    if not checks.number(timeout, "a timeout is a number of seconds") >= 0:
+        raise InvalidArgument(f"a timeout is 0 seconds or more, not {timeout!r}")
     if not (title is None or isinstance(title, str | re.Pattern)):
         raise InvalidType(f"a title is a text or a compiled expression, not {type(title).__name__}: {title!r}")
 
