@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from servers import Server
 
 _PACKAGE = Path(xshm.__file__).parent
+_NO_DISPLAY = (
+    "no display was named and DISPLAY is not set; name one, for example --display :0, or start one with "
+    "xshm run -- COMMAND"
+)
 _COMMANDS = ("shot", "wait", "diff", "run", "view", "windows", "monitors", "info", "segments")
 
 
@@ -299,9 +303,9 @@ def test_a_way_out_is_told_in_the_flags_that_there_are(command: str, said: str, 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("shot a.png", "no display was named and DISPLAY is not set; name one, for example --display :0"),
-        ("wait --change", "no display was named and DISPLAY is not set; name one, for example --display :0"),
-        ("windows", "no display was named and DISPLAY is not set; name one, for example --display :0"),
+        ("shot a.png", _NO_DISPLAY),
+        ("wait --change", _NO_DISPLAY),
+        ("windows", _NO_DISPLAY),
         ("view :0", "$DISPLAY names no display to put the window on; name it with --on"),
     ],
 )

@@ -25,6 +25,7 @@ _NAMED: Final = (
 )
 _SAID_OTHERWISE: Final = (
     ("Screen.windows", "xshm windows"),
+    ("VirtualDisplay()", "xshm run -- COMMAND"),
     # A command holds no more frames than it must.
     ("let some go, keep frame.copy() in their place, open the screen without copies=False, or ", ""),
 )

@@ -53,7 +53,10 @@ class DisplayName:
         """
         name = _text(name) or os.environ.get("DISPLAY", "")
         if not name:
-            raise ConnectFailed("no display was named and DISPLAY is not set; name one, for example display=':0'")
+            raise ConnectFailed(
+                "no display was named and DISPLAY is not set; name one, for example display=':0', or start one with "
+                "VirtualDisplay()"
+            )
         match = _PATH.fullmatch(name)
         if match and _is_encodable(name):
             path, screen = match["path"], match["screen"]
