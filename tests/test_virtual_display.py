@@ -41,6 +41,8 @@ from xshm.virtual_display import VirtualDisplay
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from servers import Server
+
 _HERE = Path(__file__).parent
 _ANOTHER_UID = 65534
 _DEAF = ["sh", "-c", "trap : TERM INT HUP; echo ready; while :; do sleep 1; done"]
@@ -451,6 +453,28 @@ def test_a_display_that_is_forgotten_is_ended_with_a_warning() -> None:
         gc.collect()
     assert server is not None
     assert not exists(server)
+
+
+@pytest.mark.parametrize(
+    "forget",
+    [
+        "x = xshm.VirtualDisplay(64, 48)",
+        "x = xshm.VirtualDisplay(64, 48); y = x; del x, y; gc.collect()",
+        "x = xshm.VirtualDisplay(64, 48); x.framebuffer.grab(); x.itself = x; del x; gc.collect()",
+        "x = xshm.VirtualDisplay.attach('{attached}'); x.run('true').wait()",
+        "x = xshm.VirtualDisplay.attach('{attached}'); x.run('true').wait(); del x; gc.collect()",
+    ],
+)
+@pytest.mark.parametrize("how", ["default", "error"])
+def test_the_warning_is_of_the_display_and_not_of_what_it_is_made_of(forget: str, how: str, xvfb: Server) -> None:
+    program = f"import gc, xshm; {forget.format(attached=xvfb.name)}"
+    command = [sys.executable, "-X", "dev", "-W", how, "-c", program]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **xvfb.env()})
+    warned = [line for line in run.stderr.splitlines() if "ResourceWarning: " in line and "tracemalloc" not in line]
+    of_screens = [line for line in warned if "unclosed <Screen" in line]
+    (warning,) = [line for line in warned if line not in of_screens]
+    assert re.search(r"ResourceWarning: <VirtualDisplay :\d+ .*> was not closed", warning)
+    assert "Bad file descriptor" not in run.stderr
 
 
 def test_a_server_that_was_killed_leaves_no_socket_behind(display: VirtualDisplay) -> None:

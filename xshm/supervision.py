@@ -130,6 +130,12 @@ class Supervision:
             if self.pidfd >= 0:
                 os.close(self.pidfd)
 
+    def leave(self) -> None:
+        """Leave it to the supervisor to end all, as it does when this process has ended, which it is about to."""
+        self._ended = True
+        self._line.close()
+        self._process.returncode = 0  # else Popen warns of a process that no user of a display has started
+
     def _end(self) -> None:
         if not self._speaks:
             self._end_orphans()

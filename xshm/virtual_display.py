@@ -15,7 +15,7 @@ import time
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from xshm import checks, process_groups, server_memory
 from xshm.display_spec import DisplaySpec, private_place
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 # What would lead a toolkit to another display than the one that is named.
 _OTHER_DISPLAYS = ("WAYLAND_DISPLAY", "WAYLAND_SOCKET")
 _NAMES = ("DISPLAY", "XAUTHORITY", *_OTHER_DISPLAYS)
+
+# Those whose displays have not ended. The collector finalizes what is garbage in any order; held here, the socket to
+# the supervisor is not closed before a forgotten display has been ended over it.
+_HELD: Final[set[Supervision]] = set()
 
 
 class VirtualDisplay:
@@ -128,6 +132,7 @@ class VirtualDisplay:
         self._prepare(spec)
         try:
             self._supervision = self._supervise(spec)
+            _HELD.add(self._supervision)
             self.name, self.pid = f":{self._supervision.number}", self._supervision.pid
             # Without a socket file of its own there may be one of another server, of another network namespace.
             abstract = f"unix:@/tmp/.X11-unix/X{self._supervision.number}"
@@ -289,6 +294,7 @@ class VirtualDisplay:
         for framebuffer in self._framebuffers or ():
             framebuffer.close()
         if self._supervision is not None:
+            _HELD.discard(self._supervision)
             self._supervision.end()
         if os.getpid() == self._owner:
             for program in self._programs:
@@ -303,9 +309,18 @@ class VirtualDisplay:
         self.close()
 
     def __del__(self) -> None:
-        if not getattr(self, "_closed", True) and os.getpid() == self._owner and not sys.is_finalizing():
+        supervision: Supervision | None = getattr(self, "_supervision", None)
+        if supervision is not None:
+            _HELD.discard(supervision)  # whether it is closed or not: a close may have been interrupted
+        if getattr(self, "_closed", True) or os.getpid() != self._owner:
+            return
+        try:
             warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2, source=self)
-            self.close()
+        finally:  # where warnings are errors, too
+            if not sys.is_finalizing():
+                self.close()
+            elif supervision is not None:
+                supervision.leave()
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType(
@@ -351,6 +366,7 @@ class VirtualDisplay:
             if self._supervision is None:
                 self._log = open_log(None)
                 self._supervision = Supervision([], log=self._log, timeout=DisplaySpec().timeout)
+                _HELD.add(self._supervision)
             return self._supervision
 
     def _check_open(self) -> None:
