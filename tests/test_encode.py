@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from xshm.frame import Frame
 from xshm.geometry import Rect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from xshm.pixels import PixelFormat
@@ -284,3 +286,15 @@ def test_rows_that_end_within_a_byte_are_as_wide_as_told() -> None:
     picture = random_picture(fmt, 13, 4)
     for kind in ("PNG", "JPEG", "BMP"):
         assert opened(encode.encode(picture.pixels, fmt, kind, width=13).data).size == (13, 4)
+
+
+@pytest.mark.parametrize("ask", [encode.by_suffix, encode.known])
+def test_kinds_that_an_error_names_can_be_written(ask: Callable[[str], str], tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match=r"(?i)\.?png, .* and others that Pillow writes") as caught:
+        ask("shot.doc")
+    names = re.findall(r"\.?[a-zA-Z]+(?=,| and others)", str(caught.value).partition("; ")[2])
+    assert len(names) == 8
+    for name in names:
+        file = tmp_path / f"shot{name}" if name.startswith(".") else tmp_path / f"shot.{name.lower()}"
+        encode.save(file, np.zeros((4, 4, 4), np.uint8), BGRX)
+        assert file.stat().st_size

@@ -43,6 +43,9 @@ __all__ = [
     "save_frame",
 ]
 
+# What errors name: of the rest of what Pillow lists some are for other pictures, and some have no writer.
+_SUFFIXES = ".png, .jpg, .webp, .tiff, .gif, .bmp, .ppm, .pdf and others that Pillow writes"
+_NAMES = "PNG, JPEG, WEBP, TIFF, GIF, BMP, PPM, PDF and others that Pillow writes"
 _KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _WITH_QUALITY = ("AVIF", "WEBP")  # of those that Pillow writes; others refuse or ignore it
 _NEVER_RGB = ("GIF", "SPIDER")  # Pillow makes a palette, or shades, of any picture; what else has no RGB it refuses
@@ -246,7 +249,7 @@ def by_suffix(path: str | os.PathLike[str]) -> str:
     kinds = {each: kind for each, kind in Image.registered_extensions().items() if kind in Image.SAVE}
     if suffix not in kinds:
         named = f"the suffix {suffix!r}" if suffix else f"{os.fsdecode(path)!r} has no suffix, which"
-        raise InvalidArgument(f"{named} names no kind of picture that can be written; {', '.join(sorted(kinds))} do")
+        raise InvalidArgument(f"{named} names no kind of picture that can be written; {_SUFFIXES} do")
     return kinds[suffix]
 
 
@@ -260,7 +263,7 @@ def known(kind: str) -> str:
 
         Image.init()
         if name not in Image.SAVE:
-            raise InvalidArgument(f"{kind!r} can't be written; {', '.join(sorted(Image.SAVE))} can")
+            raise InvalidArgument(f"{kind!r} can't be written; {_NAMES} can")
     return name
 
 
