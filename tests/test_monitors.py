@@ -218,7 +218,8 @@ def test_a_monitor_is_found_by_name_by_number_and_as_the_primary_one(make_server
         assert screen.monitor("right") == screen.monitor(1) == screen.monitor("1") == right
         for absent in ("middle", "Right", 2, -1, "2", "-1", "", "1" * 30):
             with pytest.raises(
-                MonitorNotFound, match=r"there is no monitor .*; there are 0: left \(primary\), 1: right"
+                MonitorNotFound,
+                match=r"there is no monitor .*; by number and name there are 0: left .primary., 1: right",
             ):
                 screen.monitor(absent)
         for kind in (None, True, 1.0, left):
@@ -244,7 +245,7 @@ def test_where_none_is_marked_the_only_one_is_primary_and_none_of_several(make_s
     with xshm.Screen(server.name) as screen:
         assert screen.monitor("primary") == screen.monitors[0]
         _xrandr(server, "--setmonitor", "left", "320/100x480/150+0+0", "none")
-        with pytest.raises(MonitorNotFound, match="there is no monitor 'primary'; there are 0: "):
+        with pytest.raises(MonitorNotFound, match="there is no monitor 'primary'; by number and name there are 0: "):
             screen.monitor("primary")
 
 

@@ -90,7 +90,7 @@ def test_a_monitor_is_taken_by_number_by_name_and_as_the_primary_one(run: Any, x
         assert picture(run("shot", "-m", name, "-").stdout).shape == (800, 1280, 3)
     done = run("shot", "-m", "no such", "-")
     assert (done.returncode, done.stdout) == (2, b"")
-    assert f"there is no monitor 'no such'; there are 0: {monitor.name}" in done.stderr.decode()
+    assert f"there is no monitor 'no such'; by number and name there are 0: {monitor.name}" in done.stderr.decode()
 
 
 def test_the_pointer_is_drawn_in_where_it_is_asked_for(run: Any, painter: Painter) -> None:

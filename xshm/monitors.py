@@ -84,7 +84,7 @@ def find_monitor(known: tuple[Monitor, ...], which: int | str) -> Monitor:
     there = ", ".join(
         f"{at}: {monitor.name}{' (primary)' if monitor.primary else ''}" for at, monitor in enumerate(known)
     )
-    raise MonitorNotFound(f"there is no monitor {which!r}; there are {there}")
+    raise MonitorNotFound(f"there is no monitor {which!r}; by number and name there are {there}")
 
 
 def _monitor(output: Output) -> Monitor:
