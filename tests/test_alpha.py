@@ -15,6 +15,7 @@ from PIL import Image
 import xshm
 from xshm import convert, encode
 from xshm.alpha import premultiply
+from xshm.errors import InvalidArgument
 from xshm.frame import Frame
 from xshm.geometry import Rect
 
@@ -140,6 +141,29 @@ def test_a_jpeg_is_the_picture_over_black() -> None:
     assert np.abs(shown[:, :24]).max() <= 3
     assert np.abs(shown[:, 40:] - (128, 0, 0)).max() <= 3
     assert _frame(pixels).jpeg() == _frame(np.dstack((pixels[..., 2::-1], pixels[..., 3])), RGBX).jpeg()
+
+
+@pytest.mark.filterwarnings("ignore:.* image format is deprecated:DeprecationWarning")
+def test_every_kind_of_file_that_has_no_alpha_is_the_picture_over_black() -> None:
+    pixels = np.full((64, 64, 4), (0, 0, 0x80, 0x80), np.uint8)
+    frame, opaque = _frame(pixels), _frame(pixels, replace(BGRA, opaque=True))
+    shaped = frame.copy()
+    shaped.bounding_shape = (Rect(0, 0, 64, 64),)  # it has alpha for its shape, too
+    Image.init()
+    over_black = []
+    for kind in sorted(set(Image.SAVE) - {"PDF"}):  # which Pillow does not read
+        try:
+            without = opaque.encode(kind).data
+        except InvalidArgument:
+            continue  # it takes no colours at all
+        made = frame.encode(kind).data
+        with Image.open(io.BytesIO(made)) as picture:
+            if picture.mode == "RGBA":
+                assert np.abs(np.asarray(picture)[32, 32].astype(int) - (255, 0, 0, 128)).max() <= 4, kind
+            elif kind != "GIF":  # whose alpha is one bit
+                over_black.append(kind)
+                assert made == without == shaped.encode(kind).data, kind
+    assert {"BMP", "EPS", "JPEG", "PCX", "PPM"} <= set(over_black)
 
 
 def test_a_smaller_picture_is_scaled_before_its_colours_are_divided() -> None:

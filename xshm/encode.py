@@ -49,6 +49,7 @@ _NAMES = "PNG, JPEG, WEBP, TIFF, GIF, BMP, PPM, PDF and others that Pillow write
 _KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _WITH_QUALITY = ("AVIF", "WEBP")  # of those that Pillow writes; others refuse or ignore it
 _NEVER_RGB = ("GIF", "SPIDER")  # Pillow makes a palette, or shades, of any picture; what else has no RGB it refuses
+_OVER_BLACK = ("BMP", "DIB", "EPS", "MPO", "PCX", "PPM", "SPIDER")  # Pillow refuses or loses alpha; JPEG: see `jpeg`
 _JPEG_EDGE = 65_500  # libjpeg's JPEG_MAX_DIMENSION
 _BEST = 100
 
@@ -110,7 +111,8 @@ def encode(
 
     With colours="auto" a file has the channels that its picture needs: a PNG is gray, palette or RGB, other files are
     gray for formats of shades, else RGB. With "rgb" every file reads back as three channels, and GIF and SPIDER, which
-    can't hold them, are refused with InvalidArgument. In both cases depth 32 adds alpha, where the kind has it.
+    can't hold them, are refused with InvalidArgument. In both cases depth 32 adds alpha, where the kind has it; others
+    (JPEG, BMP, PPM, …) have the picture over black.
     """
     name = known(kind)
     check_colours(colours, name)
@@ -124,7 +126,8 @@ def encode(
         data = jpeg(pixels, fmt, quality=quality, colormap=colormap, width=width, colours=colours)
     else:
         options = {"quality": _checked(quality)} if name in _WITH_QUALITY else {}
-        data = _written(image(pixels, fmt, colormap=colormap, width=width, colours=colours), name, **options)
+        picture = (_opaque if name in _OVER_BLACK else _image)(pixels, fmt, colormap, width, colours)
+        data = _written(picture, name, **options)
     return Encoded(data, width, height, source_width, source_height, name)
 
 
@@ -196,11 +199,7 @@ def image(
     With colours="rgb" formats of shades are "RGB" too.
     """
     checks.colours(colours)
-    if not fmt.alpha_mask:
-        return _opaque(pixels, fmt, colormap, width, colours)
-    from PIL import Image  # noqa: PLC0415  Pillow takes as long to import as a grab of ten frames
-
-    return Image.fromarray(convert.rgba(pixels, fmt, colormap=colormap, width=width))
+    return _image(pixels, fmt, colormap, width, colours)
 
 
 def image_of(frame: Frame) -> Image.Image:
@@ -300,6 +299,16 @@ def _checked(quality: int) -> int:
     if not 1 <= quality <= _BEST:
         raise InvalidArgument(f"quality is 1 (smallest) to {_BEST} (best), not {quality}")
     return quality
+
+
+def _image(
+    pixels: NDArray[Any], fmt: PixelFormat, colormap: NDArray[Any] | None, width: int | None, colours: Colours
+) -> Image.Image:
+    if not fmt.alpha_mask:
+        return _opaque(pixels, fmt, colormap, width, colours)
+    from PIL import Image  # noqa: PLC0415  Pillow takes as long to import as a grab of ten frames
+
+    return Image.fromarray(convert.rgba(pixels, fmt, colormap=colormap, width=width))
 
 
 def _opaque(

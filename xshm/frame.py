@@ -48,8 +48,8 @@ class Frame:
 
     What has alpha: `rgba`, `image` and files have straight alpha, as other programs mean it, where X keeps colours
     multiplied by alpha (premultiplied); outside of a window's shape they are transparent. `pixels` is what the server
-    has. `rgb`, `bgr`, `gray`, `pixel` and `diff`, JPEG files, and what is waited for, are the picture over black, which
-    is the premultiplied colours as they are.
+    has. `rgb`, `bgr`, `gray`, `pixel` and `diff`, files of kinds without alpha (JPEG, BMP, PPM, …), and what is waited
+    for, are the picture over black, which is the premultiplied colours as they are.
 
     A frame is a context manager (leaving it is `release()`), outlives its Screen, and pickles by value.
     """
