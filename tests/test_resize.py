@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from oracles import core_image
 from painter import Painter
+from test_changes import watching
+from test_window_changes import rest
 
 import xshm
 from xshm.errors import OutOfBounds
@@ -107,3 +109,13 @@ def test_grabs_of_a_screen_that_is_resized_all_the_time_are_of_one_size_or_the_o
                 seen.add((clipped.rect.right, clipped.rect.bottom))
         thread.join()
     assert seen == set(sizes)
+
+
+@pytest.mark.parametrize("transport", ["sysv", "core"])
+def test_a_screen_that_gets_smaller_between_two_steps_of_a_look_is_followed(xvnc: Server, transport: str) -> None:
+    _resize(xvnc, "1024x768")
+    with xshm.Screen(xvnc.name, transport) as screen, watching(screen, in_place=False) as changes:
+        looking = changes.looking()
+        next(looking)  # what was drawn is asked for, and the picture itself comes after that
+        _resize(xvnc, "640x480")
+        assert rest(looking).rect == xshm.Rect(0, 0, 640, 480)

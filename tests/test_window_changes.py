@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from oracles import core_image
 from programs import Programs, eventually, same
+from test_changes import first, watching
 
 import xshm
 from xshm.errors import (
@@ -20,10 +21,12 @@ from xshm.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from painter import Painter
     from servers import Server
+
+    from xshm.frame import Frame
 
 _RED, _BLUE, _GREEN = (255, 0, 0), (0, 0, 255), (0, 160, 0)
 
@@ -215,3 +218,57 @@ def test_whole_frames_are_never_half_of_an_old_size(xvfb: Server, screen: xshm.S
                 # The newest row is in the background colour of its moment, or of the one before it was resized.
                 assert abs(int(frame.pixels[-1, -1, 0]) - frame.width) <= 1
     assert len(sizes) == 50
+
+
+def rest(looking: Generator[Any, None, Frame | None]) -> Frame:
+    """Go on to the end of a look, and return the frame."""
+    found: list[Frame | None] = []
+
+    def steps() -> Generator[Any]:
+        found.append((yield from looking))
+
+    for _ in steps():
+        pass
+    (frame,) = found
+    assert frame is not None
+    return frame
+
+
+@pytest.mark.parametrize("transport", ["sysv", "fd", "core"])
+def test_a_window_that_gets_smaller_between_two_steps_of_a_look_is_followed(
+    xvfb: Server, painter: Painter, transport: str
+) -> None:
+    window = painter.window((100, 50, 200, 100), _BLUE)
+    with (
+        xshm.Screen(xvfb.name, transport) as screen,
+        screen.window(window.id) as opened,
+        watching(opened, in_place=False) as changes,
+    ):
+        looking = changes.looking()
+        next(looking)  # what was drawn is asked for, and the picture itself comes after that
+        window.configure(width=120, height=40)
+        painter.fill((0, 0, 120, 40), _GREEN, window)
+        opened.grab()  # another task's, which finds out, and lets go of the former pixmap
+        frame = rest(looking)
+        assert frame.rect == xshm.Rect(0, 0, 120, 40)
+        assert (frame.rgb() == _GREEN).all()
+        window.configure(width=60)
+        painter.display.sync()
+        assert first(changes).size == (60, 40)
+
+
+def test_a_region_that_leaves_the_window_between_two_steps_of_a_look_is_out_of_bounds(
+    screen: xshm.Screen, painter: Painter
+) -> None:
+    window = painter.window((100, 50, 200, 100), _BLUE)
+    with (
+        screen.window(window.id) as opened,
+        watching(opened, xshm.Rect(0, 0, 60, 40), in_place=False) as changes,
+    ):
+        looking = changes.looking()
+        next(looking)
+        window.configure(width=50)
+        painter.display.sync()
+        opened.grab()
+        with pytest.raises(OutOfBounds, match=r"region 60x40\+0\+0 leaves the window .* 50x100"):
+            rest(looking)

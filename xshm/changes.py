@@ -131,7 +131,7 @@ class Changes:
             except ServerError as error:
                 refused, rect = error, self._rect()
                 self._give_back()
-                self._source.refused(rect)
+                self._ask_why(rect)
             except GeneratorExit:  # dropped, maybe by the collector, in the middle of a request: nothing may be sent
                 self._place = None  # what was asked for and not read: the next look begins anew
                 raise
@@ -175,6 +175,14 @@ class Changes:
         kind = Canvas if self._in_place else Bands
         self._anew = True
         self._refresher = kind(self._source, rect, pool.limit if pool is not None else _LIMIT)
+
+    def _ask_why(self, rect: Rect) -> None:
+        """Raise why the server refused, unless that was for the size of a source that is watched as a whole."""
+        try:
+            self._source.refused(rect)
+        except OutOfBounds:  # it was resized, maybe by now to what it was
+            if self._region is not None:
+                raise
 
     def _give_back(self) -> None:
         known, self._refresher = self._refresher, None

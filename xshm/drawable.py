@@ -322,7 +322,7 @@ class Drawable:
         try:
             frame = self._finish_or_retry(begun)
         except OutOfBounds:
-            if region is None and begun.rect != self._current():
+            if region is None:  # it was resized, maybe by now to what it was
                 return self._take_whole()
             raise
         return self._take_whole() if region is None and begun.rect != self._current() else frame
