@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from oracles import core_image
 from programs import Programs, eventually, same
-from test_changes import first, watching
+from test_changes import WAYS, first, watching
 
 import xshm
 from xshm.errors import (
@@ -272,3 +272,37 @@ def test_a_region_that_leaves_the_window_between_two_steps_of_a_look_is_out_of_b
         opened.grab()
         with pytest.raises(OutOfBounds, match=r"region 60x40\+0\+0 leaves the window .* 50x100"):
             rest(looking)
+
+
+@pytest.mark.parametrize(("transport", "in_place"), WAYS)
+def test_a_window_that_is_resized_faster_than_it_is_looked_at_is_seen_at_each_look(
+    xvfb: Server, painter: Painter, transport: str, *, in_place: bool
+) -> None:
+    window = painter.window((100, 50, 200, 100), _BLUE)
+    with (
+        xshm.Screen(xvfb.name, transport) as screen,
+        screen.window(window.id) as opened,
+        watching(opened, in_place=in_place) as changes,
+    ):
+
+        def resize(width: int) -> None:
+            window.configure(width=width)
+            painter.fill((0, 0, 400, 400), _GREEN, window)
+            screen.connection.sync()
+
+        first(changes)
+        looking = changes.looking()
+        next(looking)
+        resize(180)
+        next(looking)  # all of it anew
+        resize(220)
+        frame = rest(looking)
+        assert (frame.size, frame.changed) == ((180, 100), (xshm.Rect(0, 0, 180, 100),))
+        assert (frame.rgb() == _GREEN).all()
+        assert changes.done  # there is more to be seen, whether or not it is drawn to
+        assert first(changes).size == (220, 100)
+        for turn in range(3):
+            looking = changes.looking()
+            for step, _ in enumerate(looking):
+                resize(110 + 20 * turn + step)
+                assert step < 5  # it ends

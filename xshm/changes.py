@@ -122,9 +122,12 @@ class Changes:
             return None
         for _ in range(_TRIES):
             try:
-                self._follow()
+                followed = self._follow()
                 found = yield from self._refresh()
                 if not self._source.moved or self._is_current():
+                    return found
+                if followed:  # it was right in the course of this look, and may be resized again before any other
+                    self._give_back()  # the next look is due at once
                     return found
             except PoolExhausted:  # before anything was asked
                 raise
@@ -161,10 +164,10 @@ class Changes:
         whole = self._source.current()
         return self._refresher is not None and (self._source.place, whole) == (self._place, self._whole)
 
-    def _follow(self) -> None:
-        """Make the refresher one of the source as it is now."""
+    def _follow(self) -> bool:
+        """Make the refresher one of the source as it is now; False where it was that already."""
         if self._is_current():
-            return
+            return False
         self._give_back()
         whole = self._source.current()
         self._place, self._whole = self._source.place, whole
@@ -175,6 +178,7 @@ class Changes:
         kind = Canvas if self._in_place else Bands
         self._anew = True
         self._refresher = kind(self._source, rect, pool.limit if pool is not None else _LIMIT)
+        return True
 
     def _ask_why(self, rect: Rect) -> None:
         """Raise why the server refused, unless that was for the size of a source that is watched as a whole."""
