@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import select
@@ -24,7 +25,8 @@ from Xlib.protocol.request import GetInputFocus
 
 import xshm
 from xshm.bounding_shape import cut
-from xshm.errors import WindowGone
+from xshm.changes import Changes
+from xshm.errors import RequestTimeout, WindowGone
 from xshm.waiting import _part
 
 if TYPE_CHECKING:
@@ -231,6 +233,21 @@ def test_frames_of_streams_have_the_shape_of_their_moment(screen: xshm.Screen, p
                 if not on_change:
                     next(stream)  # on its way already
                 assert np.array_equal(_mask(next(stream)), _inside(_RECTS))
+
+
+def test_a_shape_that_a_grab_has_met_first_is_a_change_to_a_stream_too(screen: xshm.Screen, painter: Painter) -> None:
+    window = painter.window((100, 50, 200, 100), _BLUE)
+    with screen.window(window.id) as opened, contextlib.closing(Changes(opened, None, cursor=False)) as changes:
+        while changes.look() is not None:
+            pass
+        with pytest.raises(RequestTimeout):
+            changes.wait(0.05)
+        _shape(window, _RECTS)
+        assert np.array_equal(_mask(opened.grab()), _inside(_RECTS))
+        changes.wait(1)  # nothing was drawn
+        frame = changes.look()
+        assert frame is not None
+        assert np.array_equal(_mask(frame), _inside(_RECTS))
 
 
 def test_a_screens_frames_have_no_shape(screen: xshm.Screen, painter: Painter) -> None:

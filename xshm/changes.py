@@ -85,9 +85,9 @@ class Changes:
     @property
     def done(self) -> bool:
         """Whether a look may find something; asked by whichever thread reads from the connection."""
-        refresher = self._refresher
-        if refresher is None or refresher.drawn.events or self._source.moved:
-            return True
+        refresher, source = self._refresher, self._source
+        if refresher is None or refresher.drawn.events or source.moved or source.place != self._place:
+            return True  # another look at the source may have followed it already, and not this one
         return self._pointing is not None and self._pointing.seen != self._pointer_seen
 
     @property
