@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 
     from servers import Server
 
-_SERVERS = [("Xvfb", 15), ("Xvfb", 16), ("Xvfb", 24), ("Xvfb", 30), ("Xvnc", 16), ("Xephyr", 16), ("Xorg", 30)]
+_SERVERS = [
+    ("Xvfb", 15),
+    ("Xvfb", 16),
+    ("Xvfb", 24),
+    ("Xvfb", 30),
+    ("Xvnc", 16),
+    ("Xephyr", 16),
+    ("Xorg", 15),
+    ("Xorg", 16),
+    ("Xorg", 30),
+]
 _COLOURS = [(255, 255, 255), (0, 0, 0), (255, 0, 0), (200, 100, 50), (4, 251, 28), (1, 2, 3), (254, 253, 252)]
 
 
@@ -122,7 +132,7 @@ def test_the_screens_bits_are_those_of_the_window_that_is_looked_at(xvfb: Server
     form: Any = painter.window((10, 10, 50, 50), (3, 5, 7))
     with xshm.Screen(xvfb.name) as screen, screen.window(form.id) as window:
         window.wait_pixel(5, 5, (3, 5, 7), timeout=0)
-        assert shown_as(window.format, (3, 5, 7)) == ((3, 5, 7),) * 3
+        assert set(shown_as(window.format, (3, 5, 7))) == {(3, 5, 7)}
         with pytest.raises(
             WaitTimeout, match=r"the colour \(4, 5, 7\) at 5, 5 did not come within 0 s; it is \(3, 5, 7\)$"
         ):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Colour = tuple[int, int, int]
 _BITS, _TOP, _WORD_TOP = 8, 0xFF, 0xFFFF
+_SIGNIFICANT = (8, 6)  # bits of a colour that visuals of fewer bits a channel tell apart
 
 
 def shows(frame: Frame, x: int, y: int, colour: Colour, tolerance: float = 0) -> bool:
@@ -36,13 +37,16 @@ def shows(frame: Frame, x: int, y: int, colour: Colour, tolerance: float = 0) ->
     )
 
 
-def shown_as(fmt: PixelFormat, colour: Colour) -> tuple[Colour, Colour, Colour]:
+def shown_as(fmt: PixelFormat, colour: Colour) -> tuple[Colour, ...]:
     """Return what a frame tells of a colour that was brought to a format's bits: cut, rounded, and by AllocColor."""
     channels = list(zip(colour, _channel_bits(fmt), strict=True))
     return (
         _three(_from_bits(shade >> max(_BITS - bits, 0), min(bits, _BITS)) for shade, bits in channels),
         _three(_from_bits(_scaled(shade, _TOP, (1 << bits) - 1), bits) for shade, bits in channels),
-        _three(_from_bits(_allocated(shade, bits), bits) for shade, bits in channels),
+        *(
+            _three(_from_bits(_allocated(shade, bits, significant), bits) for shade, bits in channels)
+            for significant in _SIGNIFICANT
+        ),
     )
 
 
@@ -62,15 +66,23 @@ def _cut(frame: Frame, x: int, y: int) -> Colour:
     return _three((value & mask) >> max(mask.bit_length() - _BITS, 0) for mask in masks)
 
 
-def _allocated(shade: int, bits: int) -> int:
-    """Return what AllocColor makes of it: the nearest of the server's shades, cut to 8 bits; of two the darker.
+def _allocated(shade: int, bits: int, significant: int) -> int:
+    """Return what AllocColor makes of it: the nearest of the server's shades; of two the darker.
 
-    Seen with all 256 shades on Xvfb 21.1, Xvnc 1.12 and Xephyr, at depths 15 and 16 (dix/colormap.c, FindBestPixel).
+    The server compares so many significant bits of both. Seen with all 256 shades at depths 15 and 16: 8 of them on
+    Xvfb 21.1, Xvnc 1.12 and Xephyr, 6 on Xorg at depth 16 (mi/micmap.c, miResolveColor and miInitializeColormap;
+    dix/colormap.c, FindBestPixel).
     """
     top = (1 << bits) - 1
     if bits >= _BITS:
         return _scaled(shade, _TOP, top)
-    return min(range(top + 1), key=lambda each: abs((each * _WORD_TOP // top >> _BITS) - shade))
+    wanted = _kept(shade * _WORD_TOP // _TOP, significant)
+    return min(range(top + 1), key=lambda each: abs(_kept(each * _WORD_TOP // top, significant) - wanted))
+
+
+def _kept(word: int, significant: int) -> int:
+    """Return 16 bits of which only the significant ones, the upper, are kept, scaled to 16 again."""
+    return (word >> 16 - significant) * _WORD_TOP // ((1 << significant) - 1)
 
 
 def _from_bits(value: int, bits: int) -> int:
