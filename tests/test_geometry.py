@@ -95,6 +95,11 @@ def test_a_dict_that_is_no_region_is_refused_with_its_keys(region: Any, words: s
         as_rect(region)
 
 
+def test_an_edge_that_is_no_whole_number_is_named_as_in_the_dict() -> None:
+    with pytest.raises(InvalidType, match="a region's left is a whole number, not float"):
+        as_rect({"left": 1.5, "top": 0, "width": 5, "height": 5})
+
+
 def test_what_is_no_geometry_is_answered_with_all_that_is() -> None:
     for text in ("640:480", "10,20,30,40", "1,2 3x4 5"):
         with pytest.raises(InvalidArgument, match=r"640x480\+10\+20.*640x480-10-20.*640x480.*10,20 640x480"):

@@ -153,7 +153,7 @@ def _of_edges(region: Mapping[str, Any]) -> Rect:
         wrong = [f"{' and '.join(missing)} missing"] if missing else []
         wrong += [f"{' and '.join(unknown)} not understood"] if unknown else []
         raise InvalidArgument(f"a region as a dict has left, top, width and height; {', '.join(wrong)}: {region!r}")
-    return Rect(*(region[key] for key in _KEYS))
+    return Rect(*(_index(key, region[key]) for key in _KEYS))
 
 
 def _parse(text: str, whole: Callable[[], Rect] | None) -> Rect:
