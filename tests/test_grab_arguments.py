@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from painter import Painter
+from Xlib import X
 
 import xshm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from painter import Painter
     from servers import Server
 
 
@@ -97,6 +100,73 @@ def test_the_far_edge_is_the_sources_as_it_is_at_that_moment(screen: xshm.Screen
         painter.display.sync()
         assert opened.grab("30x40-0-0").rect == xshm.Rect(270, 160, 30, 40)
         assert opened.grab("30x40--10-0", clip=True).rect == xshm.Rect(280, 160, 20, 40)
+
+
+@contextlib.contextmanager
+def _resized_without_rest(server: Server, window: int) -> Iterator[None]:
+    over = threading.Event()
+
+    def resize() -> None:
+        with Painter(server) as painter:
+            there = painter.display.create_resource_object("window", window)
+            while not over.is_set():
+                for width, height in ((300, 60), (60, 300), (40, 40), (200, 200)):
+                    there.configure(width=width, height=height)
+                    painter.display.sync()
+
+    thread = threading.Thread(target=resize)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_the_far_corner_is_taken_of_a_window_that_is_resized_without_rest(
+    xvfb: Server, screen: xshm.Screen, painter: Painter
+) -> None:
+    window = painter.window((100, 50, 200, 100), (0, 0, 255))
+    corner = window.create_window(
+        *(170, 60, 30, 40, 0, painter.screen.root_depth),
+        background_pixel=painter.pixel((255, 255, 255)),
+        win_gravity=X.SouthEastGravity,  # the server moves it in one step with the edges
+    )
+    corner.map()
+    painter.display.sync()
+    with screen.window(window.id) as opened, _resized_without_rest(xvfb, window.id):
+        for _ in range(50):
+            frames = [opened.grab("30x40-0-0"), opened.grab("30x40-0-0", clip=True)]
+            frames += opened.grab_many(["30x40-0-0"] * 3)
+            frames.append(opened.grab("30x40-0-0", cursor="layer"))
+            assert all((frame.rgb() == 0xFF).all() for frame in frames)
+
+
+def test_what_is_cut_is_all_that_is_inside_of_a_window_that_is_resized_without_rest(
+    xvfb: Server, screen: xshm.Screen, painter: Painter
+) -> None:
+    window = painter.window((100, 50, 200, 200), (0, 0, 255))
+    sizes = {(290, 50), (50, 290), (30, 30), (190, 190)}
+    with screen.window(window.id) as opened, _resized_without_rest(xvfb, window.id):
+        for _ in range(50):
+            frames = [opened.grab((10, 10, 500, 500), clip=True), *opened.grab_many([(10, 10, 500, 500)], clip=True)]
+            assert {frame.size for frame in frames} <= sizes
+
+
+@pytest.mark.parametrize("verb", ["stream", "wait_change", "wait_stable", "wait_for", "wait_pixel", "wait_image"])
+def test_verbs_that_cut_nothing_do_not_advise_it(screen: xshm.Screen, verb: str) -> None:
+    others: dict[str, dict[str, Any]] = {
+        "wait_for": {"predicate": bool},
+        "wait_pixel": {"x": 1280, "y": 0, "colour": "red"},
+        "wait_image": {"picture": np.zeros((1, 1, 3), np.uint8)},
+    }
+    arguments = others.get(verb, {})
+    if verb != "wait_pixel":
+        arguments["region"] = (1280, 0, 1, 1)
+    with pytest.raises(xshm.OutOfBounds, match=r"^region 1x1\+1280\+0 leaves the screen 1280x800$"):
+        getattr(screen, verb)(**arguments)
+    with pytest.raises(xshm.OutOfBounds, match=r"pass clip=True to cut it$"):
+        screen.grab((1280, 0, 1, 1))
 
 
 def test_regions_to_be_ignored_are_a_list(screen: xshm.Screen) -> None:

@@ -132,30 +132,37 @@ class Drawable:
         plan = self._plan
         if plan is not None and plan.rect is region and plan.whole is self._whole and not clip:
             return self._take(plan.rect)  # which was found to be inside
-        return self._take_cut(region) if clip else self._take(self._within(region, clip=False))
+        if clip or isinstance(region, str):
+            return self._take_whole(region, clip=clip)
+        return self._take(self._within(region, clip=False))
 
     def grab_many(self, regions: Iterable[Region], *, clip: bool = False) -> list[Frame]:
         """Take several regions, one frame each: all requests are sent before the first reply is waited for."""
         regions = several(regions)
-        rects = [self._within(region, clip=clip) for region in regions]
-        begun: deque[tuple[Region, Begun]] = deque()
+        wanted = [(region, self._within(region, clip=clip), self._whole) for region in regions]
+        begun: deque[tuple[Region, Rect, Begun]] = deque()
         frames: list[Frame] = []
-        for region, rect in zip(regions, rects, strict=True):
-            begun.append((region, self._begin(rect)))
-            if begun[-1][1].copied:  # the memory that it lands in is wanted for the next
+        for region, rect, whole in wanted:
+            begun.append((region, whole, self._begin(rect)))
+            if begun[-1][2].copied:  # the memory that it lands in is wanted for the next
                 self._finish_many(begun, frames, clip=clip)
         self._finish_many(begun, frames, clip=clip)
         return frames
 
-    def _finish_many(self, begun: deque[tuple[Region, Begun]], frames: list[Frame], *, clip: bool) -> None:
+    def _finish_many(self, begun: deque[tuple[Region, Rect, Begun]], frames: list[Frame], *, clip: bool) -> None:
         while begun:
-            region, each = begun.popleft()
+            region, whole, each = begun.popleft()
+            is_sized = clip or isinstance(region, str)
             try:
-                frames.append(self._finish_or_retry(each))
+                frame = self._finish_or_retry(each)
+                resized = is_sized and self._current() is not whole
             except OutOfBounds:
-                if not clip:
+                if not is_sized:
                     raise
-                frames.append(self._take_cut(region))
+                resized = True
+            if resized:
+                frame = self._take_whole(region, clip=clip)
+            frames.append(frame)
 
     def grab_into(self, array: NDArray[Any], region: Region | None = None) -> None:
         """Take a region into `array`, of the shape and dtype that `frame.pixels` would have, with any strides.
@@ -182,7 +189,8 @@ class Drawable:
         With `on_change` the first comes at once, and each other when something was drawn (with `cursor` also when the
         pointer moved), at most `fps` a second; `frame.changed` says where, and `frame.pixels` is read-only: the next
         frames are built on it (so give PyTorch the frame, which exports a copy: it ignores that an array is read-only).
-        `region` None follows the source's size. Needs DAMAGE and XFIXES for `on_change`.
+        `region` None follows the source's size; a text that counts from a far edge is read once, as the stream begins.
+        Needs DAMAGE and XFIXES for `on_change`.
         """
         from xshm.stream import Stream  # noqa: PLC0415 - a screenshot does not pay for it
 
@@ -297,8 +305,15 @@ class Drawable:
         return self._current()
 
     def within(self, region: Region) -> Rect:
-        """Return a region as a Rect that lies inside; raises OutOfBounds."""
-        return self._within(region, clip=False)
+        """Return a region as a Rect that lies inside; raises OutOfBounds. For verbs that cut nothing."""
+        self._check_grabbable()
+        rect = _as_rect(region, lambda: self.rect)
+        if self._whole.contains(rect):
+            return rect
+        whole = self.rect
+        if whole.contains(rect):
+            return rect
+        raise OutOfBounds(f"region {rect} leaves {self._name()} {whole.width}x{whole.height}")
 
     def refused(self, rect: Rect) -> None:
         """Find out why the server refused something; raise if it will again."""
@@ -315,7 +330,7 @@ class Drawable:
     def begin(self, region: Rect | None) -> Begun:
         """Queue the requests for one frame; `finish` waits for it."""
         self._check_grabbable()
-        return self._begin(self._current() if region is None else self._within(region, clip=False))
+        return self._begin(self._current() if region is None else self.within(region))
 
     def finish(self, begun: Begun, region: Rect | None) -> Frame:
         """Wait for what was begun for `region`, and take it again if the source has changed in between."""
@@ -341,10 +356,10 @@ class Drawable:
         rect = None if region is None else self._within(region, clip=clip)
         pointer, window = self.pointer()
         asked = pointer.ask(window)
-        if rect is None or region is None:
-            frame = self._take_whole()
+        if rect is None or clip or isinstance(region, str):
+            frame = self._take_whole(region, clip=clip)
         else:
-            frame = self._take_cut(region) if clip else self._take(rect)
+            frame = self._take(rect)
         frame.cursor = pointer.read(asked)
         if cursor is True:
             pointer.draw(frame)
@@ -360,11 +375,16 @@ class Drawable:
         self._layouts = {}
         self._plan = None
 
-    def _take_whole(self) -> Frame:
+    def _take_whole(self, region: Region | None = None, *, clip: bool = False) -> Frame:
+        """Take all of it, or a region that lies where its size says: one to be cut, or a text (from a far edge)."""
         while True:
-            whole = self._whole
+            whole = rect = self._whole
+            if region is not None:
+                self._check_grabbable()
+                whole = self.rect
+                rect = self._part(region, whole, clip=clip)
             try:
-                frame = self._take(whole)
+                frame = self._take(rect)
             except OutOfBounds:
                 if whole is self._whole:
                     raise
@@ -379,10 +399,12 @@ class Drawable:
     def _within(self, region: Region, *, clip: bool) -> Rect:
         """Check a region against what there is; raises OutOfBounds with the numbers and the way out."""
         self._check_grabbable()
-        rect = region if type(region) is Rect else _as_rect(region, self)
-        if self._whole.contains(rect):
-            return rect
-        whole = self.rect
+        rect = region if type(region) is Rect else _as_rect(region, lambda: self.rect)
+        return rect if self._whole.contains(rect) else self._part(rect, self.rect, clip=clip)
+
+    def _part(self, region: Region, whole: Rect, *, clip: bool) -> Rect:
+        """Return a region as a part of `whole`, which `_whole` is or was; raises OutOfBounds as above."""
+        rect = _as_rect(region, lambda: whole)
         if whole.contains(rect):
             return rect
         if rect.x not in _INT16 or rect.y not in _INT16 or rect.right > _INT16.stop or rect.bottom > _INT16.stop:
@@ -405,16 +427,6 @@ class Drawable:
             return self._copy(rect)
         except (BadMatch, BadDrawable):
             return self._retake(rect)
-
-    def _take_cut(self, region: Region) -> Frame:
-        """Take what is inside of a region, and was not cut off since it was cut."""
-        for _ in range(_RETRIES):
-            rect = self._within(region, clip=True)
-            try:
-                return self._take(rect)
-            except OutOfBounds:
-                continue  # it was resized in the meantime
-        return self._take(self._within(region, clip=True))
 
     def _retake(self, rect: Rect) -> Frame:
         """Take a frame that the server has refused, once it is known why. What is going on may go on."""
@@ -535,7 +547,7 @@ class Drawable:
         self._check_open()
 
 
-def _as_rect(region: Region, source: Drawable) -> Rect:
+def _as_rect(region: Region, whole: Callable[[], Rect]) -> Rect:
     if isinstance(region, Drawable):  # its `rect` is in coordinates of its own, and would name another place here
         raise InvalidType(f"a region is a part of what is grabbed, not {region!r}; call its own grab()")
-    return as_rect(region, lambda: source.rect)
+    return as_rect(region, whole)

@@ -221,16 +221,23 @@ class Window(Drawable):
     # A frame is right if its pixmap was the window's at some moment of the call. So one that changed meanwhile is
     # followed and taken again, once: a window that somebody drags larger all the time can be grabbed too.
 
-    def _take_whole(self) -> Frame:
+    def _take_whole(self, region: Region | None = None, *, clip: bool = False) -> Frame:
         followed = not self._backing.is_told
+        if region is not None:
+            self._check_grabbable()
+            self._connection.wire.pump()
+            followed = True
         if followed:
             self._current()
         for _ in range(_TRIES):
             if self._barred:
                 self._check_grabbable()
             place = self._place
+            rect = self._whole if place is None else place.rect
+            if region is not None:
+                rect = self._part(region, rect, clip=clip)
             try:
-                frame = self._once(self._whole if place is None else place.rect)
+                frame = self._once(rect)
             except (BadMatch, BadDrawable):
                 self._backing.distrust()
             else:
