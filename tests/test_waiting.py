@@ -261,7 +261,9 @@ def test_a_pixel_that_does_not_come_is_an_error_that_shows_what_there_is(screen:
     assert isinstance(caught.value, XshmError)
 
 
-@pytest.mark.parametrize("colour", ["no colour", (1, 2), (1, 2, 300), (1.5, 2, 3), None])
+@pytest.mark.parametrize(
+    "colour", ["no colour", "#ff000080", "#f008", "hsla(0,0%,0%,0)", (1, 2), (1, 2, 300), (1.5, 2, 3), None]
+)
 def test_what_is_no_colour_is_refused(screen: xshm.Screen, colour: Any) -> None:
     with pytest.raises(InvalidArgument, match="colour"):
         screen.wait_pixel(1, 1, colour)

@@ -336,9 +336,11 @@ def _colour(colour: Any) -> tuple[int, int, int]:
         from PIL import ImageColor  # noqa: PLC0415 - for names alone
 
         try:
-            red, green, blue = ImageColor.getrgb(colour)[:3]
+            red, green, blue, *alpha = ImageColor.getrgb(colour)
         except ValueError as error:
             raise InvalidArgument(f"{colour!r} is no colour; write '#rrggbb' or a name that CSS has") from error
+        if alpha:
+            raise InvalidArgument(f"the colour {colour!r} has alpha, and pixels are compared without; write '#rrggbb'")
         return red, green, blue
     try:
         red, green, blue = map(operator.index, colour)
