@@ -198,6 +198,16 @@ def test_a_host_name_is_tcp(make_server: Callable[..., Server]) -> None:
             assert _address(spelling) == f"tcp:::1:{port}"
 
 
+@pytest.mark.parametrize("beyond", [1, 3])
+def test_a_number_beyond_the_last_port_is_no_other_display(make_server: Callable[..., Server], beyond: int) -> None:
+    number = int(make_server("Xvfb", 320, 200, tcp=True).name[1:]) + beyond * 65536
+    words = f"^'127.0.0.1:{number}': display {number} would be TCP port {6000 + number}, and the last is 65535$"
+    with pytest.raises(ConnectFailed, match=words):
+        Connection(f"127.0.0.1:{number}")
+    with pytest.raises(ConnectFailed, match=r"127\.0\.0\.1 port 65535: Connection refused"):
+        Connection("127.0.0.1:59535")
+
+
 def test_a_local_name_never_becomes_tcp() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]

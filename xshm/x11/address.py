@@ -29,6 +29,7 @@ _NAME: Final = re.compile(
 _PATH: Final = re.compile(r"(?:unix:)?(?P<path>[/@].*?)(?:\.(?P<screen>[0-9]{1,20}))?")
 _SOCKET: Final = "/tmp/.X11-unix/X{}"  # noqa: S108 - the protocol's well-known place
 _PORT: Final = 6000
+_LAST_PORT: Final = 0xFFFF
 
 
 Name = str | bytes | os.PathLike[str]  # bytes: as os.environb has it
@@ -113,6 +114,8 @@ class DisplayName:
 
     def _connect_tcp(self, timeout: float | None) -> tuple[ServerSocket, str]:
         port = _PORT + self.number
+        if port > _LAST_PORT:  # getaddrinfo would take it modulo 65536, to another display's
+            raise ConnectFailed(f"{self.name!r}: display {self.number} would be TCP port {port}, and the last is 65535")
         try:
             found = socket.getaddrinfo(self.host, port, self.family, socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:  # UnicodeError: no name that DNS could have (IDNA)
