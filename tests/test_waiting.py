@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import xshm
+import xshm.waiting  # which `wait_change` would import while the time runs for who changes something
 from xshm import opencv, search
 from xshm.errors import InvalidArgument, InvalidType, MissingExtra, OutOfBounds, WaitTimeout, WindowGone, XshmError
 from xshm.geometry import Rect
