@@ -317,6 +317,22 @@ def test_diff_compares_pictures_as_they_are_shown(run: Any, two: tuple[str, str]
         assert (done.returncode, done.stderr) == (0, b"")
 
 
+def test_diff_counts_no_colours_that_nobody_sees(run: Any, tmp_path: Path) -> None:
+    pixels = np.full((3, 100, 4), 255, np.uint8)
+    pixels[1] = (10, 20, 30, 0)
+    Image.fromarray(pixels).save(tmp_path / "one.png")
+    pixels[1] = 0
+    Image.fromarray(pixels).save(tmp_path / "other.png")
+    palette = Image.fromarray(np.array([[0], [1], [0]], np.uint8).repeat(100, 1)).convert("P")
+    palette.putpalette([255, 255, 255, 70, 80, 90])
+    palette.save(tmp_path / "palette.png", transparency=1)
+    for name in ("one.png", "palette.png"):
+        assert run("diff", name, "other.png").returncode == 0, name
+    pixels[1, 7, 3] = 1
+    Image.fromarray(pixels).save(tmp_path / "faint.png")
+    assert json.loads(run("diff", "--json", "one.png", "faint.png").stdout)["pixels"] == 1
+
+
 def test_diff_finds_single_pixels_wherever_a_band_of_rows_ends(run: Any, tmp_path: Path) -> None:
     pixels = np.zeros((200, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "one.png")

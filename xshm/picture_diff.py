@@ -25,6 +25,7 @@ SAME, DIFFERENT = 0, 1
 _FAINT = 3  # what is the same is shown at a third of its strength on white
 _LARGEST: Final = 32767  # what X11 allows a screen or window: coordinates are INT16. Memory is 4 bytes a pixel each.
 _BAND: Final = 64  # rows
+_OPAQUE: Final = ("1", "L", "RGB", "CMYK", "YCbCr", "HSV")  # modes that have alpha only with a "transparency"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,10 +89,16 @@ def _differs(one: Image.Image, other: Image.Image) -> NDArray[np.bool_]:
 
 
 def _numbers(image: Image.Image) -> NDArray[Any]:
-    """Return (height, width) numbers that are the same where pixels are: all 16 bits of grey, or R G B A in one."""
+    """Return (height, width) numbers that are the same where pixels are: all 16 bits of grey, or R G B A in one.
+
+    Of a pixel that is transparent no colour is seen: it is the same whatever the file has there.
+    """
     if picture_file.is_deep(image):
         return np.asarray(image)
-    return np.asarray(image.convert("RGBA")).view(np.uint32)[..., 0]
+    rgba = np.asarray(image.convert("RGBA"))
+    numbers = rgba.view(np.uint32)[..., 0]
+    opaque = image.mode in _OPAQUE and "transparency" not in image.info
+    return numbers if opaque else np.where(rgba[..., 3], numbers, 0)
 
 
 def _bands(image: Image.Image) -> Iterator[slice]:
