@@ -92,6 +92,23 @@ def test_a_framebuffer_and_a_surface_take_every_form_of_a_region(region: Any, co
                 assert (window.grab(region).rgb() == 0xFF).all()
 
 
+def test_what_has_coordinates_of_its_own_is_no_region_of_another() -> None:
+    with (
+        xshm.VirtualDisplay(320, 200) as display,
+        xshm.Surface(50, 40, display=display.name, xauthority=display.xauthority, position=(9, 9)) as surface,
+        display.screen.window(surface.id) as window,
+    ):
+        screen, framebuffer = display.screen, display.framebuffer
+        verbs: list[Any] = [screen.grab, framebuffer.grab, framebuffer.peek, window.grab, screen.stream]
+        pictures: list[Any] = [screen, framebuffer, surface, window]
+        for region in pictures:
+            for verb in verbs:
+                with pytest.raises(xshm.InvalidType, match="is a picture of its own"):
+                    verb(region)
+            with pytest.raises(xshm.InvalidType, match="is a picture of its own"), surface.draw(region):
+                pass
+
+
 def test_the_far_edge_is_the_sources_as_it_is_at_that_moment(screen: xshm.Screen, painter: Painter) -> None:
     window = painter.window((100, 50, 200, 100), (0, 0, 255))
     with screen.window(window.id) as opened:

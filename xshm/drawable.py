@@ -54,6 +54,8 @@ _RETRIES: Final = 20  # a window that another client resizes without rest wants 
 class Drawable:
     """A source of frames. `rect` is its whole, in its own coordinates; `format` the layout of its pixels."""
 
+    _has_own_coordinates = True  # see `as_rect`
+
     def __init__(self, link: Link, drawable: int, rect: Rect, form: PixelFormat, colormap: int) -> None:
         self._link = link
         self._connection = link.connection
@@ -307,7 +309,7 @@ class Drawable:
     def within(self, region: Region) -> Rect:
         """Return a region as a Rect that lies inside; raises OutOfBounds. For verbs that cut nothing."""
         self._check_grabbable()
-        rect = _as_rect(region, lambda: self.rect)
+        rect = as_rect(region, lambda: self.rect)
         if self._whole.contains(rect):
             return rect
         whole = self.rect
@@ -399,12 +401,12 @@ class Drawable:
     def _within(self, region: Region, *, clip: bool) -> Rect:
         """Check a region against what there is; raises OutOfBounds with the numbers and the way out."""
         self._check_grabbable()
-        rect = region if type(region) is Rect else _as_rect(region, lambda: self.rect)
+        rect = region if type(region) is Rect else as_rect(region, lambda: self.rect)
         return rect if self._whole.contains(rect) else self._part(rect, self.rect, clip=clip)
 
     def _part(self, region: Region, whole: Rect, *, clip: bool) -> Rect:
         """Return a region as a part of `whole`, which `_whole` is or was; raises OutOfBounds as above."""
-        rect = _as_rect(region, lambda: whole)
+        rect = as_rect(region, lambda: whole)
         if whole.contains(rect):
             return rect
         if rect.x not in _INT16 or rect.y not in _INT16 or rect.right > _INT16.stop or rect.bottom > _INT16.stop:
@@ -545,9 +547,3 @@ class Drawable:
     def _check_grabbable(self) -> None:
         """Raise what stands in the way of any grab."""
         self._check_open()
-
-
-def _as_rect(region: Region, whole: Callable[[], Rect]) -> Rect:
-    if isinstance(region, Drawable):  # its `rect` is in coordinates of its own, and would name another place here
-        raise InvalidType(f"a region is a part of what is grabbed, not {region!r}; call its own grab()")
-    return as_rect(region, whole)

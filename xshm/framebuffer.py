@@ -53,6 +53,8 @@ class Framebuffer:
     server paints the pointer into it (Xvfb without -nocursor); None is unknown.
     """
 
+    _has_own_coordinates = True  # see `as_rect`
+
     def __init__(
         self,
         memory: memoryview | mmap.mmap,

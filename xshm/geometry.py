@@ -136,6 +136,8 @@ def as_rect(region: Region, whole: Callable[[], Rect] | None = None) -> Rect:
         if len(region) != _FIELDS:
             raise InvalidArgument(f"a region is (x, y, width, height), not {len(region)} numbers: {region!r}")
         return Rect(*region)
+    if getattr(region, "_has_own_coordinates", False):  # its `rect` would name another place here
+        raise InvalidType(f"a region is a part of what is grabbed or drawn on, and {region!r} is a picture of its own")
     if isinstance(region, HasRect):
         return region.rect
     if isinstance(region, Mapping):

@@ -49,6 +49,8 @@ class Surface:
     Raises ConnectFailed, TransportUnavailable, WindowGone, UnsupportedFormat (depths 1 and 4).
     """
 
+    _has_own_coordinates = True  # see `as_rect`
+
     def __init__(
         self,
         width: int | None = None,
