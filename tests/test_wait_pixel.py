@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from Xlib import X
 
 import xshm
 from xshm import cli
-from xshm.errors import WaitTimeout
+from xshm.errors import OutOfBounds, WaitTimeout
 from xshm.shades import shown_as, shows
 
 if TYPE_CHECKING:
@@ -137,3 +138,18 @@ def test_the_screens_bits_are_those_of_the_window_that_is_looked_at(xvfb: Server
             WaitTimeout, match=r"the colour \(4, 5, 7\) at 5, 5 did not come within 0 s; it is \(3, 5, 7\)$"
         ):
             window.wait_pixel(5, 5, (4, 5, 7), timeout=0)
+
+
+def test_a_pixel_that_leaves_the_window_while_it_is_waited_for_is_out_of_bounds(xvfb: Server, painter: Painter) -> None:
+    window = painter.window((10, 10, 50, 50), (3, 5, 7))
+
+    def shrink() -> None:
+        window.configure(width=20)
+        painter.display.sync()
+
+    timer = threading.Timer(0.2, shrink)
+    with xshm.Screen(xvfb.name) as screen, screen.window(window.id) as opened:
+        timer.start()
+        with pytest.raises(OutOfBounds, match=r"^the pixel 40, 5 leaves <Window .* was resized to 20x50\+0\+0$"):
+            opened.wait_pixel(40, 5, (255, 0, 0), timeout=5)
+    timer.join()

@@ -17,7 +17,7 @@ from xshm import checks
 from xshm.bounding_shape import cut
 from xshm.changes import Changes
 from xshm.compare import Difference
-from xshm.errors import InvalidArgument, InvalidType, RequestTimeout, WaitTimeout
+from xshm.errors import InvalidArgument, InvalidType, OutOfBounds, RequestTimeout, WaitTimeout
 from xshm.frame import Frame
 from xshm.geometry import Rect, merged
 from xshm.search import find
@@ -151,18 +151,18 @@ def wait_pixel(
 ) -> Frame:
     """See `Drawable.wait_pixel`."""
     wanted = _colour(colour)
-    source.within((x, y, 1, 1))
+    place = source.within((x, y, 1, 1))
     checks.number(tolerance, "a tolerance is a number")
     if not tolerance >= 0:
         raise InvalidArgument(f"a tolerance is 0 or more, of 255; not {tolerance!r}")
+
+    def is_met(frame: Frame) -> bool:
+        if not frame.rect.contains(place):
+            raise OutOfBounds(f"the pixel {x}, {y} leaves {source}, which was resized to {frame.rect}")
+        return shows(frame, x, y, wanted, tolerance)
+
     try:
-        return wait_for(
-            source,
-            lambda frame: shows(frame, x, y, wanted, tolerance),
-            timeout,
-            None,
-            f"the colour {wanted} at {x}, {y}",
-        )
+        return wait_for(source, is_met, timeout, None, f"the colour {wanted} at {x}, {y}")
     except WaitTimeout as error:
         frame = error.frame
         there = f"it is {frame.pixel(x, y)}{_spellings(wanted, frame.format)}"
