@@ -627,6 +627,21 @@ def test_a_server_that_keeps_its_screen_to_itself_is_told_from_one_that_does_not
 def test_a_display_that_is_not_there_can_t_be_attached_to() -> None:
     with pytest.raises(ConnectFailed):
         VirtualDisplay.attach(":64999")
+    words = "asks for screen 1; the server has 0 to 0"
+    with VirtualDisplay(64, 48) as other, pytest.raises(ConnectFailed, match=words):
+        VirtualDisplay.attach(f"{other.name}.1", other.xauthority)
+
+
+def test_who_attaches_by_the_name_of_a_screen_has_that_one() -> None:
+    with (
+        VirtualDisplay(300, 200, screens=[ScreenSpec(120, 90)]) as other,
+        VirtualDisplay.attach(f"{other.name}.1", other.xauthority) as display,
+    ):
+        assert (display.width, display.height) == display.framebuffer.grab().size == (120, 90)
+        assert [screen.width for screen in display.screens] == [300, 120]
+        assert display.run("xsetroot -solid red").wait() == 0
+        assert display.screen.grab().pixel(0, 0) == display.framebuffer.grab().pixel(0, 0) == (255, 0, 0)
+        assert other.screen.grab().pixel(0, 0) != (255, 0, 0)
 
 
 # -- strange places ----------------------------------------------------------------------------------------------------

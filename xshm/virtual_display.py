@@ -99,15 +99,19 @@ class VirtualDisplay:
 
     @classmethod
     def attach(cls, name: Name, xauthority: str | os.PathLike[str] | None = None, *, writable: bool = False) -> Self:
-        """Take part in a display that somebody else started: all but its end. Raises ConnectFailed, AccessDenied."""
-        name = DisplayName.parse(name).name
+        """Take part in a display that somebody else started: all but its end. Raises ConnectFailed, AccessDenied.
+
+        Of a name with the number of a screen, ":5.1", `screen`, `framebuffer` and programs have that one.
+        """
+        parsed = DisplayName.parse(name)
         self = cls.__new__(cls)
         self._prepare(None)
-        self.name, self._address, self._writable = name, name, writable
+        self.name, self._address, self._writable = parsed.name, parsed.name, writable
+        self._number = parsed.screen
         self.xauthority = Path(xauthority) if xauthority is not None else None
         try:
-            self._screen(0)
-            self.pid = server_memory.server_pid(name)
+            self._screen(self._number)
+            self.pid = server_memory.server_pid(parsed.name)
         except BaseException:
             self.close()
             raise
@@ -116,6 +120,7 @@ class VirtualDisplay:
     def _prepare(self, spec: DisplaySpec | None) -> None:
         self.spec = spec
         self.name = self._address = ""
+        self._number = 0  # of the screen that programs find by the name
         self.pid: int | None = None
         self.xauthority: Path | None = None
         self._owner = os.getpid()
@@ -160,17 +165,20 @@ class VirtualDisplay:
 
     @property
     def screen(self) -> Screen:
-        """The first screen; it is connected to when it is first asked for, and closed with the display."""
-        return self._screen(0)
+        """The screen that programs have, the first one unless the name attached to says another.
+
+        It is connected to when it is first asked for, and closed with the display.
+        """
+        return self._screen(self._number)
 
     @property
     def width(self) -> int:
-        """Pixels in a row of the first screen, as of now."""
+        """Pixels in a row of `screen`, as of now."""
         return self.screen.width
 
     @property
     def height(self) -> int:
-        """Rows of the first screen, as of now."""
+        """Rows of `screen`, as of now."""
         return self.screen.height
 
     @property
@@ -180,8 +188,8 @@ class VirtualDisplay:
 
     @property
     def framebuffer(self) -> Framebuffer:
-        """The first screen's own memory. Raises TransportUnavailable where the server does not share it."""
-        return self.framebuffers[0]
+        """The own memory of `screen`. Raises TransportUnavailable where the server does not share it."""
+        return self.framebuffers[self._number]
 
     @property
     def framebuffers(self) -> tuple[Framebuffer, ...]:
