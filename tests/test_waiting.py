@@ -263,7 +263,8 @@ def test_a_pixel_that_does_not_come_is_an_error_that_shows_what_there_is(screen:
 
 
 @pytest.mark.parametrize(
-    "colour", ["no colour", "#ff000080", "#f008", "hsla(0,0%,0%,0)", (1, 2), (1, 2, 300), (1.5, 2, 3), None]
+    "colour",
+    ["no colour", "#ff000080", "#f008", "rgb(0,256,0)", "rgb(0%,0%,101%)", (1, 2), (1, 2, 300), (1.5, 2, 3), None],
 )
 def test_what_is_no_colour_is_refused(screen: xshm.Screen, colour: Any) -> None:
     with pytest.raises(InvalidArgument, match="colour"):

@@ -339,8 +339,8 @@ def _colour(colour: Any) -> tuple[int, int, int]:
             red, green, blue, *alpha = ImageColor.getrgb(colour)
         except ValueError as error:
             raise InvalidArgument(f"{colour!r} is no colour; write '#rrggbb' or a name that CSS has") from error
-        if alpha:
-            raise InvalidArgument(f"the colour {colour!r} has alpha, and pixels are compared without; write '#rrggbb'")
+        if alpha or max(red, green, blue) > 255:  # noqa: PLR2004 - 8 bits; it takes rgb(300, 0, 0)
+            raise InvalidArgument(f"{colour!r} is no colour to wait for: it has alpha, or a channel above 255")
         return red, green, blue
     try:
         red, green, blue = map(operator.index, colour)
