@@ -309,3 +309,70 @@ def test_ctrl_z_stops_the_command_for_the_shell_and_fg_goes_on() -> None:
         shell.expect("code 0")
         shell.type("exit\n")
         os.waitid(os.P_PID, shell.pid, os.WEXITED | os.WNOWAIT)
+
+
+def at_a_shell(shell: Terminal, *words: str) -> None:
+    """Type a command line, and wait until the command has a display and reads."""
+    shell.expect("$ ")
+    shell.type(" ".join([*_RUN, *words]) + "\n")
+    shell.expect("\n")
+    time.sleep(1)
+
+
+def test_bg_lets_a_stopped_command_go_on_and_its_end_leaves_the_terminal_to_the_shell() -> None:
+    with Terminal("bash", "--norc", "--noediting", "-i") as shell:
+        at_a_shell(shell, "--", "sh", "-c", "'sleep 3; echo $((43*101))'")
+        shell.type("\x1a")
+        shell.expect("Stopped")
+        shell.type("bg; sleep 0.5; jobs\n")
+        shell.expect("Running")
+        shell.expect("4343")
+        time.sleep(0.5)
+        shell.type("jobs; echo $((6*7))\n")
+        shell.expect("Done")
+        shell.expect("42")
+
+
+def test_a_command_that_reads_in_the_background_is_a_stopped_job_until_fg() -> None:
+    with Terminal("bash", "--norc", "--noediting", "-i") as shell:
+        at_a_shell(shell, "--", "head", "-n1", "&")
+        shell.type("\n")
+        shell.expect("Stopped")
+        shell.type("fg\n")
+        shell.expect("head -n1\r\n")
+        time.sleep(0.3)
+        shell.type("word\n")
+        shell.expect("word\r\nword")
+        shell.type("echo code $?\n")
+        shell.expect("code 0")
+
+
+def test_a_running_command_that_is_brought_to_the_foreground_reads_from_there() -> None:
+    with Terminal("bash", "--norc", "--noediting", "-i") as shell:
+        at_a_shell(shell, "--", "sh", "-c", "'sleep 3; exec head -n1'", "&")
+        shell.type("fg\n")
+        time.sleep(3)
+        shell.type("word\n")
+        shell.expect("word\r\nword")
+
+
+def test_ctrl_z_gives_the_shell_its_prompt_while_a_window_is_waited_for() -> None:
+    with Terminal("bash", "--norc", "--noediting", "-i") as shell:
+        at_a_shell(shell, "--wait-window", "--timeout", "60", "--", "cat")
+        shell.type("\x1a")
+        shell.expect("Stopped")
+        shell.type("kill %1; wait; echo $((6*7))\n")
+        shell.expect("42")
+
+
+@pytest.mark.parametrize("how", ["stopped", "reading in the background"])
+def test_a_stopped_command_ends_when_its_terminal_does(how: str, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    with Terminal("bash", "--norc", "--noediting", "-i") as shell:
+        in_background = how != "stopped"
+        at_a_shell(shell, "--", "sh", "-c", f"'echo $$ >{told}; exec cat'", *["&"] * in_background)
+        shell.type("\n" if in_background else "\x1a")
+        shell.expect("Stopped")
+        os.close(shell.fd)
+        shell.fd = os.open(os.devnull, os.O_RDONLY)
+        assert gone(int(told.read_text()))

@@ -31,6 +31,7 @@ __all__ = ["add_arguments", "main"]
 
 FALSE: Final = 1
 _NOT_FOUND, _NOT_EXECUTABLE, _BY_SIGNAL = 127, 126, 128  # as shells have it
+_ENDING: Final = (signal.SIGHUP, signal.SIGTERM)
 _STDIN: Final = 0  # by its number: sys.stdin is None where it is closed
 _PASSED_ON: Final = (
     *(signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2),
@@ -72,8 +73,8 @@ def _run(display: VirtualDisplay, command: list[str], args: argparse.Namespace, 
             return _not_started(command[0], error)
         signals.pass_on_to(program)
         orphans.reap(program.pid)
-        with program, Foreground(program) as terminal:  # its group ends first, so that what is left comes to us
-            code = _wait_for_window(display, program, args.timeout) if args.wait_window else terminal.wait()
+        with program, Foreground(program):  # its group ends first, so that what is left comes to us
+            code = _wait_for_window(display, program, args) if args.wait_window else _exit_code(program.wait())
             for path in filter(None, (args.shot, args.shot_on_failure if code else None)):
                 _save(picture, path, code)
     return code
@@ -105,10 +106,10 @@ def _save(picture: LastPicture, path: Path, code: int) -> None:
         _say(f"{path} could not be written: {getattr(error, 'strerror', None) or error}")
 
 
-def _wait_for_window(display: VirtualDisplay, program: Program, timeout: float) -> int:
+def _wait_for_window(display: VirtualDisplay, program: Program, args: argparse.Namespace) -> int:
     """Wait for a window that is painted and at rest; return the exit code."""
     try:
-        program.wait_painted(display.screen, timeout=timeout)
+        program.wait_painted(display.screen, timeout=args.timeout)
     except (WindowNotFound, WaitTimeout) as error:
         _say(str(error))
         return _exit_code(program.returncode) if program.returncode else FALSE
@@ -148,53 +149,80 @@ class Signals:
         else:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._program.group, number)
+                if number in _ENDING:  # a stopped program hears them only then, and a shell sends them to stopped jobs
+                    os.killpg(self._program.group, signal.SIGCONT)
 
 
 class Foreground:
-    """The terminal's foreground, if we have it: lent to a program's group, so that it can read and hears Ctrl-C.
+    """The terminal's foreground, where it is our job's: lent to a program's group, so that it can read and hears Ctrl-C.
 
-    Without a terminal, or in the background, nothing is done.
+    The shell knows our group alone. So when the program is stopped (Ctrl-Z; reading in the background) we stop with it,
+    and when the shell continues us we continue the program. Without a terminal nothing is done.
     """
 
     def __init__(self, program: Program) -> None:
         self._program = program
         self._terminal = -1
+        self._lent = False
+        self._before: Any = signal.SIG_DFL
         with contextlib.suppress(OSError):  # no terminal, or standard input is closed
-            if os.tcgetpgrp(_STDIN) == os.getpgrp():
-                self._terminal = _STDIN
+            os.tcgetpgrp(_STDIN)
+            self._terminal = _STDIN
 
     def __enter__(self) -> Self:
-        self._lend()
+        if self._terminal >= 0:
+            self._before = signal.signal(signal.SIGCHLD, self._child_changed)
+            self._lend()  # the program may have been stopped for reading too early
+            self._stop_with_it()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._take_back()
-
-    def wait(self) -> int:
-        """Wait for the program and return its exit code; when it is stopped by Ctrl-Z, stop with it."""
-        while self._terminal >= 0:
-            state = os.waitid(os.P_PID, self._program.pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
-            if state is None or state.si_code != os.CLD_STOPPED:
-                break
-            os.waitid(os.P_PID, self._program.pid, os.WSTOPPED)
+        if self._terminal >= 0:
+            signal.signal(signal.SIGCHLD, self._before)
             self._take_back()
-            os.kill(0, signal.SIGTSTP)  # the shell sees our group stop, and continues it later
-            self._lend()
-        return _exit_code(self._program.wait())
+
+    def _child_changed(self, number: int, frame: FrameType | None) -> None:
+        self._stop_with_it()
+        if callable(self._before):
+            self._before(number, frame)
+
+    def _stop_with_it(self) -> None:
+        """Stop if the program was stopped, until the shell continues us; in a handler, so whatever we wait for."""
+        try:
+            stopped = os.waitid(os.P_PID, self._program.pid, os.WSTOPPED | os.WNOHANG)
+        except ChildProcessError:  # it was waited for
+            return
+        if stopped is None:
+            return
+        by_terminal = stopped.si_status in (signal.SIGTTIN, signal.SIGTTOU)
+        if by_terminal and not self._lent and not self._is_ours() and os.getsid(os.getppid()) != os.getsid(0):
+            with contextlib.suppress(ProcessLookupError):  # as the kernel does where no shell is left to continue it
+                os.killpg(self._program.group, signal.SIGHUP)
+        elif not (by_terminal and self._is_ours()):  # a running job that a shell brings to the foreground is not told
+            self._take_back()
+            os.kill(0, signal.SIGTSTP)
+        self._lend()
+
+    def _is_ours(self) -> bool:
+        with contextlib.suppress(OSError):  # a terminal that has hung up
+            return os.tcgetpgrp(self._terminal) == os.getpgrp()
+        return False
 
     def _lend(self) -> None:
-        if self._terminal >= 0:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # a terminal that has hung up
+            if self._is_ours():
                 os.tcsetpgrp(self._terminal, self._program.group)
-            # It may have been stopped for reading too early.
+                self._lent = True
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._program.group, signal.SIGCONT)
 
     def _take_back(self) -> None:
-        if self._terminal >= 0:
+        if self._lent:
             before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # we are in the background now
             with contextlib.suppress(OSError):
                 os.tcsetpgrp(self._terminal, os.getpgrp())
             signal.signal(signal.SIGTTOU, before)
+            self._lent = False
 
 
 def _exit_code(code: int) -> int:
