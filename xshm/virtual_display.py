@@ -253,7 +253,8 @@ class VirtualDisplay:
             program.wait_painted(self.screen, window, timeout=timeout)
         except WaitTimeout as error:
             program.end()
-            raise WaitTimeout(f"{error}; run() starts a program without waiting", frame=error.frame) from None
+            way_out = "run() starts a program without waiting, and its wait_window() waits for no more than a window"
+            raise WaitTimeout(f"{error}; {way_out}", frame=error.frame) from None
         except BaseException:
             program.end()
             raise
