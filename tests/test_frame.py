@@ -56,6 +56,18 @@ def test_the_dlpack_view_keeps_the_slot(xvfb: Server) -> None:
         assert screen.stats().pool.held == 0  # type: ignore[union-attr]
 
 
+def test_a_copy_shares_nothing_that_can_be_written() -> None:
+    fmt = xshm.PixelFormat(8, 8, 32, "little", 0, 0, 0, xshm.VisualClass.PseudoColor)
+    colours = np.arange(768, dtype=np.uint16).reshape(256, 3) * 85
+    frame = xshm.Frame(np.full((4, 4), 7, np.uint8), xshm.Rect(0, 0, 4, 4), 0, 1, fmt, colours)
+    twin = frame.copy()
+    assert not frame.diff(twin)
+    before = twin.rgb()
+    frame.pixels[...] = 9
+    colours[...] = 0
+    assert np.array_equal(twin.rgb(), before)
+
+
 def test_it_pickles_by_value(frame: xshm.Frame) -> None:
     twin = pickle.loads(pickle.dumps(frame))  # noqa: S301 - our own
     assert np.array_equal(twin.pixels, frame.pixels)

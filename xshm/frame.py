@@ -124,7 +124,12 @@ class Frame:
 
     def copy(self) -> Frame:
         """Return the same picture in memory of its own, which pins no slot and may be kept for as long as you like."""
-        return self._like(self.pixels.copy())
+        colormap = None if self.colormap is None else self.colormap.copy()
+        frame = Frame(self.pixels.copy(), self.rect, self.monotonic_ns, self.sequence, self.format, colormap)
+        frame.changed = self.changed
+        frame.cursor = self.cursor
+        frame.bounding_shape = self.bounding_shape
+        return frame
 
     def _make_read_only(self, *, shared: bool) -> None:
         """Take away the right to write `pixels` for good, and say whether their memory is shared with the server.
@@ -136,13 +141,6 @@ class Frame:
         shape, dtype, strides = self.format.layout(self.rect.width, self.rect.height)
         self._pixels = np.ndarray(shape, dtype, whole, 0, strides)
         self._memory = whole if shared else None
-
-    def _like(self, pixels: NDArray[Any]) -> Frame:
-        frame = Frame(pixels, self.rect, self.monotonic_ns, self.sequence, self.format, self.colormap)
-        frame.changed = self.changed
-        frame.cursor = self.cursor
-        frame.bounding_shape = self.bounding_shape
-        return frame
 
     @property
     def width(self) -> int:
