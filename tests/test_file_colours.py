@@ -113,6 +113,15 @@ def test_every_kind_of_file_reads_back_as_rgb_or_is_refused(kind: str) -> None:
             assert np.array_equal(np.asarray(read), frame.rgb()), name
 
 
+def test_a_kind_that_has_no_gray_is_rgb_for_formats_of_shades() -> None:
+    for fmt in (GRAYS, BITS):
+        frame = frame_of(random_picture(fmt, 40, 32))
+        read = opened(frame.encode("qoi").data)
+        assert read.mode == "RGB"
+        assert np.array_equal(np.asarray(read), frame.rgb())
+        assert opened(frame.encode("qoi", max_edge=20).data).size == (20, 16)
+
+
 def test_a_jpeg_of_shades_is_gray_by_default_and_rgb_where_that_is_asked_for() -> None:
     frame = frame_of(random_picture(GRAYS, 40, 32))
     assert opened(frame.jpeg()).mode == opened(frame.encode("jpeg").data).mode == "L"

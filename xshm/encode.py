@@ -49,6 +49,7 @@ _NAMES = "PNG, JPEG, WEBP, TIFF, GIF, BMP, PPM, PDF and others that Pillow write
 _KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _WITH_QUALITY = ("AVIF", "WEBP")  # of those that Pillow writes; others refuse or ignore it
 _NEVER_RGB = ("GIF", "SPIDER")  # Pillow makes a palette, or shades, of any picture; what else has no RGB it refuses
+_NEVER_GRAY = ("QOI",)
 _OVER_BLACK = ("BMP", "DIB", "EPS", "MPO", "PCX", "PPM", "SPIDER")  # Pillow refuses or loses alpha; JPEG: see `jpeg`
 _JPEG_EDGE = 65_500  # libjpeg's JPEG_MAX_DIMENSION
 _BEST = 100
@@ -116,6 +117,7 @@ def encode(
     """
     name = known(kind)
     check_colours(colours, name)
+    colours = "rgb" if name in _NEVER_GRAY else colours
     source_height, source_width = convert.size(pixels, fmt, width)
     if max_edge is not None:
         pixels, fmt, colormap, width = _within(max_edge, pixels, fmt, colormap, source_width, colours)
