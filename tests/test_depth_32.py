@@ -15,6 +15,7 @@ from painter import Painter
 from pictures import BGRA, RGBX, random_picture
 from PIL import Image
 from Xlib import X
+from Xlib.ext import shape
 
 import xshm
 from xshm.errors import WaitTimeout
@@ -153,6 +154,31 @@ def test_a_frame_of_another_format_keeps_its_alpha_in_a_window_that_has_one(xvfb
         surface.wait()
         shown = painter.display.create_resource_object("window", surface.id)
         assert np.array_equal(core_image(painter.display, drawable=shown)[..., :3], usual[..., :3])
+
+
+@pytest.mark.parametrize("depth", [24, 32])
+def test_a_frame_of_a_window_with_a_shape_is_transparent_outside_of_it_where_a_surface_has_alpha(
+    xvfb: Server, painter: Painter, depth: int
+) -> None:
+    opaque, clear = _HALF_RED if depth == 32 else 0xFFFF0000, 0
+    window = (
+        painter.window((50, 60, 64, 48), (255, 0, 0)) if depth == 24 else _window(painter, _visual(painter), opaque)
+    )
+    target = _window(painter, _visual(painter), 0x12345678, (200, 60, 64, 48))
+    window.shape_rectangles(shape.SO.Set, shape.SK.Bounding, 0, 0, 0, [(0, 0, 32, 48)])
+    painter.display.sync()
+    with xshm.Screen(xvfb.name) as screen, screen.window(window.id) as source:
+        frame = source.grab()
+        for drawable, wanted in ((target.id, clear), (painter.root.id, None)):
+            with Surface(on=drawable, display=xvfb.name) as surface:
+                surface.show_frame(frame)
+                surface.wait()
+            if wanted is not None:
+                shown = core_image(painter.display, drawable=target).view("<u4")[..., 0]
+                assert (shown[:, :32] == opaque).all()
+                assert (shown[:, 32:] == wanted).all()
+            else:  # over black, or as the server has it: no alpha to be written
+                assert np.array_equal(screen.grab((0, 0, 64, 48)).rgb(), frame.rgb())
 
 
 def test_a_surface_on_a_root_of_depth_32_has_no_alpha(xvnc: Server, painter_32: Painter) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from xshm import checks, convert, paint
 from xshm.alpha import premultiply
+from xshm.bounding_shape import clear_outside
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds, RequestTimeout
 from xshm.events import Close, Event, Inbox, Resize
 from xshm.frame import Frame
@@ -204,7 +205,7 @@ class Surface:
 
         Writing to the frame's pixels meanwhile may show. Where the server can't read that memory (`frame_memory`), or
         the frame's format is not the surface's, it is copied, or converted: with its alpha where the surface has one,
-        else over black.
+        which is 0 outside of the shape of the frame's window, else over black.
         """
         if not isinstance(frame, Frame):
             raise InvalidType(f"show_frame takes a Frame, not {type(frame).__name__}; arrays go to show()")
@@ -304,10 +305,15 @@ class Surface:
         """Return a frame's colours as `Paint.fill` takes them."""
         if not self.format.alpha_mask:
             return frame.rgb()
-        return convert.premultiplied(frame.pixels, frame.format, colormap=frame.colormap, width=frame.width)
+        found = convert.premultiplied(frame.pixels, frame.format, colormap=frame.colormap, width=frame.width)
+        if frame.bounding_shape is not None:
+            clear_outside(found, frame.bounding_shape)
+        return found
 
     def _is_like(self, frame: Frame) -> bool:
         """Tell whether a frame's pixels mean on this surface what they mean in the frame."""
+        if frame.bounding_shape is not None and self.format.alpha_mask:
+            return False
         if frame.format is not self._like:
             if frame.format != self.format:
                 return False
