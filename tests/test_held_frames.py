@@ -98,6 +98,15 @@ def test_the_slot_that_copies_came_through_is_given_back_when_it_is_not_wanted(s
     assert pool(screen).slots == LIMIT
 
 
+def test_the_slot_that_a_copy_came_through_is_free_as_soon_as_there_is_the_copy(screen: xshm.Screen) -> None:
+    held = full(screen)
+    begun = screen.begin(Rect(*BOX))
+    assert pool(screen).held == LIMIT + 1
+    assert not screen.finish(begun, Rect(*BOX)).shared
+    assert pool(screen).held == len(held)  # though who asked for it has still got the question
+    assert begun.copied
+
+
 @pytest.mark.parametrize("verb", ["whole", "clip", "pointer", "layer", "into", "many", "window", "pixmap", "stream"])
 def test_each_verb_goes_on_beyond_the_limit(screen: xshm.Screen, painter: Painter, verb: str) -> None:
     held = full(screen)

@@ -344,6 +344,18 @@ def test_a_closed_pool_lends_nothing_and_closing_twice_is_fine(rig: Rig) -> None
     assert rig.pool.stats().slots == 0
 
 
+def test_a_closed_pool_has_let_go_of_what_it_lent_to_copy_from(rig: Rig) -> None:
+    with_landings = Pool(rig.kind, rig.transport.attach, rig.transport.detach, 1, 2)
+    held = with_landings.take_or_land(1)
+    assert [with_landings.take_or_land(1)[2] for _ in range(2)] == [True, True]
+    assert rig.attached() == with_landings.stats().slots > 1
+    with_landings.close()
+    assert rig.attached() == with_landings.stats().slots == 0
+    with pytest.raises(Closed):
+        with_landings.take_or_land(1)
+    del held
+
+
 def test_no_garbage_collector_is_needed(rig: Rig) -> None:
     gc.collect()
     gc.disable()
