@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -287,6 +288,19 @@ def test_a_plain_picture_with_holes_on_a_busy_screen_is_searched_in_time() -> No
     assert time.perf_counter() - begin < 10
     assert found is not None
     assert (inside[found[1] :, found[0] :][:200, :200][mask] == 255).all()
+
+
+@pytest.mark.parametrize("margin", [0, 2, 100])
+def test_a_picture_as_large_as_a_screen_is_searched_in_a_few_times_its_memory(margin: int) -> None:
+    inside = np.random.default_rng(1).integers(0, 256, (1000, 1000, 3), np.uint8)
+    picture = np.ascontiguousarray(inside[margin : 1000 - margin, margin : 1000 - margin])
+    tracemalloc.start()
+    try:
+        assert search.find(inside, picture, 0.0) == (margin, margin, 0.0)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 10 * inside.nbytes
 
 
 def test_a_mask_that_hides_nothing_is_none(tmp_path: Path) -> None:

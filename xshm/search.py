@@ -20,6 +20,7 @@ _FEW: Final = 8
 # the picture's commonest colours comes, which costs the same for any picture (20 ms for one colour at 1080p).
 _PROBES_BEFORE_COUNTING: Final = 16
 _COLOURS_COUNTED: Final = 3
+_COUNTED: Final = 1 << 16  # pixels of the picture, at most, that tell which of its colours are rare and which common
 # OpenCV adds up squares in single precision, through Fourier transforms. Seen: off by up to 3e-7 of the greatest sum.
 _ROUNDING: Final = 1e-6
 _CLOSE: Final = 16  # places so close to the best that rounding may have made them so: their sums are taken again
@@ -91,10 +92,15 @@ def _find_exactly(
 ) -> tuple[int, int] | None:
     columns = picture.shape[1]
     last_row, last_column = inside.shape[0] - len(picture) + 1, inside.shape[1] - columns + 1
+    places = last_row * last_column
+    if places <= _FEW:
+        return _first_same(inside, picture, mask, *np.divmod(np.arange(places), last_column))
     counted = np.arange(picture.size) if mask is None else np.flatnonzero(mask)
-    values, where, counts = np.unique(picture.ravel()[counted], return_index=True, return_counts=True)
-    rarest = int(counted[where[np.argmin(counts)]])
-    order = counted[np.random.default_rng(len(values)).permutation(len(counted))[:_PROBES]]
+    random = np.random.default_rng(len(counted))
+    some = counted if len(counted) <= _COUNTED else counted[random.choice(len(counted), _COUNTED, replace=False)]
+    values, where, counts = np.unique(picture.ravel()[some], return_index=True, return_counts=True)
+    rarest = int(some[where[np.argmin(counts)]])
+    order = counted[random.choice(len(counted), min(_PROBES, len(counted)), replace=False)]
     row, column = divmod(rarest, columns)
     ys, xs = np.nonzero(inside[row : row + last_row, column : column + last_column] == picture[row, column])
     for count, probe in enumerate(order.tolist()):
