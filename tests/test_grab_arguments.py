@@ -109,6 +109,22 @@ def test_what_has_coordinates_of_its_own_is_no_region_of_another() -> None:
                 pass
 
 
+def test_what_lies_on_the_screen_is_no_region_of_a_window(screen: xshm.Screen, painter: Painter) -> None:
+    window = painter.window((5, 5, 1270, 790), (0, 0, 255), title="nearly all")
+    (info,) = screen.windows()
+    assert screen.grab(info).pixel(5, 5) == (0, 0, 255)
+    pixmap = window.create_pixmap(1280, 800, painter.screen.root_depth)
+    painter.display.sync()
+    with screen.window(window.id) as opened:
+        for source in (opened, screen.pixmap(pixmap.id)):
+            for region in (info, screen.monitor("primary")):
+                for verb in (source.grab, source.stream, lambda each, s=source: s.grab(each, clip=True)):
+                    with pytest.raises(xshm.InvalidType, match=r"lies on the screen, .* grab it from the Screen"):
+                        verb(region)
+                with pytest.raises(xshm.InvalidType, match="lies on the screen"):
+                    source.grab_many([region])
+
+
 def test_the_far_edge_is_the_sources_as_it_is_at_that_moment(screen: xshm.Screen, painter: Painter) -> None:
     window = painter.window((100, 50, 200, 100), (0, 0, 255))
     with screen.window(window.id) as opened:

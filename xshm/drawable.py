@@ -309,7 +309,7 @@ class Drawable:
     def within(self, region: Region) -> Rect:
         """Return a region as a Rect that lies inside; raises OutOfBounds. For verbs that cut nothing."""
         self._check_grabbable()
-        rect = as_rect(region, lambda: self.rect)
+        rect = self._as_rect(region, lambda: self.rect)
         if self._whole.contains(rect):
             return rect
         whole = self.rect
@@ -401,12 +401,20 @@ class Drawable:
     def _within(self, region: Region, *, clip: bool) -> Rect:
         """Check a region against what there is; raises OutOfBounds with the numbers and the way out."""
         self._check_grabbable()
-        rect = region if type(region) is Rect else as_rect(region, lambda: self.rect)
+        rect = region if type(region) is Rect else self._as_rect(region, lambda: self.rect)
         return rect if self._whole.contains(rect) else self._part(rect, self.rect, clip=clip)
+
+    def _as_rect(self, region: Region, whole: Callable[[], Rect]) -> Rect:
+        if getattr(region, "_is_on_screen", False):
+            raise InvalidType(
+                f"a {type(region).__name__} lies on the screen, and {self._name()} counts from a corner of its own; "
+                f"grab it from the Screen"
+            )
+        return as_rect(region, whole)
 
     def _part(self, region: Region, whole: Rect, *, clip: bool) -> Rect:
         """Return a region as a part of `whole`, which `_whole` is or was; raises OutOfBounds as above."""
-        rect = as_rect(region, lambda: whole)
+        rect = self._as_rect(region, lambda: whole)
         if whole.contains(rect):
             return rect
         if rect.x not in _INT16 or rect.y not in _INT16 or rect.right > _INT16.stop or rect.bottom > _INT16.stop:

@@ -29,6 +29,8 @@ class Monitor:
     Source: RandR 1.5 (monitors) or 1.2 (outputs), Xinerama 1.1, or the core protocol's one screen; VESA E-EDID 1.4.
     """
 
+    _is_on_screen = True  # see `Drawable._as_rect`
+
     name: str
     rect: Rect
     primary: bool

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 from xshm import checks
 from xshm.drawable import Drawable
 from xshm.errors import BadMatch, InvalidArgument, InvalidType, OutOfBounds, RootlessServer, ServerError
-from xshm.geometry import Rect
+from xshm.geometry import Rect, as_rect
 from xshm.memory import Pool
 from xshm.taking import Link
 from xshm.transport import choose
@@ -24,6 +24,7 @@ from xshm.x11.wire import Pending
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from xshm.backing import Surroundings
     from xshm.cursor import CursorMode
@@ -194,6 +195,9 @@ class Screen(Drawable):
 
     def _name(self) -> str:
         return "the screen"
+
+    def _as_rect(self, region: Region, whole: Callable[[], Rect]) -> Rect:
+        return as_rect(region, whole)
 
     def _around(self) -> Surroundings:
         """Return what the Windows of this Screen share."""

@@ -44,6 +44,8 @@ class WindowInfo:
     screen, and not under other windows.
     """
 
+    _is_on_screen = True  # see `Drawable._as_rect`
+
     id: int
     title: str
     class_name: str
