@@ -97,6 +97,15 @@ def test_the_transparent_grey_of_a_png_is_transparent_in_any_depth(tmp_path: Pat
     assert read(tmp_path / "a", data)[0, :, 3].tolist() == [255, 0]
 
 
+def test_the_transparent_colour_of_16_bits_can_not_be_told_and_is_refused(tmp_path: Path) -> None:
+    """Read by its upper 8 bits, other colours would be transparent too, or none."""
+    for transparent in ((0x1234, 0xFFFF, 0x00FF), (0x12, 0xFF, 0)):
+        row = b"\0" + struct.pack(">HHH", 0x1234, 0xFFFF, 0x00FF)
+        data = png(1, 1, 16, 2, row, chunk(b"tRNS", struct.pack(">HHH", *transparent)))
+        with pytest.raises(InvalidArgument, match="which of its colours of 16 bits is transparent can't be told"):
+            read(tmp_path / "a", data)
+
+
 @pytest.mark.parametrize("turn", range(1, 9))
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_a_picture_is_turned_as_its_exif_block_says(tmp_path: Path, kind: str, turn: int) -> None:
