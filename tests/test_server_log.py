@@ -120,3 +120,9 @@ def test_a_process_without_standard_streams_has_displays_and_their_words(tmp_pat
     told = tmp_path / "told"
     subprocess.run([sys.executable, "-c", program, told], check=True, timeout=50)
     assert re.match(r"3 \(48, 64, 4\) (.*\n)*screen 0 shmid", told.read_text())
+
+
+def test_the_terminal_of_a_process_that_has_none_is_refused_as_the_kernel_does() -> None:
+    words = [*_RUN, "-e", "/dev/tty", "true"]
+    told = subprocess.run(words, start_new_session=True, capture_output=True, text=True, check=False)
+    assert (told.returncode, told.stderr) == (2, "xshm: /dev/tty: No such device or address\n")

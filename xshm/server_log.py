@@ -80,6 +80,8 @@ def _open(path: str) -> int:
         if error.errno != errno.ENXIO:
             raise
         descriptor = _own_descriptor(path)
+        if descriptor is None and not stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116 - as above
+            raise  # /dev/tty without a terminal
         if descriptor is None:
             raise StartFailed(f"nobody reads from {path}; start its reader before the display") from None
         # A socket, which has no name that could be opened again.
