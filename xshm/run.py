@@ -154,7 +154,7 @@ class Signals:
 
 
 class Foreground:
-    """The terminal's foreground, where it is our job's: lent to a program's group, so that it can read and hears Ctrl-C.
+    """The terminal's foreground, where our job has it: lent to a program's group, so that it reads and hears Ctrl-C.
 
     The shell knows our group alone. So when the program is stopped (Ctrl-Z; reading in the background) we stop with it,
     and when the shell continues us we continue the program. Without a terminal nothing is done.
