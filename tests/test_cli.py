@@ -107,7 +107,10 @@ _NO_ARGUMENTS = [
     ("shot -i 1 -m 0", "xshm: shot: argument -m/--monitor: not allowed with argument -i/--window; see xshm shot"),
     ("wait", "xshm: wait: one of the arguments --change --stable --pixel --image is required; see xshm wait"),
     ("diff a.png", "xshm: diff: the following arguments are required: B; see xshm diff --help"),
-    ("run --depth deep -- true", "xshm: run: argument --depth: invalid int value: 'deep'; see xshm run --help"),
+    (
+        "run --depth deep -- true",
+        "xshm: run: argument --depth: 'deep' is no whole number, 0 or more; see xshm run --help",
+    ),
     ("run --nonsense -- true", "xshm: run: unrecognized arguments: --nonsense; see xshm run --help"),
     ("view --scale 0", "xshm: view: argument --scale: 0 is no number above 0; see xshm view --help"),
     ("info --transport x", "xshm: info: argument --transport: invalid choice: 'x' (choose from auto, sysv, fd, core)"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import errno
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -285,6 +286,10 @@ def test_no_message_gains_a_flag_that_the_command_has_not(command: str) -> None:
         ),
         ("run", "no room; raise it, or open the screen with transport='fd'", "no room"),
         ("shot", "max_edge is at least 1", "--max-edge is at least 1"),
+        ("run", "args has :9; no", "--server-args has :9; no"),
+        ("shot", "args has :9; no", "args has :9; no"),
+        ("wait", "quiet is above 0, not 0", "--quiet is above 0, not 0"),
+        ("shot", "xauthority is the path of a file", "--xauthority is the path of a file"),
         (
             "view",
             "no room; let some go, keep frame.copy() in their place, open the screen without copies=False, or raise it",
@@ -298,6 +303,22 @@ def test_no_message_gains_a_flag_that_the_command_has_not(command: str) -> None:
 )
 def test_a_way_out_is_told_in_the_flags_that_there_are(command: str, said: str, told: str) -> None:
     assert error_line(InvalidArgument(said), flags_of(command)) == told
+
+
+@pytest.mark.parametrize("name", ["clip=True.png", "max_edge", "a; transport='x'.png", "two\nlines"])
+def test_a_file_is_named_as_it_is_though_it_reads_like_a_parameter(name: str) -> None:
+    said = error_line(OSError(errno.ENOSPC, "No space left on device", f"/nowhere/{name}"), flags_of("shot"))
+    assert said == f"/nowhere/{name}: No space left on device".replace("\n", "\\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["shot --all-windows", "shot a.png -i", "wait --change -i", "wait --image", "view -i", "diff a.png", "diff -o"],
+)
+def test_an_empty_name_a_variable_that_was_not_set_is_refused(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([*line.split(), ""])
+    assert "an empty text names nothing" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

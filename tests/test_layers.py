@@ -40,11 +40,11 @@ _FLOORS = (
     "xwd framebuffer",
     "process_groups display_files log_tee server_log launch supervisor supervision painted shell_script program",
     "display_spec server_memory virtual_display",
+    "standard_streams error_line table options",
     "orphans run_arguments run",
     "record",
     "__init__",
     "pytest_plugin",
-    "standard_streams error_line table options",
     "shot wait picture_diff view windows_command monitors_command cli __main__",
 )
 _ROOMS = " ".join(_FLOORS).split()

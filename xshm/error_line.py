@@ -7,6 +7,7 @@ of its user's, and is left out.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     import argparse
 
 # The parameters that messages name; a test looks through all messages for others. Without "=" and a value only those
-# are meant that are no words of English.
+# are meant that are no words of English, or that a message begins with, to say what they are or have.
 _PARAMETERS: Final = ("clip", "colours", "copies", "display", "framebuffer", "transport", "xauthority")
 _NO_WORDS: Final = ("max_edge", "max_frames")
+_SUBJECTS: Final = ("args", "quiet", "xauthority")
 _NAMED: Final = (
     rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|[^\s,;)]+)|\b({'|'.join(_NO_WORDS)})\b|\bScreen\.(window)\b"
+    rf"|^({'|'.join(_SUBJECTS)})(?= (?:is|has) )"
 )
+_DESTINATIONS: Final = {"server_args": "args"}  # argparse's name of what is a parameter by another name
 _SAID_OTHERWISE: Final = (
     ("Screen.windows", "xshm windows"),
     ("VirtualDisplay()", "xshm run -- COMMAND"),
@@ -35,14 +39,18 @@ def error_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
     """Return what an error says, in one line and in the words of the flags that the parser has."""
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
-        named = error.filename is not None and not isinstance(error, XshmError)
-        text = f"{error.filename}: {error.strerror}" if named else error.strerror
+        if error.filename is not None and not isinstance(error, XshmError):
+            return printable(f"{os.fsdecode(error.filename)}: {error.strerror}")  # a name may look like a parameter
+        text = error.strerror
     return printable(" ".join(in_flags(text, parser).split()))
 
 
 def in_flags(text: str, parser: argparse.ArgumentParser) -> str:
     """Write parameters as the parser's flags; leave out a way out, after "; ", that names one without a flag."""
-    flags = {action.dest: action.option_strings[-1] for action in parser._actions if action.option_strings}  # noqa: SLF001 - argparse tells it in no other way
+    actions = parser._actions  # noqa: SLF001 - argparse tells it in no other way
+    flags = {
+        _DESTINATIONS.get(each.dest, each.dest): each.option_strings[-1] for each in actions if each.option_strings
+    }
     for python, shell in _SAID_OTHERWISE:
         text = text.replace(python, shell)
     first, *ways_out = text.split("; ")
@@ -55,7 +63,7 @@ def _parameters(text: str) -> set[str]:
 
 
 def _parameter(match: re.Match[str]) -> str:
-    return match[1] or match[3] or match[4]
+    return match[1] or match[3] or match[4] or match[5]
 
 
 def _flag(match: re.Match[str], flags: dict[str, str]) -> str:

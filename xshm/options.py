@@ -37,7 +37,7 @@ def add_display(parser: argparse.ArgumentParser) -> None:
 
 def add_window(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: str) -> None:
     """Add -i/--window; `what` says in the help what is done with it."""
-    parser.add_argument("-i", "--window", metavar="WINDOW", help=f"{what} {WINDOW_HELP}")
+    parser.add_argument("-i", "--window", type=named, metavar="WINDOW", help=f"{what} {WINDOW_HELP}")
 
 
 def open_screen(chosen: argparse.Namespace) -> Screen:
@@ -92,6 +92,13 @@ def _expression(text: str) -> re.Pattern[str]:
         return re.compile(text)
     except re.error as error:
         raise InvalidArgument(f"/{text}/ is no regular expression: {error}") from error
+
+
+def named(text: str) -> str:
+    """Take a name of something; an empty one, a variable that was not set, is refused."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text names nothing")
+    return text
 
 
 def geometry(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm import picture_file
 from xshm.atomic_write import replace_file
 from xshm.errors import InvalidArgument
-from xshm.options import number
+from xshm.options import named, number
 
 if TYPE_CHECKING:
     import argparse
@@ -30,9 +30,11 @@ _OPAQUE: Final = ("1", "L", "RGB", "CMYK", "YCbCr", "HSV")  # modes that have al
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("a", metavar="A", help="a picture: PNG, JPEG, WebP, GIF, BMP, plain TIFF or PPM")
-    parser.add_argument("b", metavar="B", help="another of the same size")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write a picture: what differs is red, the rest faint")
+    parser.add_argument("a", type=named, metavar="A", help="a picture: PNG, JPEG, WebP, GIF, BMP, plain TIFF or PPM")
+    parser.add_argument("b", type=named, metavar="B", help="another of the same size")
+    parser.add_argument(
+        "-o", "--output", type=named, metavar="FILE", help="write a picture: what differs is red, the rest faint"
+    )
     parser.add_argument(
         "--threshold",
         type=number,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xshm.display_spec import DisplaySpec, ScreenSpec
 from xshm.errors import InvalidArgument
+from xshm.options import named, seconds, whole_number
 
 if TYPE_CHECKING:
     import argparse
@@ -39,24 +40,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.parse_known_args = parse_known_args  # type: ignore[method-assign]
     parser.add_argument("--size", metavar="WxH", help="the screen's size in pixels (default: 1280x800)")
-    parser.add_argument("--depth", type=int, metavar="BITS", help="8, 15, 16, 24 or 30 (default: 24)")
+    parser.add_argument("--depth", type=whole_number, metavar="BITS", help="8, 15, 16, 24 or 30 (default: 24)")
     parser.add_argument(
         "-s", "--server-args", default="", metavar="ARGS", help="further arguments for Xvfb, in one word"
     )
     parser.add_argument("-l", "--listen-tcp", action="store_true", help="let the server listen on TCP as well")
     parser.add_argument(
-        "-e", "--error-file", type=Path, metavar="FILE", help="append to it what the server says; /dev/stderr too"
+        "-e", "--error-file", type=_path, metavar="FILE", help="append to it what the server says; /dev/stderr too"
     )
     _add_what_xvfb_run_needs(parser)
     parser.add_argument(
         "--framebuffer",
+        type=named,
         metavar="KIND",
         help="file, sysv, none, or a directory in which the screen's file stays for other readers (default: file)",
     )
-    parser.add_argument("--shot", type=Path, metavar="FILE", help="save a picture of the screen at the end")
+    parser.add_argument("--shot", type=_path, metavar="FILE", help="save a picture of the screen at the end")
     parser.add_argument(
         "--shot-on-failure",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help="the same, if the exit code is not 0: the screen at the end, after the last of several tests",
     )
@@ -66,7 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the end is when the command has shown a window and what it draws has come to rest; then it is ended",
     )
     parser.add_argument(
-        "--timeout", type=float, default=10.0, metavar="SECONDS", help="for the start, and for the window (default: 10)"
+        "--timeout",
+        type=seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="for the start, and for the window (default: 10)",
     )
     parser.add_argument(
         "command",
@@ -75,6 +81,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to run, and to end with all that it has started, daemons too; without it, the display's name is "
         "printed, and it is there until a signal comes",
     )
+
+
+def _path(text: str) -> Path:
+    return Path(named(text))
 
 
 def _add_what_xvfb_run_needs(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +151,7 @@ def spec(args: argparse.Namespace) -> DisplaySpec:
     if args.listen_tcp:
         options["args"] += ("-listen", "tcp")
     if args.size is not None:
-        size = re.fullmatch(r"(\d+)x(\d+)", args.size)
+        size = re.fullmatch(r"([0-9]+)x([0-9]+)", args.size)
         if size is None:
             raise InvalidArgument(f"--size is WIDTHxHEIGHT, for example 1280x800, not {args.size!r}")
         options |= {"width": int(size[1]), "height": int(size[2])}
@@ -184,7 +194,7 @@ def _read_server_args(words: list[str], options: dict[str, Any]) -> None:
             case "-fp":
                 options["fonts"] = tuple(_value(word, remaining).split(","))
             case "-fbdir":
-                options["framebuffer"] = Path(_value(word, remaining))
+                options["framebuffer"] = _directory(_value(word, remaining))
             case "-shmem":
                 options["framebuffer"] = "sysv"
             case "-nocursor":
@@ -206,14 +216,20 @@ def _value(word: str, remaining: Iterator[str]) -> str:
     return value
 
 
+def _directory(text: str) -> Path:
+    if not text:
+        raise InvalidArgument("--server-args has -fbdir without a directory")
+    return Path(text)
+
+
 def _dpi(text: str) -> int:
-    if not re.fullmatch(r"\d+(?:\.0*)?", text):
+    if not re.fullmatch(r"0*[1-9][0-9]{0,4}(?:\.0*)?", text):
         raise InvalidArgument(f"--server-args has -dpi {text}; it is a whole number of dots per inch, for example 96")
     return int(text.partition(".")[0])
 
 
 def _screen(text: str) -> ScreenSpec:
-    match = re.fullmatch(r"(\d+)x(\d+)(?:x(\d+)(?:\+(\d+))?)?", text)
+    match = re.fullmatch(r"([0-9]+)x([0-9]+)(?:x([0-9]+)(?:\+([0-9]+))?)?", text)
     if match is None:
         raise InvalidArgument(
             f"--server-args has a screen of {text!r}; it is WIDTHxHEIGHTxDEPTH, for example 1280x800x24"

@@ -16,6 +16,7 @@ from xshm.options import (
     add_display,
     add_window,
     geometry,
+    named,
     open_screen,
     open_window,
     positive_whole_number,
@@ -47,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_window(where, "take")
     where.add_argument("-m", "--monitor", metavar="NAME", help="a monitor: its name, its number from 0, 'primary'")
     where.add_argument("-s", "--select", action="store_true", help="let a person choose a region or window (asks slop)")
-    where.add_argument("--all-windows", metavar="DIR", help="every window that is mapped, each in a file of its own")
+    where.add_argument(
+        "--all-windows", type=named, metavar="DIR", help="every window that is mapped, each in a file of its own"
+    )
     parser.add_argument(
         "-g",
         "--geometry",

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from xshm.errors import InvalidArgument, WaitTimeout
-from xshm.options import add_display, add_window, geometry, number, open_screen, open_window, seconds
+from xshm.options import add_display, add_window, geometry, named, number, open_screen, open_window, seconds
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--change", action="store_true", help="until the picture differs from what it is now")
     what.add_argument("--stable", action="store_true", help="until nothing has changed for --quiet seconds")
     what.add_argument("--pixel", metavar="X,Y,COLOUR", help="until a pixel has a colour, for example 10,20,#ff0000")
-    what.add_argument("--image", metavar="FILE", help="until a picture is seen, but for what is transparent in it")
+    what.add_argument(
+        "--image", type=named, metavar="FILE", help="until a picture is seen, but for what is transparent in it"
+    )
     parser.add_argument(
         "--timeout",
         type=seconds,

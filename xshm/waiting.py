@@ -106,7 +106,7 @@ def wait_stable(
     _check_ratio(threshold)
     quiet = checks.number(quiet, "quiet is a number of seconds")
     if not 0 < quiet < math.inf or (timeout is not None and quiet > timeout):
-        raise InvalidArgument(f"quiet is a number of seconds above 0 and not above timeout ({timeout}); not {quiet!r}")
+        raise InvalidArgument(f"quiet is above 0 and at most the timeout, {timeout} seconds, not {quiet!r}")
     if not isinstance(ignore, Iterable) or isinstance(ignore, str | Mapping):
         raise InvalidType(f"ignore is a list of regions, not {type(ignore).__name__}: {ignore!r}")
     ignored = [source.within(each) for each in ignore]
