@@ -204,3 +204,24 @@ def test_the_name_of_a_file_is_printed_as_it_is(shell: Any, tmp_path: Path, pain
     assert sorted(printed.splitlines()) == sorted(listed.splitlines())
     assert b"d\xff/" in printed
     assert list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("run -- no-such-command", 127),
+        ("run -- /etc/passwd", 126),
+        ("run --wait-window -- sh -c 'exit 5'", 5),
+        ("run --shot /nowhere/a.png -- sh -c 'exit 5'", 5),
+        ("wait --pixel 1,1,#123456 --timeout 0.1", 1),
+        ("wait --change --timeout 0.1", 1),
+        ("shot -g 9x9-99999-0 a.png", 2),
+    ],
+)
+def test_a_full_standard_error_changes_no_exit_code(shell: Any, command: str, code: int) -> None:
+    assert shell(f"$xshm {command} 2> /dev/full").returncode == code
+
+
+def test_what_is_said_of_a_command_is_one_line_whatever_the_command_is_called(shell: Any) -> None:
+    done = shell("$xshm run -- $'a\\nb\\e[31m'")
+    assert done.stderr == b"xshm: a\\nb\\x1b[31m was not found\n"

@@ -40,7 +40,8 @@ def error_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         if error.filename is not None and not isinstance(error, XshmError):
-            return printable(f"{os.fsdecode(error.filename)}: {error.strerror}")  # a name may look like a parameter
+            name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+            return printable(f"{name}: {error.strerror}")  # as it is: a name may look like a parameter
         text = error.strerror
     return printable(" ".join(in_flags(text, parser).split()))
 

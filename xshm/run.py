@@ -15,7 +15,9 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from xshm.errors import DisplayGone, InvalidArgument, WaitTimeout, WindowNotFound, XshmError
+from xshm.printable import printable
 from xshm.run_arguments import add_arguments, spec
+from xshm.standard_streams import complain
 
 if TYPE_CHECKING:
     import argparse
@@ -91,9 +93,8 @@ def _not_started(name: str, error: OSError) -> int:
 
 
 def _say(text: str) -> None:
-    """Write a line to standard error, if there is one."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"xshm: {text}\n")
+    """Write a line to standard error; where that fails, the exit code is the command's all the same."""
+    complain(f"xshm: {printable(text)}")
 
 
 def _save(picture: LastPicture, path: Path, code: int) -> None:
@@ -245,9 +246,8 @@ def _hold(display: VirtualDisplay, orphans: Orphans) -> int:
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     try:
-        if sys.stdout is not None:
-            sys.stdout.write(f"DISPLAY={display.name}\nXAUTHORITY={display.xauthority}\n")
-            sys.stdout.flush()
+        sys.stdout.write(f"DISPLAY={display.name}\nXAUTHORITY={display.xauthority}\n")
+        sys.stdout.flush()
         with orphans:
             orphans.reap()
             display.wait()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import sys
 from typing import TYPE_CHECKING, Any
 
+from xshm.error_line import error_line
 from xshm.errors import InvalidArgument, WaitTimeout
 from xshm.options import add_display, add_window, geometry, named, number, open_screen, open_window, seconds
+from xshm.standard_streams import complain
 
 if TYPE_CHECKING:
     import argparse
@@ -112,7 +113,7 @@ def _wait(source: Drawable, chosen: argparse.Namespace, pixel: tuple[int, int, s
             return {}
         found = source.wait_image(chosen.image, region, threshold, timeout)
     except WaitTimeout as over:
-        print(f"xshm: {over}", file=sys.stderr)  # what is there instead
+        complain(f"xshm: {error_line(over, chosen.parser)}")  # what is there instead
         return None
     return {"rect": _numbers(found.rect), "difference": found.difference}
 
