@@ -159,10 +159,11 @@ def test_who_writes_to_a_framebuffers_array_in_spite_of_its_flag_writes_to_nobod
             print(memory.grab().pixel(0, 0), memory.peek().pixel(0, 0), display.screen.grab().pixel(0, 0))
             # Its page is as it was then; all others are live.
             print(pixels[0, 0, 0], pixels[0, 1, 0], pixels[4, 0, 0], pixels[479, 639, 0])
+            print(list(Consumer(memory).first()[:3]))
         """,
         str(_TESTS),
     )
-    assert printed.splitlines() == ["[77, 77, 77, 77]", "(2, 2, 2) (2, 2, 2) (2, 2, 2)", "77 1 2 2"]
+    assert printed.splitlines() == ["[77, 77, 77, 77]", "(2, 2, 2) (2, 2, 2) (2, 2, 2)", "77 1 2 2", "[2, 2, 2]"]
 
 
 def test_who_writes_to_the_picture_of_a_pointer_changes_no_pointer_that_is_drawn_later(xvfb: Server) -> None:
