@@ -186,6 +186,13 @@ def test_a_screen_without_copies_says_what_is_held_and_lends_no_slot_beyond(xvfb
         xshm.Screen(xvfb.name, copies=1)  # type: ignore[arg-type]
 
 
+def test_a_screen_without_copies_waits_for_the_slots_of_what_was_given_up(xvfb: Server) -> None:
+    with xshm.Screen(xvfb.name, max_frames=1, copies=False) as screen:
+        for _ in range(3):
+            screen.begin(None)  # its slot is the server's to write to until it has answered
+            assert screen.grab().shared
+
+
 def test_a_frame_says_whether_its_memory_is_shared(xvfb: Server) -> None:
     with xshm.Screen(xvfb.name) as screen:
         frame = screen.grab(BOX)
