@@ -157,3 +157,14 @@ def test_a_supervisor_that_is_killed_before_the_server_is_up_leaves_nothing(
         run_programs_for_ever()
     assert time.monotonic() - start < 20
     check_nothing_is_left(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["file", "sysv"])
+def test_no_descriptor_of_a_display_s_is_inherited_by_programs_that_keep_descriptors(kind: FramebufferKind) -> None:
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names
+    with VirtualDisplay(64, 48, framebuffer=kind) as display:
+        display.screen.grab()
+        opened = [int(name) for name in set(os.listdir("/proc/self/fd")) - before]  # noqa: PTH208
+        kept = [number for number in opened if os.path.exists(f"/proc/self/fd/{number}") and os.get_inheritable(number)]  # noqa: PTH110
+    assert opened
+    assert kept == []

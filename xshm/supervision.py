@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 import warnings
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _PATIENCE: Final = 4 * GRACE + 5  # seconds: programs, then the server, each by TERM and by KILL
 _NO_PLACES: Final = Places()
 _MOST_SCREENS: Final = 16  # MAXSCREENS of the X server
+_RIGHTS: Final = socket.CMSG_SPACE(4 * (1 + _MOST_SCREENS))  # bytes: the server's pidfd and its framebuffers
 _TOLD_LINES: Final = 6
 _FATE: Final = 0.2  # seconds for a process that closed its line to have ended
 _FATAL: Final = "Fatal server error:"
@@ -215,10 +217,11 @@ class Supervision:
             if not _readable(self._line.fileno(), deadline - time.monotonic()):
                 raise TimeoutError
             try:
-                data, descriptors, _, _ = socket.recv_fds(self._line, 8192, 1 + _MOST_SCREENS, socket.MSG_CMSG_CLOEXEC)
+                # Not socket.recv_fds, which forgets its flags: programs that keep descriptors would inherit these.
+                data, rights, _, _ = self._line.recvmsg(8192, _RIGHTS, socket.MSG_CMSG_CLOEXEC)
             except ConnectionResetError:
-                data, descriptors = b"", []
-            if descriptors:
+                data, rights = b"", []
+            if descriptors := array("i", b"".join(each[2] for each in rights)):
                 self.pidfd, *self.framebuffers = descriptors
             word, _, rest = data.decode("utf-8", "surrogateescape").partition(" ")
             if word == "exited":
