@@ -35,6 +35,11 @@ def test_options_are_read_as_getopt_reads_them(words: list[str]) -> None:
     assert "dimensions:    640x480 pixels" in told.stdout
 
 
+def test_arguments_of_the_server_s_swallow_none_of_ours() -> None:
+    assert run("-s", "-I rest", "xdpyinfo").returncode == 0
+    assert run("-s", "-listen", "true").returncode in (0, 2)
+
+
 def test_words_after_the_command_are_the_command_s_own() -> None:
     assert run("-a", "echo", "-s", "-n", "--wait").stdout == "-s -n --wait\n"
     assert run("-a", "--", "echo", "-as", "-screen 0 640x480x24").stdout == "-as -screen 0 640x480x24\n"

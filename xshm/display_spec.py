@@ -163,7 +163,7 @@ class DisplaySpec:
                 reasons.append(f"{directory} {reason}")
         raise StartFailed(
             f"the framebuffer of {_megabytes(need)} has no place in memory: {'; '.join(reasons)}. Give it room (in "
-            f"containers: --shm-size), or pass framebuffer='sysv', framebuffer='none' or a Path"
+            f"containers: --shm-size), or pass framebuffer='sysv', framebuffer='none' or a directory's path"
         )
 
     def check_kept(self, directory: Path) -> None:

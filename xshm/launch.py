@@ -138,11 +138,10 @@ def launch(server: Sequence[str], log: ServerLog, places: Places) -> Launched:
             passed.append(above_standard(_claim(places.kept, places.screens)))
             until_started.callback(os.close, passed[-1])
         directory, memory = _name(places.files), _name(places.memory)
-        words = [*server]
-        if server:
-            words += ["-auth", f"{directory}/Xauthority", "-displayfd", _READY_FD]
+        first = ["-auth", f"{directory}/Xauthority", "-displayfd", _READY_FD]  # before what may swallow it, as -I does
         if memory or places.kept:
-            words += ["-fbdir", memory or places.kept]
+            first += ["-fbdir", memory or places.kept]
+        words = [server[0], *first, *server[1:]] if server else []
         shell = ["/bin/sh", "-c", _SHELL, "sh", python, "-B" if sys.dont_write_bytecode else "", _BOOT]
         shell += [str(Path(__file__).parent), str(ready), str(passed[1]), str(places.screens)]
         has_segments = "-shmem" in server
