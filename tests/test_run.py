@@ -69,6 +69,16 @@ def test_the_command_finds_its_display_and_its_options_stay_its_own() -> None:
     assert told.stdout.endswith("--depth\n")
 
 
+def test_the_command_gets_the_descriptors_that_are_handed_on_and_none_of_ours() -> None:
+    ours, theirs = os.pipe()
+    command = ["bash", "-c", f"echo handed on >&{theirs}; ls /proc/$$/fd; :"]
+    told = subprocess.run([*_RUN, *command], pass_fds=[theirs], capture_output=True, text=True, check=False)
+    os.close(theirs)
+    assert os.read(ours, 64) == b"handed on\n"
+    os.close(ours)
+    assert sorted(map(int, told.stdout.split())) == [0, 1, 2, theirs]
+
+
 def test_what_xvfb_run_is_told_is_understood(tmp_path: Path) -> None:
     log = tmp_path / "log"
     server_args = "-screen 0 640x480x15 -screen 1 320x200x24 -dpi 100 -ac -nolisten tcp"
@@ -159,6 +169,18 @@ def test_the_shot_shows_the_last_window_though_it_went_with_its_command(tmp_path
     assert run(*words).returncode == 5
     assert coloured(shot, (0, 0, 255)) == 1.0
     assert coloured(on_failure, (0, 0, 255)) == 1.0
+
+
+@pytest.mark.parametrize("missing", ["DAMAGE", "MIT-SHM"])
+def test_the_shot_shows_the_last_window_on_a_server_without_extensions(missing: str, tmp_path: Path) -> None:
+    shot = tmp_path / "end.png"
+    server = ["--size", "300x200", "-s", f"-extension {missing}"]
+    words = ["xterm", "-bg", "#0000ff", "-fg", "#0000ff", "-geometry", "99x99-5-5", "-e", "sleep 1"]
+    ended = run(*server, "--shot", shot, "--", *words)
+    assert ended.returncode == 0
+    assert "Traceback" not in ended.stderr
+    assert coloured(shot, (0, 0, 255)) > 0.5
+    assert run(*server, "true").stderr == ""
 
 
 def test_a_shot_that_can_t_be_written_hides_no_failure_of_the_command(tmp_path: Path) -> None:

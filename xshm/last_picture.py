@@ -10,13 +10,14 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Final, Self
 
-from xshm.errors import Closed, DisplayGone
+from xshm.errors import Closed, DisplayGone, XshmError
 from xshm.screen import Screen
 
 if TYPE_CHECKING:
     import os
 
     from xshm.frame import Frame
+    from xshm.stream import Stream
 
 _A_SECOND: Final = 20
 
@@ -48,6 +49,14 @@ class LastPicture:
 
     def _watch(self) -> None:
         with contextlib.suppress(Closed, DisplayGone):  # the end
-            for picture in self._screen.stream(fps=_A_SECOND, on_change=True):
+            for picture in self._pictures():
                 if self._screen.windows():  # asked afterwards: windows that are there now were there then
                     self._kept = picture
+
+    def _pictures(self) -> Stream:
+        try:
+            return self._screen.stream(fps=_A_SECOND, on_change=True)
+        except (Closed, DisplayGone):
+            raise
+        except XshmError:  # a server without DAMAGE or XFIXES: take all of them, whether something was drawn or not
+            return self._screen.stream(fps=_A_SECOND)

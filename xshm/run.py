@@ -64,11 +64,11 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _run(display: VirtualDisplay, command: list[str], args: argparse.Namespace, orphans: Orphans) -> int:
-    from xshm.last_picture import LastPicture  # noqa: PLC0415 - the command line is read without numpy
-
-    with LastPicture(display.screen.display, display.xauthority) as picture, Signals() as signals, orphans:
+    with _watch(display, args) as picture, Signals() as signals, orphans:
         try:
-            program = display.run(command, stdin=None)
+            program = display.run(
+                command, stdin=None, close_fds=False
+            )  # descriptors that make or a shell has handed on
         except OSError as error:
             if isinstance(error, XshmError) or error.filename is None:  # not what execve(2) said of the command
                 raise
@@ -78,8 +78,18 @@ def _run(display: VirtualDisplay, command: list[str], args: argparse.Namespace, 
         with program, Foreground(program):  # its group ends first, so that what is left comes to us
             code = _wait_for_window(display, program, args) if args.wait_window else _exit_code(program.wait())
             for path in filter(None, (args.shot, args.shot_on_failure if code else None)):
-                _save(picture, path, code)
+                if picture is not None:
+                    _save(picture, path, code)
     return code
+
+
+def _watch(display: VirtualDisplay, args: argparse.Namespace) -> contextlib.AbstractContextManager[LastPicture | None]:
+    """Begin to watch the screen where a picture may be asked for."""
+    if not (args.shot or args.shot_on_failure):
+        return contextlib.nullcontext()
+    from xshm.last_picture import LastPicture  # noqa: PLC0415 - the command line is read without numpy
+
+    return LastPicture(display.screen.display, display.xauthority)
 
 
 def _not_started(name: str, error: OSError) -> int:
