@@ -78,6 +78,15 @@ def test_what_was_asked_for_is_there_after_a_sync(display: VirtualDisplay) -> No
         assert pixels[99, 199].tolist()[:3] == [1, number, 0]
 
 
+def test_numpy_takes_a_framebuffer_for_its_live_pixels(display: VirtualDisplay) -> None:
+    framebuffer = display.framebuffer
+    assert np.shares_memory(np.asarray(framebuffer), framebuffer.pixels)
+    assert np.asarray(framebuffer, np.uint16).dtype == np.uint16
+    copied = np.array(framebuffer)
+    assert not np.shares_memory(copied, framebuffer.pixels)
+    assert copied.shape == framebuffer.pixels.shape
+
+
 def test_an_array_taken_once_shows_what_is_drawn_later(display: VirtualDisplay) -> None:
     corner = display.framebuffer.pixels[:10, :10]
     before = display.framebuffer.grab()

@@ -1,4 +1,6 @@
-"""DLPack exports that keep read-only memory unchanged: a consumer gets a copy, since consumers ignore the flag.
+"""Pixels as other libraries ask for them: by numpy's `__array__`, and by DLPack.
+
+A consumer of DLPack gets a copy of read-only memory, since consumers ignore the flag.
 
 DLPack can say that memory is read-only from its version 1.0 on. PyTorch asks for that version and writes all the same
 (2.13: into what others build on, or into pages that can't be written, which ends the process).
@@ -8,10 +10,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xshm.errors import ReadOnlyMemory
+from xshm.errors import InvalidArgument, ReadOnlyMemory
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+else:
+    from xshm.later import np
+
+
+def as_array(pixels: NDArray[Any], dtype: Any, copy: bool | None) -> NDArray[Any]:
+    """Return `pixels` themselves where they can serve as `__array__`'s answer, else a copy; with copy=False, refuse."""
+    if dtype is not None and np.dtype(dtype) != pixels.dtype:
+        if copy is False:
+            raise InvalidArgument(f"the pixels are {pixels.dtype}; as {np.dtype(dtype)} they must be copied")
+        return pixels.astype(dtype)
+    return pixels.copy() if copy else pixels
 
 
 def export(

@@ -164,12 +164,7 @@ class Frame:
         self.release()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        pixels = self.pixels
-        if dtype is not None and np.dtype(dtype) != pixels.dtype:
-            if copy is False:
-                raise InvalidArgument(f"a frame's pixels are {pixels.dtype}; as {np.dtype(dtype)} they must be copied")
-            return pixels.astype(dtype)
-        return pixels.copy() if copy else pixels
+        return dlpack.as_array(self.pixels, dtype, copy)
 
     def __dlpack__(
         self,

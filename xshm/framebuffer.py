@@ -237,6 +237,9 @@ class Framebuffer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return dlpack.as_array(self.pixels, dtype, copy)
+
     def __dlpack__(
         self,
         *,
