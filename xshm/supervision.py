@@ -240,7 +240,8 @@ class Supervision:
         lines = [re.sub(r"\(EE\)\s*", "", line).strip() for line in self.said().splitlines()]
         if any(line.startswith("use: X") for line in lines) and _FATAL in lines:
             lines = lines[lines.index(_FATAL) :]  # after a hundred lines on what it understands
-        told = [line for line in dict.fromkeys(reversed(lines)) if line][::-1]  # of equal lines the last
+        # A server that ends complains of framebuffers that it has not made, or that are gone. Of equal lines the last.
+        told = [line for line in dict.fromkeys(reversed(lines)) if line and not line.startswith("unlink")][::-1]
         cut = ["…"] if len(told) > _TOLD_LINES else []
         return f"; it said: {' | '.join(cut + told[-_TOLD_LINES:])}" if told else "; it said nothing"
 
