@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import contextlib
 import ctypes
 import errno
@@ -159,6 +160,7 @@ def test_an_interrupt_at_any_point_leaves_the_old_file_or_the_new_one_and_nothin
     file = tmp_path / "shot.png"
     if there:
         file.write_bytes(OLD)
+    gc.collect()  # what other tests have dropped is closed now, not in between
     before = descriptors()
     seen = set()
     for interrupted in at_every_checkpoint(lambda: replace_file(file, NEW)):

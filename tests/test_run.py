@@ -99,6 +99,7 @@ def test_what_xvfb_run_is_told_is_understood(tmp_path: Path) -> None:
         (["-s", "-screen 1 640x480x24", "true"], "they count from 0 without gaps"),
         (["-s", "-screen 0", "true"], "ends after -screen, which has a value"),
         (["-s", "-auth /x", "true"], "every display has a cookie of its own"),
+        (["-s", "-terminate", "true"], "the server ends with the display"),
         (["--size", "big", "true"], "--size is WIDTHxHEIGHT"),
         (["--depth", "9", "true"], "depth 8, 15, 16, 24 and 30, not 9"),
         (["--framebuffer", "/nowhere/at/all", "true"], "is no directory"),

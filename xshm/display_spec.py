@@ -33,6 +33,7 @@ _OURS: Final = {
     "-fp": "fonts",
     "-auth": "nothing: every display has a cookie of its own",
     "-displayfd": "nothing: the server chooses its number",
+    "-terminate": "nothing: the server ends with the display, not with its first client",
 }
 
 

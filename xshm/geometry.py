@@ -137,7 +137,10 @@ def as_rect(region: Region, whole: Callable[[], Rect] | None = None) -> Rect:
             raise InvalidArgument(f"a region is (x, y, width, height), not {len(region)} numbers: {region!r}")
         return Rect(*region)
     if getattr(region, "_has_own_coordinates", False):  # its `rect` would name another place here
-        raise InvalidType(f"a region is a part of what is grabbed or drawn on, and {region!r} is a picture of its own")
+        raise InvalidType(
+            f"a region is a part of what is grabbed or drawn on, and {region!r} is a picture of its own; to take that, "
+            f"call its own grab()"
+        )
     if isinstance(region, HasRect):
         return region.rect
     if isinstance(region, Mapping):
