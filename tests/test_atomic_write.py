@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import contextlib
 import ctypes
 import errno
+import gc
 import os
 import resource
 import select
