@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 OLD, NEW = b"old " * 1000, b"new " * 50_000
 _BGRX = PixelFormat(24, 32, 32, "little", 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)
 _NOBODY = 65534
-_MS_BIND = 0x1000
+_MS_BIND, _MNT_DETACH = 0x1000, 2
 _mount = ctypes.CDLL(None, use_errno=True).mount
 _unmount = ctypes.CDLL(None, use_errno=True).umount2
 
@@ -38,8 +38,14 @@ def mount(source: str, place: Path, kind: str, flags: int = 0, options: str = ""
     if _mount(source.encode(), bytes(place), kind.encode(), flags, options.encode()):
         pytest.skip(f"can't mount here: {os.strerror(ctypes.get_errno())}")
     mounted = contextlib.ExitStack()
-    mounted.callback(_unmount, bytes(place), 0)
+    mounted.callback(unmount, place)
     return mounted
+
+
+def unmount(place: Path) -> None:
+    # At once, though a test may still have its working directory there.
+    if _unmount(bytes(place), _MNT_DETACH):
+        raise OSError(ctypes.get_errno(), f"can't unmount {place}")
 
 
 @pytest.fixture

@@ -59,10 +59,11 @@ def test_a_consumer_of_a_frame_on_change_can_not_change_it_or_those_that_follow(
     with xshm.Screen(xvfb.name, transport) as screen, screen.stream(on_change=True) as stream:
         for top in (8, 16, 24, 32):  # more turns than there are slots
             frame = next(stream)
-            consumer = Consumer(frame, version=version)
-            assert consumer.first()[:3] == bytes((0, 0, 255))
-            consumer.write(77)
-            assert frame.pixel(0, 0) == RED
+            for exporter in (frame, frame.pixels, frame.pixels[:5, :7], frame.pixels.T.T):
+                consumer = Consumer(exporter, version=version)
+                assert consumer.first()[:3] == bytes((0, 0, 255))
+                consumer.write(77)
+                assert frame.pixel(0, 0) == RED
             painter.fill((0, top, 4, 4), GREEN)
 
 
@@ -111,12 +112,13 @@ def test_a_consumer_of_a_framebuffer_gets_the_picture_and_not_the_screen(
 ) -> None:
     with xshm.VirtualDisplay(64, 48, framebuffer=kind) as display, painting(display) as painter:
         painter.fill(_BOX, RED)
-        consumer = Consumer(display.framebuffer, version=version)
-        assert consumer.shape == (48, 64, 4)
-        assert consumer.first()[:3] == bytes((0, 0, 255))
-        consumer.write(77)
-        assert display.framebuffer.pixels[0, 0, :3].tolist() == [0, 0, 255]
-        assert display.screen.grab().pixel(0, 0) == RED
+        for exporter in (display.framebuffer, display.framebuffer.pixels):
+            consumer = Consumer(exporter, version=version)
+            assert consumer.shape == (48, 64, 4)
+            assert consumer.first()[:3] == bytes((0, 0, 255))
+            consumer.write(77)
+            assert display.framebuffer.pixels[0, 0, :3].tolist() == [0, 0, 255]
+            assert display.screen.grab().pixel(0, 0) == RED
 
 
 @pytest.mark.parametrize("kind", ["file", "sysv"])
@@ -140,6 +142,7 @@ def test_who_writes_to_a_framebuffers_array_in_spite_of_its_flag_writes_to_nobod
         """
         import sys
         sys.path.insert(0, sys.argv[1])
+        import numpy as np
         import xshm
         from careless_consumer import Consumer
 
@@ -152,7 +155,7 @@ def test_who_writes_to_a_framebuffers_array_in_spite_of_its_flag_writes_to_nobod
             memory, root = display.framebuffer, display.screen.xlib.screen().root
             fill(0x010101)
             pixels = memory.pixels
-            Consumer(pixels, copy=False).write(77)
+            Consumer(np.asarray(pixels), copy=False).write(77)  # as a plain array, whose flag is all that there is
             print(pixels[0, 0].tolist())
             fill(0x020202)
             # Nobody else sees it, and the pictures that are copied are those of the server.
@@ -176,3 +179,17 @@ def test_who_writes_to_the_picture_of_a_pointer_changes_no_pointer_that_is_drawn
         Consumer(cursor.sprite).write(255)
         shown = pointers.shown()
         assert check_drawn(plain, screen.grab(cursor=True), shown.rgba, shown.corner) > 20
+
+
+def test_what_is_computed_of_read_only_pixels_is_shared_as_any_array(xvfb: Server) -> None:
+    with xshm.Screen(xvfb.name) as screen, screen.stream(on_change=True) as stream:
+        frame = next(stream)
+        half = frame.pixels // 2
+        Consumer(half, copy=False).write(77)
+        assert half[0, 0].tolist() == [77] * 4
+        assert type(frame.copy().pixels) is np.ndarray
+        assert type(np.asarray(frame)) is np.ndarray
+        with pytest.raises(ValueError, match="read-only"):
+            frame.pixels[0, 0] = 0
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            frame.pixels.setflags(write=True)

@@ -24,7 +24,7 @@ _FLOORS = (
     "sysv_layouts sysv",
     "geometry",
     "pixels channels opencv packing alpha convert nearest paint palette png_file plain_palette plain_png png",
-    "bounding_shape encode picture_headers picture_file compare dlpack frame shades",
+    "bounding_shape encode picture_headers picture_file compare dlpack read_only_array frame shades",
     "memory",
     "x11 x11.kernel x11.address x11.xauth x11.messages x11.replies x11.incoming x11.outgoing x11.late_errors x11.wire",
     "x11.mit_shm x11.core",

@@ -39,8 +39,8 @@ class Changes:
 
     `region` None follows the source's size. Frames' pixels are read-only: the next frames are built on that memory.
 
-    What does not work: keeping out who writes there without regard to the flag (`torch.from_dlpack(frame.pixels)`; the
-    frame itself exports a copy). What he writes is in later frames of that slot until the server draws there. Pages
+    What does not work: keeping out who writes there by its address (ctypes, torch.from_numpy in spite of its warning;
+    by DLPack there is a copy). What is written so is in later frames of that slot until the server draws there. Pages
     that can't be written would end the process; a private mapping, which System V memory does not have, would have to
     be searched for written pages before each turn: by /proc/self/pagemap 0.34 ms at 4K, where a small change takes 0.15
     in all; and mapping it anew has pages fetched again, 2.1 ms.

@@ -190,7 +190,7 @@ class Drawable:
 
         With `on_change` the first comes at once, and each other when something was drawn (with `cursor` also when the
         pointer moved), at most `fps` a second; `frame.changed` says where, and `frame.pixels` is read-only: the next
-        frames are built on it (so give PyTorch the frame, which exports a copy: it ignores that an array is read-only).
+        frames are built on it (by DLPack it is exported as a copy, since PyTorch ignores that an array is read-only).
         `region` None follows the source's size; a text that counts from a far edge is read once, as the stream begins.
         Needs DAMAGE and XFIXES for `on_change`.
         """

@@ -3,9 +3,9 @@
 A frame's pixels do not change while the frame, or any view of them, is held: neither by later grabs nor by closing
 what it came from. They are ordinary writable memory of this process; writing to them changes this frame and no other.
 Only the frames of a stream with `on_change` are read-only, since the next ones are built on their memory.
-`torch.from_dlpack(frame)`, and any other consumer of DLPack that is given the frame, shares writable memory and gets a
-copy of read-only memory. Give it the frame, not `frame.pixels`: PyTorch ignores that an array is read-only. After fork
-a child sees its parent's memory, which the parent may use again: give the child a `copy()`.
+`torch.from_dlpack` of a frame or its `pixels`, and any other consumer of DLPack, shares writable memory and gets a copy
+of read-only memory, since PyTorch ignores that it is read-only. After fork a child sees its parent's memory, which the
+parent may use again: give the child a `copy()`.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Frame:
     def copy(self) -> Frame:
         """Return the same picture in memory of its own, which pins no slot and may be kept for as long as you like."""
         colormap = None if self.colormap is None else self.colormap.copy()
-        frame = Frame(self.pixels.copy(), self.rect, self.monotonic_ns, self.sequence, self.format, colormap)
+        frame = Frame(np.array(self.pixels), self.rect, self.monotonic_ns, self.sequence, self.format, colormap)
         frame.changed = self.changed
         frame.cursor = self.cursor
         frame.bounding_shape = self.bounding_shape
@@ -137,9 +137,11 @@ class Frame:
         An array's own flag can be set again where what it stands on is writable. Of a view numpy looks through
         `ndarray(buffer=…)` at the object below, so the array stands on another one, which `frombuffer` makes.
         """
+        from xshm.read_only_array import ReadOnlyArray  # noqa: PLC0415 - it loads numpy
+
         whole = np.frombuffer(memoryview(self._memory).toreadonly(), np.uint8)
         shape, dtype, strides = self.format.layout(self.rect.width, self.rect.height)
-        self._pixels = np.ndarray(shape, dtype, whole, 0, strides)
+        self._pixels = ReadOnlyArray(shape, dtype, whole, 0, strides)
         self._memory = whole if shared else None
 
     @property

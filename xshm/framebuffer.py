@@ -4,11 +4,12 @@ What the array shows changes under the reader's eyes. `sync` is one round trip a
 it; `grab` takes a consistent picture into memory of its own. Memory follows its views: closing lets go of our own hold.
 A screen that RandR makes smaller keeps its memory and is the top left part of it; none gets larger than it began.
 
-What is not to be written is read-only for numpy. PyTorch and others ignore that, so a file is mapped a second time for
-`pixels`, privately: what they write there neither ends the process nor reaches the server, `peek` or `grab`. From then
-on the pages of 4 KiB that were written are this process's own, and `pixels` does not show there what is drawn later.
-A System V segment has no private mapping (but by /proc/self/map_files, as root): writing to its read-only `pixels` in
-spite of the flag is SIGSEGV. `torch.from_dlpack(framebuffer)` is right for both: it gets a copy of what is read-only.
+What is not to be written is read-only for numpy. Consumers of DLPack that are given it (`torch.from_dlpack` of the
+framebuffer or of its `pixels`) get a copy, since they ignore that flag. Others ignore it too (ctypes,
+torch.from_numpy), so a file is mapped a second time for `pixels`, privately: what they write there neither ends the
+process nor reaches the server, `peek` or `grab`. From then on the pages of 4 KiB that were written are this process's
+own, and `pixels` does not show there what is drawn later. A System V segment has no private mapping (but by
+/proc/self/map_files, as root): for those who write to its read-only `pixels` in spite of the flag it is SIGSEGV.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from xshm.cursor import Pointer
 from xshm.errors import Closed, InvalidArgument, InvalidType, OutOfBounds, TransportUnavailable
 from xshm.frame import Frame
 from xshm.geometry import Rect, as_rect
+from xshm.read_only_array import ReadOnlyArray
 from xshm.x11 import core
 from xshm.x11.address import DisplayName
 from xshm.x11.extent import Extent
@@ -152,12 +154,13 @@ class Framebuffer:
         No request and no copy; read-only unless it was opened to be written. Another process writes it meanwhile: for
         a picture in itself consistent use `grab`. The array stays valid whatever is closed, and shows the last picture
         when the server has ended. Its size is the screen's as of the last `sync` or `grab`: an array that was taken
-        before a resize keeps its own, and what of it is outside of the screen by now is not drawn any more. Give
-        PyTorch the framebuffer, not this array, whose flag it ignores.
+        before a resize keeps its own, and what of it is outside of the screen by now is not drawn any more.
+        A consumer of DLPack (`torch.from_dlpack`) gets a copy of what is read-only.
         """
         shown, rect = self._shown, self.rect
         self._held()
-        return self._header.pixels(shown, rect.width, rect.height)
+        pixels = self._header.pixels(shown, rect.width, rect.height)
+        return pixels if pixels.flags.writeable else pixels.view(ReadOnlyArray)
 
     @property
     def width(self) -> int:
