@@ -325,6 +325,7 @@ def test_after_an_exception_in_one_buffer_it_is_completed_from_the_other(each: S
     with each.draw((0, 0, 1, 1)) as pixels:  # the buffer that is shown is lent: so another is brought up to date
         each.show(array[:9, :9], at=(0, 0))
         pixels[..., 2::-1] = array[0, 0]
+    each.wait()  # else the server may still read that buffer, and the other is lent first: what it shows would be lost
     fail_while_drawing(each, (0, 0, 1, 1), lambda: fail_in_the_other_and_go_on(each, array))
     each.wait()
     cover_and_uncover(painter, (0, 0, 200, 150))
