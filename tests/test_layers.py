@@ -21,7 +21,7 @@ _FLOORS = (
     "errors checks",
     "later printable",
     "descriptor polling atomic_write",
-    "sysv_layouts sysv",
+    "sysv_layouts sysv own_segments",
     "geometry",
     "pixels channels opencv packing alpha convert nearest paint palette png_file plain_palette plain_png png",
     "bounding_shape encode picture_headers picture_file compare dlpack read_only_array frame shades",

@@ -59,7 +59,7 @@ class Rig:
 
     def mapped(self) -> int:
         """Count the segments that this process has mapped."""
-        return _mappings("SYSV00000000" if self.kind == "sysv" else "memfd:xshm", os.getpid())
+        return _mappings("SYSV7f7873" if self.kind == "sysv" else "memfd:xshm", os.getpid())
 
     def close(self) -> None:
         self.pool.close()

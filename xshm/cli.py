@@ -155,7 +155,9 @@ def _parser() -> argparse.ArgumentParser:
     segments = commands.add_parser(
         "segments",
         help="list or remove System V shared memory segments",
-        description="List the System V shared memory segments that the kernel has, as ipcs -m does.",
+        description="List the System V shared memory segments that the kernel has, as ipcs -m does. Those marked "
+        "'ours' xshm made for this user and was killed before it removed them; the next Screen that is opened removes "
+        "them once they are a minute old and their creator is known to have ended.",
     )
     segments.add_argument(
         "--remove",
@@ -244,16 +246,18 @@ def _segments(chosen: argparse.Namespace) -> int:
         return OK
     print(f"{'id':>10} {'bytes':>14} {'mode':>5} {'owner':>7} {'attached':>8} {'creator pid':>11} {'creator':<16}")
     for row in rows:
-        gone = "" if row["creator"] else "(gone)"
-        removed = " removed" if row["removed"] else ""
+        gone = "(gone)" if row["creator_pid"] else "(elsewhere)"  # in a pid namespace of which we see nothing
+        marks = "".join(f" {mark}" for mark in ("removed", "ours") if row[mark])
         print(
             f"{row['id']:>10} {row['bytes']:>14,} {row['mode']:>5} {row['owner']:>7} {row['attached']:>8} "
-            f"{row['creator_pid']:>11} {printable(row['creator'] or gone):<16}{removed}".rstrip()
+            f"{row['creator_pid']:>11} {printable(row['creator'] or gone):<16}{marks}".rstrip()
         )
     return OK
 
 
 def _row(segment: Any) -> dict[str, Any]:
+    from xshm import own_segments  # noqa: PLC0415 - as above
+
     try:
         with open(f"/proc/{segment.cpid}/comm", "rb") as file:  # noqa: PTH123 - a screenshot needs no pathlib
             # What a program calls itself may be no text, and have line ends, of which only the last is the kernel's.
@@ -269,6 +273,7 @@ def _row(segment: Any) -> dict[str, Any]:
         "creator_pid": segment.cpid,
         "creator": creator,
         "removed": bool(segment.mode & 0o1000),
+        "ours": own_segments.is_own(segment),
     }
 
 

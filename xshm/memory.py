@@ -2,7 +2,7 @@
 
 A `Segment` is private from birth (0600, or a sealed memfd nobody else has) and can't outlive its holders: a System V
 segment is removed from the kernel's table before the server hears of it, which Linux allows while it is mapped. Only a
-process that is killed between its shmget and its IPC_RMID, a few microseconds, can leave one behind.
+process that is killed between its shmget and its IPC_RMID, a few microseconds, leaves one behind: see own_segments.py.
 
 Memory follows its views. What a frame stands on is a ctypes array made for it over the segment, which holds the
 mapping. When the last ndarray, slice or memoryview over that array dies, a weak reference puts the slot back on its
@@ -27,12 +27,12 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from xshm import sysv
+from xshm import own_segments, sysv
 from xshm.descriptor import Descriptor
 from xshm.errors import Closed, InvalidArgument, PoolExhausted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 Kind = Literal["sysv", "memfd"]
 _PAGE: Final = mmap.PAGESIZE
@@ -46,17 +46,6 @@ _MORE_ROOM: Final = {
 }
 _PLACE = struct.Struct("=II")
 _pools: dict[int, weakref.ref[Pool]] = {}
-
-
-_shmctl: Any = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
-_remove = _shmctl(("shmctl", ctypes.CDLL(None)), ((1, "shmid"), (1, "cmd", sysv.IPC_RMID), (1, "buf", None)))
-
-
-class _Unnamed(int):
-    """The id of a new segment, which is removed from the kernel's table when this goes: in C throughout."""
-
-    __slots__ = ()
-    __del__ = property(partial(partial, _remove))
 
 
 class Segment:
@@ -74,16 +63,8 @@ class Segment:
         self.memory: memoryview | mmap.mmap = self._make_sysv() if kind == "sysv" else self._make_memfd()
 
     def _make_sysv(self) -> memoryview:
-        key, flags = sysv.IPC_PRIVATE, sysv.IPC_CREAT | 0o600
-        made: Iterator[int] = map(_Unnamed, map(sysv._shmget, (key,), (self.size,), (flags,)))  # noqa: SLF001 - all in C
-        unnamed, code = sysv._ask(next, made)  # noqa: SLF001
-        try:
-            if unnamed == -1:
-                raise OSError(code, f"{os.strerror(code)}: shmget(key=IPC_PRIVATE, size={self.size}, flags={flags:#o})")
-            self.shmid = sysv.ShmId(int(unnamed))
-            return sysv.shmat(self.shmid)
-        finally:
-            del unnamed  # now, and not when an exception that holds this frame is let go
+        self.shmid, memory = own_segments.make(self.size)
+        return memory
 
     def _make_memfd(self) -> mmap.mmap:
         flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING

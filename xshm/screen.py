@@ -10,7 +10,7 @@ import re
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-from xshm import checks
+from xshm import checks, own_segments
 from xshm.drawable import Drawable
 from xshm.errors import BadMatch, InvalidArgument, InvalidType, OutOfBounds, RootlessServer, ServerError
 from xshm.geometry import Rect, as_rect
@@ -64,6 +64,7 @@ class Screen(Drawable):
         copies: bool = True,
     ) -> None:
         _check_options(timeout, max_frames, copies)
+        own_segments.look_once()
         connection = Connection(display, xauthority, timeout)
         try:
             chosen = choose(connection, transport)

@@ -15,13 +15,13 @@ import weakref
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Final, NewType
+from typing import TYPE_CHECKING, Any, Final, NewType
 
 from xshm import sysv_layouts as layouts
 from xshm.errors import InvalidType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 ShmId = NewType("ShmId", int)
 """The kernel's number for a segment, in one IPC namespace; never reused soon, but no proof of identity."""
@@ -68,10 +68,10 @@ else:
     IpcPerm, ShmDesc = layouts.PLATFORMS.get(layouts.running(), (layouts.IpcPerm, layouts.ShmDesc))
 
 
-def _libc(name: str, result: type, *arguments: type) -> Callable[..., int]:
+def _libc(name: str, result: type, *arguments: type, library: type[ctypes.CDLL] = ctypes.CDLL) -> Callable[..., int]:
     if not _KNOWN:
         return layouts.refuse
-    function = getattr(ctypes.CDLL(None, use_errno=True), name)
+    function = getattr(library(None, use_errno=True), name)
     function.restype, function.argtypes = result, arguments
     return function  # type: ignore[no-any-return]  # a foreign function's type is Any
 
@@ -81,6 +81,12 @@ _shmat = _libc("shmat", ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p, ctypes.c
 _shmdt = _libc("shmdt", ctypes.c_int, ctypes.c_size_t)
 _shmctl = _libc("shmctl", ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 _ftok = _libc("ftok", ctypes.c_int, ctypes.c_char_p, ctypes.c_int)
+# The same with the GIL held: no other thread comes between two of them, to which it would have to be given for 5 ms.
+_shmget_now = _libc("shmget", ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_int, library=ctypes.PyDLL)
+_shmat_now = _libc("shmat", ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, library=ctypes.PyDLL)
+_remove_now: Any = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p)(
+    ("shmctl", ctypes.PyDLL(None)), ((1, "shmid"), (1, "cmd", IPC_RMID), (1, "buf", None))
+)  # it leaves ctypes' errno alone, which is that of the call before
 _untrack = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("PyObject_GC_UnTrack", ctypes.pythonapi))
 
 
@@ -107,6 +113,13 @@ class _Mapping(int):
 
     __slots__ = ()
     __del__ = property(partial(partial, _shmdt))
+
+
+class _Unnamed(int):
+    """The id of a new segment, which is removed from the kernel's table when this goes: in C throughout."""
+
+    __slots__ = ()
+    __del__ = property(partial(partial, _remove_now))
 
 
 _attached: dict[int, weakref.ref[memoryview]] = {}
@@ -157,7 +170,34 @@ def shmat(shmid: int, flags: int = 0, address: int | None = None) -> memoryview:
     if result == -1:
         del mapping  # detaches now: the exception keeps this frame alive
         raise _error(code, call, "IPC_STAT did not tell its size")
-    owner = (ctypes.c_ubyte * desc.segsz).from_address(mapping)
+    return _view_of(mapping, desc.segsz, flags)
+
+
+def _make_removed(size: int, keys: Iterable[int]) -> tuple[ShmId, memoryview]:
+    """Make a segment of mode 0600, attach it and remove it from the kernel's table; return its id and its bytes.
+
+    It has the first of the keys that is free. The three calls follow each other in C: a signal handler runs, and
+    another thread, before them or after; whoever is killed in between leaves the segment. Errors: as shmget's, shmat's.
+    """
+    flags, made, mapping, code, call = IPC_CREAT | IPC_EXCL | 0o600, dict[None, int](), None, errno.EEXIST, ""
+    for key in keys:
+        call = f"shmget(key={'IPC_PRIVATE' if key == IPC_PRIVATE else hex(key)}, size={size}, flags={flags:#o})"
+        # An id is noted as a plain number, and is removed when shmat returns: then map lets go of its arguments.
+        ids = filter((-1).__ne__, map(_shmget_now, (key,), (size,), (flags,)))
+        unnamed = map(_Unnamed, map(partial(made.setdefault, None), ids))
+        mapping, code = _ask(next, map(_Mapping, map(_shmat_now, unnamed, (0,), (0,))), None)
+        if made or code != errno.EEXIST:
+            break
+    if mapping is None:
+        raise _error(code, call)
+    shmid = ShmId(made[None])
+    if mapping == _FAILED:
+        raise _error(code, f"shmat(shmid={shmid}, flags=0o0)", f"after {call}")
+    return shmid, _view_of(mapping, size, 0)
+
+
+def _view_of(mapping: int, size: int, flags: int) -> memoryview:
+    owner = (ctypes.c_ubyte * size).from_address(mapping)
     vars(owner)["mapping"] = mapping
     # Where a view is part of a reference cycle, the garbage collector runs finalizers and weakref callbacks of all
     # that is in it, the mapping's too, while a __del__ of the same cycle may still read the view: a crash, seen on
@@ -275,10 +315,19 @@ def segments() -> list[SegmentInfo]:
     if not _KNOWN:
         layouts.refuse()
     try:
-        with open("/proc/sysvipc/shm", encoding="ascii") as file:  # noqa: PTH123 - a screenshot needs no pathlib
-            header, *lines = file.read().splitlines()
+        table = _table()
     except OSError as error:
         raise _error(error.errno or errno.EIO, "segments()", "reading /proc/sysvipc/shm") from error
+    return _rows(table.splitlines())
+
+
+def _table() -> str:
+    with open("/proc/sysvipc/shm", encoding="ascii") as file:  # noqa: PTH123 - a screenshot needs no pathlib
+        return file.read()
+
+
+def _rows(table: list[str]) -> list[SegmentInfo]:
+    header, *lines = table
     rows = [dict(zip(header.split(), line.split(), strict=True)) for line in lines]
     same = [field.name for field in fields(SegmentInfo) if field.name not in ("shmid", "mode")]
     return [
