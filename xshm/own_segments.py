@@ -10,8 +10,8 @@ user, mode 0600 and nothing else, not attached, over a minute old, its creator n
 and `xshm segments` marks it.
 
 A creator is known to be no more when the kernel gives a number above 0 for it and no process has that number. Since
-Linux 4.17 a segment refers to its creator itself, dead or alive, and both /proc/sysvipc/shm and IPC_STAT give its
-number in the pid namespace of whoever asks (not of the mount, or of the creator): 0 where it has none there, in another
+Linux 4.17 a segment refers to its creator itself, dead or alive, and IPC_STAT and /proc/sysvipc/shm give its number in
+the pid namespace of whoever asks (not of the mount, or of the creator): 0 where it has none there, as in another
 container that shares the IPC namespace. Before, it was the number in the creator's own namespace, whichever that was.
 """
 
@@ -21,7 +21,9 @@ import ctypes
 import errno
 import os
 import re
+import sys
 import time
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm import sysv
@@ -29,10 +31,9 @@ from xshm import sysv
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from xshm.sysv import SegmentInfo, ShmId
+    from xshm.sysv import ShmDesc, ShmId
 
 _KEYS: Final = 0x7F787300  # "\x7fxs"; to ftok, a project that is no letter
-_LISTED: Final = "2138600"  # how each of them begins in the kernel's list, where they are decimal
 _AGE = 60  # seconds
 _MODE: Final = 0o600
 _CREATORS_TOLD: Final = (4, 17)  # the first Linux that gives a creator's number in the reader's namespace
@@ -55,12 +56,8 @@ def _keys() -> Iterator[int]:
     yield sysv.IPC_PRIVATE  # all are taken, by what was left or on purpose; then it is not found again
 
 
-def is_own(segment: SegmentInfo) -> bool:
-    """Tell whether it is one of ours that was left, or that is just being made."""
-    return _has_own_key(segment)
-
-
-def _has_own_key(perm: Any) -> bool:
+def is_own(perm: Any) -> bool:
+    """Tell of a SegmentInfo or an IpcPerm whether it is of ours, this user's, and was left or is just being made."""
     return bool(perm.key & ~0xFF == _KEYS and perm.uid == perm.cuid == os.geteuid())
 
 
@@ -71,46 +68,51 @@ def look_once() -> None:
 
 
 def remove_left() -> None:
-    """Look through the kernel's list once, and remove what a kill left of this user's over a minute ago."""
-    if not (sysv._KNOWN and _creators_are_told()):  # noqa: SLF001
-        return
-    try:
-        table = sysv._table()  # noqa: SLF001
-    except OSError as error:
-        if error.errno is None:  # a signal handler's, a TimeoutError perhaps
-            raise
-        return
-    if f"\n{_LISTED}" not in table or _may_be_anybody():
-        return
-    header, *lines = table.splitlines()
+    """Look through the kernel's table once, and remove what kills have left of this user's over a minute ago."""
     before = time.time() - _AGE
-    for segment in sysv._rows([header, *(line for line in lines if line.startswith(_LISTED))]):  # noqa: SLF001
-        if _is_left(segment, segment, before):
-            _remove_if_left(segment.shmid, before)
+    for shmid in _left(before):
+        desc = sysv.ShmDesc()
+        result, _ = _shmctl(shmid, sysv.IPC_STAT, ctypes.byref(desc))
+        if result == 0 and _is_left(desc, before):
+            _shmctl(shmid, sysv.IPC_RMID, None)
 
 
-def _remove_if_left(shmid: ShmId, before: float) -> None:
-    desc = sysv.ShmDesc()
-    result, _ = sysv._ask(sysv._shmctl, shmid, sysv.IPC_STAT, ctypes.byref(desc))  # noqa: SLF001
-    if result == 0 and _is_left(desc.perm, desc, before):
-        sysv._ask(sysv._shmctl, shmid, sysv.IPC_RMID, None)  # noqa: SLF001
+def _left(before: float) -> list[int]:
+    """Return the ids of what must have been left. By SHM_STAT: in /proc the looking alone takes longer."""
+    if sys.platform != "linux" or not sysv._KNOWN:  # noqa: SLF001
+        return []
+    usage = sysv.ShmUsage()
+    last, _ = _shmctl(0, sysv.SHM_INFO, ctypes.byref(usage))
+    if last < 0 or not usage.used_ids:
+        return []
+    descs = (sysv.ShmDesc * (last + 1))()
+    # -1 is what is not there, or whose look is not for us; then the desc stays empty.
+    ids = list(map(sysv._shmctl, range(last + 1), repeat(sysv.SHM_STAT), map(ctypes.byref, descs)))  # noqa: SLF001
+    own = [(shmid, desc) for shmid, desc in zip(ids, descs, strict=True) if shmid >= 0 and is_own(desc.perm)]
+    if not own or not _creators_are_told() or _may_be_anybody():
+        return []
+    return [shmid for shmid, desc in own if _is_left(desc, before)]
 
 
-def _is_left(perm: Any, segment: Any, before: float) -> bool:
-    return bool(
-        _has_own_key(perm)
-        and perm.mode == _MODE
-        and segment.nattch == 0
-        and segment.ctime < before
-        and segment.cpid > 0
-        and sysv._ask(_kill, segment.cpid, 0) == (-1, errno.ESRCH)  # noqa: SLF001
+def _is_left(desc: ShmDesc, before: float) -> bool:
+    return (
+        is_own(desc.perm)
+        and desc.perm.mode == _MODE
+        and desc.nattch == 0
+        and desc.ctime < before
+        and desc.cpid > 0
+        and sysv._ask(_kill, desc.cpid, 0) == (-1, errno.ESRCH)  # noqa: SLF001
     )
 
 
+def _shmctl(*arguments: object) -> tuple[int, int]:
+    """Return the kernel's answer, and errno; an exception can only be a signal handler's."""
+    return sysv._ask(sysv._shmctl, *arguments)  # noqa: SLF001
+
+
 def _creators_are_told() -> bool:
-    system, _, release, *_ = os.uname()
-    version = re.match(r"(\d+)\.(\d+)", release)
-    return system == "Linux" and version is not None and tuple(map(int, version.groups())) >= _CREATORS_TOLD
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return release is not None and (int(release[1]), int(release[2])) >= _CREATORS_TOLD
 
 
 def _may_be_anybody() -> bool:
@@ -121,6 +123,6 @@ def _may_be_anybody() -> bool:
         with open("/proc/self/uid_map", encoding="ascii") as file:  # noqa: PTH123 - a screenshot needs no pathlib
             return [int(number) for number in file.read().split()] != _ALL_USERS
     except OSError as error:
-        if error.errno is None:
+        if error.errno is None:  # a signal handler's, a TimeoutError perhaps
             raise
         return True

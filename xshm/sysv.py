@@ -315,19 +315,10 @@ def segments() -> list[SegmentInfo]:
     if not _KNOWN:
         layouts.refuse()
     try:
-        table = _table()
+        with open("/proc/sysvipc/shm", encoding="ascii") as file:  # noqa: PTH123 - a screenshot needs no pathlib
+            header, *lines = file.read().splitlines()
     except OSError as error:
         raise _error(error.errno or errno.EIO, "segments()", "reading /proc/sysvipc/shm") from error
-    return _rows(table.splitlines())
-
-
-def _table() -> str:
-    with open("/proc/sysvipc/shm", encoding="ascii") as file:  # noqa: PTH123 - a screenshot needs no pathlib
-        return file.read()
-
-
-def _rows(table: list[str]) -> list[SegmentInfo]:
-    header, *lines = table
     rows = [dict(zip(header.split(), line.split(), strict=True)) for line in lines]
     same = [field.name for field in fields(SegmentInfo) if field.name not in ("shmid", "mode")]
     return [
