@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -171,7 +170,7 @@ class DisplaySpec:
         """Raise unless the framebuffers can stay in this directory of the caller's."""
         if not directory.is_dir():
             raise InvalidArgument(f"framebuffer={str(directory)!r} is no directory; make it first")
-        if not os.access(directory, os.W_OK | os.X_OK):
+        if not _can_write(directory):
             raise InvalidArgument(f"framebuffer={str(directory)!r} can't be written by uid {os.geteuid()}")
         free = _free(str(directory))
         if free < self.nbytes:
@@ -188,15 +187,41 @@ def _check_word(word: object) -> None:
 
 
 def private_place() -> str:
-    """Return a directory for the authority file: the user's own, the temporary one, or memory."""
-    places = [_runtime_directory(), _temporary(), "/dev/shm"]  # noqa: S108 - 0700 directories within
-    for place in places:
-        if place and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):  # noqa: PTH112 - texts throughout
-            return place
+    """Return a directory for the authority file: the user's own, a temporary one, or memory.
+
+    It is asked about and not tried: Python's tempfile leaves what it tries with when it is killed.
+    """
+    reasons = []
+    for place in filter(None, [_runtime_directory(), *_temporary(), "/dev/shm"]):  # noqa: S108 - 0700 within
+        reason = _why_not_place(place)
+        if reason is None:
+            return os.path.abspath(place)  # noqa: PTH100 - texts throughout
+        reasons.append(f"{place} {reason}")
     raise StartFailed(
-        f"there is no place for the display's authority file: uid {os.geteuid()} can write to none of "
-        f"{', '.join(place for place in places if place)}; set TMPDIR to a directory"
+        f"there is no place for the display's authority file: {'; '.join(reasons)}; set TMPDIR to a directory"
     )
+
+
+def _temporary() -> list[str]:
+    """List where temporary files belong, the caller's choice first, in the order of Python's tempfile."""
+    chosen = [os.environ.get(name, "") for name in ("TMPDIR", "TEMP", "TMP")]
+    return [*chosen, "/tmp", "/var/tmp", "/usr/tmp"]  # noqa: S108 - a directory of ours, 0700, within
+
+
+def _why_not_place(directory: str) -> str | None:
+    if not os.path.isdir(directory):  # noqa: PTH112
+        return "is no directory"
+    if not _can_write(directory):
+        return f"can't be written by uid {os.geteuid()}"
+    room = os.statvfs(directory)  # counts that are 0 of 0 are not kept by that file system
+    if (room.f_blocks and not room.f_bavail) or (room.f_files and not room.f_favail):
+        return "is full"
+    return None
+
+
+def _can_write(directory: str | Path) -> bool:
+    """Tell whether files can be made there by whoever we are now, which need not be who started this process."""
+    return os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _runtime_directory() -> str:
@@ -208,17 +233,10 @@ def _runtime_directory() -> str:
     return ""
 
 
-def _temporary() -> str:
-    try:
-        return tempfile.gettempdir()
-    except FileNotFoundError:
-        return ""
-
-
 def _can_make_sockets() -> bool:
     if os.path.isdir(_SOCKETS):  # noqa: PTH112
-        return os.access(_SOCKETS, os.W_OK | os.X_OK)
-    return os.access(os.path.dirname(_SOCKETS), os.W_OK | os.X_OK)  # noqa: PTH120
+        return _can_write(_SOCKETS)
+    return _can_write(os.path.dirname(_SOCKETS))  # noqa: PTH120
 
 
 def _why_not_memory(directory: str, need: int) -> str | None:
@@ -226,7 +244,7 @@ def _why_not_memory(directory: str, need: int) -> str | None:
         device = os.stat(directory).st_dev  # noqa: PTH116
     except OSError as error:
         return f"can't be used ({error.strerror})"
-    if not os.access(directory, os.W_OK | os.X_OK):
+    if not _can_write(directory):
         return f"can't be written by uid {os.geteuid()}"
     kind = _filesystem(device)
     if kind != "tmpfs":
