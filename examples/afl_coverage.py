@@ -60,7 +60,9 @@ def coverage(command: list[str], data: bytes, timeout: float | None = None) -> t
     try:
         edges = sysv.shmat(shmid)
     finally:
-        sysv.remove(shmid)  # Linux attaches it by its id until the last detach; nothing is left behind, come what may
+        # Linux attaches it by its id until the last detach. From here on nothing is left behind, come what may; killed
+        # before, this leaves an empty segment: xshm segments --remove ID.
+        sysv.remove(shmid)
     with edges, tempfile.NamedTemporaryFile() as file:
         file.write(data)
         file.seek(0)

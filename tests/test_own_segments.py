@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,6 +154,40 @@ def test_the_callers_own_segments_have_the_callers_keys() -> None:
 
 
 # -- what is left ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_killed_at_either_system_call_leaves_what_is_found() -> None:
+    if platform.machine() != "x86_64":
+        pytest.skip("the system calls have other numbers here")
+    in_namespace("""
+import ctypes, signal, struct
+from xshm.memory import Segment
+SHMAT, SHMCTL = 30, 31
+libc = ctypes.CDLL(None, use_errno=True)
+
+def killed_at(number):
+    # BPF: load the call's number; where it is this one, kill the process, else let it pass.
+    code = b"".join(struct.pack("=HBBI", *line) for line in (
+        (0x20, 0, 0, 0), (0x15, 0, 1, number), (6, 0, 0, 0x80000000), (6, 0, 0, 0x7FFF0000)))
+    lines = ctypes.create_string_buffer(code)
+    program = struct.pack("HxxxxxxP", 4, ctypes.addressof(lines))
+    child = os.fork()
+    if not child:
+        assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+        assert libc.prctl(22, 2, program, 0, 0) == 0  # PR_SET_SECCOMP
+        Segment("sysv", 4096)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGSYS
+    (segment,) = sysv.segments()
+    return segment
+
+for number in (SHMAT, SHMCTL):
+    segment = killed_at(number)
+    assert own_segments.is_own(segment)
+    assert (segment.key >> 8, segment.mode, segment.nattch) == (0x7F7873, 0o600, 0)
+    assert look(60) == [segment.shmid]
+    assert look() == []
+""")
 
 
 def test_what_was_left_goes_and_what_may_be_anothers_or_in_use_stays() -> None:

@@ -11,7 +11,6 @@ import pytest
 from sysv_kernel import NOBODY, run_python
 
 from xshm.display_spec import private_place
-from xshm.errors import StartFailed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -132,7 +132,9 @@ def shmget(key: int, size: int, flags: int = 0) -> ShmId:
     `key` is IPC_PRIVATE, one of ftok's, or any number of 32 bits. `size` is in bytes and starts as zeros; to find a
     segment it may be less than the segment's, 0 too. `flags` are nine bits of permission, IPC_CREAT, IPC_EXCL,
     SHM_NORESERVE, SHM_HUGETLB. A new segment lives until it is removed, beyond this process; remove it as soon as
-    it is attached everywhere (on Linux: as soon as it is attached once), so that nothing stays behind in a crash.
+    it is attached everywhere (on Linux: as soon as it is attached once, before anything is written to it). A process
+    that is killed earlier leaves it behind, and nobody but the caller can say that it is of no use: it is among
+    `segments()`, and goes by `remove`, or `xshm segments --remove ID`.
     Errors: ENOENT no such key, EEXIST it is taken, EACCES, EINVAL for the size, ENOMEM, ENOSPC. (shmget(2))
     """
     key, size, flags = _whole("shmget: key", key), _whole("shmget: size", size), _whole("shmget: flags", flags)
