@@ -81,17 +81,14 @@ def _left(before: float) -> list[int]:
     """Return the ids of what must have been left. By SHM_STAT: in /proc the looking alone takes longer."""
     if sys.platform != "linux" or not sysv._KNOWN:  # noqa: SLF001
         return []
-    usage = sysv.ShmUsage()
+    usage, desc = sysv.ShmUsage(), sysv.ShmDesc()
     last, _ = _shmctl(0, sysv.SHM_INFO, ctypes.byref(usage))
     if last < 0 or not usage.used_ids:
         return []
-    descs = (sysv.ShmDesc * (last + 1))()
-    # -1 is what is not there, or whose look is not for us; then the desc stays empty.
-    ids = list(map(sysv._shmctl, range(last + 1), repeat(sysv.SHM_STAT), map(ctypes.byref, descs)))  # noqa: SLF001
-    own = [(shmid, desc) for shmid, desc in zip(ids, descs, strict=True) if shmid >= 0 and is_own(desc.perm)]
-    if not own or not _creators_are_told() or _may_be_anybody():
-        return []
-    return [shmid for shmid, desc in own if _is_left(desc, before)]
+    # Each step fills the desc anew. -1 is what is not there, or not for us to look at.
+    ids = map(sysv._shmctl, range(last + 1), repeat(sysv.SHM_STAT), repeat(ctypes.byref(desc)))  # noqa: SLF001
+    left = [shmid for shmid in ids if shmid >= 0 and _is_left(desc, before)]
+    return left if left and _creators_are_told() and not _may_be_anybody() else []
 
 
 def _is_left(desc: ShmDesc, before: float) -> bool:
