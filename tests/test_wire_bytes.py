@@ -8,7 +8,6 @@ import select
 import socket
 import sys
 import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from peer import REQUEST, Peer, error, event, generic_event, is_open, reply
 
 from xshm.x11.incoming import Incoming
+from xshm.x11.messages import Ledger
 from xshm.x11.wire import Pending
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def test_messages_are_the_same_however_the_bytes_arrive(
     stream: tuple[int, bytes, list[bytes | None], list[bytes]], sizes: list[int]
 ) -> None:
     requests, said, answers, events = stream
-    ledger: deque[Pending] = deque(Pending(REQUEST) for _ in range(requests))
+    ledger = Ledger(Pending(REQUEST) for _ in range(requests))
+    ledger.sent = requests
     for serial, pending in enumerate(ledger, start=1):
         pending.serial = serial
     sent = list(ledger)

@@ -95,7 +95,7 @@ class Bands:
 
     def _by_socket(self) -> memoryview:
         rect, corner = self.rect, (self.rect.x + self._inset, self.rect.y + self._inset)
-        request = Pending(core.pack_get_image(self._drawable, *corner, rect.width, rect.height))
+        request = core.ask_image(self._drawable, *corner, rect.width, rect.height)
         return core.unpack_image(self._connection.answer(self._connection.wire.send(request), "GetImage"), self._nbytes)
 
     def _copy(self, rows: Rows, owner: Any, shmseg: int) -> None:
@@ -104,10 +104,10 @@ class Bands:
         for top, bottom in rows:
             where = (self._drawable, corner[0], corner[1] + top, rect.width, bottom - top)
             if self._transport.kind == "core":
-                request = core.pack_get_image(*where)
+                request = core.ask_image(*where)
             else:
-                request = pack_get_image(self._transport.opcode, *where, shmseg, top * self._stride)
-            sent.append(wire.send(Pending(request, owner)))
+                request = Pending(pack_get_image(self._transport.opcode, *where, shmseg, top * self._stride), owner)
+            sent.append(wire.send(request))
         for (top, bottom), pending in zip(rows, sent, strict=True):
             reply = self._connection.answer(pending, "GetImage")
             if self._transport.kind == "core":

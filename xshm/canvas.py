@@ -151,7 +151,7 @@ class Canvas:
     def _begin_by_socket(self) -> Refreshing:
         """Ask for the whole picture by the core protocol, since the kernel has no room for a slot."""
         corner = self.rect.x + self._inset, self.rect.y + self._inset
-        image = Pending(core.pack_get_image(self._drawable, *corner, self.rect.width, self.rect.height))
+        image = core.ask_image(self._drawable, *corner, self.rect.width, self.rect.height)
         fetched, sent = self._send((image,), None)
         return Refreshing(image, None, fetched, sent, landing=True)
 

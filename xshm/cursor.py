@@ -118,7 +118,8 @@ class Pointer:
             if not here:
                 return None
             x, y = root_x - x, root_y - y
-        image = xfixes.unpack_cursor_image(reply)
+        with self._connection.decoding("GetCursorImage"):
+            image = xfixes.unpack_cursor_image(reply)
         if not image.picture:
             return None
         return Cursor(

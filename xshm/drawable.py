@@ -466,10 +466,11 @@ class Drawable:
             # Not by a Window's `_finish`, which follows the window: what calls this does, too.
             return Drawable._finish(self, self._begin(rect))
         pending = self._call(plan.head + slot.place, owner)
-        if pending.error is not None:
-            raise self._connection.error(pending.error, "ShmGetImage")
+        reply = pending.reply
+        if reply is None:
+            raise self._connection.refusal(pending, "ShmGetImage")
         if not plan.layout.proven:
-            self._prove(plan.layout, pending.reply)
+            self._prove(plan.layout, reply)
         return self._frame(rect, owner, None)
 
     def _make_plan(self, rect: Rect) -> Plan:
@@ -485,7 +486,7 @@ class Drawable:
         where = (drawable, rect.x + inset, rect.y + inset, rect.width, rect.height)
         owner, slot, copied = self._slot_for(layout.nbytes)
         if slot is None:
-            pending = Pending(core.pack_get_image(*where))
+            pending = core.ask_image(*where)
         else:
             pending = Pending(pack_get_image(self._opcode, *where, slot.shmseg), owner)
         return Begun(drawable, rect, layout, owner, pending, colours, self._connection, copied=copied)
@@ -539,9 +540,9 @@ class Drawable:
         layout = self._layouts[width, height] = Layout(self._format, width, height)
         return layout
 
-    def _prove(self, layout: Layout, reply: bytes | None) -> None:
+    def _prove(self, layout: Layout, reply: bytes) -> None:
         """Compare depth and size with what the server says it wrote, once for each size."""
-        depth, size = mit_shm.unpack_get_image(reply or bytes(32))
+        depth, size = mit_shm.unpack_get_image(reply)
         if depth != self._format.depth or size != layout.nbytes:
             raise UnsupportedFormat(
                 f"the server wrote {size} bytes of depth {depth} where {self._format} takes {layout.nbytes}"

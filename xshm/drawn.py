@@ -8,6 +8,7 @@ from xshm.errors import XshmError
 from xshm.x11 import regions, xfixes
 from xshm.x11.damage import NAME as DAMAGE
 from xshm.x11.damage import Damage
+from xshm.x11.messages import expecting
 from xshm.x11.wire import Pending
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Drawn:
                 f"telling what changed needs the DAMAGE extension, which the server at {connection.address} does not "
                 f"have; take a picture after another, and compare"
             )
+        self._most = regions.most_bytes(rect)
         self.fresh, self._bounds = (connection.allocate_resource_id() for _ in range(2))
         self._damage = Damage(connection, extension, source.watched)
         for region, boxes in ((self.fresh, []), (self._bounds, [rect])):
@@ -57,11 +59,13 @@ class Drawn:
 
     def fetch(self, keep: object = None) -> Pending:
         """Return the request whose answer `read` understands."""
-        return Pending(regions.pack_fetch(self.opcode, self.fresh), keep)
+        return expecting(self._most, regions.pack_fetch(self.opcode, self.fresh), keep)
 
     def read(self, fetched: Pending, *others: Pending) -> list[Rect]:
         """Wait for the answer, and raise the errors of the others, which were sent before; return the rectangles."""
-        rects = regions.unpack(self._connection.answer(fetched, "XFixesFetchRegion"))
+        answer = self._connection.answer(fetched, "XFixesFetchRegion")
+        with self._connection.decoding("XFixesFetchRegion"):
+            rects = regions.unpack(answer)
         for each in others:
             if each.error is not None:
                 raise self._connection.error(each.error, "bringing a picture up to date")

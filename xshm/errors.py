@@ -48,6 +48,23 @@ class DisplayGone(XshmError, ConnectionError):
     """The connection to the server has ended: the server died or closed it. Nothing on this connection works again."""
 
 
+class ServerNonsense(DisplayGone):
+    """The server said what the protocol does not allow, and the connection was ended for it.
+
+    `request` is what was asked ("QueryTree"), "" where it was no answer; `wrong` is what was wrong, with the numbers.
+    """
+
+    def __init__(self, request: str, wrong: str) -> None:
+        self.request, self.wrong = request, wrong
+        super().__init__(
+            f"{request + ': ' if request else ''}the X server said what makes no sense, and the connection was ended: "
+            f"{wrong}"
+        )
+
+    def __reduce__(self) -> tuple[type[ServerNonsense], tuple[str, str]]:
+        return ServerNonsense, (self.request, self.wrong)
+
+
 class RequestTimeout(XshmError, TimeoutError):
     """The server did not answer within the time that was set. The connection stays usable; ask again."""
 

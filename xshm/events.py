@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from xshm.geometry import Rect
+from xshm.x11.ewmh import atom
 from xshm.x11.keyboard import Keyboard
 from xshm.x11.messages import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xshm.x11.connection import Connection
 
 _KEY_PRESS, _KEY_RELEASE, _BUTTON_PRESS, _BUTTON_RELEASE, _MOTION = 2, 3, 4, 5, 6
@@ -37,6 +40,7 @@ _WINDOW_AT: Final = dict.fromkeys(_INPUT, 12) | {
 }
 # Events that nobody asks for are not kept for ever; the oldest go first.
 _MOST_WAITING: Final = 4096
+_EVERYWHERE: Final = Rect(0, 0, 0x8000, 0x8000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,55 +96,70 @@ Event = Key | Button | Motion | Resize | Close
 
 
 class Inbox:
-    """Events of one window. `sort` looks at what has come; it may be cut short by a signal handler, and done again."""
+    """Events of one window. `sort` looks at what has come; it may be cut short by a signal handler, and done again.
+
+    What has come waits in queues that do not grow without end, whoever looks there: of keys, buttons and motion the
+    last 4096 are kept, of sizes, of whether it is mapped and of its end the last, of exposed parts 4096, after which
+    all of it counts as exposed. Other keyboard mappings are taken note of at once.
+    """
 
     def __init__(self, connection: Connection, window: int) -> None:
         self._connection = connection
         self._window = window
         self._keyboard = Keyboard(connection)
-        self._close = (connection.get_atom("WM_PROTOCOLS"), connection.get_atom("WM_DELETE_WINDOW"))
-        self.queue: deque[bytes] = deque()
-        self.input: deque[bytes] = deque(maxlen=_MOST_WAITING)
+        self._close = (atom(connection, "WM_PROTOCOLS"), atom(connection, "WM_DELETE_WINDOW"))
         self.exposed: tuple[Rect, ...] = ()
         self.size: tuple[int, int] | None = None  # as the server told it last
         self.mapped = False
         self.closed = False
         self.destroyed = False
-        for code in (*_WINDOW_AT, _MAPPING):
-            route = Route(code, self._is_ours)
-            route.queue = self.queue
-            connection.wire.add_route(route)
+        self.input: deque[bytes] = deque(maxlen=_MOST_WAITING)
+        self._exposures: deque[bytes] = deque(maxlen=_MOST_WAITING)
+        self._sizes, self._mappings, self._ends, self._closes = (deque[bytes](maxlen=1) for _ in range(4))
+        queues = dict.fromkeys(_INPUT, self.input) | {
+            _EXPOSE: self._exposures,
+            _CONFIGURED: self._sizes,
+            _MAPPED: self._mappings,
+            _UNMAPPED: self._mappings,
+        }
+        for code, queue in queues.items():
+            self._listen(code, self._is_ours, queue)
+        self._listen(_DESTROYED, self._ends_it, self._ends)
+        self._listen(_DESTROYED, self._is_ours, deque(maxlen=0))
+        self._listen(_CLIENT_MESSAGE, self._closes_it, self._closes)
+        self._listen(_CLIENT_MESSAGE, self._is_ours, deque(maxlen=0))
+        self._listen(_MAPPING, self._is_other_keyboard, deque(maxlen=0))
 
     @property
     def done(self) -> bool:
         """Whether there is something to sort: what a thread can wait for."""
-        return bool(self.queue)
+        return bool(self._exposures or self._sizes or self._mappings or self._ends or self._closes)
 
     def sort(self) -> None:
         """Put every event that has come where it belongs."""
-        queue = self.queue
-        while queue:
-            message = queue[0]
-            code = message[0] & ~_SENT
-            if code in _INPUT:
-                # Put and taken in one go: an event is not told twice, whenever a signal comes.
-                self.input.extend(map(queue.__class__.popleft, (queue,)))
-                continue
-            if code == _EXPOSE:
-                self.exposed = (*self.exposed, Rect(*_AREA.unpack_from(message)))
-            elif code == _CONFIGURED:
-                self.size = _SIZE.unpack_from(message)
-            elif code == _MAPPED:
-                self.mapped = True
-            elif code == _UNMAPPED:
-                self.mapped = False
-            elif message[0] == _DESTROYED:  # not one that another client sent
-                self.destroyed = True
-            elif code == _MAPPING:
-                self._keyboard.refresh()
-            elif code == _CLIENT_MESSAGE and _MESSAGE.unpack_from(message) == self._close:
-                self.closed = True
-            del queue[0]
+        exposures = self._exposures
+        if len(exposures) == _MOST_WAITING:  # there may have been more
+            self.exposed = (_EVERYWHERE,)
+            exposures.clear()
+        while exposures:
+            message = exposures[0]
+            exposed = _area(message)
+            self.exposed = (*self.exposed, exposed) if exposed is not None else self.exposed
+            _forget(exposures, message)
+        while self._sizes:
+            message = self._sizes[0]
+            self.size = _SIZE.unpack_from(message)
+            _forget(self._sizes, message)
+        while self._mappings:
+            message = self._mappings[0]
+            self.mapped = message[0] & ~_SENT == _MAPPED
+            _forget(self._mappings, message)
+        while self._ends:
+            self.destroyed = True
+            self._ends.clear()
+        while self._closes:
+            self.closed = True
+            self._closes.clear()
 
     def next_input(self) -> Key | Button | Motion | None:
         """Return the next key, button or motion, or None."""
@@ -157,8 +176,33 @@ class Inbox:
         del self.input[0]
         return event
 
+    def _listen(self, code: int, wants: Callable[[bytes], bool], queue: deque[bytes]) -> None:
+        route = Route(code, wants)
+        route.queue = queue
+        self._connection.wire.add_route(route)
+
+    # Called by the reader.
+
     def _is_ours(self, message: bytes) -> bool:
-        code = message[0] & ~_SENT
-        if code == _MAPPING:
-            return True
-        return bool(_WINDOW.unpack_from(message, _WINDOW_AT[code])[0] == self._window)
+        return bool(_WINDOW.unpack_from(message, _WINDOW_AT[message[0] & ~_SENT])[0] == self._window)
+
+    def _ends_it(self, message: bytes) -> bool:
+        return message[0] == _DESTROYED and self._is_ours(message)  # not one that another client sent
+
+    def _closes_it(self, message: bytes) -> bool:
+        return self._is_ours(message) and _MESSAGE.unpack_from(message) == self._close
+
+    def _is_other_keyboard(self, _message: bytes) -> bool:
+        self._keyboard.refresh()
+        return True
+
+
+def _area(message: bytes) -> Rect | None:
+    x, y, width, height = _AREA.unpack_from(message)
+    return Rect(x, y, width, height) if width and height else None
+
+
+def _forget(queue: deque[bytes], message: bytes) -> None:
+    """Take a message out of a queue that holds the last one, unless the reader has put another there meanwhile."""
+    if queue[0] is message:
+        del queue[0]

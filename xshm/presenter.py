@@ -192,7 +192,7 @@ class Presenter:
             self._finish(self._begun)
         if self._blit.inflight:
             self._blit.settle()
-        if inbox is not None and (inbox.queue or inbox.exposed):
+        if inbox is not None and (inbox.done or inbox.exposed):
             inbox.sort()
             self.check_open()
             self._redraw(inbox.exposed)

@@ -20,7 +20,6 @@ from xshm.transport import choose
 from xshm.x11 import core, randr
 from xshm.x11.connection import Connection
 from xshm.x11.visuals import format_of, of_root
-from xshm.x11.wire import Pending
 
 if TYPE_CHECKING:
     import os
@@ -33,9 +32,11 @@ if TYPE_CHECKING:
     from xshm.memory import Kind
     from xshm.monitors import Monitor
     from xshm.pixmap import Pixmap
+    from xshm.transport import Transport
     from xshm.window import Window
     from xshm.window_list import WindowInfo
     from xshm.x11.address import Name
+    from xshm.x11.messages import Pending
     from xshm.x11.xlib_display import XlibDisplay
 
 # Grabs beyond the limit that have a slot to land in at the same time; those of more threads come over the socket.
@@ -50,7 +51,7 @@ class Screen(Drawable):
     "core", `xauthority` the path of an authority file, `timeout` the seconds that any one answer may take (None: no
     limit). `max_frames` is how many frames may be held at once in memory that is shared with the server; each more, and
     each that the kernel has no shared memory for, has memory of its own (`Frame.shared`), or, with `copies=False`, is
-    PoolExhausted. Raises ConnectFailed, AccessDenied, TransportUnavailable.
+    PoolExhausted. Raises ConnectFailed, AccessDenied, TransportUnavailable; and, as any call may, ServerNonsense.
     """
 
     def __init__(
@@ -66,20 +67,10 @@ class Screen(Drawable):
         _check_options(timeout, max_frames, copies)
         own_segments.look_once()
         connection = Connection(display, xauthority, timeout)
+        connection.wire.keep_events(keep=False)  # until somebody can take them
         try:
-            chosen = choose(connection, transport)
-            pool = None
-            if chosen.kind != "core":
-                kind: Kind = "sysv" if chosen.kind == "sysv" else "memfd"
-                pool = Pool(kind, chosen.attach, chosen.detach, max_frames, _LANDINGS if copies else 0)
-            setup = connection.setup
-            form = of_root(format_of(connection, setup.root_depth, setup.root_visual))
-            whole = Rect(0, 0, setup.width_in_pixels, setup.height_in_pixels)
-            link = Link(connection, chosen, pool, copies)
-            super().__init__(link, setup.root.id, whole, form, setup.default_colormap.id)
-            probe = connection.wire.send(Pending(core.pack_get_image(setup.root.id, 0, 0, 1, 1)))
-            self._resized = randr.watch(connection, setup.root.id)
-            self._barred = self._rootless = _has_no_picture(connection, probe)
+            with connection.decoding("the set-up"):
+                self._begin_on(connection, choose(connection, transport), max_frames, copies=copies)
         except BaseException:
             connection.close()
             raise
@@ -87,6 +78,20 @@ class Screen(Drawable):
         self._surroundings: Surroundings | None = None
         self._opening = Lock()
         connection.name_owner(repr(self))
+
+    def _begin_on(self, connection: Connection, chosen: Transport, max_frames: int, *, copies: bool) -> None:
+        pool = None
+        if chosen.kind != "core":
+            kind: Kind = "sysv" if chosen.kind == "sysv" else "memfd"
+            pool = Pool(kind, chosen.attach, chosen.detach, max_frames, _LANDINGS if copies else 0)
+        setup = connection.setup
+        form = of_root(format_of(connection, setup.root_depth, setup.root_visual))
+        whole = Rect(0, 0, setup.width_in_pixels, setup.height_in_pixels)
+        link = Link(connection, chosen, pool, copies)
+        super().__init__(link, setup.root.id, whole, form, setup.default_colormap.id)
+        probe = connection.wire.send(core.ask_image(setup.root.id, 0, 0, 1, 1))
+        self._resized = randr.watch(connection, setup.root.id)
+        self._barred = self._rootless = _has_no_picture(connection, probe)
 
     @property
     def max_frames(self) -> int:
@@ -115,7 +120,8 @@ class Screen(Drawable):
         if self._xlib is None:
             from xshm.x11.xlib_display import XlibDisplay  # noqa: PLC0415 - it loads every extension module
 
-            self._xlib = XlibDisplay(self._connection)
+            with self._connection.decoding("python-xlib's Display"):
+                self._xlib = XlibDisplay(self._connection)
         return self._xlib
 
     @property
@@ -124,7 +130,8 @@ class Screen(Drawable):
         from xshm.monitors import monitors  # noqa: PLC0415 - a screenshot does not pay for what it does not use
 
         self._check_open()
-        return monitors(self._connection)
+        with self._connection.decoding("the monitors"):
+            return monitors(self._connection)
 
     def monitor(self, which: int | str) -> Monitor:
         """Return one monitor: by its name ("HDMI-1"), its number from 0 in `monitors`, or "primary"; as it is now.
@@ -143,7 +150,9 @@ class Screen(Drawable):
         """
         from xshm.window_list import list_windows  # noqa: PLC0415 - as above
 
-        return list_windows(self._around(), self._extent())
+        around, extent = self._around(), self._extent()
+        with self._connection.decoding("the windows"):
+            return list_windows(around, extent)
 
     def window(self, which: int | str | re.Pattern[str] | WindowInfo) -> Window:
         """Open a window: its id, its whole title, an expression that is found in its title, or "active".

@@ -23,7 +23,6 @@ from xshm.target import Target, open_target
 from xshm.transport import Transport, choose
 from xshm.way import Way, check_way, choose_way
 from xshm.x11.connection import Connection
-from xshm.x11.messages import Filled
 from xshm.x11.toplevel import resize_window, set_title
 
 if TYPE_CHECKING:
@@ -69,17 +68,18 @@ class Surface:
     ) -> None:
         target = Target.wanted(width, height, on, display, position, title, resizable=resizable)
         self._connection = connection = Connection(target.display, xauthority, timeout)
+        connection.wire.keep_events(keep=False)  # until somebody can take them
         try:
             self._transport = choose(connection, transport)
             check_way(self._transport, way)
-            opened = open_target(connection, target)
-            self._way = choose_way(connection, self._transport, opened, way)
-            self._paint = paint.Paint(opened.form, opened.cells)
-            self._presenter = Presenter(connection, self._transport, opened, self._way.way)
+            with connection.decoding("the drawable"):
+                self._opened = opened = open_target(connection, target)
+                self._way = choose_way(connection, self._transport, opened, way)
+                self._paint = paint.Paint(opened.form, opened.cells)
+                self._presenter = Presenter(connection, self._transport, opened, self._way.way)
         except BaseException:
             connection.close()
             raise
-        self._opened = opened
         self._like = opened.form
         self._resizable = resizable
         self._told_close = False
@@ -157,7 +157,8 @@ class Surface:
         if self._xlib is None:
             from xshm.x11.xlib_display import XlibDisplay  # noqa: PLC0415 - it loads every extension module
 
-            self._xlib = XlibDisplay(self._connection)
+            with self._connection.decoding("python-xlib's Display"):
+                self._xlib = XlibDisplay(self._connection)
         return self._xlib
 
     def set_title(self, title: str) -> None:
@@ -336,11 +337,11 @@ class Surface:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 wire.pump()
-                if not inbox.queue:
+                if not (inbox.done or inbox.input):
                     return None
                 continue
             try:
-                wire.wait_for(Filled(inbox.queue), left)
+                wire.wait_for(_Arrival(inbox), left)
             except RequestTimeout:
                 deadline = time.monotonic()
         return None
@@ -357,6 +358,19 @@ class Surface:
             self._told_close = True
             return Close()
         return None
+
+
+class _Arrival:
+    """Waiting for an event that a surface's user is told, or that it acts on by itself."""
+
+    __slots__ = ("_inbox",)
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+
+    @property
+    def done(self) -> bool:
+        return self._inbox.done or bool(self._inbox.input)
 
 
 def _check_timeout(timeout: float | None) -> None:

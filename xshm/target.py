@@ -17,7 +17,6 @@ from xshm.paint import Cells
 from xshm.pixels import VisualClass
 from xshm.x11 import colour_cube, core
 from xshm.x11.colormap import Colormap
-from xshm.x11.messages import Filled
 from xshm.x11.replies import Asked
 from xshm.x11.toplevel import create_window, map_window, visit_window
 from xshm.x11.visuals import format_of, of_root
@@ -155,7 +154,7 @@ def _wait_until_mapped(connection: Connection, inbox: Inbox) -> None:
     deadline = time.monotonic() + _MOST_WAIT
     while not inbox.mapped:
         try:
-            connection.wire.wait_for(Filled(inbox.queue), max(0.0, deadline - time.monotonic()))
+            connection.wire.wait_for(inbox, max(0.0, deadline - time.monotonic()))
         except RequestTimeout:
             return
         inbox.sort()

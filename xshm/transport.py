@@ -223,8 +223,7 @@ def _reads_our_bytes(connection: Connection, opcode: int, segment: Segment) -> b
     finally:
         for identifier in (shmseg, pixmap, gc):
             connection.free_resource_id(identifier)
-    reply = image.reply or b""
-    return reply[32 : 32 + _NONCE_BYTES] == nonce
+    return connection.answer(image, "GetImage")[32 : 32 + _NONCE_BYTES] == nonce
 
 
 def _attach(connection: Connection, opcode: int, segment: Segment, shmseg: int, *, read_only: bool) -> Pending:

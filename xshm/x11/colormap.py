@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from xshm.errors import UnsupportedFormat
 from xshm.x11 import core
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ else:
     from xshm.later import np
 
 _HEADER: Final = 32
+_MOST_PIXELS: Final = 0xFFFF - 2  # words that a request has for them
 
 
 class Colormap:
@@ -26,6 +28,8 @@ class Colormap:
         self._connection = connection
         self._colormap = colormap
         self._pixels = form.colormap_pixels
+        if len(self._pixels) > _MOST_PIXELS:
+            raise UnsupportedFormat(f"{form}: {len(self._pixels)} colours are more than the server can be asked for")
 
     def ask(self) -> Pending:
         """Queue the question; it travels with the grab, and costs no round trip of its own."""
@@ -34,5 +38,6 @@ class Colormap:
     def read(self, pending: Pending) -> NDArray[Any]:
         """Return the answer: (cells, 3) uint16, red, green, blue, 65535 the brightest."""
         reply = self._connection.answer(pending, "QueryColors")
-        cells = np.frombuffer(reply, np.uint16, offset=_HEADER, count=4 * len(self._pixels))
+        with self._connection.decoding("QueryColors"):
+            cells = np.frombuffer(reply, np.uint16, offset=_HEADER, count=4 * len(self._pixels))
         return cells.reshape(-1, 4)[:, :3].copy()

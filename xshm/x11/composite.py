@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from Xlib.ext import composite
 
-from xshm.errors import ServerError
+from xshm.errors import ServerError, WindowNotViewable
 from xshm.x11 import core
 from xshm.x11.replies import Asked
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
 
 NAME: Final = "Composite"
+_TRIES: Final = 50
+_WIDEST_BORDER: Final = 0x3FFF  # a pixmap is at most 0x7FFF wide, with the border on both sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,10 @@ class Redirection:
         """Name the pixmap that the window has now; the last one's name is given back.
 
         A window gets a new pixmap each time it is mapped or resized. Raises BadWindow or BadDrawable where the window
-        is gone, BadMatch where it is not viewable.
+        is gone, BadMatch where it is not viewable, WindowNotViewable where it is never the same size twice.
         """
         connection = self._connection
-        while True:
+        for _ in range(_TRIES):
             pixmap = connection.allocate_resource_id()
             named = connection.send(composite.NameWindowPixmap, opcode=self._opcode, window=self.window, pixmap=pixmap)
             whole = Asked(connection, core.GetGeometry, drawable=pixmap)
@@ -76,10 +78,13 @@ class Redirection:
                 raise
             # The server may serve another client, who resizes the window, between the two.
             if (held.width, held.height) == (size.width + 2 * size.border_width, size.height + 2 * size.border_width):
+                if size.border_width > _WIDEST_BORDER:
+                    raise connection.nonsense("GetGeometry", f"a border of {size.border_width} pixels")
                 former, self._pixmap = self._pixmap, pixmap
                 self._free(former)
                 return Backing(pixmap, size.width, size.height, size.border_width)
             self._free(pixmap)
+        raise WindowNotViewable(f"the window {self.window:#x} is being resized all the time, in {_TRIES} looks")
 
     def give_back_name(self) -> None:
         """Give the name back, where the redirection went with its window; another one may have the id. Not twice."""

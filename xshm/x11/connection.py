@@ -26,11 +26,22 @@ from Xlib.protocol import event, rq
 from Xlib.protocol import request as xlib_request
 
 from xshm import errors
-from xshm.errors import Closed, ConnectFailed, DisplayGone, InvalidArgument, RequestTimeout, ServerError
+from xshm.errors import (
+    Closed,
+    ConnectFailed,
+    DisplayGone,
+    InvalidArgument,
+    RequestTimeout,
+    ServerError,
+    ServerNonsense,
+    XshmError,
+)
 from xshm.x11.address import DisplayName
+from xshm.x11.decoding import Gate, believing_no_length, decode, most_of_packed, refuse
 from xshm.x11.handshake import connect
-from xshm.x11.messages import weakly
-from xshm.x11.wire import Pending, Wire
+from xshm.x11.messages import expecting, weakly
+from xshm.x11.replies import packed
+from xshm.x11.wire import Pending, Wire, passed_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,6 +55,7 @@ _CORE_ERRORS: Final = (
 _ERROR = struct.Struct("=xBHIHB21x")
 _FIRST_EXTENSION_ERROR = 128
 _FAREWELL: Final = 1.0  # seconds that a server has to do the last requests
+_TAKEN: Final = b""  # in place of a reply that was given to who has asked
 _connections: dict[int, weakref.ref[Connection]] = {}
 
 
@@ -64,7 +76,8 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
     """A connection to the display `name` (None or "": $DISPLAY).
 
     `xauthority` is the path of an authority file, where None means $XAUTHORITY or ~/.Xauthority; `timeout` in seconds
-    bounds connecting and the wait for any one answer, where None means no limit. Raises ConnectFailed, AccessDenied.
+    bounds connecting and the wait for any one answer, where None means no limit. Raises ConnectFailed, AccessDenied,
+    ServerNonsense.
     """
 
     def __init__(
@@ -86,6 +99,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         self.send_recv_lock: Any = _NO_LOCK  # ReplyRequest.reply takes and gives it back around the wait
         self.sent_requests: Any = _Resent()
         self._atom_cache: dict[str, int] = {}
+        self.atoms: dict[str, int] = {}
         self._id_lock = Lock()
         self._next_id = 0
         self._unreadable = b""  # an event that could not be read
@@ -120,13 +134,13 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         With `received`, the reply's descriptors come back too: (fields, list of Descriptor). Each is closed when the
         last reference to it goes. Raises OSError (EMFILE) where this process had no room for them.
         """
-        pending = Pending(request._request.to_binary(**fields))  # encodes without I/O
+        pending = packed(request, **fields)
         if received:
             self.wire.expect_descriptors()
             pending.received = []
         self.wire.send(pending)
         answer = self.answer(pending, request.__name__)
-        reply, _ = request._reply.parse_binary(answer, self)
+        reply = self.decode(request, request.__name__, answer)
         if pending.received is None:
             return reply
         if len(pending.received) < answer[1]:
@@ -135,7 +149,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         return reply, pending.received
 
     def send(self, request: Any, *, descriptors: Sequence[int] = (), keep: object = None, **fields: Any) -> Pending:
-        """Queue a request that has no reply (an rq.Request class). `check` tells how it went.
+        """Queue a request (an rq.Request class). `check` tells how it went, `answer` brings its reply.
 
         `descriptors` travel with it; they and `keep` are held until it is sent, or until the server has answered.
         """
@@ -144,7 +158,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
                 raise InvalidArgument(f"descriptors do not travel over TCP ({self.address})")
             for descriptor in descriptors:
                 os.fstat(descriptor)  # one that is not open would end the connection, not the request
-        return self.wire.send(Pending(request._request.to_binary(**fields), keep, descriptors))
+        return self.wire.send(packed(request, keep, descriptors, **fields))
 
     def check(self, *sent: Pending, doing: str = "") -> None:
         """One round trip; then raise the error of the first of these requests that has one."""
@@ -156,14 +170,34 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
     def answer(self, pending: Pending, doing: str = "") -> bytes:
         """Wait for a request that was sent; return the reply's bytes or raise its error."""
         self.wire.wait(pending)
-        if pending.error is not None:
-            raise self.error(pending.error, doing)
-        reply, pending.reply = pending.reply, None
+        reply, pending.reply = pending.reply, pending.reply and _TAKEN
         if reply is None:
-            # Whatever the server sends: `done` is set after a reply or an error was stored, and a reply is taken here
-            # only. So this is a second question for one answer, a bug of ours.
+            raise self.refusal(pending, doing)
+        if reply is _TAKEN:  # a second question for one answer, whatever the server sends: a bug of ours
             raise AssertionError(f"{doing}: this request's reply was taken before")
         return reply
+
+    def refusal(self, pending: Pending, doing: str) -> ServerError | ServerNonsense:
+        """Return what to raise of a request that is done and has no reply: its error, or that it was passed over."""
+        if pending.error is not None:
+            return self.error(pending.error, doing)
+        return self.nonsense(doing, passed_over(pending))
+
+    def nonsense(self, name: str, wrong: str) -> ServerNonsense:
+        """End the connection, since what the server has said of `name` makes no sense; return what to raise."""
+        return self.wire.nonsense(name, wrong)
+
+    def decode(self, request: Any, name: str, data: bytes) -> Any:
+        """Return the fields of the reply to a request (an rq.ReplyRequest class) of that name."""
+        try:
+            return decode(request, data, self)
+        except Exception as error:
+            refuse(error, name, self.wire.nonsense)
+            raise
+
+    def decoding(self, name: str) -> Gate:
+        """Return a with block for decoding what the server has said of `name`; ServerNonsense is what goes wrong."""
+        return Gate(name, self.wire.nonsense)
 
     def error(self, message: bytes, doing: str = "") -> ServerError:
         """Make an exception of the 32 bytes of an X error."""
@@ -203,12 +237,12 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
 
     def send_request(self, request: Any, wait_for_response: bool) -> None:  # noqa: ARG002 - python-xlib's signature
         """Queue a python-xlib request object."""
-        pending = Pending(request._binary)
+        pending = expecting(most_of_packed(request._binary), request._binary)
         if isinstance(request, rq.ReplyRequest):
             # Its own lock would stay taken if a signal handler raised inside reply(); our wait needs none.
             request._response_lock = _NO_LOCK
             pending.replies = deque()
-            request._serial = _Answers(pending, request)  # comes back in send_and_recv
+            request._serial = _Answers(self.wire, pending, request)  # comes back in send_and_recv
         elif request._errorhandler is None:
             pending.on_error = weakly(self._on_stray_error)
         else:
@@ -232,6 +266,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
     def next_event(self) -> Any:
         """Return the next event that nobody inside xshm took, waiting for it without limit."""
         queue = self.wire.events
+        self.wire.keep_events(keep=True)
         while True:
             self.wire.filled(queue)
             if queue:  # another thread may have been faster
@@ -250,6 +285,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
 
     def pending_events(self) -> int:
         """Take in what has arrived; return how many events `next_event` gives without waiting."""
+        self.wire.keep_events(keep=True)
         self.wire.pump()
         return len(self.wire.events)
 
@@ -287,7 +323,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
                 if number not in self.resource_ids:
                     self.resource_ids[number] = None
                     return int(base | number)
-        raise Xlib.error.ResourceIDError(f"all {mask // step + 1} resource ids of this connection are in use")
+        raise _NoIdLeft(f"all {mask // step + 1} resource ids of this connection are in use")
 
     def free_resource_id(self, rid: int) -> None:
         """Give an id back; one that is not this connection's is left alone."""
@@ -332,6 +368,10 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
             sys.stderr.write(f"X protocol error:\n{error}\n")
 
 
+class _NoIdLeft(XshmError, Xlib.error.ResourceIDError):
+    """All resource ids of a connection are in use."""
+
+
 def _handled(handler: Callable[..., Any], error: Any, request: Any) -> Any:
     """Call an error handler. What goes wrong in it is printed, as python-xlib does; Ctrl-C in it is not swallowed."""
     try:
@@ -369,16 +409,19 @@ def _is_read(request: Any) -> bool:
 class _Answers:
     """The next reply of a python-xlib request, or its error: waited for, then handed over by who waited."""
 
-    __slots__ = ("pending", "request")
+    __slots__ = ("pending", "request", "wire")
 
-    def __init__(self, pending: Pending, request: Any) -> None:
+    def __init__(self, wire: Wire, pending: Pending, request: Any) -> None:
+        self.wire = wire
         self.pending = pending
         self.request = weakref.ref(request)  # the request holds us
 
     @property
     def done(self) -> bool:
-        request = self.request()
-        return bool(self.pending.replies) or self.pending.error is not None or request is None or _is_read(request)
+        request, pending = self.request(), self.pending
+        if request is None or _is_read(request):
+            return True
+        return bool(pending.replies) or pending.error is not None or self.wire.is_passed(pending)
 
     def hand_over(self, connection: Connection) -> None:
         request, replies = self.request(), self.pending.replies
@@ -386,11 +429,15 @@ class _Answers:
             return
         if replies:
             message = replies[0]
-            request._parse_response(message)
+            request._reply = believing_no_length(request._reply)
+            with connection.decoding(type(request).__name__):
+                request._parse_response(message)
             if replies and replies[0] is message:  # a signal may come before this: then it is read again
                 del replies[0]
         elif self.pending.error is not None:
             request._set_error(connection.xlib_error(self.pending.error))
+        elif not _is_read(request):
+            raise connection.refusal(self.pending, type(request).__name__)
 
 
 def _inherited(owner: int) -> Closed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from Xlib.protocol.request import (
     ChangeWindowAttributes,
@@ -31,6 +31,11 @@ from Xlib.protocol.request import (
 )
 
 from xshm.errors import UnsupportedFormat
+from xshm.x11.decoding import most_of_image
+from xshm.x11.messages import expecting
+
+if TYPE_CHECKING:
+    from xshm.x11.messages import Pending
 
 __all__ = [
     "ALL_PLANES",
@@ -57,6 +62,7 @@ __all__ = [
     "QueryTree",
     "TranslateCoords",
     "UngrabServer",
+    "ask_image",
     "pack_copy_area",
     "pack_get_image",
     "unpack_image",
@@ -71,6 +77,11 @@ _GET_IMAGE = struct.Struct("=BBHIhhHHI")
 def pack_get_image(drawable: int, x: int, y: int, width: int, height: int) -> bytes:
     """Encode GetImage for all planes in ZPixmap format."""
     return _GET_IMAGE.pack(73, Z_PIXMAP, 5, drawable, x, y, width, height, ALL_PLANES)
+
+
+def ask_image(drawable: int, x: int, y: int, width: int, height: int) -> Pending:
+    """Make a request for a picture (GetImage); its reply is no longer than such a picture can be."""
+    return expecting(most_of_image(width, height), pack_get_image(drawable, x, y, width, height))
 
 
 def unpack_image(reply: bytes | None, nbytes: int) -> memoryview:

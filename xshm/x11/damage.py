@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from Xlib.ext import damage
 
+from xshm.x11.messages import precedes
+from xshm.x11.replies import packed
 from xshm.x11.wire import Route
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
 NAME: Final = "DAMAGE"
 _NOTIFY: Final = 0
-_SEQUENCE = struct.Struct("=2xH")
 _WHICH = struct.Struct("=8xI")
 _SUBTRACT = struct.Struct("=BBHIII")
 _NONE: Final = 0
@@ -70,10 +71,7 @@ class Damage:
 
     def _is_forgotten(self, message: bytes) -> bool:
         """Tell whether the server sent this before it came to the request of `forget`."""
-        if self._since is None:
-            return False
-        behind: int = (self._since.serial - _SEQUENCE.unpack_from(message)[0]) & 0xFFFF
-        return 0 < behind <= 0xFFFF // 2
+        return self._since is not None and precedes(message, self._since)
 
     def pack_subtract(self, parts: int) -> bytes:
         """Encode Subtract, whole: empty the record, and make the region `parts` what was in it."""
@@ -81,6 +79,8 @@ class Damage:
 
     def close(self) -> None:
         """Stop listening."""
-        self._connection.wire.remove_route(self.route)
-        self._connection.send(damage.DamageDestroy, opcode=self._opcode, damage=self._id)
+        wire = self._connection.wire
+        destroy = packed(damage.DamageDestroy, opcode=self._opcode, damage=self._id)
+        wire.remove_route(self.route, destroy)
+        wire.send(destroy)
         self._connection.free_resource_id(self._id)

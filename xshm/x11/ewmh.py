@@ -53,6 +53,14 @@ class Atoms:
         return {self.utf8: "UTF8_STRING", self.compound: "COMPOUND_TEXT"}.get(kind, "STRING")
 
 
+def atom(connection: Connection, name: str) -> int:
+    """Return the number of a name, which is made where there is none; looked up once for each connection."""
+    known = connection.atoms
+    if name not in known:
+        known[name] = int(connection.ask(core.InternAtom, name=name, only_if_exists=False).atom)
+    return known[name]
+
+
 class Claims:
     """The questions to one window, on their way, and then its answers."""
 

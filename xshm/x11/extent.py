@@ -16,6 +16,7 @@ _GET_SCREEN_SIZE: Final = struct.Struct("=BBHII")  # opcode, 3, words, window, s
 _SCREEN_SIZE: Final = struct.Struct("=8xII")
 _GET_GEOMETRY: Final = struct.Struct("=BxHI")
 _GEOMETRY: Final = struct.Struct("=16xHH")
+_GREATEST: Final = 0xFFFF
 
 
 class Extent:
@@ -36,7 +37,9 @@ class Extent:
     def ask(self) -> tuple[int, int]:
         """Return width and height as they are when the server has done all that was sent before."""
         pending = self._connection.wire.call(self._request)
-        if pending.error is not None or pending.reply is None:
-            raise self._connection.error(pending.error or b"", "the screen's size")
+        if pending.reply is None:
+            raise self._connection.refusal(pending, "the screen's size")
         width, height = self._reply.unpack_from(pending.reply)
+        if not (0 < width <= _GREATEST and 0 < height <= _GREATEST):
+            raise self._connection.nonsense("the screen's size", f"{width}x{height}")
         return width, height

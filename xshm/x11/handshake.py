@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from Xlib.protocol import display as xlib_display
 
-from xshm.errors import AccessDenied, ConnectFailed, RequestTimeout
+from xshm.errors import AccessDenied, ConnectFailed, RequestTimeout, ServerNonsense
 from xshm.x11 import xauth
+from xshm.x11.decoding import Gate, believing_no_length
 
 if TYPE_CHECKING:
     import _socket
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
     from xshm.x11.address import DisplayName, ServerSocket
 
 _LITTLE, _BIG = 0x6C, 0x42
-_ACCEPTED = 1
+_REFUSED, _ACCEPTED, _MORE_WANTED = 0, 1, 2
 _RESETS, _RESET_PAUSE = 5, 0.02
 _SETUP: Any = xlib_display.ConnectionSetupRequest
+_BODY: Any = believing_no_length(_SETUP._success_reply)
 _CROWDED: Final = "Maximum number of clients"
+_NAME: Final = "the set-up"  # in errors
+# What the protocol promises: so many bits for ids, of so many that an id has; so many words for a request.
+_LEAST_ID_BITS, _ID_BITS, _LEAST_WORDS, _LEAST_KEYCODE = 18, 29, 4096, 8
+_GREATEST: Final = 0x7FFF  # X names coordinates up to here
 
 
 class _Dropped(ConnectFailed):
@@ -36,8 +42,8 @@ def connect(
     """Connect and introduce ourselves; return the socket, what it is connected to, and the set-up block.
 
     `structures` is what python-xlib's objects in the block refer to as their display; weakly, since it will hold the
-    block itself, and shall go with its last user. Raises ConnectFailed, AccessDenied, and RequestTimeout where the
-    server is there and does not answer.
+    block itself, and shall go with its last user. Raises ConnectFailed, AccessDenied, RequestTimeout where the server
+    is there and does not answer, and ServerNonsense for a block that no server can mean.
     """
     structures = weakref.proxy(structures)
     # A server that resets itself when its last client has left also drops who connects at that moment.
@@ -78,15 +84,39 @@ def _set_up(
         raise _Dropped(
             errno.ECONNRESET, f"the X server at {address} ended the connection while it was set up"
         ) from error
+    if data["status"] not in (_REFUSED, _ACCEPTED, _MORE_WANTED):
+        raise ServerNonsense(_NAME, f"it begins with {data['status']}, which is neither yes nor no; is it an X server?")
     if data["status"] != _ACCEPTED:
         reason = body[: data["reason_length"] or None].rstrip(b"\0\n ").decode(errors="replace")
         if _CROWDED in reason:
             raise ConnectFailed(errno.EAGAIN, f"the X server at {display.name!r} ({address}) has no room: {reason}")
         raise AccessDenied(errno.EACCES, f"the X server at {display.name!r} ({address}) refused: {reason}; {told}")
-    success, _ = _SETUP._success_reply.parse_binary(body, structures, rawdict=True)
     info = _SETUP.__new__(_SETUP)
-    info._data = data | success
+    with Gate(_NAME):
+        success, _ = _BODY.parse_binary(body, structures, rawdict=True)
+        info._data = data | success
+        _check(info)
     return info
+
+
+def _check(info: Any) -> None:
+    """Raise what is wrong with a set-up block that could be read. Formats are looked at when they are used."""
+    mask, base = info.resource_id_mask, info.resource_id_base
+    step = mask & -mask
+    if mask.bit_count() < _LEAST_ID_BITS or (mask + step) & mask or base & mask or (base | mask) >> _ID_BITS:
+        raise ValueError(f"resource ids of base {base:#x} and mask {mask:#x}")
+    if not _LEAST_KEYCODE <= info.min_keycode <= info.max_keycode:
+        raise ValueError(f"key codes from {info.min_keycode} to {info.max_keycode}")
+    if info.max_request_length < _LEAST_WORDS:
+        raise ValueError(f"requests of {info.max_request_length} words at most, where {_LEAST_WORDS} are the least")
+    if max(info.image_byte_order, info.bitmap_format_bit_order) > 1:
+        raise ValueError(f"byte order {info.image_byte_order}, bit order {info.bitmap_format_bit_order}")
+    if not info.roots:
+        raise ValueError("no screen")
+    for screen in info.roots:
+        size = screen.width_in_pixels, screen.height_in_pixels
+        if not screen.root.id or not all(0 < each <= _GREATEST for each in size):
+            raise ValueError(f"a screen of {size[0]}x{size[1]} with the root window {screen.root.id:#x}")
 
 
 def _receive(sock: _socket.socket, count: int) -> bytes:

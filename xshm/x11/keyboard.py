@@ -23,20 +23,24 @@ class Keyboard:
         self._connection = connection
         self._first = connection.info.min_keycode
         self._keysyms: list[list[int]] = []
+        self._changes = 0
+        self._known = -1  # as of which of the changes
 
     def refresh(self) -> None:
-        """Ask the server when the next key is looked up."""
-        self._keysyms = []
+        """Ask the server when the next key is looked up. Quick: the thread that reads from the connection calls it."""
+        self._changes += 1
 
     def look_up(self, keycode: int, state: int) -> tuple[str, str]:
         """Return the name of a key ("a", "Escape", "F1") and the character that it types, "" where it types none.
 
         Shift and Lock in `state` choose among the key's first two symbols.
         """
-        if not self._keysyms:
+        if self._known != self._changes:
+            changes = self._changes
             count = self._connection.info.max_keycode - self._first + 1
             reply = self._connection.ask(request.GetKeyboardMapping, first_keycode=self._first, count=count)
             self._keysyms = [list(symbols) for symbols in reply.keysyms]
+            self._known = changes
         index = keycode - self._first
         symbols = self._keysyms[index] if 0 <= index < len(self._keysyms) else []
         plain, shifted = (*symbols[:2], 0, 0)[:2]

@@ -16,10 +16,9 @@ from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
     import _socket
-    from collections import deque
     from collections.abc import Sequence
 
-    from xshm.x11.messages import Pending
+    from xshm.x11.messages import Ledger, Pending
 
 # NOSIGNAL: a program that has SIGPIPE end it, as command line tools do, shall hear of a dead server like any other.
 _FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
@@ -31,13 +30,12 @@ _data, _descriptors = attrgetter("data"), attrgetter("descriptors")
 
 
 class Outgoing:
-    """Requests for one socket. `ledger` holds every request from the last one that the server was heard of on."""
+    """Requests for one socket: what the ledger has after `ledger.sent`, the last that was put into `_tail`."""
 
-    def __init__(self, sock: _socket.socket, ledger: deque[Pending]) -> None:
+    def __init__(self, sock: _socket.socket, ledger: Ledger) -> None:
         self._send = sock.send
         self._sendmsg = sock.sendmsg
         self._ledger = ledger
-        self._composed = 0  # the serial of the last request that was put into `_tail`
         self._tail: bytes | memoryview = b""
         self._tail_descriptors: Sequence[int] = ()
         self._accepted: list[int] = []  # bytes of the tail that the kernel took, until the tail is cut
@@ -63,12 +61,12 @@ class Outgoing:
         serial = (ledger[-1].serial if ledger else 0) + 1
         pending.serial = serial
         ledger += (pending,)
-        if self._tail or self._composed != serial - 1:
+        if self._tail or ledger.sent != serial - 1:
             return self.push()
         accepted, data = self._accepted, pending.data
         self._tail = data
         self._tail_descriptors = ()
-        self._composed = serial
+        ledger.sent = serial
         pending.data = b""
         try:
             accepted.extend(map(self._send, (data,), (_FLAGS,)))
@@ -104,7 +102,7 @@ class Outgoing:
                     if not is_the_kernels(error):
                         raise
                     return False
-            elif not ledger or ledger[-1].serial == self._composed:
+            elif not ledger or ledger[-1].serial == ledger.sent:
                 return True
             else:
                 self._compose()
@@ -112,7 +110,7 @@ class Outgoing:
     def _compose(self) -> None:
         """Make the next tail out of the requests that are still to be sent, of which there are some."""
         ledger = self._ledger
-        start = self._composed - ledger[-1].serial  # counted from the end, where what is queued is
+        start = ledger.sent - ledger[-1].serial  # counted from the end, where what is queued is
         batch = list(map(ledger.__getitem__, range(start, min(start + _TOGETHER, 0))))
         descriptors = batch[0].descriptors
         if descriptors:  # they travel with their own request, alone
@@ -124,7 +122,7 @@ class Outgoing:
             tail = memoryview(tail)
         self._tail = tail
         self._tail_descriptors = descriptors
-        self._composed = batch[-1].serial
+        ledger.sent = batch[-1].serial
         # The ledger keeps a request until the server is heard of again, and need not keep its bytes too.
         for pending in batch:
             pending.data = b""

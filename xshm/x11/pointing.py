@@ -54,16 +54,18 @@ class Pointing:
         """Undo one `start`."""
         self._users -= 1
         if not self._users:
-            self._select(on=False)
+            last = self._select(on=False)
             for route in self._routes:
-                self._connection.wire.remove_route(route)
+                self._connection.wire.remove_route(route, last)
 
-    def _select(self, *, on: bool) -> None:
+    def _select(self, *, on: bool) -> Pending:
+        """Have it told, or not; return the last request for that."""
         root = self._connection.setup.root.id
         mask = xfixes.DISPLAY_CURSOR_NOTIFY_MASK if on else 0
-        self._connection.send(xfixes.SelectCursorInput, opcode=self._fixes.major, window=root, mask=mask)
+        last = self._connection.send(xfixes.SelectCursorInput, opcode=self._fixes.major, window=root, mask=mask)
         if self._input is not None:
-            self._connection.wire.send(Pending(_select_motion(self._input, root, on=on)))
+            last = self._connection.wire.send(Pending(_select_motion(self._input, root, on=on)))
+        return last
 
     def _hear(self, _message: bytes) -> bool:
         """Count; called by the reader."""

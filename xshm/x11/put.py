@@ -33,6 +33,7 @@ _BIG_PUT_IMAGE = struct.Struct("=BBHIIIHHhhBBxx")  # BIG-REQUESTS: length 0, and
 _ENABLE = struct.Struct("=BBH")
 _MAXIMUM = struct.Struct("=8xI")
 _SHORT_WORDS: Final = 0xFFFF
+_LEAST_WORDS: Final = 4096  # that a server has to take, by the core protocol
 # Longer requests gain nothing, and the server does nothing else while it gathers one.
 _LONG_ENOUGH: Final = 4 << 20
 
@@ -89,6 +90,8 @@ def most_bytes(connection: Connection) -> int:
         return int(4 * connection.info.max_request_length)
     enable = Pending(_ENABLE.pack(found.major, 0, 1))
     reply = connection.answer(connection.wire.send(enable), "BigReqEnable")
+    if _MAXIMUM.unpack_from(reply)[0] < _LEAST_WORDS:
+        raise connection.nonsense("BigReqEnable", f"requests of {_MAXIMUM.unpack_from(reply)[0]} words at most")
     return min(4 * int(_MAXIMUM.unpack_from(reply)[0]), _LONG_ENOUGH)
 
 

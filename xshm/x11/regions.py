@@ -48,6 +48,11 @@ def pack_clip(opcode: int, gc: int, region: int, x_origin: int, y_origin: int) -
     return _GC.pack(opcode, _CLIP, 4, gc, region, x_origin, y_origin)
 
 
+def most_bytes(rect: Rect) -> int:
+    """Return how many bytes follow the header of FetchRegion's reply at most: every other pixel of each row."""
+    return _RECTANGLE.size * rect.height * -(-rect.width // 2)
+
+
 def unpack(reply: bytes) -> list[Rect]:
     """Return the rectangles of FetchRegion's reply; they do not overlap."""
     return [Rect(*each) for each in _RECTANGLE.iter_unpack(reply[_HEADER:])]

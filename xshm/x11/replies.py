@@ -5,9 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xshm.errors import BadDrawable, BadMatch, BadWindow
+from xshm.x11.decoding import most_of
+from xshm.x11.messages import expecting
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from xshm.x11.connection import Connection
+    from xshm.x11.messages import Bounded
+
+
+def packed(request: Any, keep: object = None, descriptors: Sequence[int] = (), **fields: Any) -> Bounded:
+    """Encode a request (an rq.Request class), to be sent by the wire; without I/O."""
+    data = request._request.to_binary(**fields)  # noqa: SLF001 - encodes
+    return expecting(most_of(request), data, keep, descriptors)
 
 
 class Asked:
@@ -22,9 +33,9 @@ class Asked:
 
     def answer(self) -> Any:
         """Return the reply's fields, or raise the request's error. To be asked for once."""
-        data = self._connection.answer(self._pending, self._request.__name__)
-        reply, _ = self._request._reply.parse_binary(data, self._connection)  # noqa: SLF001 - decodes without I/O
-        return reply
+        name = self._request.__name__
+        data = self._connection.answer(self._pending, name)
+        return self._connection.decode(self._request, name, data)
 
     def answer_if_there(self) -> Any:
         """Return the reply's fields, or None where the window that was asked about is not there any more."""

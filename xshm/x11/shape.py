@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from Xlib.ext import shape
 
 from xshm.geometry import Rect
-from xshm.x11.replies import Asked
+from xshm.x11.messages import precedes
+from xshm.x11.replies import Asked, packed
 from xshm.x11.wire import Route
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
+    from xshm.x11.messages import Pending
     from xshm.x11.structure import Subscription
 
 NAME: Final = "SHAPE"
@@ -44,6 +46,7 @@ class ShapeEvents:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._selected: dict[int, _Selected] = {}
+        self._leaving: dict[int, Pending] = {}  # as in StructureEvents
         self._route: Route | None = None
 
     def subscribe(self, subscription: Subscription) -> None:
@@ -61,7 +64,7 @@ class ShapeEvents:
                 self._connection, shape.InputSelected, opcode=extension.major, destination_window=window
             ).answer_if_there()
             # Before it is noted: cut short in between, the next subscriber selects again, and misses nothing.
-            self._select(extension, window, enable=True)
+            self._connection.wire.send(_select(extension, window, enable=True))
             self._selected[window] = _Selected(shared=before is not None and bool(before.enabled))
         self._selected[window].subscribers += (subscription,)
 
@@ -74,9 +77,13 @@ class ShapeEvents:
             return
         selected.subscribers = tuple(other for other in selected.subscribers if other is not subscription)
         if not selected.subscribers:
-            del self._selected[window]
             if not (selected.shared or subscription.gone):
-                self._select(extension, window, enable=False)
+                self._leaving = {each: last for each, last in self._leaving.items() if not last.done}
+                self._leaving[window] = last = _select(extension, window, enable=False)
+                del self._selected[window]
+                self._connection.wire.send(last)
+            else:
+                del self._selected[window]
 
     def ask(self, window: int) -> tuple[Rect, ...] | None:
         """Return the bounding shape, in the window's coordinates; None where it has none. One round trip.
@@ -91,24 +98,26 @@ class ShapeEvents:
             self._connection, shape.GetRectangles, opcode=extension.major, window=window, source_kind=_BOUNDING
         )
         shaped, found = bool(extents.answer().bounding_shaped), rectangles.answer()
-        return tuple(map(_rect, found.rectangles)) if shaped else None
+        return tuple(_rect(each) for each in found.rectangles if each.width and each.height) if shaped else None
 
     def _extension(self) -> Extension | None:
         return self._connection.extension(NAME)
-
-    def _select(self, extension: Extension, window: int, *, enable: bool) -> None:
-        self._connection.send(shape.SelectInput, opcode=extension.major, destination_window=window, enable=enable)
 
     def _hear(self, message: bytes) -> bool:
         """Tell subscribers; called by the reader. Return whether the event is for them alone."""
         kind, window = _ABOUT.unpack_from(message)
         selected = self._selected.get(window)
         if selected is None:
-            return False
+            last = self._leaving.get(window)
+            return last is not None and precedes(message, last)
         if kind == _BOUNDING:
             for subscription in selected.subscribers:
                 subscription.reshaped = subscription.due = True
         return not selected.shared
+
+
+def _select(extension: Extension, window: int, *, enable: bool) -> Pending:
+    return packed(shape.SelectInput, opcode=extension.major, destination_window=window, enable=enable)
 
 
 def _rect(found: Any) -> Rect:

@@ -11,19 +11,27 @@ from typing import TYPE_CHECKING, Final
 
 from Xlib import X
 
+from xshm.errors import ServerError
 from xshm.x11 import core
-from xshm.x11.replies import Asked
+from xshm.x11.messages import precedes
+from xshm.x11.replies import Asked, packed
 from xshm.x11.wire import Route
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xshm.x11.connection import Connection
+    from xshm.x11.messages import Pending
 
 _CODES: Final = (X.DestroyNotify, X.UnmapNotify, X.MapNotify, X.ReparentNotify, X.ConfigureNotify)
 _SENT: Final = 0x80  # SendEvent: a window manager's word on where the window is, which is no change of it
 _WHERE = struct.Struct("=4xII")  # the window it was selected on, the window it is about
 _SIZE = struct.Struct("=20xHHH")  # ConfigureNotify: width, height, border width
+
+
+def select(window: int, mask: int) -> Pending:
+    """Make the request that says which events of a window this connection is told."""
+    return packed(core.ChangeWindowAttributes, window=window, attrs={"event_mask": mask})
 
 
 class Subscription:
@@ -64,6 +72,8 @@ class StructureEvents:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._watched: dict[int, _Watched] = {}
+        # Windows that nobody watches any more, and the request before which the server may still tell of them.
+        self._leaving: dict[int, Pending] = {}
         self._routes: tuple[Route, ...] = ()
 
     def subscribe(self, windows: Sequence[int]) -> Subscription:
@@ -95,23 +105,34 @@ class StructureEvents:
                 continue  # it was of a window that had the id before
             watched.subscribers = tuple(other for other in watched.subscribers if other is not subscription)
             if not watched.subscribers:
-                del self._watched[window]
-                if not (watched.shared or watched.gone):
-                    left.append((window, Asked(self._connection, core.GetWindowAttributes, window=window)))
+                if watched.shared or watched.gone:
+                    del self._watched[window]
+                    continue
+                left.append((window, Asked(self._connection, core.GetWindowAttributes, window=window)))
         for window, question in left:
-            attributes = question.answer_if_there()
-            if attributes is not None:
-                self._select(window, attributes.your_event_mask & ~X.StructureNotifyMask)
+            try:
+                mask = question.answer().your_event_mask & ~X.StructureNotifyMask
+            except ServerError:  # it is not there any more
+                del self._watched[window]
+                continue
+            self._leaving[window] = last = select(window, mask)
+            # Last: where the server does not answer it is known still that the window's events are ours.
+            del self._watched[window]
+            self._connection.wire.send(last)
+        for window in [window for window, last in self._leaving.items() if last.done]:
+            del self._leaving[window]
 
     def _select(self, window: int, mask: int) -> None:
-        self._connection.send(core.ChangeWindowAttributes, window=window, attrs={"event_mask": mask})
+        self._connection.wire.send(select(window, mask))
 
     def _hear(self, message: bytes) -> bool:
         """Tell subscribers; called by the reader. Return whether the event is for them alone."""
         on, about = _WHERE.unpack_from(message)
         watched = self._watched.get(on)
-        if watched is None or on != about:
+        if on != about:
             return False
+        if watched is None:
+            return on in self._leaving and precedes(message, self._leaving[on])
         code = message[0]
         if code == X.DestroyNotify:
             watched.gone = True

@@ -11,6 +11,7 @@ from Xlib.protocol import request
 
 from xshm.geometry import Rect
 from xshm.x11 import core
+from xshm.x11.ewmh import atom
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
@@ -57,12 +58,12 @@ def create_window(connection: Connection, place: Rect, title: str, *, resizable:
         visual=X.CopyFromParent,
         attrs=attributes,
     )
-    delete = connection.get_atom("WM_DELETE_WINDOW")
+    delete = atom(connection, "WM_DELETE_WINDOW")
     set_title(connection, window, title)
     _set(connection, window, Xatom.WM_CLASS, Xatom.STRING, _BYTE, b"xshm\0xshm\0")
     _set_size_hints(connection, window, place, _US_POSITION if positioned else 0, resizable=resizable)
-    _set(connection, window, connection.get_atom("WM_PROTOCOLS"), Xatom.ATOM, _WORD, struct.pack("=I", delete))
-    _set(connection, window, connection.get_atom("_NET_WM_PID"), Xatom.CARDINAL, _WORD, struct.pack("=I", os.getpid()))
+    _set(connection, window, atom(connection, "WM_PROTOCOLS"), Xatom.ATOM, _WORD, struct.pack("=I", delete))
+    _set(connection, window, atom(connection, "_NET_WM_PID"), Xatom.CARDINAL, _WORD, struct.pack("=I", os.getpid()))
     connection.check(created, doing="CreateWindow")
     return window
 
@@ -81,7 +82,7 @@ def resize_window(connection: Connection, window: int, width: int, height: int, 
 def set_title(connection: Connection, window: int, title: str) -> None:
     """Name a window, for window managers old (Latin-1, as far as it goes) and new (UTF-8)."""
     _set(connection, window, Xatom.WM_NAME, Xatom.STRING, _BYTE, title.encode("latin-1", "replace"))
-    name, utf8 = connection.get_atom("_NET_WM_NAME"), connection.get_atom("UTF8_STRING")
+    name, utf8 = atom(connection, "_NET_WM_NAME"), atom(connection, "UTF8_STRING")
     _set(connection, window, name, utf8, _BYTE, title.encode())
 
 

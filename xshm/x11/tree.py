@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 INPUT_OUTPUT: Final = X.InputOutput
 VIEWABLE: Final = X.IsViewable
 UNMAPPED: Final = X.IsUnmapped
+_DEEPEST: Final = 1 << 14  # windows inside of each other; toolkits have dozens
+_WALKS: Final = 5
 _DEEPEST_FRAME: Final = 3  # windows between the root and a client, in those window managers that have the most
 
 
@@ -73,12 +75,24 @@ def top_levels(connection: Connection, atoms: Atoms, root: int, *, mapped: bool 
 
 def ancestors(connection: Connection, window: int) -> list[int]:
     """Return a window's parent, its parent and so on, without the root window. Raises BadWindow."""
-    found: list[int] = []
-    while True:
-        reply = connection.ask(core.QueryTree, window=found[-1] if found else window)
-        if reply.parent == X.NONE or reply.parent.id == reply.root.id:
+    for _ in range(_WALKS):  # what is reparented on the way may be met twice
+        found = _walk_up(connection, window)
+        if found is not None:
             return found
-        found.append(reply.parent.id)
+    raise connection.nonsense("QueryTree", f"the window {window:#x} is inside of itself, in {_WALKS} looks")
+
+
+def _walk_up(connection: Connection, window: int) -> list[int] | None:
+    """Return a window's ancestors; None where one of them comes twice."""
+    met = {window: None}  # in order
+    while len(met) <= _DEEPEST:
+        reply = connection.ask(core.QueryTree, window=next(reversed(met)))
+        if reply.parent == X.NONE or reply.parent.id == reply.root.id:
+            return list(met)[1:]
+        if reply.parent.id in met:
+            return None
+        met[reply.parent.id] = None
+    raise connection.nonsense("QueryTree", f"the window {window:#x} has more than {_DEEPEST} ancestors")
 
 
 def client_of(connection: Connection, atoms: Atoms, window: int) -> int:

@@ -28,7 +28,7 @@ def format_of(connection: Connection, depth: int, visual_id: int | None) -> Pixe
                     visual = candidate
     order: ByteOrder = "big" if connection.info.image_byte_order else "little"
     bit_order: ByteOrder = "big" if connection.info.bitmap_format_bit_order else "little"
-    kind = VisualClass(visual.visual_class) if visual else VisualClass.StaticGray
+    kind = visual.visual_class if visual else VisualClass.StaticGray  # what is none of them, PixelFormat refuses
     masks = (visual.red_mask, visual.green_mask, visual.blue_mask) if visual else (0, 0, 0)
     return PixelFormat(
         depth=depth,

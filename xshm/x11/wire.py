@@ -20,20 +20,21 @@ import socket
 import struct
 import threading
 import time
-from collections import deque
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from xshm.errors import Closed, DisplayGone, RequestTimeout
+from xshm.errors import Closed, DisplayGone, RequestTimeout, ServerNonsense
 from xshm.polling import is_cooperative, readable, readable_or_writable, ready
 from xshm.x11.incoming import Incoming
 from xshm.x11.kernel import is_the_kernels
 from xshm.x11.late_errors import LateErrors
-from xshm.x11.messages import Awaited, Filled, Pending, Route
+from xshm.x11.messages import Awaited, Filled, Ledger, Pending, Route
 from xshm.x11.outgoing import Outgoing
 
 if TYPE_CHECKING:
     import _socket
+    from collections import deque
     from collections.abc import Callable
 
 __all__ = ["Awaited", "Filled", "Pending", "Route", "Wire"]
@@ -61,7 +62,7 @@ class Wire:
         self.timeout = timeout
         self._lock = Lock()
         self._ended: Callable[[], Exception] | None = None
-        self._ledger: deque[Pending] = deque()
+        self._ledger = Ledger()
         self._takes_descriptors = False  # taking none costs less
         self._out = Outgoing(sock, self._ledger)
         self._in = Incoming(self._ledger)
@@ -161,11 +162,13 @@ class Wire:
     def sync(self, timeout: float | None = None) -> None:
         """One round trip: when it returns, the server has done all that was sent, and its errors were told."""
         if timeout is None:
-            self.call(_SYNC)
+            pending = self.call(_SYNC)
         else:
             pending = Pending(_SYNC)
             self._queue(pending)
             self.wait_for(pending, timeout)
+        if pending.reply is None and pending.error is None:
+            raise self.nonsense("GetInputFocus", passed_over(pending))
 
     def expect_descriptors(self) -> None:
         """From now on, take the descriptors that come with replies. One round trip, before the request is sent.
@@ -184,19 +187,39 @@ class Wire:
         """Say who is told of errors of requests that are not known any more."""
         self._late_errors.handler = handler
 
+    def is_passed(self, pending: Pending) -> bool:
+        """Whether the server has come to a later request, so that nothing more is to be heard of this one."""
+        return 0 < pending.serial < self._in.seen
+
     # -- events --------------------------------------------------------------------------------------------------
+
+    def keep_events(self, *, keep: bool) -> None:
+        """Say whether events that no route takes are kept, in `events`: as long as nobody looks there, for nothing."""
+        self._in.kept = keep
+        if not keep:
+            self.events.clear()
 
     def add_route(self, route: Route) -> None:
         """From now on, give the route the events of its code that it wants."""
         with self._lock:
-            routes = (*self._in.routes.get(route.code, ()), route)
-            self._in.routes[route.code] = routes
+            self._in.routes[route.code] = (*self._routes_but(route), route)
 
-    def remove_route(self, route: Route) -> None:
-        """Stop doing so; what is in its queue stays there."""
+    def remove_route(self, route: Route, last: Pending | None = None) -> None:
+        """Stop doing so; what is in its queue stays there.
+
+        What it wanted and the server sends before it comes to the request `last` is for nobody, and dropped.
+        """
         with self._lock:
-            routes = tuple(other for other in self._in.routes.get(route.code, ()) if other is not route)
-            self._in.routes[route.code] = routes
+            routes = self._routes_but(route)
+            self._in.routes[route.code] = routes if last is None else (*routes, route.until(last))
+
+    def _routes_but(self, route: Route) -> tuple[Route, ...]:
+        """Return the routes of its code, without those that will get nothing any more."""
+        return tuple(
+            other
+            for other in self._in.routes.get(route.code, ())
+            if other is not route and not (other.last is not None and self.is_passed(other.last))
+        )
 
     def next_event(self, queue: deque[bytes], timeout: float | None = None) -> bytes | None:
         """Take the next message out of `queue`, waiting for it; None when `timeout` seconds have passed."""
@@ -254,6 +277,11 @@ class Wire:
             self.socket.shutdown(socket.SHUT_RDWR)  # a reader in the kernel comes back with nothing
         with self._lock:
             self._wake_done()
+
+    def nonsense(self, request: str, wrong: str) -> ServerNonsense:
+        """End the connection, since what the server has said of a request makes no sense; return what to raise."""
+        self.end(partial(ServerNonsense, request, wrong))
+        return ServerNonsense(request, wrong)
 
     def close(self) -> None:
         """End the connection from our side; the descriptor is given back when no thread reads from it any more."""
@@ -418,7 +446,13 @@ class Wire:
     def _hand_out(self) -> None:
         """Under the lock: hand out all that has arrived, be it the end."""
         self._in.hand_out()
-        if self._in.over and self._ended is None:
+        if self._ended is not None:
+            return
+        if self._in.wrong:
+            self._ended = partial(ServerNonsense, "", self._in.wrong)
+            with contextlib.suppress(OSError):  # the other side was faster
+                self.socket.shutdown(socket.SHUT_RDWR)
+        elif self._in.over:
             self._ended = _gone(None)
 
     def _wait_again(self, deadline: float | None) -> None:
@@ -433,6 +467,11 @@ class Wire:
 
     def _readable(self, seconds: float | None) -> bool:
         return bool(readable((self.socket.fileno(),), seconds))
+
+
+def passed_over(pending: Pending) -> str:
+    """Say what is wrong where a request that has a reply is done without one."""
+    return f"it has answered a later request, and passed over this one, number {pending.serial & 0xFFFF}"
 
 
 def _timed_out() -> RequestTimeout:

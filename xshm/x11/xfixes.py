@@ -118,9 +118,11 @@ def pack_get_cursor_image(opcode: int) -> bytes:
 
 
 def unpack_cursor_image(reply: bytes) -> CursorImage:
-    """Take the reply of GetCursorImageAndName apart."""
+    """Take the reply of GetCursorImageAndName apart; ValueError where less has come than it says."""
     x, y, width, height, xhot, yhot, serial, name_length = _CURSOR_IMAGE.unpack_from(reply)
     end = _CURSOR_IMAGE.size + 4 * width * height
+    if end + name_length > len(reply):
+        raise ValueError(f"a picture of {width}x{height} and a name of {name_length} in {len(reply)} bytes")
     return CursorImage(
         *(x, y, width, height, xhot, yhot, serial), reply[_CURSOR_IMAGE.size : end], reply[end : end + name_length]
     )

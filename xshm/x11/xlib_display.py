@@ -24,6 +24,7 @@ class XlibDisplay(Xlib.display.Display):
     def __init__(self, connection: Connection) -> None:
         # The base's __init__ would open a connection of its own; this is the state that its methods work on.
         self.display = connection
+        connection.wire.keep_events(keep=True)
         self._keymap_codes: list[tuple[int, ...]] = [()] * 256
         self._keymap_syms: dict[int, list[tuple[int, int]]] = {}
         first, last = connection.info.min_keycode, connection.info.max_keycode
