@@ -118,6 +118,16 @@ def test_as_the_first_process_of_a_container_it_reaps_while_it_holds_a_display()
     assert gone.returncode == 0
 
 
+def test_a_command_that_left_its_group_hears_signals_too() -> None:
+    script = "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done"
+    command = [*_RUN, "--", "setsid", "sh", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        running.terminate()
+        assert running.wait(timeout=10) == 5
+
+
 # -- the exit code -----------------------------------------------------------------------------------------------------
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from programs import eventually
 
 from xshm.display_spec import DisplaySpec, ScreenSpec
 from xshm.errors import (
@@ -276,9 +277,9 @@ def test_hundreds_of_programs_leave_no_groups_behind(display: VirtualDisplay) ->
     supervisor = supervisor_of(display)
     for _ in range(100):
         assert display.run("true").wait() == 0
-    display.run("true").wait()
-    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    assert len(children) <= 2, "the server, and at most the last program's group"
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children")
+    assert len(children.read_text().split()) <= 20, "the server, and groups that nobody had time to look at"
+    eventually(lambda: len(children.read_text().split()) == 1)
 
 
 def test_a_command_that_can_t_be_run_is_popen_s_own_error(display: VirtualDisplay) -> None:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_ENDING: Final = 1.0  # seconds for what was killed to be gone
 
 
 class Orphans:
@@ -45,7 +44,7 @@ class Orphans:
     def end(self) -> None:
         """End those that are left: by TERM, and after a grace by KILL. Their own children come to us one by one."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # no handler is to reap between the look and the signal
-        for how, seconds in ((signal.SIGTERM, process_groups.GRACE), (signal.SIGKILL, _ENDING)):
+        for how, seconds in ((signal.SIGTERM, process_groups.GRACE), (signal.SIGKILL, process_groups.ENDING)):
             asked: set[int] = set()
             deadline = time.monotonic() + seconds
             while (left := self._left()) and time.monotonic() < deadline:

@@ -1,7 +1,6 @@
-"""Process groups that can be ended to the last process, without ever hitting a stranger's.
+"""Processes and their groups as the kernel lists them, and how to end them.
 
-A group's leader has ended and is not buried, so its number can't become anybody else's while the group is ours. Waiting
-is done on pidfds, never by looking again and again. Part of the supervisor: imports only what takes no time.
+Waiting is done on pidfds, never by looking again and again. Part of the supervisor: imports only what takes no time.
 """
 
 from __future__ import annotations
@@ -13,53 +12,12 @@ import time
 from xshm import polling
 
 GRACE = 2.0  # seconds between asking (TERM) and ending (KILL)
-_ENDING = 1.0  # seconds for what was killed to be gone
-
-
-class ProcessGroups:
-    """The groups of one display."""
-
-    def __init__(self) -> None:
-        self._groups: set[int] = set()
-
-    def make(self) -> int:
-        """Return a new, empty process group of this session, for programs to be put into."""
-        leader = posix.fork()
-        if leader == 0:
-            posix.setpgid(0, 0)
-            posix._exit(0)  # noqa: SLF001 - its public name
-        posix.waitid(posix.P_PID, leader, posix.WEXITED | posix.WNOWAIT)
-        self._groups.add(leader)
-        return leader
-
-    def forget_if_empty(self, group: int) -> None:
-        """Give up a group that no process is in any more."""
-        if group in self._groups and not members({group}):
-            self._groups.discard(group)
-            posix.waitpid(group, 0)
-
-    def end(self, group: int) -> None:
-        """End every process of a group: by TERM, and after a grace by KILL."""
-        self._end(self._groups & {group})
-
-    def end_all(self) -> None:
-        """End every process of every group."""
-        self._end(set(self._groups))
-
-    def _end(self, groups: set[int]) -> None:
-        end(groups)
-        self._groups -= groups
-        for group in groups:
-            posix.waitpid(group, 0)
-            # An owner that was killed in the middle of starting a program may have put it there just now. While there
-            # are members the number is taken, so it is still the same group; without any it has no successor yet.
-            if members({group}):
-                signal_group(group, _signal.SIGKILL)
+ENDING = 1.0  # seconds for what was killed to be gone
 
 
 def end(groups: set[int]) -> None:
     """End every process of the groups: by TERM, and after a grace by KILL."""
-    for how, seconds in ((_signal.SIGTERM, GRACE), (_signal.SIGKILL, _ENDING)):
+    for how, seconds in ((_signal.SIGTERM, GRACE), (_signal.SIGKILL, ENDING)):
         for group in groups:
             signal_group(group, how)
             signal_group(group, _signal.SIGCONT)  # a stopped process hears TERM only then
@@ -76,10 +34,10 @@ def end_process(pid: int, pidfd: int) -> None:
 
 
 def signal_group(group: int, number: int) -> None:
-    """Send a signal to all of a group; nobody may be left in it."""
+    """Send a signal to all of a group; nobody may be left in it, or none whom this user may signal."""
     try:  # noqa: SIM105 - contextlib takes its time
         posix.killpg(group, number)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         pass
 
 

@@ -1,6 +1,7 @@
 """A program on a virtual display: a subprocess.Popen in a process group of its own, which ends with the display.
 
-The group exists before the program does, so there is no moment at which the program runs and is not looked after.
+The group exists before the program does, so there is no moment at which the program runs and is not looked after. What
+leaves the group is known by the marks that all of the program's descendants carry (descendants.py).
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import shlex
 import signal
 import subprocess
 import time
+import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from xshm import checks, process_groups
+from xshm import checks, marked_start, process_groups
+from xshm.descendants import Descendants, carries, marked, process
 from xshm.descriptor import Descriptor
 from xshm.errors import (
     InvalidArgument,
@@ -87,12 +90,21 @@ class Program(subprocess.Popen[Any]):
         self._supervision = supervision
         self._connect = connect
         self._left = self._ended = False
-        self.group = supervision.new_group()
+        self._pidfd: Descriptor | None = None
+        self.group, self._mark = supervision.new_group()
         try:
-            self._execute(words, env=environment, process_group=self.group, **options)
+            self._execute(words, env=marked(environment, self._mark), process_group=self.group, **options)
+            self._make_known()
         except BaseException:
-            supervision.left(self.group)
+            supervision.left(self._mark)
             raise
+
+    def _make_known(self) -> None:
+        """Tell the supervisor which process is the program itself; without, the marks have to do."""
+        marked_start.mark(self.pid, self._mark)
+        with contextlib.suppress(OSError):
+            self._pidfd = next(map(Descriptor, map(os.pidfd_open, (self.pid,))))
+            self._supervision.started(self._mark, self.pid, self._pidfd)
 
     def _execute(self, words: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], **options: Any) -> None:
         """Start the program as Popen does, and a script without "#!" by the shell."""
@@ -106,6 +118,10 @@ class Program(subprocess.Popen[Any]):
             vars(self).clear()  # a Popen that failed still has the numbers of descriptors that it has closed
             vars(self).update(before)
             super().__init__(by_shell, env=env, **options)
+
+    def _execute_child(self, *arguments: Any) -> None:
+        """Fork and execute as Popen does, under the mark."""
+        marked_start.under(self._mark, super()._execute_child.__func__)(self, *arguments)  # type: ignore[misc]
 
     def poll(self) -> int | None:
         """Return the exit code if the program has ended, as Popen has it."""
@@ -213,27 +229,66 @@ class Program(subprocess.Popen[Any]):
         lines = [printable(line.strip()) for line in end.splitlines() if line.strip()]
         return f"; it said: {'…' * (begin > 0)}{' | '.join(lines[-_TOLD_LINES:])}" if lines else ""
 
+    def pass_on(self, number: int) -> None:
+        """Send a signal to all of the program's group, and to the program where it has left that (setsid)."""
+        pidfd = self._pidfd  # held, should the end be noted meanwhile
+        process_groups.signal_group(self.group, number)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if pidfd is not None and os.getpgid(self.pid) != self.group:
+                signal.pidfd_send_signal(pidfd, number)
+
     def end(self) -> None:
-        """End the program and all of its group: by TERM, after two seconds by KILL. Ending twice is fine."""
-        if not self._ended:
-            self._supervision.stop(self.group)
-            self._ended = True
-        self.wait()
+        """End the program and all that it started, daemons too: by TERM, after two seconds by KILL.
+
+        Returns when they have ended. What a KILL has not ended after another second (it waits for a dead disk, say, or
+        belongs to another user) is named in a ResourceWarning. Ending twice is fine.
+        """
+        if self._ended:
+            self._bury("")
+            return
+        try:
+            left = self._supervision.stop(self._mark)
+        except (StartFailed, TimeoutError):  # somebody killed or stopped the supervisor
+            left = self._end_alone()
+        self._ended = not left
+        self._bury(left)
 
     def bury(self) -> None:
-        """Take note of the exit code of a program whose group was ended with the display."""
+        """Take note of the exit code of a program that was ended with the display."""
         self._left = self._ended = True
-        if self.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                if os.getpgid(self.pid) == self.group:  # nobody ended it: its supervisor had been killed
-                    process_groups.end({self.group})
-            self.wait()
+        if self.poll() is None:  # nobody ended it: its supervisor had been killed
+            self._bury(self._end_alone())
+
+    def _end_alone(self) -> str:
+        """End what descends from it without the supervisor, and return what is left."""
+        groups, held, ourselves = set(), {}, process(os.getpid())
+        if self.poll() is None:  # so the number is its own, and its group's
+            if os.getpgid(self.pid) == self.group:
+                groups.add(self.group)
+            if self._pidfd is not None:
+                held[self.pid] = int(self._pidfd)
+        marks = range(self._mark, self._mark + 1)
+        since = ourselves.start if ourselves else 0
+        return ", ".join(Descendants(marks, groups, held, since, os.getpid()).end())
+
+    def _bury(self, left: str) -> None:
+        """Take note of the exit code, and warn of what is left."""
+        try:
+            self.wait(process_groups.ENDING)
+        except subprocess.TimeoutExpired:
+            left = left or f"process {self.pid}"
+        if left:
+            warnings.warn(f"{self._name} could not be ended completely: {left} did not end", ResourceWarning, 3)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.end()
-        super().__exit__(kind, error, traceback)
+        if self.returncode is None:  # it can't be waited for
+            for stream in filter(None, (self.stdin, self.stdout, self.stderr)):
+                stream.close()
+        else:
+            super().__exit__(kind, error, traceback)
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType("a Program is a child of this process; send its pid, or what it is to show, a Frame")
@@ -242,12 +297,15 @@ class Program(subprocess.Popen[Any]):
         """Tell the supervisor of the end, once: a group that nobody is in need not be kept."""
         if code is not None and not self._left:
             self._left = True
-            self._supervision.left(self.group)
+            self._pidfd = None
+            self._supervision.left(self._mark)
         return code
 
     def _is_ours(self, pid: int | None) -> bool:
         try:
-            return pid is not None and os.getpgid(pid) == self.group
+            return pid is not None and (
+                os.getpgid(pid) == self.group or carries(pid, range(self._mark, self._mark + 1))
+            )
         except ProcessLookupError:
             return False
 

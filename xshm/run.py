@@ -158,10 +158,9 @@ class Signals:
         if self._program is None:
             self._waiting.append(number)
         else:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._program.group, number)
-                if number in _ENDING:  # a stopped program hears them only then, and a shell sends them to stopped jobs
-                    os.killpg(self._program.group, signal.SIGCONT)
+            self._program.pass_on(number)
+            if number in _ENDING:  # a stopped program hears them only then, and a shell sends them to stopped jobs
+                self._program.pass_on(signal.SIGCONT)
 
 
 class Foreground:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 from xshm import display_files as files
 from xshm import process_groups
+from xshm.descendants import Descendants, first_mark, of_the_display, process
 from xshm.errors import Closed, StartFailed
 from xshm.launch import WAY_OUT, Places, launch
 from xshm.process_groups import GRACE
@@ -62,6 +64,7 @@ class Supervision:
         self.authority = Path()
         self.framebuffers: list[int] = []
         self.has_socket_file = False
+        self._mark = first_mark(secrets.token_bytes(8))  # of the program that was started last
         self._speaks = False  # the supervisor has proved that it is one
         self._launched = launch(server, log, places)
         self._line, self._process = self._launched.line, self._launched.process
@@ -85,26 +88,37 @@ class Supervision:
 
     # -- process groups ------------------------------------------------------------------------------------------------
 
-    def new_group(self) -> int:
-        """Return a process group for a program (`process_group=` of subprocess), which ends with the display."""
+    def new_group(self) -> tuple[int, int]:
+        """Return a process group for a program (`process_group=` of subprocess), and the mark that it is to carry.
+
+        What is in the group or has the mark ends with the display.
+        """
         self._check_owner()
         if os.getsid(0) != self._session:
             raise StartFailed(
                 "this process has moved to another session (setsid) since it started the display, and a process group "
                 "can't reach across sessions; start the display after that"
             )
-        return int(self._ask("group", "group"))
+        with self._lock:
+            self._mark += 1
+            mark = self._mark
+        return int(self._ask("group", mark)), mark
 
-    def left(self, group: int) -> None:
-        """Say that the program of a group has ended; the group is forgotten if nobody else is in it."""
-        if not self._ended and os.getpid() == self._owner:
-            with self._lock, contextlib.suppress(OSError):
-                self._line.send(f"left {group}".encode())
+    def started(self, mark: int, pid: int, pidfd: int) -> None:
+        """Say which process is a program itself."""
+        self._mention(f"program {mark} {pid}", [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [pidfd]))])
 
-    def stop(self, group: int) -> None:
-        """End all of a group: by TERM, after two seconds by KILL."""
+    def left(self, mark: int) -> None:
+        """Say that a program has ended; its group is forgotten once nobody else is in it."""
+        self._mention(f"left {mark}", [])
+
+    def stop(self, mark: int) -> str:
+        """End all that descends from a program: by TERM, after two seconds by KILL. Return what is left even so."""
+        if self._ended and os.getpid() == self._owner:
+            with self._lock:  # until that end has come
+                return ""
         self._check_owner()
-        self._ask(f"stop {group}", "stopped")
+        return self._ask("stop", mark, "stopped")
 
     # -- the server ----------------------------------------------------------------------------------------------------
 
@@ -155,6 +169,7 @@ class Supervision:
 
     def _end_orphans(self) -> None:
         """End a supervisor that does nothing any more, and the server, which removes its socket itself; and files."""
+        left = self._end_programs()
         group = self._process.pid
         creators = [self.pid] if self.pid else []
         if self._process.returncode is None and _is_child(group):  # so the number is still its own, and its group's
@@ -175,6 +190,15 @@ class Supervision:
             files.remove_framebuffers(self._launched.kept, self._launched.screens)
         if self._launched.has_segments:
             files.remove_segments(creators, self._started)
+        if left:
+            warnings.warn(f"programs of the display did not end: {', '.join(left)}", ResourceWarning, 3)
+
+    def _end_programs(self) -> list[str]:
+        """End all that carries a mark of the display's; the groups are nobody's any more."""
+        marks, ourselves = of_the_display(self._mark), process(os.getpid())
+        if self._mark == marks.start or ourselves is None:
+            return []
+        return Descendants(marks, set(), {}, ourselves.start, os.getpid()).end()
 
     # -- the line ------------------------------------------------------------------------------------------------------
 
@@ -203,13 +227,25 @@ class Supervision:
             f"{WAY_OUT}"
         )
 
-    def _ask(self, question: str, answer: str) -> str:
+    def _ask(self, question: str, mark: int, answer: str = "") -> str:
+        deadline = time.monotonic() + _PATIENCE
         with self._lock:
+            if process_groups.wait((), deadline, (self._line.fileno(),)) < 0:
+                raise TimeoutError
             try:
-                self._line.send(question.encode())
+                self._line.send(f"{question} {mark}".encode())
             except OSError:
                 raise _gone() from None
-            return self._expect(answer, time.monotonic() + _PATIENCE)
+            while True:
+                of, _, rest = self._expect(answer or question, deadline).partition(" ")
+                if int(of) == mark:  # else it comes after its own time
+                    return rest
+
+    def _mention(self, what: str, rights: list[tuple[int, int, array[int]]]) -> None:
+        """Say what needs no answer, and nothing where nobody listens."""
+        if not self._ended and os.getpid() == self._owner:
+            with self._lock, contextlib.suppress(OSError):
+                self._line.sendmsg([what.encode()], rights, socket.MSG_DONTWAIT)
 
     def _expect(self, wanted: str, deadline: float) -> str:
         """Return the rest of the message that begins with the word `wanted`; TimeoutError when it does not come."""

@@ -18,7 +18,7 @@ import sys
 import time
 
 from xshm import display_files as files
-from xshm import process_groups
+from xshm import process_groups, program_groups
 
 TYPE_CHECKING = False  # that of typing takes its time
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _DEAF_TO = (
     *(_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGUSR2),
     *(_signal.SIGPIPE, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU),
 )
+_RIGHTS = _socket.CMSG_SPACE(4)  # bytes: a program's pidfd
 _CONTROL, _LOG = 0, 2  # the line to the owner is our standard input; standard error is the log
 
 
@@ -48,7 +49,7 @@ class Supervisor:
         self._control = _socket.socket(fileno=_CONTROL)
         self._tell("hello")
         self._tee = _tee(tee)
-        self._groups = process_groups.ProcessGroups()
+        self._groups = program_groups.ProgramGroups(self._owner)
         if pid.isdigit():
             posix.chmod(f"{directory}/Xauthority", 0o600)  # nobody else could reach it before, either
         self._directories = [name for name in (directory, self._memory) if name]
@@ -71,12 +72,16 @@ class Supervisor:
         except (OSError, ValueError) as error:
             self._tell(f"failed {error}")
         problems = []
-        for step in (self._groups.end_all, self._end_server, self._remove_files, self._remove_segments, self._flush):
+        for step in (self._end_programs, self._end_server, self._remove_files, self._remove_segments, self._flush):
             try:
                 step()
             except (OSError, ValueError) as error:
                 problems.append(str(error))
         self._tell(f"ended {'; '.join(problems)}")
+
+    def _end_programs(self) -> None:
+        if left := self._groups.end_all():
+            raise OSError(f"{', '.join(left)} did not end")
 
     # -- the server ----------------------------------------------------------------------------------------------------
 
@@ -133,8 +138,12 @@ class Supervisor:
         while going_on:
             pipe, with_room = (self._tee.pipe, self._tee.waiting_for_room) if self._tee else (-1, ())
             sources = (self._control.fileno(), self._owner, self._ready, self._pidfd, pipe)
-            fired = process_groups.wait(tuple(source for source in sources if source >= 0), None, with_room)
-            if self._tee and fired == pipe:
+            fired = process_groups.wait(
+                tuple(source for source in sources if source >= 0), self._groups.idle_at, with_room
+            )
+            if fired < 0:
+                self._groups.forget_empty()
+            elif self._tee and fired == pipe:
                 self._tee.drain()
             elif self._tee and fired in with_room:
                 self._tee.forward()
@@ -146,15 +155,18 @@ class Supervisor:
                 going_on = fired != self._owner and self._obey()
 
     def _obey(self) -> bool:
-        word, _, number = self._control.recv(64).decode("ascii").partition(" ")
-        match word:
-            case "group":
-                self._tell(f"group {self._groups.make()}")
-            case "left":
-                self._groups.forget_if_empty(int(number))
-            case "stop":
-                self._groups.end(int(number))
-                self._tell("stopped")
+        said, rights, _, _ = self._control.recvmsg(64, _RIGHTS, _socket.MSG_CMSG_CLOEXEC)
+        words = said.decode("ascii").split()
+        match words:
+            case ["group", mark]:
+                self._tell(f"group {mark} {self._groups.make(int(mark))}")
+            case ["program", mark, pid]:
+                for _, _, pidfd in rights:  # none where there is no room for another descriptor
+                    self._groups.started(int(mark), int(pid), int.from_bytes(pidfd, sys.byteorder))
+            case ["left", mark]:
+                self._groups.left(int(mark))
+            case ["stop", mark]:
+                self._tell(f"stopped {mark} {', '.join(self._groups.end(int(mark)))}")
             case _:  # "end", or the end of the line
                 return False
         return True

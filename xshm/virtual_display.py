@@ -266,8 +266,8 @@ class VirtualDisplay:
         `command` is a list of words, or a text that is split as a shell would, and run without one. `env` takes the
         place of os.environ, `options` are Popen's. Nothing is read from the terminal unless `stdin` says so. A script
         without "#!" is run by the shell. It returns at once, when nothing is on the screen yet: `launch` waits for
-        that. What leaves the program's process group (setsid, a daemon) does not end with it. Raises what Popen raises,
-        and StartFailed while SIGCHLD is ignored, which loses exit codes.
+        that. All that the program starts ends with it, or with the display, daemons too. Raises what Popen raises, and
+        StartFailed while SIGCHLD is ignored, which loses exit codes.
         """
         return self._start_program(command, env, options, keep_stderr=False)
 
@@ -357,7 +357,7 @@ class VirtualDisplay:
         self._check_open()
         program = Program(self._looked_after(), self._connect, command, self.env(env), options, keep_stderr=keep_stderr)
         with self._lock:
-            self._programs = [each for each in self._programs if each.returncode is None]
+            self._programs = [each for each in self._programs if each.poll() is None]  # a Program keeps its exit code
             self._programs.append(program)
         return program
 
