@@ -13,6 +13,7 @@ from xshm.geometry import Rect
 from xshm.x11 import core, damage, ewmh, tree
 from xshm.x11.composite import Redirection
 from xshm.x11.damage import Damage
+from xshm.x11.deadlines import holding
 from xshm.x11.hidden import ask_hidden
 from xshm.x11.replies import Asked
 from xshm.x11.shape import ShapeEvents
@@ -20,7 +21,7 @@ from xshm.x11.structure import StructureEvents, Subscription
 
 if TYPE_CHECKING:
     import weakref
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from xshm.window import Window
     from xshm.x11.connection import Connection, Extension
@@ -62,6 +63,17 @@ class Surroundings:
             window = reference()
             if window is not None:
                 window.forget()
+
+    def subscribe(self, windows: Sequence[int]) -> Subscription:
+        """Under the lock: hear of what becomes of a window, the first, and of its ancestors."""
+        changes = self.structure.subscribe(windows)
+        self.shapes.subscribe(changes)
+        return changes
+
+    def unsubscribe(self, changes: Subscription) -> None:
+        """Under the lock: take that back."""
+        self.shapes.unsubscribe(changes)
+        self.structure.unsubscribe(changes)
 
     def look(self, window: int) -> Any:
         """Return a window's attributes; raises WindowGone, or WindowNotViewable where it has no pixels now."""
@@ -170,15 +182,10 @@ class OffScreen:
             windows = [self._window, *tree.ancestors(shared.connection, self._window)]
         except (BadWindow, BadDrawable):
             raise _gone(self._window) from None
-        with shared.lock:
-            changes = shared.structure.subscribe(windows)
-            shared.shapes.subscribe(changes)
-            return changes
+        return holding(shared.lock, shared.subscribe, windows)
 
     def _unsubscribe(self, changes: Subscription) -> None:
-        with self._shared.lock:
-            self._shared.shapes.unsubscribe(changes)
-            self._shared.structure.unsubscribe(changes)
+        holding(self._shared.lock, self._shared.unsubscribe, changes)
 
     def _resubscribe(self) -> None:
         former, self._changes = self._changes, self._subscribe()
@@ -221,9 +228,7 @@ class OnScreen:
         self._shared = shared
         self._window = window
         self._shape: BoundingShape | None = None
-        with shared.lock:
-            self._changes = shared.structure.subscribe((window,))
-            shared.shapes.subscribe(self._changes)
+        self._changes = holding(shared.lock, shared.subscribe, (window,))
 
     @property
     def due(self) -> bool:
@@ -246,9 +251,7 @@ class OnScreen:
     def close(self) -> None:
         """Stop listening. Not to be called twice."""
         if not self._shared.connection.closed:
-            with self._shared.lock:
-                self._shared.shapes.unsubscribe(self._changes)
-                self._shared.structure.unsubscribe(self._changes)
+            holding(self._shared.lock, self._shared.unsubscribe, self._changes)
 
     def _look(self) -> Place:
         connection, root = self._shared.connection, self._shared.root

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from xshm import __version__, standard_streams
 from xshm.error_line import error_line
 from xshm.errors import InvalidArgument, XshmError
-from xshm.options import add_display, open_screen, whole_number
+from xshm.options import add_display, add_timeout, on_screen, whole_number
 from xshm.printable import printable
 from xshm.standard_streams import complain
 
@@ -149,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Tell what the server is, how its pixels lie in memory, which transport was chosen and why.",
     )
     add_display(info)
+    add_timeout(info)
     info.add_argument("--json", action="store_true", help="as JSON")
     info.set_defaults(run=_info)
 
@@ -180,8 +181,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _info(chosen: argparse.Namespace) -> int:
-    with open_screen(chosen) as screen:
-        facts = _facts(screen)
+    facts = on_screen(chosen, _facts)
     if chosen.json:
         _print_json(facts)
         return OK

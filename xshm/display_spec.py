@@ -9,9 +9,10 @@ import contextlib
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from xshm import checks
 from xshm.errors import InvalidArgument, InvalidType, StartFailed
@@ -270,3 +271,8 @@ def _free(directory: str) -> int:
 
 def _megabytes(count: int) -> str:
     return f"{count / 1e6:.1f} MB"
+
+
+def as_tuple(values: Any) -> Any:
+    """Make a tuple of a list; what is none, one text in place of several too, is the DisplaySpec's to refuse."""
+    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else values

@@ -209,6 +209,10 @@ class Drawable:
         """Wait until the picture differs in more than `threshold` (a ratio of its pixels); None when time is over.
 
         It is compared with what is seen when the call begins, or with the frame `since`, taken of the same region.
+
+        Of this and the other waits: a server that has not answered at all when the time (in seconds) is over is
+        RequestTimeout, half a second later; so is one that takes longer for an answer than the Screen's `timeout`. Who
+        waits for a change and nothing else waits as long as he said, or without a limit (None).
         """
         from xshm import waiting  # noqa: PLC0415 - as above
 
@@ -240,7 +244,7 @@ class Drawable:
         """
         from xshm import waiting  # noqa: PLC0415 - as above
 
-        return waiting.wait_for(self, predicate, timeout, region, "what the predicate wants")
+        return waiting.wait_for(self, predicate, timeout, region)
 
     def wait_pixel(
         self,

@@ -11,7 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from xshm.errors import XshmError
+from xshm.errors import RequestTimeout, XshmError
 from xshm.printable import printable
 
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def error_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
             name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
             return printable(f"{name}: {error.strerror}")  # as it is: a name may look like a parameter
         text = error.strerror
-    return printable(" ".join(in_flags(text, parser).split()))
+    line = in_flags(text, parser)
+    if isinstance(error, RequestTimeout) and any(each.dest == "timeout" for each in parser._actions):  # noqa: SLF001
+        line += "; --timeout gives it longer"
+    return printable(" ".join(line.split()))
 
 
 def in_flags(text: str, parser: argparse.ArgumentParser) -> str:

@@ -29,6 +29,7 @@ from xshm.geometry import Rect, as_rect
 from xshm.read_only_array import ReadOnlyArray
 from xshm.x11 import core
 from xshm.x11.address import DisplayName
+from xshm.x11.deadlines import PATIENCE
 from xshm.x11.extent import Extent
 from xshm.xwd import XwdHeader
 
@@ -95,7 +96,8 @@ class Framebuffer:
 
         `display` is where that server answers, for `sync` and `grab`, and is asked how large the screen is. Without it
         there are only `pixels`, all that the memory has room for, of a screen that was made smaller too. Raises
-        UnsupportedFormat for what is no framebuffer; ConnectFailed, AccessDenied.
+        UnsupportedFormat for what is no framebuffer; ConnectFailed, AccessDenied; RequestTimeout, later too, where the
+        server takes more than 30 s for an answer.
         """
         descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
         try:
@@ -334,13 +336,13 @@ class Framebuffer:
         from xshm.screen import Screen  # noqa: PLC0415 - the pixels alone need no connection
 
         name, xauthority = self._address
-        screen = Screen(name, xauthority=xauthority)
+        screen = Screen(name, xauthority=xauthority, timeout=PATIENCE)
         if screen.connection.default_screen == self.screen_number or self.screen_number >= len(
             screen.connection.info.roots
         ):
             return screen  # its own; or, under Xinerama, the one that all of them are joined in
         screen.close()
-        return Screen(DisplayName.parse(name).of_screen(self.screen_number), xauthority=xauthority)
+        return Screen(DisplayName.parse(name).of_screen(self.screen_number), xauthority=xauthority, timeout=PATIENCE)
 
     def _pointer_of(self, connection: Connection) -> Pointer:
         if self._pointer is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from xshm.options import add_display, open_screen
+from xshm.options import add_display, add_timeout, on_screen
 from xshm.printable import printable
 from xshm.table import print_table
 
@@ -19,13 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
     parser.add_argument("--json", action="store_true", help="as JSON: a list of objects, rect is [x, y, width, height]")
     add_display(parser)
+    add_timeout(parser)
     parser.set_defaults(run=main)
 
 
 def main(chosen: argparse.Namespace) -> int:
     """Print one row a monitor, the primary one first, numbered as `xshm shot -m` counts them; return 0."""
-    with open_screen(chosen) as screen:
-        monitors = screen.monitors
+    monitors = on_screen(chosen, lambda screen: screen.monitors)
     if chosen.json:
         print(json.dumps([_facts(monitor) for monitor in monitors], indent=2))
     else:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Final
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from xshm.errors import InvalidArgument, WindowGone, WindowNotFound
+from xshm.x11.deadlines import PATIENCE, within
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xshm.screen import Screen
     from xshm.window import Window
 
@@ -21,6 +25,8 @@ _ID: Final = r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}"
 _EXPRESSION: Final = r"(?s:/.+/)"
 _NUMBER: Final = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _LONGEST: Final = 1_000_000.0  # seconds that the kernel's waits take, with room to spare
+
+_Done = TypeVar("_Done")
 
 
 def add_display(parser: argparse.ArgumentParser) -> None:
@@ -40,11 +46,39 @@ def add_window(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: 
     parser.add_argument("-i", "--window", type=named, metavar="WINDOW", help=f"{what} {WINDOW_HELP}")
 
 
-def open_screen(chosen: argparse.Namespace) -> Screen:
-    """Open the screen that these name."""
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """Add --timeout, where nothing is waited for but the server's answers."""
+    parser.add_argument(
+        "--timeout",
+        type=positive_seconds,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="give up when the server has not answered within this time (default: %(default)g)",
+    )
+
+
+def open_screen(chosen: argparse.Namespace, timeout: float | None = None) -> Screen:
+    """Open the screen that these name; `timeout` bounds each answer."""
     from xshm.screen import Screen  # noqa: PLC0415 - numpy and python-xlib are not needed for --help
 
-    return Screen(chosen.display, chosen.transport, chosen.xauthority)
+    return Screen(chosen.display, chosen.transport, chosen.xauthority, timeout=timeout)
+
+
+def in_time(chosen: argparse.Namespace, work: Callable[[], _Done]) -> _Done:
+    """Do what needs the server's answers, all of them within --timeout; else it is RequestTimeout."""
+    import xshm.screen  # noqa: F401, PLC0415 - the time that it takes is not the server's
+
+    return within(time.monotonic() + chosen.timeout, work)
+
+
+def on_screen(chosen: argparse.Namespace, work: Callable[[Screen], _Done]) -> _Done:
+    """Open the screen that these name, and return what is done with it, all within --timeout."""
+
+    def with_screen() -> _Done:
+        with open_screen(chosen) as screen:
+            return work(screen)
+
+    return in_time(chosen, with_screen)
 
 
 def open_window(screen: Screen, text: str) -> Window:
@@ -150,3 +184,11 @@ def seconds(text: str) -> float:
     if float(text) > _LONGEST:
         raise argparse.ArgumentTypeError(f"{text} seconds are more than the longest time, {_LONGEST:,.0f}")
     return float(text)
+
+
+def positive_seconds(text: str) -> float:
+    """Read a number of seconds above 0."""
+    value = seconds(text)
+    if not value:
+        raise argparse.ArgumentTypeError("0 seconds are no time to answer in")
+    return value

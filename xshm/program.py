@@ -25,6 +25,7 @@ from xshm.descriptor import Descriptor
 from xshm.errors import (
     InvalidArgument,
     InvalidType,
+    RequestTimeout,
     StartFailed,
     WaitTimeout,
     WindowGone,
@@ -35,6 +36,7 @@ from xshm.painted import wait_painted
 from xshm.printable import printable
 from xshm.shell_script import by_the_shell
 from xshm.x11.arrivals import Arrivals
+from xshm.x11.deadlines import nearest, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -138,13 +140,21 @@ class Program(subprocess.Popen[Any]):
 
         With `title`, the whole of it or an expression that is found in it, until the window is called that: browsers
         show the title of their page. What is in the window may still have to be drawn. Raises WindowNotFound when the
-        time (in seconds) is over, or the program ends before.
+        time (in seconds) is over, or the program ends before; RequestTimeout where that is longer than 30 s, and the
+        server takes as long for one answer.
         """
         check_wait(title, timeout)
-        window = self._find_window(title, time.monotonic() + min(float(timeout), _LONGEST))
+        deadline = nearest(time.monotonic() + min(float(timeout), _LONGEST))
+        silent = ""
+        try:
+            window = within(deadline, self._find_window, title, deadline)
+        except RequestTimeout as error:
+            if time.monotonic() < deadline:
+                raise
+            window, silent = None, f"; {error}"
         if window is None:
             raise WindowNotFound(
-                f"{self._name}, process {self.pid}, has shown no {_described(title)} within {timeout:g} s"
+                f"{self._name}, process {self.pid}, has shown no {_described(title)} within {timeout:g} s{silent}"
             )
         return window
 
@@ -155,11 +165,24 @@ class Program(subprocess.Popen[Any]):
 
         Return the window's picture. A window of one colour counts as painted when it has stayed so for 2 s. `screen` is
         the display's. Raises WindowNotFound where the program ends before, with the last lines of its standard error;
-        WaitTimeout when the time (in seconds) is over, with what the screen shows.
+        WaitTimeout when the time (in seconds) is over, with what the screen shows; RequestTimeout where the server does
+        not answer even that.
         """
         check_wait(title, timeout)
-        deadline = time.monotonic() + min(float(timeout), _LONGEST)
+        deadline = nearest(time.monotonic() + min(float(timeout), _LONGEST))
+        return within(deadline, self._wait_painted, screen, title, deadline, timeout)
+
+    def said(self) -> str:
+        """Return what it has written to standard error so far; "" unless `launch` started it, and kept that."""
+        if self._stderr is None:
+            return ""
+        return os.pread(self._stderr, os.fstat(self._stderr).st_size, 0).decode(errors="replace")
+
+    def _wait_painted(
+        self, screen: Screen, title: str | re.Pattern[str] | None, deadline: float, timeout: float
+    ) -> Frame:
         shown = f", has shown no {_described(title)} within"
+        last: Frame | None = None
         while (window := self._find_window(title, deadline)) is not None:
             try:
                 return wait_painted(screen, window, deadline)
@@ -167,18 +190,19 @@ class Program(subprocess.Popen[Any]):
                 # A splash screen, the program's end, which the next look tells, or a window that is off the screen.
                 shown = f": {error}, after"
             except WaitTimeout as error:
-                shown = f": its window {window:#x} {error} after"
+                shown, last = f": its window {window:#x} {error} after", error.frame
                 break
             if time.monotonic() >= deadline:
                 break
             time.sleep(_PAUSE)
-        raise WaitTimeout(f"{self._name}, process {self.pid}{shown} {timeout:g} s", frame=screen.grab())
-
-    def said(self) -> str:
-        """Return what it has written to standard error so far; "" unless `launch` started it, and kept that."""
-        if self._stderr is None:
-            return ""
-        return os.pread(self._stderr, os.fstat(self._stderr).st_size, 0).decode(errors="replace")
+        over = f"{self._name}, process {self.pid}{shown} {timeout:g} s"
+        try:
+            last = screen.grab()
+        except RequestTimeout as error:
+            over = f"{over}; {error}"
+            if last is None:
+                raise RequestTimeout(over) from None
+        raise WaitTimeout(over, frame=last)
 
     def _find_window(self, title: str | re.Pattern[str] | None, deadline: float) -> int | None:
         """Return the id of its window; None when the deadline has passed. Raises WindowNotFound where it has ended."""

@@ -12,12 +12,14 @@ import os
 import shutil
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from xshm.errors import DisplayGone, InvalidArgument, WaitTimeout, WindowNotFound, XshmError
 from xshm.printable import printable
 from xshm.run_arguments import add_arguments, spec
 from xshm.standard_streams import complain
+from xshm.x11.deadlines import PATIENCE, within
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "main"]
 
 FALSE: Final = 1
+_WINDOW: Final = 10.0  # seconds for one to come
 _NOT_FOUND, _NOT_EXECUTABLE, _BY_SIGNAL = 127, 126, 128  # as shells have it
 _ENDING: Final = (signal.SIGHUP, signal.SIGTERM)
 _STDIN: Final = 0  # by its number: sys.stdin is None where it is closed
@@ -89,7 +92,9 @@ def _watch(display: VirtualDisplay, args: argparse.Namespace) -> contextlib.Abst
         return contextlib.nullcontext()
     from xshm.last_picture import LastPicture  # noqa: PLC0415 - the command line is read without numpy
 
-    return LastPicture(display.screen.display, display.xauthority)
+    limit = PATIENCE if args.timeout is None else args.timeout
+    name = within(time.monotonic() + limit, lambda: display.screen.display)
+    return LastPicture(name, display.xauthority, limit)
 
 
 def _not_started(name: str, error: OSError) -> int:
@@ -119,8 +124,9 @@ def _save(picture: LastPicture, path: Path, code: int) -> None:
 
 def _wait_for_window(display: VirtualDisplay, program: Program, args: argparse.Namespace) -> int:
     """Wait for a window that is painted and at rest; return the exit code."""
+    timeout = _WINDOW if args.timeout is None else args.timeout
     try:
-        program.wait_painted(display.screen, timeout=args.timeout)
+        within(time.monotonic() + timeout, lambda: program.wait_painted(display.screen, timeout=timeout))
     except (WindowNotFound, WaitTimeout) as error:
         _say(str(error))
         return _exit_code(program.returncode) if program.returncode else FALSE

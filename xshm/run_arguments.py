@@ -70,9 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout",
         type=seconds,
-        default=10.0,
         metavar="SECONDS",
-        help="for the start, and for the window (default: 10)",
+        help="for the start, and for the window (default: 10); and for the server to answer where a picture is asked "
+        "for (default: 30)",
     )
     parser.add_argument(
         "command",
@@ -142,7 +142,9 @@ def _with_value(name: str, remaining: Iterator[str], parser: argparse.ArgumentPa
 def spec(args: argparse.Namespace) -> DisplaySpec:
     """Make a DisplaySpec of the arguments, xvfb-run's way of giving them (--server-args) included."""
     _check_what_xvfb_run_needs(args)
-    options: dict[str, Any] = {"timeout": args.timeout, "log": args.error_file}
+    options: dict[str, Any] = {"log": args.error_file}
+    if args.timeout is not None:
+        options["timeout"] = args.timeout
     try:
         words = shlex.split(args.server_args)
     except ValueError as error:

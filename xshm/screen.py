@@ -19,6 +19,7 @@ from xshm.taking import Link
 from xshm.transport import choose
 from xshm.x11 import core, randr
 from xshm.x11.connection import Connection
+from xshm.x11.deadlines import holding
 from xshm.x11.visuals import format_of, of_root
 
 if TYPE_CHECKING:
@@ -183,9 +184,9 @@ class Screen(Drawable):
         self._closed = self._barred = True
         if self._surroundings is not None:
             self._surroundings.close()
+        self._connection.close()  # first: it ends what another thread waits for, with the pool's lock maybe
         if self._pool is not None:
             self._pool.close()
-        self._connection.close()
         self._link.forget()
 
     def __enter__(self) -> Self:
@@ -213,12 +214,15 @@ class Screen(Drawable):
         """Return what the Windows of this Screen share."""
         self._check_open()
         self._connection.check_for_error()  # after fork the lock may be held by a thread that only the parent has
-        with self._opening:
-            if self._surroundings is None:
-                from xshm.backing import Surroundings  # noqa: PLC0415 - as above
-
-                self._surroundings = Surroundings(self._connection)
+        surroundings = self._surroundings or holding(self._opening, self._look_around)
         self._link.sweep()
+        return surroundings
+
+    def _look_around(self) -> Surroundings:
+        if self._surroundings is None:
+            from xshm.backing import Surroundings  # noqa: PLC0415 - as above
+
+            self._surroundings = Surroundings(self._connection)
         return self._surroundings
 
     def _extent(self) -> Rect:

@@ -20,6 +20,7 @@ from xshm import sysv
 from xshm.errors import StartFailed, TransportUnavailable
 from xshm.framebuffer import Framebuffer
 from xshm.x11.address import DisplayName
+from xshm.x11.deadlines import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ def _take_over(shmid: int, how: _How) -> Framebuffer:
 def server_pid(display: str) -> int | None:
     """Return the process id of the server behind a local display, or None where it can't be seen from here."""
     name = DisplayName.parse(display)
-    sock, _ = name.connect(None)
+    sock, _ = name.connect(PATIENCE)
     with contextlib.closing(sock):
         if sock.family != socket.AF_UNIX:
             return None

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xshm.atomic_write import create_file, replace_file
@@ -14,8 +15,10 @@ from xshm.error_line import error_line
 from xshm.errors import InvalidArgument, XshmError
 from xshm.options import (
     add_display,
+    add_timeout,
     add_window,
     geometry,
+    in_time,
     named,
     open_screen,
     open_window,
@@ -79,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-edge", type=positive_whole_number, metavar="PIXELS", help="make it smaller until no edge is longer"
     )
     add_display(parser)
+    add_timeout(parser)
     parser.set_defaults(run=main)
 
 
@@ -89,10 +93,12 @@ def main(chosen: argparse.Namespace) -> int:
     if chosen.file == "-" and is_output_closed():
         raise XshmError("standard output is closed; name a FILE to write to")
     time.sleep(chosen.delay)
-    with open_screen(chosen) as screen:
+    # Each part that the server has to answer has --timeout to itself: not what a person takes, or many large pictures.
+    with in_time(chosen, lambda: open_screen(chosen, chosen.timeout)) as screen:
         if chosen.all_windows is not None:
             return _all_windows(screen, chosen, kind)
-        frame = _take(screen, chosen)
+        selected = _select(screen) if chosen.select else None
+        frame = in_time(chosen, lambda: _take(screen, chosen, selected))
     data = _encoded(frame, chosen, kind)
     if chosen.file is None:
         print(_write_new(data, f"{frame.width}x{frame.height}_xshm", _suffix(kind)))
@@ -151,16 +157,16 @@ def _encoded(frame: Frame, chosen: argparse.Namespace, kind: str) -> bytes:
     return frame.encode(kind, max_edge=chosen.max_edge, quality=quality, colours=chosen.colours).data
 
 
-def _take(screen: Screen, chosen: argparse.Namespace) -> Frame:
+def _take(screen: Screen, chosen: argparse.Namespace, selected: tuple[int, int, int, int] | None) -> Frame:
     region: Any = chosen.geometry
     if chosen.window is not None:
         with open_window(screen, chosen.window) as window:
             return window.grab(region, chosen.cursor, chosen.clip)
     if chosen.monitor is not None:
         region = screen.monitor(chosen.monitor)
-    if chosen.select:
+    if selected is not None:
         # A window that was clicked may be partly off the screen: what the person saw of it is taken.
-        return screen.grab(_select(screen), chosen.cursor, clip=True)
+        return screen.grab(selected, chosen.cursor, clip=True)
     return screen.grab(region, chosen.cursor, chosen.clip)
 
 
@@ -196,12 +202,11 @@ def _all_windows(screen: Screen, chosen: argparse.Namespace, kind: str) -> int:
     directory = Path(chosen.all_windows)
     directory.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for info in screen.windows():
+    for info in in_time(chosen, screen.windows):
         title = re.sub(r"[^\w.-]+", "_", info.title or "untitled").strip("_")[:50]  # 4 bytes each at most, of 255
         name = directory / f"{info.id:#x}_{title}.{_suffix(kind)}"
         try:
-            with screen.window(info.id) as window:
-                frame = window.grab(None, chosen.cursor)
+            frame = in_time(chosen, partial(_of_window, screen, info.id, chosen))
         except XshmError as error:  # it may close while we look; the others are still wanted
             complain(f"xshm: {printable(name.name)}: {error_line(error, chosen.parser)}")
             failed += 1
@@ -210,3 +215,8 @@ def _all_windows(screen: Screen, chosen: argparse.Namespace, kind: str) -> int:
         sys.stdout.flush()
         sys.stdout.buffer.write(os.fsencode(name) + b"\n")  # as it is, for programs to open
     return 2 if failed else 0
+
+
+def _of_window(screen: Screen, window: int, chosen: argparse.Namespace) -> Frame:
+    with screen.window(window) as opened:
+        return opened.grab(None, chosen.cursor)

@@ -20,6 +20,7 @@ from xshm import checks
 from xshm.changes import Changes
 from xshm.errors import BadWindow, InvalidArgument, InvalidType, RequestTimeout
 from xshm.frame import Frame
+from xshm.x11.deadlines import timed_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -35,10 +36,15 @@ _SECOND_LOOK: Final = 0.25
 
 @dataclass(slots=True)
 class Wait:
-    """A step that is no frame: wait until `what` is done (None: only for the time), or until `deadline` has come."""
+    """A step that is no frame: wait until `what` is done (None: only for the time), or until `deadline` has come.
+
+    With `timeout` the server owes it. The time for that begins with the wait, not when the question was sent: whoever
+    is interrupted, and asks for the next frame much later, finds the answer there and no time that is over.
+    """
 
     what: Awaited | None
     deadline: float | None = None
+    timeout: float | None = None
 
 
 if TYPE_CHECKING:
@@ -50,7 +56,8 @@ class Stream:
 
     `with` gives back at its end what a stream on change keeps on the server; without it, that goes with the next
     stream or wait, or with the Screen. After an exception (WindowNotViewable, PoolExhausted, Ctrl-C) it can be asked
-    for the next frame again.
+    for the next frame again. So it can after RequestTimeout: a server owed an answer for longer than the Screen's
+    `timeout`. For a change it is waited without a limit.
 
     `skipped` counts the frames that a paced stream left out because the one before was used for too long. `how` says
     where frames come from.
@@ -144,19 +151,26 @@ class Stream:
         if step.what is None:
             time.sleep(max(0.0, (step.deadline or 0.0) - time.monotonic()))
             return
+        wire = self._source.link.connection.wire
+        if step.timeout is not None:
+            wire.wait_for(step.what, step.timeout)
+            return
         left = None if step.deadline is None else max(0.0, step.deadline - time.monotonic())
         with contextlib.suppress(RequestTimeout):
-            self._source.link.connection.wire.wait_for(step.what, left)
+            wire.wait_for(step.what, left)
 
     async def _wait_async(self, step: Wait) -> None:
         if step.what is None:
             await asyncio.sleep(max(0.0, (step.deadline or 0.0) - time.monotonic()))
             return
         wire, loop = self._source.link.connection.wire, asyncio.get_running_loop()
+        deadline = step.deadline if step.timeout is None else time.monotonic() + step.timeout
         wire.pump()
         while not step.what.done:
-            left = _SECOND_LOOK if step.deadline is None else min(_SECOND_LOOK, step.deadline - time.monotonic())
+            left = _SECOND_LOOK if deadline is None else min(_SECOND_LOOK, deadline - time.monotonic())
             if left <= 0:
+                if step.timeout is not None:
+                    raise timed_out()
                 return
             arrived = asyncio.Event()
             # A descriptor of its own: a loop knows one reader for each, and several streams may share a connection.
@@ -190,7 +204,7 @@ def _changed(changes: Changes, period: float | None) -> Steps:
                 while True:
                     awaited = next(looking)
                     while not awaited.done:
-                        yield Wait(awaited, _answer_by(changes.timeout))
+                        yield Wait(awaited, timeout=changes.timeout)
             except StopIteration as end:
                 found = [end.value] if end.value is not None else []
             while not (found or changes.done or _is_past(changes.again)):
@@ -208,7 +222,7 @@ def _overlapped(source: Drawable, region: Rect | None, cursor: CursorMode) -> St
     taking = _Taking(source, region, cursor)
     while True:
         while not taking.done:
-            yield Wait(taking, _answer_by(source.link.connection.wire.timeout))
+            yield Wait(taking, timeout=source.link.connection.wire.timeout)
         found = [taking.frame()]
         taking = _Taking(source, region, cursor)
         yield found.pop()
@@ -224,7 +238,7 @@ def _paced(source: Drawable, region: Rect | None, cursor: CursorMode, period: fl
             yield Wait(None, due)
         taking = _Taking(source, region, cursor)
         while not taking.done:
-            yield Wait(taking, _answer_by(source.link.connection.wire.timeout))
+            yield Wait(taking, timeout=source.link.connection.wire.timeout)
         yield taking.frame()
         now = int((time.monotonic() - first) / period)
         tally.skipped += max(0, now - tick - 1)
@@ -273,7 +287,3 @@ def _check_rate(fps: object) -> None:
 
 def _is_past(moment: float | None) -> bool:
     return moment is not None and time.monotonic() >= moment
-
-
-def _answer_by(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout

@@ -6,6 +6,7 @@ again whenever the surface is called, or waits for events.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
@@ -23,6 +24,7 @@ from xshm.target import Target, open_target
 from xshm.transport import Transport, choose
 from xshm.way import Way, check_way, choose_way
 from xshm.x11.connection import Connection
+from xshm.x11.deadlines import holding, within
 from xshm.x11.toplevel import resize_window, set_title
 
 if TYPE_CHECKING:
@@ -244,7 +246,8 @@ class Surface:
     def wait(self, timeout: float | None = None) -> None:
         """Return when the server has read all that was presented, and what it has told of as exposed is drawn again.
 
-        RequestTimeout when `timeout` seconds have passed. Errors of what was presented are raised here.
+        RequestTimeout when `timeout` seconds have passed, or those that the surface has for any answer, if these are
+        less. Errors of what was presented are raised here.
         """
         _check_timeout(timeout)
         self._presenter.wait(timeout)
@@ -328,10 +331,14 @@ class Surface:
             raise InvalidArgument(f"the pixmap {self.id:#x} has no events")
         wire = self._connection.wire
         deadline = None if timeout is None else time.monotonic() + timeout
+        end = math.inf if deadline is None else deadline
         while not self._told_close:
-            with self._presenter.lock:
-                self._presenter.attend()
-                event = self._tell(inbox)
+            try:
+                event = within(end, holding, self._presenter.lock, self._attended, inbox)
+            except RequestTimeout:  # what is to be drawn again can't be sent
+                if time.monotonic() < end:
+                    raise
+                return None
             if event is not None:
                 return event
             left = None if deadline is None else deadline - time.monotonic()
@@ -345,6 +352,10 @@ class Surface:
             except RequestTimeout:
                 deadline = time.monotonic()
         return None
+
+    def _attended(self, inbox: Inbox) -> Event | None:
+        self._presenter.attend()
+        return self._tell(inbox)
 
     def _tell(self, inbox: Inbox) -> Event | None:
         event = inbox.next_input()

@@ -6,7 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 from xshm.errors import InvalidArgument
-from xshm.options import add_display, add_window, geometry, open_screen, open_window, positive_number
+from xshm.options import (
+    add_display,
+    add_timeout,
+    add_window,
+    geometry,
+    in_time,
+    open_screen,
+    open_window,
+    positive_number,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -40,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cursor", action="store_true", help="show the pointer, too")
     add_display(parser)
+    add_timeout(parser)
     parser.set_defaults(run=main)
 
 
@@ -53,12 +63,12 @@ def main(chosen: argparse.Namespace) -> int:
     chosen.display = chosen.shown if chosen.shown is not None else chosen.display
     if not chosen.on and not os.environ.get("DISPLAY"):
         raise InvalidArgument("$DISPLAY names no display to put the window on; name it with --on")
-    with open_screen(chosen) as screen:
-        source = _source(screen, chosen)
+    with in_time(chosen, lambda: open_screen(chosen, chosen.timeout)) as screen:
+        source = in_time(chosen, lambda: _source(screen, chosen))
         size = scaled_size(source.grab(chosen.geometry), chosen.scale)
         with (
             source.stream(chosen.geometry, fps=chosen.framerate, on_change=True, cursor=chosen.cursor) as stream,
-            Surface(*size, title=f"{screen.display} – xshm", display=chosen.on) as surface,
+            Surface(*size, title=f"{screen.display} – xshm", display=chosen.on, timeout=chosen.timeout) as surface,
         ):
             Mirror(screen, stream, surface, chosen.scale).run()
     return 0

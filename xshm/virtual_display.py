@@ -13,12 +13,11 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from xshm import checks, process_groups, server_memory
-from xshm.display_spec import DisplaySpec, private_place
+from xshm.display_spec import DisplaySpec, as_tuple, private_place
 from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailable, WaitTimeout
 from xshm.launch import Places
 from xshm.program import Program, check_wait
@@ -26,6 +25,7 @@ from xshm.screen import Screen
 from xshm.server_log import open_log
 from xshm.supervision import Supervision
 from xshm.x11.address import DisplayName
+from xshm.x11.deadlines import PATIENCE, within
 
 if TYPE_CHECKING:
     import re
@@ -85,7 +85,7 @@ class VirtualDisplay:
     ) -> None:
         self._start(
             DisplaySpec(
-                *(width, height, depth, _tuple(screens), dpi, _tuple(fonts), cursor, _tuple(args), framebuffer),
+                *(width, height, depth, as_tuple(screens), dpi, as_tuple(fonts), cursor, as_tuple(args), framebuffer),
                 *(writable, timeout, log),
             )
         )
@@ -167,7 +167,7 @@ class VirtualDisplay:
     def screen(self) -> Screen:
         """The screen that programs have, the first one unless the name attached to says another.
 
-        It is connected to when it is first asked for, and closed with the display.
+        Connected to when it is first asked for, closed with the display. RequestTimeout: an answer took over 30 s.
         """
         return self._screen(self._number)
 
@@ -197,10 +197,13 @@ class VirtualDisplay:
         self._check_open()
         if self.spec is not None and self.spec.framebuffer == "none":
             raise TransportUnavailable("this display was started with framebuffer='none'; leave that out to have one")
-        with self._lock:
-            if self._framebuffers is None:
-                self._framebuffers = server_memory.find(self.name, self.pid, self._screen_of, writable=self._writable)
-            return self._framebuffers
+        if self._framebuffers is None:  # found without the lock, as `_screen` does it
+            found = server_memory.find(self.name, self.pid, self._screen_of, writable=self._writable)
+            with self._lock:
+                self._check_open()
+                if self._framebuffers is None:
+                    self._framebuffers = found
+        return self._framebuffers
 
     def env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return a copy of the environment (`base`: of that one) that leads programs to this display."""
@@ -244,13 +247,13 @@ class VirtualDisplay:
         in memory (`program.said()`), unless `stderr` is among the options.
 
         Raises WindowNotFound, with exit code and last lines of standard error, where the program ends before;
-        WaitTimeout, with the screen's picture, when `timeout` seconds are over. In either case, and after any other
-        exception, the program is ended.
+        WaitTimeout, with the screen's picture, when `timeout` seconds are over; RequestTimeout where the server did not
+        even answer. In each case, and after any other exception, the program is ended.
         """
         check_wait(window, timeout)
         program = self._start_program(command, env, options, keep_stderr=True)
         try:
-            program.wait_painted(self.screen, window, timeout=timeout)
+            within(time.monotonic() + timeout, lambda: program.wait_painted(self.screen, window, timeout=timeout))
         except WaitTimeout as error:
             program.end()
             way_out = "run() starts a program without waiting, and its wait_window() waits for no more than a window"
@@ -344,12 +347,18 @@ class VirtualDisplay:
     # -- behind it -----------------------------------------------------------------------------------------------------
 
     def _screen(self, number: int) -> Screen:
+        self._check_open()
+        if (known := self._screens.get(number)) is not None:
+            return known
+        # Without the lock: a server that does not answer keeps nobody from `close`.
+        name = DisplayName.parse(self._address).of_screen(number)
+        screen = Screen(name, xauthority=self.xauthority, timeout=PATIENCE)
         with self._lock:
+            known = None if self._closed else self._screens.setdefault(number, screen)
+        if known is not screen:  # another thread was faster, if only with the end
+            screen.close()
             self._check_open()
-            if number not in self._screens:
-                name = DisplayName.parse(self._address).of_screen(number)
-                self._screens[number] = Screen(name, xauthority=self.xauthority)
-            return self._screens[number]
+        return known or screen
 
     def _start_program(
         self, command: Command, env: Mapping[str, str] | None, options: dict[str, Any], *, keep_stderr: bool
@@ -367,7 +376,7 @@ class VirtualDisplay:
         return self._screen(framebuffer if has_own else 0)
 
     def _connect(self) -> Screen:
-        return Screen(self._address, xauthority=self.xauthority)
+        return Screen(self._address, xauthority=self.xauthority, timeout=PATIENCE)
 
     def _looked_after(self) -> Supervision:
         """Return who looks after programs; a display of somebody else's has a supervisor for them alone."""
@@ -381,11 +390,6 @@ class VirtualDisplay:
     def _check_open(self) -> None:
         if self._closed:
             raise Closed(f"the display {self.name} was closed")
-
-
-def _tuple(values: Any) -> Any:
-    """Make a tuple of a list; what is none, one text in place of several too, is the DisplaySpec's to refuse."""
-    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else values
 
 
 def _set_environment(values: Mapping[str, str | None]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xshm.error_line import error_line
 from xshm.errors import InvalidArgument, WaitTimeout
-from xshm.options import add_display, add_window, geometry, named, number, open_screen, open_window, seconds
+from xshm.options import add_display, add_window, geometry, in_time, named, number, open_screen, open_window, seconds
 from xshm.standard_streams import complain
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=10.0,
         metavar="SECONDS",
-        help="give up after this long (default: %(default)s)",
+        help="give up after this long, be it that the server does not answer (default: %(default)s)",
     )
     parser.add_argument("--quiet", type=seconds, metavar="SECONDS", help="for --stable (default: 0.3)")
     parser.add_argument(
@@ -70,11 +70,7 @@ def main(chosen: argparse.Namespace) -> int:
     """Wait; return 0 if it came, 1 if the time is over."""
     pixel = _pixel(chosen.pixel) if chosen.pixel is not None else None
     _refuse_what_has_no_effect(chosen)
-    with open_screen(chosen) as screen, contextlib.ExitStack() as opened:
-        source: Drawable = screen
-        if chosen.window is not None:
-            source = opened.enter_context(open_window(screen, chosen.window))
-        told = _wait(source, chosen, pixel)
+    told = in_time(chosen, lambda: _look(chosen, pixel))
     if told is None:
         if chosen.json:
             print(json.dumps({"seen": False}))
@@ -92,6 +88,14 @@ def _refuse_what_has_no_effect(chosen: argparse.Namespace) -> None:
     for flag, value in (("--ignore", chosen.ignore or None), ("--quiet", chosen.quiet)):
         if value is not None and not chosen.stable:
             raise InvalidArgument(f"{flag} goes with --stable")
+
+
+def _look(chosen: argparse.Namespace, pixel: tuple[int, int, str] | None) -> dict[str, Any] | None:
+    with open_screen(chosen) as screen, contextlib.ExitStack() as opened:
+        source: Drawable = screen
+        if chosen.window is not None:
+            source = opened.enter_context(open_window(screen, chosen.window))
+        return _wait(source, chosen, pixel)
 
 
 def _wait(source: Drawable, chosen: argparse.Namespace, pixel: tuple[int, int, str] | None) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ import operator
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from xshm import checks
 from xshm.bounding_shape import cut
@@ -23,6 +23,7 @@ from xshm.geometry import Rect, merged
 from xshm.search import find
 from xshm.shades import shown_as, shows
 from xshm.template import template
+from xshm.x11.deadlines import nearest, within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -37,6 +38,9 @@ _MOST_RECTS: Final = 16
 # While a source is drawn to all the time, it is looked at no more often than after each of so many seconds.
 _PAUSE: Final = 0.005
 _WHOLE_BYTES: Final = 8
+
+_Given = ParamSpec("_Given")
+_Returned = TypeVar("_Returned")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +83,7 @@ def wait_change(
     if since is not None and not isinstance(since, Frame):
         raise InvalidType(f"since is a Frame of this source, not {type(since).__name__}")
     before, drawn = since, list[Rect]()
-    with _changes(source, region) as changes:
+    with _changes(source, region, clock) as changes:
         for frame in _frames(changes, clock):
             if before is None:
                 before = frame
@@ -109,15 +113,17 @@ def wait_stable(
         raise InvalidArgument(f"quiet is above 0 and at most the timeout, {timeout} seconds, not {quiet!r}")
     if not isinstance(ignore, Iterable) or isinstance(ignore, str | Mapping):
         raise InvalidType(f"ignore is a list of regions, not {type(ignore).__name__}: {ignore!r}")
-    ignored = [source.within(each) for each in ignore]
-    with _changes(source, region) as changes:
+    ignored = [clock.ask(source.within, each) for each in ignore]
+    with _changes(source, region, clock) as changes:
         # Compared with the picture that the quiet time began with: what moves a little at a time adds up.
-        calm = last = _first(changes)
+        calm = last = clock.ask(_first, changes)
         since, drawn = time.monotonic(), list[Rect]()
         while True:
             _wait_until(changes, min(since + quiet, clock.end))
-            frame = changes.look()
+            frame = clock.look(changes)
             now = time.monotonic()
+            if clock.is_unanswered:
+                return Stability(stable=False, seconds=clock.seconds, frame=last)
             if frame is not None:
                 last = frame
                 drawn = list(merged([*drawn, *(frame.changed or ())], _MOST_RECTS))
@@ -132,26 +138,35 @@ def wait_stable(
 
 
 def wait_for(
-    source: Drawable, predicate: Callable[[Frame], object], timeout: float | None, region: Region | None, name: str
+    source: Drawable, predicate: Callable[[Frame], object], timeout: float | None, region: Region | None
 ) -> Frame:
-    """See `Drawable.wait_for`; `name` says in the error what was waited for."""
+    """See `Drawable.wait_for`."""
     clock = _Clock(timeout)
     if not callable(predicate):
         raise InvalidType(f"a predicate is a function of a frame, not {type(predicate).__name__}: {predicate!r}")
-    with _changes(source, region) as changes:
+    return _wait_for(source, predicate, clock, region, "what the predicate wants")
+
+
+def _wait_for(
+    source: Drawable, predicate: Callable[[Frame], object], clock: _Clock, region: Region | None, name: str
+) -> Frame:
+    """Wait for a frame that the predicate, which is the caller's own and not bound to his time, is true of."""
+    with _changes(source, region, clock) as changes:
         for frame in _frames(changes, clock):
             last = frame
             if predicate(frame):
                 return frame
-        raise WaitTimeout(f"{name} did not come within {timeout} s", frame=last)
+        silent = ", and the server does not answer any more" if clock.is_unanswered else ""
+        raise WaitTimeout(f"{name} did not come within {clock.timeout} s{silent}", frame=last)
 
 
 def wait_pixel(
     source: Drawable, x: int, y: int, colour: str | tuple[int, int, int], timeout: float | None, tolerance: int
 ) -> Frame:
     """See `Drawable.wait_pixel`."""
+    clock = _Clock(timeout)
     wanted = _colour(colour)
-    place = source.within((x, y, 1, 1))
+    place = clock.ask(source.within, (x, y, 1, 1))
     checks.number(tolerance, "a tolerance is a number")
     if not tolerance >= 0:
         raise InvalidArgument(f"a tolerance is 0 or more, of 255; not {tolerance!r}")
@@ -162,7 +177,7 @@ def wait_pixel(
         return shows(frame, x, y, wanted, tolerance)
 
     try:
-        return wait_for(source, is_met, timeout, None, f"the colour {wanted} at {x}, {y}")
+        return _wait_for(source, is_met, clock, None, f"the colour {wanted} at {x}, {y}")
     except WaitTimeout as error:
         frame = error.frame
         there = f"it is {frame.pixel(x, y)}{_spellings(wanted, frame.format)}"
@@ -173,8 +188,9 @@ def wait_image(
     source: Drawable, picture: Picture, region: Region | None, threshold: float, timeout: float | None
 ) -> Found:
     """See `Drawable.wait_image`."""
+    clock = _Clock(timeout)
     _check_ratio(threshold)
-    wanted = template(picture, source.current() if region is None else source.within(region))
+    wanted = template(picture, clock.ask(source.current) if region is None else clock.ask(source.within, region))
     width, height = wanted.width, wanted.height
     found: list[Found] = []
 
@@ -196,7 +212,7 @@ def wait_image(
                 return True
         return False
 
-    wait_for(source, matches, timeout, region, f"the picture of {width}x{height}")
+    _wait_for(source, matches, clock, region, f"the picture of {width}x{height}")
     return found[0]
 
 
@@ -204,15 +220,17 @@ def wait_image(
 
 
 class _Clock:
-    """Seconds since it was made, and how many are left."""
+    """A verb's time: seconds since it was made, how many are left, and what the server has to answer until then."""
 
     def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout  # as it was given
         if timeout is not None:
             timeout = checks.number(timeout, "a timeout is a number of seconds, or None for no limit")
             if not timeout >= 0:
                 raise InvalidArgument(f"a timeout is 0 seconds or more, or None for no limit; not {timeout!r}")
         self._start = time.monotonic()
-        self.end = math.inf if timeout is None else self._start + timeout
+        self.end = nearest(math.inf if timeout is None else self._start + timeout)
+        self.is_unanswered = False  # the last look
 
     @property
     def seconds(self) -> float:
@@ -222,12 +240,33 @@ class _Clock:
     def left(self) -> float:
         return max(0.0, self.end - time.monotonic())
 
+    def ask(self, work: Callable[_Given, _Returned], *args: _Given.args, **options: _Given.kwargs) -> _Returned:
+        """Do what asks the server for something. Raises RequestTimeout where the time is over without an answer."""
+        return within(self.end, work, *args, **options)
 
-def _changes(source: Drawable, region: Region | None) -> contextlib.closing[Changes]:
+    def look(self, changes: Changes) -> Frame | None:
+        """Take a look after the first. One that the time is over for is `is_unanswered`: what was seen before counts.
+
+        Raises RequestTimeout where it took longer than the connection has for any answer.
+        """
+        try:
+            return self.ask(changes.look)
+        except RequestTimeout:
+            if self.left:
+                raise
+            self.is_unanswered = True
+            return None
+
+
+def _changes(source: Drawable, region: Region | None, clock: _Clock) -> contextlib.closing[Changes]:
     """Return what watches a source, as a context manager; no generator, whose end may come in the collector's hands."""
+    return contextlib.closing(clock.ask(_watch, source, region))
+
+
+def _watch(source: Drawable, region: Region | None) -> Changes:
     source.link.sweep()
     source.current()
-    return contextlib.closing(Changes(source, None if region is None else source.within(region), cursor=False))
+    return Changes(source, None if region is None else source.within(region), cursor=False)
 
 
 def _first(changes: Changes) -> Frame:
@@ -239,16 +278,16 @@ def _first(changes: Changes) -> Frame:
 
 def _frames(changes: Changes, clock: _Clock) -> Generator[Frame]:
     """Give the first frame, then one whenever something was drawn, and take a last look when the time is over."""
-    yield _first(changes)
+    yield clock.ask(_first, changes)
     while True:
         time.sleep(min(_PAUSE, clock.left))
         over = not clock.left
         if not over:
             _wait_until(changes, clock.end)
-        frame = changes.look()
+        frame = clock.look(changes)
         if frame is not None:
             yield frame
-        if over:
+        if over or clock.is_unanswered:
             return
 
 

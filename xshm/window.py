@@ -8,6 +8,7 @@ and never an old picture.
 from __future__ import annotations
 
 import contextlib
+import time
 import weakref
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +31,7 @@ from xshm.errors import (
 )
 from xshm.geometry import Rect
 from xshm.x11 import composite, core
+from xshm.x11.deadlines import ENDS, holding, within
 from xshm.x11.ewmh import Claims
 from xshm.x11.processes import Processes
 from xshm.x11.replies import Asked
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 
 _TRIES: Final = 20
+_FAREWELL: Final = 0.5  # seconds for the server's part in a window's end, and the grace that all answers have
 _Found = TypeVar("_Found")
 
 
@@ -144,12 +147,15 @@ class Window(Drawable):
         return self._of_this((at.x, at.y))
 
     def close(self) -> None:
-        """End the redirection. Frames stay valid. Closing twice is fine; closing the Screen closes its Windows."""
+        """End the redirection. Frames stay valid. Closing twice is fine; closing the Screen closes its Windows.
+
+        A server that does not answer is told within a second, and not waited for.
+        """
         if self._link.let_go(self._farewell):
             self._closed = self._barred = True
             self._shared.open.pop(id(self), None)
             with contextlib.suppress(DisplayGone, RequestTimeout):  # nobody is there to be told
-                self._backing.close()
+                within(time.monotonic() + _FAREWELL, self._backing.close)
 
     def forget(self) -> None:
         """Be closed without a word to the server, with which the connection ends."""
@@ -208,14 +214,19 @@ class Window(Drawable):
         return claims
 
     def _current(self) -> Rect:
+        if ENDS:
+            return holding(self._binding, self._bind)
         with self._binding:
-            place = self._backing.place(self._place)
-            if place is not self._place:
-                self._place = place
-                self._inset = place.inset
-                self._shape = place.shape
-                self._whole = place.rect
-                self._drawable = place.drawable
+            return self._bind()
+
+    def _bind(self) -> Rect:
+        place = self._backing.place(self._place)
+        if place is not self._place:
+            self._place = place
+            self._inset = place.inset
+            self._shape = place.shape
+            self._whole = place.rect
+            self._drawable = place.drawable
         return self._whole
 
     # A frame is right if its pixmap was the window's at some moment of the call. So one that changed meanwhile is

@@ -9,12 +9,13 @@ import _socket  # what eventlet and gevent leave alone: `Wire` waits for it in t
 import os
 import re
 import socket
+import time
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from xshm.errors import ConnectFailed, InvalidType
+from xshm.errors import ConnectFailed, InvalidType, RequestTimeout
 from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _PATH: Final = re.compile(r"(?:unix:)?(?P<path>[/@].*?)(?:\.(?P<screen>[0-9]{1,2
 _SOCKET: Final = "/tmp/.X11-unix/X{}"  # noqa: S108 - the protocol's well-known place
 _PORT: Final = 6000
 _LAST_PORT: Final = 0xFFFF
+_PAUSE: Final = 0.01  # seconds until a server is asked again that had no room for one more to connect
 
 
 Name = str | bytes | os.PathLike[str]  # bytes: as os.environb has it
@@ -90,16 +92,31 @@ class DisplayName:
         return self.family == socket.AF_UNIX
 
     def connect(self, timeout: float | None) -> tuple[ServerSocket, str]:
-        """Connect, and tell to what: "unix:/tmp/.X11-unix/X0", "unix:@/tmp/.X11-unix/X0", "tcp:127.0.0.1:6000"."""
-        return self._connect_unix(timeout) if self.is_local else self._connect_tcp(timeout)
+        """Connect, and tell to what: "unix:/tmp/.X11-unix/X0", "unix:@/tmp/.X11-unix/X0", "tcp:127.0.0.1:6000".
 
-    def _connect_unix(self, timeout: float | None) -> tuple[ServerSocket, str]:
+        `timeout` bounds it but for the look-up of a host's name, which is the system's to bound. Raises ConnectFailed,
+        and RequestTimeout where the server of a local name is there and takes no more connections.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if not self.is_local:
+            return self._connect_tcp(deadline)
         # A server listens on a file, on an abstract name, or on both; either is this display and no other.
         places = [self.path] if self.path else [_SOCKET.format(self.number), "@" + _SOCKET.format(self.number)]
+        while (found := self._connect_unix(places, deadline)) is None:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise RequestTimeout(f"the X server at {self.name!r} took no more connections in time; is it stopped?")
+            time.sleep(_PAUSE)
+        return found
+
+    def _connect_unix(self, places: list[str], deadline: float | None) -> tuple[ServerSocket, str] | None:
+        """Return None where a server is there that has a full queue of those who connect.
+
+        For that the kernel waits without a limit or, in Python's way of having one, not at all.
+        """
         failures = []
         for place in places:
             sock = ServerSocket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-            sock.settimeout(timeout)
+            sock.settimeout(None if deadline is None else 0.0)
             try:
                 sock.connect("\0" + place[1:] if place.startswith("@") else place)
             except BaseException as error:
@@ -109,10 +126,12 @@ class DisplayName:
                 failures.append((place, error))
             else:
                 return sock, f"unix:{place}"
+        if any(isinstance(error, BlockingIOError) for _, error in failures):
+            return None
         told = "; ".join(f"{place}: {error.strerror or error}" for place, error in failures)
         raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({told})")
 
-    def _connect_tcp(self, timeout: float | None) -> tuple[ServerSocket, str]:
+    def _connect_tcp(self, deadline: float | None) -> tuple[ServerSocket, str]:
         port = _PORT + self.number
         if port > _LAST_PORT:  # getaddrinfo would take it modulo 65536, to another display's
             raise ConnectFailed(f"{self.name!r}: display {self.number} would be TCP port {port}, and the last is 65535")
@@ -124,7 +143,8 @@ class DisplayName:
         failures = []
         for family, kind, protocol, _, address in found:
             sock = ServerSocket(family, kind | socket.SOCK_CLOEXEC, protocol)
-            sock.settimeout(timeout)
+            # At the deadline a nanosecond: 0 would not wait, and be another error.
+            sock.settimeout(None if deadline is None else max(1e-9, deadline - time.monotonic()))
             try:
                 sock.connect(address)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -37,6 +37,7 @@ from xshm.errors import (
     XshmError,
 )
 from xshm.x11.address import DisplayName
+from xshm.x11.deadlines import bounded
 from xshm.x11.decoding import Gate, believing_no_length, decode, most_of_packed, refuse
 from xshm.x11.handshake import connect
 from xshm.x11.messages import expecting, weakly
@@ -76,8 +77,8 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
     """A connection to the display `name` (None or "": $DISPLAY).
 
     `xauthority` is the path of an authority file, where None means $XAUTHORITY or ~/.Xauthority; `timeout` in seconds
-    bounds connecting and the wait for any one answer, where None means no limit. Raises ConnectFailed, AccessDenied,
-    ServerNonsense.
+    bounds connecting, the set-up included, and the wait for any one answer, where None means no limit. Raises
+    ConnectFailed, AccessDenied, RequestTimeout, ServerNonsense.
     """
 
     def __init__(
@@ -260,7 +261,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         if request is None:
             self.wire.pump()
             return
-        self.wire.wait_for(request, self.wire.timeout)
+        self.wire.wait_for(request, bounded(self.wire.timeout))
         request.hand_over(self)
 
     def next_event(self) -> Any:

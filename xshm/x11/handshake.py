@@ -12,7 +12,9 @@ from Xlib.protocol import display as xlib_display
 
 from xshm.errors import AccessDenied, ConnectFailed, RequestTimeout, ServerNonsense
 from xshm.x11 import xauth
+from xshm.x11.deadlines import bounded
 from xshm.x11.decoding import Gate, believing_no_length
+from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
     import _socket
@@ -41,16 +43,19 @@ def connect(
 ) -> tuple[ServerSocket, str, Any]:
     """Connect and introduce ourselves; return the socket, what it is connected to, and the set-up block.
 
-    `structures` is what python-xlib's objects in the block refer to as their display; weakly, since it will hold the
-    block itself, and shall go with its last user. Raises ConnectFailed, AccessDenied, RequestTimeout where the server
-    is there and does not answer, and ServerNonsense for a block that no server can mean.
+    All of that in `timeout` seconds, or in what the thread has left (`deadlines`). `structures` is what python-xlib's
+    objects in the block refer to as their display; weakly, since it will hold the block itself, and shall go with its
+    last user. Raises ConnectFailed, AccessDenied, RequestTimeout where the server is there and does not answer, and
+    ServerNonsense for a block that no server can mean.
     """
     structures = weakref.proxy(structures)
+    timeout = bounded(timeout)
+    deadline = None if timeout is None else time.monotonic() + timeout
     # A server that resets itself when its last client has left also drops who connects at that moment.
     for attempts_left in reversed(range(_RESETS)):
-        sock, address = display.connect(timeout)
+        sock, address = display.connect(_left(deadline))
         try:
-            return sock, address, _set_up(display, sock, address, xauthority, structures)
+            return sock, address, _set_up(display, sock, address, xauthority, structures, deadline)
         except _Dropped as dropped:
             sock.close()
             if not attempts_left:
@@ -62,8 +67,17 @@ def connect(
     raise AssertionError("the last attempt returns or raises")
 
 
+def _left(deadline: float | None) -> float | None:
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
 def _set_up(
-    display: DisplayName, sock: _socket.socket, address: str, xauthority: str | os.PathLike[str] | None, structures: Any
+    display: DisplayName,
+    sock: _socket.socket,
+    address: str,
+    xauthority: str | os.PathLike[str] | None,
+    structures: Any,
+    deadline: float | None,
 ) -> Any:
     cookie, told = xauth.find(display, sock, xauthority)
     hello = _SETUP._request.to_binary(
@@ -74,11 +88,14 @@ def _set_up(
         auth_prot_data=cookie,
     )
     try:
+        sock.settimeout(_left(deadline))
         sock.sendall(hello)
-        head = _receive(sock, _SETUP._reply.static_size)
+        head = _receive(sock, _SETUP._reply.static_size, deadline)
         data, _ = _SETUP._reply.parse_binary(head, structures, rawdict=True)
-        body = _receive(sock, 4 * data["additional_length"])
-    except TimeoutError:
+        body = _receive(sock, 4 * data["additional_length"], deadline)
+    except (TimeoutError, BlockingIOError) as error:  # the latter where no time was left to wait for more
+        if not is_the_kernels(error):
+            raise
         raise RequestTimeout(f"the X server at {address} took the connection and did not answer in time") from None
     except ConnectionError as error:
         raise _Dropped(
@@ -119,9 +136,11 @@ def _check(info: Any) -> None:
             raise ValueError(f"a screen of {size[0]}x{size[1]} with the root window {screen.root.id:#x}")
 
 
-def _receive(sock: _socket.socket, count: int) -> bytes:
+def _receive(sock: _socket.socket, count: int, deadline: float | None) -> bytes:
+    """Return so many bytes; after the deadline only what has arrived by then is taken."""
     data = bytearray()
     while len(data) < count:
+        sock.settimeout(_left(deadline))
         part = sock.recv(count - len(data))
         if not part:
             raise ConnectionResetError

@@ -25,7 +25,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from xshm.errors import Closed, DisplayGone, RequestTimeout, ServerNonsense
-from xshm.polling import is_cooperative, readable, readable_or_writable, ready
+from xshm.polling import is_cooperative, is_readable, readable_or_writable, ready
+from xshm.x11.deadlines import ENDS, bounded, timed_out
 from xshm.x11.incoming import Incoming
 from xshm.x11.kernel import is_the_kernels
 from xshm.x11.late_errors import LateErrors
@@ -51,7 +52,10 @@ _FAREWELL: Final = 1.0  # seconds that `close` gives a thread to come back from 
 
 
 class Wire:
-    """A stream to an X server. `timeout` (seconds, None for no limit) bounds the wait for any one answer."""
+    """A stream to an X server. `timeout` (seconds, None for no limit) bounds the wait for any one answer.
+
+    So does what is left of the time of a verb that the thread is in (`deadlines`), where that is less.
+    """
 
     def __init__(self, sock: _socket.socket, timeout: float | None = None) -> None:
         # Reads block in the kernel; but where somebody made the descriptor non-blocking, as uvloop's add_reader does,
@@ -78,7 +82,8 @@ class Wire:
     def call(self, data: bytes, keep: object = None) -> Pending:
         """Send one request, with all that was queued before it, and wait for its answer: the hot path."""
         pending = Pending(data, keep)
-        deadline = None if self.timeout is None else time.monotonic() + self.timeout
+        timeout = bounded(self.timeout) if ENDS else self.timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
         try:
             with self._lock:
                 if self._ended is not None:
@@ -135,7 +140,7 @@ class Wire:
 
     def wait(self, pending: Pending, timeout: float | None = None) -> Pending:
         """Send what is queued and wait for a request's answer; RequestTimeout after `timeout` or the Wire's own."""
-        self.wait_for(pending, self.timeout if timeout is None else timeout)
+        self.wait_for(pending, self._seconds(timeout))
         return pending
 
     def wait_for(self, what: Awaited, timeout: float | None) -> None:
@@ -166,7 +171,7 @@ class Wire:
         else:
             pending = Pending(_SYNC)
             self._queue(pending)
-            self.wait_for(pending, timeout)
+            self.wait_for(pending, bounded(timeout))
         if pending.reply is None and pending.error is None:
             raise self.nonsense("GetInputFocus", passed_over(pending))
 
@@ -180,7 +185,7 @@ class Wire:
 
     def flush(self, timeout: float | None = None) -> None:
         """Hand all that is queued to the kernel; RequestTimeout after `timeout` seconds, or the Wire's own."""
-        timeout = self.timeout if timeout is None else timeout
+        timeout = self._seconds(timeout)
         self._flush(None if timeout is None else time.monotonic() + timeout)
 
     def on_stray_error(self, handler: Callable[[bytes], None]) -> None:
@@ -304,6 +309,13 @@ class Wire:
 
     # -- sending -------------------------------------------------------------------------------------------------
 
+    def _seconds(self, timeout: float | None) -> float | None:
+        """Return the seconds for an answer: the least of what was asked for, the Wire's own, and the thread's."""
+        limit = self.timeout
+        if timeout is None or (limit is not None and limit < timeout):
+            timeout = limit
+        return bounded(timeout) if ENDS else timeout
+
     def _queue(self, pending: Pending) -> None:
         with self._lock:
             self.check()
@@ -341,7 +353,7 @@ class Wire:
             reading = self._reader is me
             left = _SECOND_LOOK if deadline is None else deadline - time.monotonic()
             if left <= 0:
-                raise _timed_out()
+                raise timed_out()
             left = min(left, _SECOND_LOOK)  # who reads may have left meanwhile
             if not reading:
                 ready((), (self.socket.fileno(),), left)
@@ -363,7 +375,7 @@ class Wire:
                 raise self._ended()
             if self._reader is me:
                 if too_late:
-                    raise _timed_out()
+                    raise timed_out()
                 # The last look comes after the deadline: this process may have been stopped while the answer came.
                 too_late = deadline is not None and time.monotonic() >= deadline
                 self._receive(deadline)
@@ -387,7 +399,7 @@ class Wire:
             if self._reader is not me and not what.done and self._ended is None:
                 left = _SECOND_LOOK if deadline is None else deadline - time.monotonic()
                 if left <= 0:
-                    raise _timed_out()
+                    raise timed_out()
                 baton.acquire(timeout=min(left, _SECOND_LOOK))
         finally:
             if me in self._sleepers:
@@ -466,16 +478,12 @@ class Wire:
             self._receive(None)
 
     def _readable(self, seconds: float | None) -> bool:
-        return bool(readable((self.socket.fileno(),), seconds))
+        return is_readable(self.socket.fileno(), seconds)
 
 
 def passed_over(pending: Pending) -> str:
     """Say what is wrong where a request that has a reply is done without one."""
     return f"it has answered a later request, and passed over this one, number {pending.serial & 0xFFFF}"
-
-
-def _timed_out() -> RequestTimeout:
-    return RequestTimeout("the server did not answer in time; it may be stopped or grabbed by another client")
 
 
 def _closed() -> Exception:
