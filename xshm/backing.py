@@ -75,6 +75,15 @@ class Surroundings:
         self.shapes.unsubscribe(changes)
         self.structure.unsubscribe(changes)
 
+    def tidy(self) -> None:
+        """Give back what was selected for Windows that were dropped unclosed, or interrupted as they were opened."""
+        self.connection.wire.attend()
+        holding(self.lock, self._deselect_unwanted)
+
+    def _deselect_unwanted(self) -> None:
+        self.shapes.tidy()
+        self.structure.tidy()
+
     def look(self, window: int) -> Any:
         """Return a window's attributes; raises WindowGone, or WindowNotViewable where it has no pixels now."""
         connection = self.connection
@@ -115,7 +124,7 @@ class OffScreen:
         self._shape: BoundingShape | None = None
         self._changes = self._subscribe()
         hidden = ask_hidden(shared.connection, extension, window)
-        self._redirection = Redirection(shared.connection, extension, window)
+        self._redirection = Redirection(shared.connection, extension, window, self._changes)
         try:
             self._wait_for_repaint(hidden)
         except BaseException:
@@ -153,12 +162,9 @@ class OffScreen:
             raise
 
     def close(self) -> None:
-        """End the redirection and stop listening. Not to be called twice."""
+        """End the redirection and stop listening, as when this goes. Closing twice is fine."""
         if not self._shared.connection.closed:
-            if self.gone:
-                self._redirection.give_back_name()
-            else:
-                self._redirection.close()
+            self._redirection.close()
             self._unsubscribe(self._changes)
 
     def _name(self) -> Place:
@@ -192,6 +198,7 @@ class OffScreen:
         self._changes.due = False
         if former.gone:
             self._changes.gone = True
+        self._redirection.follow(self._changes)
         self._unsubscribe(former)
 
     def _wait_for_repaint(self, hidden: Asked | None) -> None:
@@ -249,7 +256,7 @@ class OnScreen:
         return known if known == place and known is not None else place
 
     def close(self) -> None:
-        """Stop listening. Not to be called twice."""
+        """Stop listening, as when this goes. Closing twice is fine."""
         if not self._shared.connection.closed:
             holding(self._shared.lock, self._shared.unsubscribe, self._changes)
 

@@ -6,8 +6,6 @@ core protocol the same is done with memory that no server knows.
 
 from __future__ import annotations
 
-import weakref
-from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +23,37 @@ if TYPE_CHECKING:
     from xshm.drawable import Drawable
     from xshm.geometry import Rect
     from xshm.memory import Kind, Segment
+    from xshm.transport import Transport
+    from xshm.x11.connection import Connection
 
 Rows = list[tuple[int, int]]  # from the first to the one after the last, in order and apart
+
+
+class _Slots:
+    """Which rows each slot, by shmseg, is behind in. Apart from the Bands: the pool, which they hold, has this."""
+
+    def __init__(self, connection: Connection, transport: Transport, height: int) -> None:
+        self._connection = connection
+        self._transport = transport
+        self._height = height
+        self._numbers = count()
+        self.stale: dict[int, Rows] = {}
+
+    def attach(self, segment: Segment) -> int:
+        """Make a slot, which is behind everywhere."""
+        if self._transport.kind == "core":
+            segment.close_descriptor()
+            shmseg = next(self._numbers)
+        else:
+            shmseg = self._transport.attach(segment)
+        self.stale[shmseg] = [(0, self._height)]
+        return shmseg
+
+    def detach(self, shmseg: int) -> None:
+        """Give a slot back."""
+        self.stale.pop(shmseg, None)
+        if self._transport.kind != "core" and not self._connection.closed:
+            self._transport.detach(shmseg)
 
 
 class Bands:
@@ -39,15 +66,12 @@ class Bands:
         self._drawable, self._inset = source.place
         self._nbytes = source.format.nbytes(rect.width, rect.height)
         self._stride = source.format.stride(rect.width)
-        self._stale: dict[int, Rows] = {}
+        slots = _Slots(self._connection, transport, rect.height)
+        self._stale = slots.stale
         self.drawn = Drawn(source, rect)
-        self._numbers = count()
-        me = weakref.proxy(self)  # the pool is ours, and does not hold us
-        attach, detach = partial(Bands._attach, me), partial(Bands._detach, me)
         kind: Kind = "sysv" if transport.kind == "sysv" else "memfd"
-        self._pool = Pool(kind, attach, detach, limit, 1 if source.link.copies else 0)
+        self._pool = Pool(kind, slots.attach, slots.detach, limit, 1 if source.link.copies else 0)
         self._copies = source.link.copies
-        self._closed = False
 
     def begin(self) -> Refreshing:
         """Ask what a free slot lacks. Raises PoolExhausted, before anything is sent."""
@@ -85,13 +109,9 @@ class Bands:
         self._stale[slot] = together([*self._stale[slot], (rect.y - self.rect.y, rect.bottom - self.rect.y)])
 
     def close(self) -> None:
-        """Give everything back; pictures stay valid. Closing twice is fine."""
-        if self._closed:
-            return
-        self._closed = True
+        """Give everything back, as when this goes; pictures stay valid. Closing twice is fine."""
         self._pool.close()
-        if not self._connection.closed:
-            self.drawn.close()
+        self.drawn.close()
 
     def _by_socket(self) -> memoryview:
         rect, corner = self.rect, (self.rect.x + self._inset, self.rect.y + self._inset)
@@ -113,20 +133,6 @@ class Bands:
             if self._transport.kind == "core":
                 size = (bottom - top) * self._stride
                 np.frombuffer(owner, np.uint8)[top * self._stride :][:size] = core.unpack_image(reply, size)
-
-    def _attach(self, segment: Segment) -> int:
-        if self._transport.kind == "core":
-            segment.close_descriptor()
-            shmseg = next(self._numbers)
-        else:
-            shmseg = self._transport.attach(segment)
-        self._stale[shmseg] = [(0, self.rect.height)]
-        return shmseg
-
-    def _detach(self, shmseg: int) -> None:
-        self._stale.pop(shmseg, None)
-        if self._transport.kind != "core" and not self._connection.closed:
-            self._transport.detach(shmseg)
 
 
 def together(rows: Rows) -> Rows:

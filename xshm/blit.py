@@ -47,12 +47,13 @@ class Blitter:
         self.inflight: tuple[Pending, ...] = ()
         self._failed: bytes | None = None
         self._most = most_bytes(connection) if way == "core" else 0
-        self._gc = connection.allocate_resource_id()
+        codes = (NO_EXPOSE, GRAPHICS_EXPOSE, *((transport.completion_event,) if way != "core" else ()))
+        routes = [Route(code, self._is_ours, most=0) for code in codes]
+        self._gc = connection.holdings.id(core.FreeGC, "gc", *routes)
         made = connection.send(core.CreateGC, cid=self._gc, drawable=drawable, attrs={"graphics_exposures": 1})
         connection.check(made, doing="CreateGC")
-        codes = (NO_EXPOSE, GRAPHICS_EXPOSE, *((transport.completion_event,) if way != "core" else ()))
-        for code in codes:
-            connection.wire.add_route(Route(code, self._is_ours, most=0))
+        for route in routes:
+            connection.wire.add_route(route)
 
     def requests(self, source: Source, part: Rect) -> tuple[Pending, ...]:
         """Return what draws a part of a source; the last of them is what proves that it was read."""

@@ -156,8 +156,9 @@ class Buffers:
     def _tidy(self, picture: Picture) -> None:
         """Let go of buffers of a former size once nothing of them is shown. What was sent is read before that."""
         kept = [each for each in self._former if each.is_lent or picture.shows(each.source)]
-        for shmseg in [each.source.shmseg for each in self._former if each not in kept and each.source.shmseg]:
-            self._transport.detach(shmseg)  # now: by itself it would be with the next attach
+        for source in [each.source for each in self._former if each not in kept]:  # now, and not when all have let go
+            if self._pixmaps is not None and source.pixmap is not None:
+                self._pixmaps.free(source.pixmap)
+            if source.shmseg:
+                self._transport.detach(source.shmseg)
         self._former = kept
-        if self._pixmaps is not None:
-            self._pixmaps.free_those_gone()

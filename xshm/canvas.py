@@ -13,9 +13,7 @@ of the server's two ways of copying is the faster depends on its processor (0.8 
 from __future__ import annotations
 
 import time
-import weakref
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.drawn import Drawn
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
     from xshm.drawable import Drawable
     from xshm.geometry import Rect
     from xshm.memory import Kind, Segment
+    from xshm.x11.holdings import Held
 
 _INCLUDE_INFERIORS: Final = 1
 _NEARLY_ALL: Final = 0.75  # of the pixels
@@ -73,9 +72,55 @@ class _Painted:
 
     __slots__ = ("pixmap", "stale")
 
-    def __init__(self, pixmap: int, stale: int) -> None:
+    def __init__(self, pixmap: Held, stale: Held) -> None:
         self.pixmap = pixmap
         self.stale = stale
+
+
+class _Slots:
+    """The server side of all slots, by shmseg. Apart from the Canvas: the pool, which it holds, has this."""
+
+    def __init__(self, source: Drawable, rect: Rect, fixes: int) -> None:
+        self._connection = source.link.connection
+        self._transport = source.transport
+        self._drawable = source.place[0]
+        self._depth = source.format.depth
+        self._rect = rect
+        self._fixes = fixes
+        self.painted: dict[int, _Painted] = {}
+
+    def attach(self, segment: Segment) -> int:
+        """Make a slot: the segment, a pixmap over it, and a region that says that all of it is behind."""
+        connection, transport, rect = self._connection, self._transport, self._rect
+        shmseg = transport.attach(segment)
+        pixmap = connection.holdings.id(core.FreePixmap, "pixmap")
+        painted = self.painted[shmseg] = _Painted(pixmap, xfixes.new_region(connection, self._fixes))
+        made = connection.send(
+            mit_shm.CreatePixmap,
+            opcode=transport.opcode,
+            pid=pixmap,
+            drawable=self._drawable,
+            width=rect.width,
+            height=rect.height,
+            depth=self._depth,
+            shmseg=shmseg,
+            offset=0,
+        )
+        xfixes.create_region(connection, self._fixes, painted.stale, rect)
+        try:
+            connection.check(made, doing="ShmCreatePixmap")
+        except XshmError:
+            if not connection.closed:
+                self.detach(shmseg)
+            raise
+        return shmseg
+
+    def detach(self, shmseg: int) -> None:
+        """Give a slot back."""
+        painted = self.painted.pop(shmseg)
+        if not self._connection.closed:
+            self._connection.holdings.free(painted.pixmap, painted.stale)
+            self._transport.detach(shmseg)
 
 
 class _Race:
@@ -104,26 +149,24 @@ class Canvas:
         self._transport = source.transport
         self._connection = source.link.connection
         self._drawable, self._inset = source.place
-        self._depth = source.format.depth
         self._nbytes = source.format.nbytes(rect.width, rect.height)
-        self._painted: dict[int, _Painted] = {}
         self._nearly_all = False  # was drawn the last time
         self._race = _Race()
         self.drawn = Drawn(source, rect)
-        self._gc, self._spot = (self._connection.allocate_resource_id() for _ in range(2))
+        self._gc = self._connection.holdings.id(core.FreeGC, "gc")
         self._connection.send(
             core.CreateGC,
             cid=self._gc,
             drawable=self._drawable,
             attrs={"subwindow_mode": _INCLUDE_INFERIORS, "graphics_exposures": 0},
         )
-        self._send_region(self._spot)
-        me = weakref.proxy(self)  # the pool is ours, and does not hold us
-        attach, detach = partial(Canvas._attach, me), partial(Canvas._detach, me)
+        self._spot = xfixes.new_region(self._connection, self.drawn.opcode)
+        xfixes.create_region(self._connection, self.drawn.opcode, self._spot)
+        self._slots = slots = _Slots(source, rect, self.drawn.opcode)
+        self._painted = slots.painted
         kind: Kind = "sysv" if self._transport.kind == "sysv" else "memfd"
-        self._pool = Pool(kind, attach, detach, limit, 1 if source.link.copies else 0)
+        self._pool = Pool(kind, slots.attach, slots.detach, limit, 1 if source.link.copies else 0)
         self._copies = source.link.copies
-        self._closed = False
 
     def begin(self) -> Refreshing:
         """Have a free slot brought up to date: one batch of requests. Raises PoolExhausted, before anything is sent."""
@@ -185,60 +228,9 @@ class Canvas:
         wire.send(Pending(regions.pack_union(fixes, stale, self._spot, stale)))
 
     def close(self) -> None:
-        """Give everything back; pictures stay valid. Closing twice is fine."""
-        if self._closed:
-            return
-        self._closed = True
+        """Give everything back, as when this goes; pictures stay valid. Closing twice is fine."""
         self._pool.close()
-        if self._connection.closed:
-            return
         for shmseg in list(self._painted):  # a signal handler raised while these were being made
-            self._detach(shmseg)
+            self._slots.detach(shmseg)
         self.drawn.close()
-        self._connection.send(core.FreeGC, gc=self._gc)
-        self._connection.free_resource_id(self._gc)
-        self._free_region(self._spot)
-
-    def _attach(self, segment: Segment) -> int:
-        """Make a slot: the segment, a pixmap over it, and a region that says that all of it is behind."""
-        connection, transport, rect = self._connection, self._transport, self.rect
-        shmseg = transport.attach(segment)
-        painted = _Painted(connection.allocate_resource_id(), connection.allocate_resource_id())
-        self._painted[shmseg] = painted
-        made = connection.send(
-            mit_shm.CreatePixmap,
-            opcode=transport.opcode,
-            pid=painted.pixmap,
-            drawable=self._drawable,
-            width=rect.width,
-            height=rect.height,
-            depth=self._depth,
-            shmseg=shmseg,
-            offset=0,
-        )
-        self._send_region(painted.stale, rect)
-        try:
-            connection.check(made, doing="ShmCreatePixmap")
-        except XshmError:
-            if not connection.closed:
-                self._detach(shmseg)
-            raise
-        return shmseg
-
-    def _detach(self, shmseg: int) -> None:
-        painted = self._painted.pop(shmseg)
-        connection = self._connection
-        if connection.closed:
-            return
-        connection.send(core.FreePixmap, pixmap=painted.pixmap)
-        connection.free_resource_id(painted.pixmap)
-        self._free_region(painted.stale)
-        self._transport.detach(shmseg)
-
-    def _send_region(self, region: int, *rects: Rect) -> None:
-        boxes = [(each.x, each.y, each.width, each.height) for each in rects]
-        self._connection.send(xfixes.CreateRegion, opcode=self.drawn.opcode, region=region, rectangles=boxes)
-
-    def _free_region(self, region: int) -> None:
-        self._connection.send(xfixes.DestroyRegion, opcode=self.drawn.opcode, region=region)
-        self._connection.free_resource_id(region)
+        self._connection.holdings.free(self._gc, self._spot)

@@ -7,7 +7,6 @@ wrong in between, Ctrl-C too, the next look is right: it starts again from a who
 from __future__ import annotations
 
 import time
-import weakref
 from typing import TYPE_CHECKING, Final
 
 from xshm.bands import Bands
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from xshm.cursor import Asked, Cursor, CursorMode, Pointer
     from xshm.drawable import Drawable
     from xshm.frame import Frame
+    from xshm.x11.pointing import Selection
     from xshm.x11.wire import Awaited
 
 _MOST_RECTS: Final = 16
@@ -47,8 +47,7 @@ class Changes:
     """
 
     def __init__(self, source: Drawable, region: Rect | None, cursor: CursorMode, *, in_place: bool = True) -> None:
-        # Weakly: a stream that nobody closed leaves this with the Link, which its source holds.
-        self._source: Drawable = weakref.proxy(source)
+        self._source = source
         self._connection = source.link.connection
         self._region = region
         self._cursor = cursor
@@ -66,6 +65,7 @@ class Changes:
         self._whole: Rect | None = None
         self._anew = True  # nothing was handed out that the next picture could be compared with
         self._pointing: Pointing | None = None
+        self._listening: Selection | None = None  # what `_pointing` hears by
         self._pointer_seen = -1
         self._pointer_due = 0.0
         self._pointer_pause = _FIRST_LOOK
@@ -76,7 +76,7 @@ class Changes:
                 if link.pointing is None:
                     link.pointing = Pointing(link.connection)
                 self._pointing = link.pointing
-                self._pointing.start()
+                self._listening = self._pointing.start()
             self._follow()
         except BaseException:
             self.close()
@@ -148,10 +148,8 @@ class Changes:
         self._connection.wire.wait_for(self, timeout)
 
     def close(self) -> None:
-        """Give back what the server keeps for this. Frames stay valid. Closing twice is fine."""
-        pointing, self._pointing = self._pointing, None
-        if pointing is not None and not self._connection.closed:
-            pointing.stop()
+        """Give back what the server keeps for this, as when it goes. Frames stay valid. Closing twice is fine."""
+        self._pointing = self._listening = None
         self._give_back()
 
     # -- following the source ------------------------------------------------------------------------------------------

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from itertools import chain, starmap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Descriptor(int):
@@ -15,3 +20,14 @@ class Descriptor(int):
 
     __slots__ = ()
     __del__ = property(partial(partial, os.close))
+
+
+def owned(opens: Callable[..., int], *arguments: object) -> Descriptor:
+    """Call what opens a descriptor and is written in C, as `os.open` is; what it returns has its owner from then on."""
+    return next(map(Descriptor, map(opens, *((each,) for each in arguments))))
+
+
+def pipe() -> tuple[Descriptor, Descriptor]:
+    """Make a pipe whose ends have their owners at once: the one to read from, the one to write to."""
+    reads, writes = map(Descriptor, chain.from_iterable(starmap(os.pipe, ((),))))
+    return reads, writes

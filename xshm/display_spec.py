@@ -5,10 +5,10 @@ From a DisplaySpec any process can start the display it describes; a VirtualDisp
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from xshm import checks
 from xshm.errors import InvalidArgument, InvalidType, StartFailed
+from xshm.x11.kernel import is_the_kernels
 
 FramebufferKind = Literal["file", "sysv", "none"]
 _BITS_PER_PIXEL: Final = {8: 8, 15: 16, 16: 16, 24: 32, 30: 32}  # the depths that Xvfb has
@@ -210,7 +211,7 @@ def _temporary() -> list[str]:
 
 
 def _why_not_place(directory: str) -> str | None:
-    if not os.path.isdir(directory):  # noqa: PTH112
+    if not _is_directory(directory):
         return "is no directory"
     if not _can_write(directory):
         return f"can't be written by uid {os.geteuid()}"
@@ -218,6 +219,16 @@ def _why_not_place(directory: str) -> str | None:
     if (room.f_blocks and not room.f_bavail) or (room.f_files and not room.f_favail):
         return "is full"
     return None
+
+
+def _is_directory(path: str) -> bool:
+    """Tell whether there is such a directory. os.path.isdir would swallow what a signal handler raises."""
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116
+    except OSError as error:
+        if not is_the_kernels(error):
+            raise
+        return False
 
 
 def _can_write(directory: str | Path) -> bool:
@@ -228,14 +239,17 @@ def _can_write(directory: str | Path) -> bool:
 def _runtime_directory() -> str:
     """Return $XDG_RUNTIME_DIR if it is this user's own, which it is not after su."""
     directory = os.environ.get("XDG_RUNTIME_DIR", "")
-    with contextlib.suppress(OSError):
+    try:
         if directory and os.stat(directory).st_uid == os.geteuid():  # noqa: PTH116
             return directory
+    except OSError as error:
+        if not is_the_kernels(error):
+            raise
     return ""
 
 
 def _can_make_sockets() -> bool:
-    if os.path.isdir(_SOCKETS):  # noqa: PTH112
+    if _is_directory(_SOCKETS):
         return _can_write(_SOCKETS)
     return _can_write(os.path.dirname(_SOCKETS))  # noqa: PTH120
 
@@ -244,6 +258,8 @@ def _why_not_memory(directory: str, need: int) -> str | None:
     try:
         device = os.stat(directory).st_dev  # noqa: PTH116
     except OSError as error:
+        if not is_the_kernels(error):
+            raise
         return f"can't be used ({error.strerror})"
     if not _can_write(directory):
         return f"can't be written by uid {os.geteuid()}"

@@ -34,15 +34,10 @@ class Drawn:
                 f"have; take a picture after another, and compare"
             )
         self._most = regions.most_bytes(rect)
-        self.fresh, self._bounds = (connection.allocate_resource_id() for _ in range(2))
+        self.fresh, self._bounds = (xfixes.new_region(connection, self.opcode) for _ in range(2))
         self._damage = Damage(connection, extension, source.watched)
-        for region, boxes in ((self.fresh, []), (self._bounds, [rect])):
-            connection.send(
-                xfixes.CreateRegion,
-                opcode=self.opcode,
-                region=region,
-                rectangles=[(each.x, each.y, each.width, each.height) for each in boxes],
-            )
+        xfixes.create_region(connection, self.opcode, self.fresh)
+        xfixes.create_region(connection, self.opcode, self._bounds, rect)
 
     @property
     def events(self) -> deque[bytes]:
@@ -72,8 +67,6 @@ class Drawn:
         return rects
 
     def close(self) -> None:
-        """Stop listening. Not to be called twice, or on a connection that is over."""
+        """Stop listening, as when this goes."""
         self._damage.close()
-        for region in (self.fresh, self._bounds):
-            self._connection.send(xfixes.DestroyRegion, opcode=self.opcode, region=region)
-            self._connection.free_resource_id(region)
+        self._connection.holdings.free(self.fresh, self._bounds)

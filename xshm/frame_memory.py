@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xshm.pixels import PixelFormat
     from xshm.shared_pixmap import SharedPixmaps
     from xshm.transport import Transport
+    from xshm.x11.holdings import Held
 
 
 class FrameMemory:
@@ -71,7 +72,7 @@ class FrameMemory:
         if known is None:
             known = _Known(segment, self._gone.append)
             known.key = id(segment)
-            known.pixmap = 0
+            known.pixmap = None
             known.size = (0, 0)
             known.shmseg = self._transport.attach(segment)
             self._known[known.key] = known
@@ -86,7 +87,7 @@ class _Known(weakref.ref):  # type: ignore[type-arg]
 
     __slots__ = ("key", "pixmap", "shmseg", "size")
     key: int
-    pixmap: int
+    pixmap: Held | None
     shmseg: int
     size: tuple[int, int]
 

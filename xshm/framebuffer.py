@@ -27,10 +27,10 @@ from xshm.errors import Closed, InvalidArgument, InvalidType, OutOfBounds, Trans
 from xshm.frame import Frame
 from xshm.geometry import Rect, as_rect
 from xshm.read_only_array import ReadOnlyArray
-from xshm.x11 import core
 from xshm.x11.address import DisplayName
 from xshm.x11.deadlines import PATIENCE
 from xshm.x11.extent import Extent
+from xshm.x11.server_grab import alone
 from xshm.xwd import XwdHeader
 
 if TYPE_CHECKING:
@@ -214,8 +214,8 @@ class Framebuffer:
         self._held()
         connection = self._connected().connection
         pointer = self._pointer_of(connection) if cursor else None
-        connection.send(core.GrabServer)
-        try:
+
+        def take() -> tuple[Frame, bool]:
             asked = pointer.ask(connection.setup.root.id) if pointer else None
             self._settle(connection)
             frame = self._copy(self._within(region, clip=clip))
@@ -223,9 +223,9 @@ class Framebuffer:
             if pointer and asked:
                 frame.cursor = pointer.read(asked)
                 painted = cursor is True and bool(self.has_pointer) and self._is_painted(frame)
-        finally:
-            connection.send(core.UngrabServer)
-            connection.flush()
+            return frame, painted
+
+        frame, painted = alone(connection, take)
         if pointer and cursor is True and not painted:
             pointer.draw(frame)
         return frame

@@ -8,6 +8,7 @@ process group in which the server is.
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import fcntl
 import os
@@ -21,8 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xshm import display_files as files
+from xshm.descriptor import Descriptor, owned, pipe
 from xshm.errors import StartFailed
 from xshm.server_log import above_standard
+from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +53,7 @@ exec "$python" -I -S $flags -c "$boot" "$package" \
   "$ready" "$owner" "$screens" "$directory" "$memory" "$kept" "$server" "$kind" "$tee" >/dev/null
 """
 _READY_FD: Final = "3"
+_PATIENCE: Final = 10.0  # seconds that a supervisor has to end a server that is only just starting
 # The package's own __init__ and site-packages stay out: an interpreter without them is up in half the time.
 _BOOT: Final = (
     "import sys; xshm = type(sys)('xshm'); xshm.__path__ = [sys.argv[1]]; sys.modules['xshm'] = xshm; "
@@ -84,7 +88,7 @@ class Launched:
     `directories` are private ones; of `kept`, the caller's own, the framebuffers' files.
     """
 
-    line: socket.socket
+    line: _socket.socket
     process: subprocess.Popen[bytes]
     interpreter: str
     directories: tuple[str, ...]
@@ -114,29 +118,34 @@ def interpreter() -> str:
 
 
 def _checked(path: str, origin: str) -> str:
-    if not (os.path.isfile(path) and os.access(path, os.X_OK)):  # noqa: PTH113 - a text throughout
+    # Not os.path.isfile, which swallows what a signal handler raises.
+    if not os.access(path, os.X_OK) or os.access(f"{path}/.", os.F_OK):
         raise StartFailed(f"{origin} is {path}, which is no program that can be run; {WAY_OUT}")
     return path
 
 
-def launch(server: Sequence[str], log: ServerLog, places: Places) -> Launched:
-    """Start a server (no words: none) and its supervisor."""
+def launch(server: Sequence[str], log: ServerLog, places: Places, started: list[Launched]) -> None:
+    """Start a server (no words: none) and its supervisor, and add that to `started`, whose owner is to end it.
+
+    Whatever is raised, by a signal handler too, one is left running if it is in there, and none if it is not.
+    """
     python = interpreter()
-    with contextlib.ExitStack() as until_started, contextlib.ExitStack() as if_not_started:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        until_started.callback(theirs.close)
-        if_not_started.callback(ours.close)
-        ready, server_ready = _pipe(until_started)
-        passed = [ready, above_standard(_pidfd_of_this_process())]
-        until_started.callback(os.close, passed[-1])
+    processes: list[subprocess.Popen[bytes]] = []
+    with contextlib.ExitStack() as if_not_started:
+        if_not_started.callback(_bury, processes, started)
+        # Not socket.socketpair, which is in Python, and has descriptors without an owner for a moment.
+        ours, theirs = _socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if_not_started.callback(_close, ours, started)
+        if_not_started.callback(theirs.close)
+        ready, server_ready = map(above_standard, pipe())
+        passed: list[int] = [ready, above_standard(_pidfd_of_this_process())]
         tee, errors = "", ""
         if log.target >= 0 and server:
-            pipe = _pipe(until_started)
-            passed += [*pipe, log.target]
-            tee, errors = f"{pipe[0]},{pipe[1]},{log.target}", f"/proc/self/fd/{pipe[1]}"
+            reads, writes = map(above_standard, pipe())
+            passed += [reads, writes, log.target]
+            tee, errors = f"{reads},{writes},{log.target}", f"/proc/self/fd/{writes}"
         if places.kept:
             passed.append(above_standard(_claim(places.kept, places.screens)))
-            until_started.callback(os.close, passed[-1])
         directory, memory = _name(places.files), _name(places.memory)
         first = ["-auth", f"{directory}/Xauthority", "-displayfd", _READY_FD]  # before what may swallow it, as -I does
         if memory or places.kept:
@@ -150,7 +159,10 @@ def launch(server: Sequence[str], log: ServerLog, places: Places) -> Launched:
             shell = [python, "-I", "-S", "-c", _RESET_SIGCHLD, *shell]
         # In a group of its own, so that a Ctrl-C in the terminal does not reach it; in our session, so that programs
         # can be put into the groups that it makes.
-        process = subprocess.Popen(
+        # Known before it is started: interrupted, a Popen forgets what it has started.
+        processes.append(process := subprocess.Popen.__new__(subprocess.Popen))
+        subprocess.Popen.__init__(
+            process,
             [*shell, *words],
             stdin=theirs.fileno(),
             stdout=server_ready,
@@ -160,18 +172,28 @@ def launch(server: Sequence[str], log: ServerLog, places: Places) -> Launched:
             # Not among the arguments, which every user can read.
             env=os.environ | {"XSHM_ENTRY": _for_printf(files.entry(secrets.token_bytes(files.COOKIE_SIZE)))} | _MARK,
         )
-        if_not_started.pop_all()
-    private = tuple(name for name in (directory, memory) if name)
-    return Launched(ours, process, python, private, places.kept, places.screens, has_segments)
+        private = tuple(name for name in (directory, memory) if name)
+        started.append(
+            Launched(ours, process, python, private, places.kept, places.screens, has_segments),
+        )
 
 
-def _pipe(closing: contextlib.ExitStack) -> tuple[int, int]:
-    """Return both ends of a pipe, which is closed with the stack."""
-    ends = []
-    for end in os.pipe():
-        ends.append(above_standard(end))
-        closing.callback(os.close, ends[-1])
-    return ends[0], ends[1]
+def _close(line: _socket.socket, started: list[Launched]) -> None:
+    """Close the line to a supervisor, which it ends by, unless it was handed over."""
+    if not started:
+        line.close()
+
+
+def _bury(processes: list[subprocess.Popen[bytes]], started: list[Launched]) -> None:
+    """Wait for the end of a supervisor that was not handed over; it takes away what it has started."""
+    for process in processes if not started else ():
+        if getattr(process, "pid", None) is None:
+            continue
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # it is another program than a supervisor
+            process.wait()
 
 
 def _name(parent: str) -> str:
@@ -182,25 +204,26 @@ def _for_printf(data: bytes) -> str:
     return "".join(f"\\0{byte:03o}" for byte in data)
 
 
-def _pidfd_of_this_process() -> int:
+def _pidfd_of_this_process() -> Descriptor:
     try:
-        return os.pidfd_open(os.getpid())
+        return owned(os.pidfd_open, os.getpid())
     except OSError as error:
+        if not is_the_kernels(error):
+            raise
         raise StartFailed(f"pidfd_open is refused ({error.strerror}); a display needs Linux 5.3 or newer") from error
 
 
-def _claim(directory: str, screens: int) -> int:
+def _claim(directory: str, screens: int) -> Descriptor:
     """Make the caller's directory one display's, and clear what a killed one left in it.
 
     The lock holds as long as anybody has the descriptor, the server itself among them.
     """
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = owned(os.open, directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        files.remove_framebuffers(directory, screens)
-    except BaseException as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            raise StartFailed(f"another display keeps its framebuffer in {directory}; give each its own") from None
-        raise
+    except BlockingIOError as error:
+        if not is_the_kernels(error):
+            raise
+        raise StartFailed(f"another display keeps its framebuffer in {directory}; give each its own") from None
+    files.remove_framebuffers(directory, screens)
     return descriptor

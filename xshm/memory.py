@@ -28,7 +28,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from xshm import own_segments, sysv
-from xshm.descriptor import Descriptor
+from xshm.descriptor import owned
 from xshm.errors import Closed, InvalidArgument, PoolExhausted
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Segment:
 
     def _make_memfd(self) -> mmap.mmap:
         flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
-        self.descriptor = descriptor = next(map(Descriptor, map(os.memfd_create, ("xshm",), (flags,))))
+        self.descriptor = descriptor = owned(os.memfd_create, "xshm", flags)
         os.ftruncate(descriptor, self.size)
         # Unsealed, whoever else has the descriptor could truncate it under the server, whose next write ends it.
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _SEALS)

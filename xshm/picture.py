@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xshm.geometry import Rect
+    from xshm.x11.holdings import Held
     from xshm.x11.messages import Pending
 
 # More is not kept of a drawable that is not ours: the oldest are forgotten, and whoever owns it draws those again.
@@ -28,7 +29,9 @@ class Source:
 
     __slots__ = ("_pixel", "_reading", "pixmap", "place", "rows", "shmseg")
 
-    def __init__(self, place: Rect, rows: NDArray[Any], pixel_bytes: int, shmseg: int = 0, pixmap: int = 0) -> None:
+    def __init__(
+        self, place: Rect, rows: NDArray[Any], pixel_bytes: int, shmseg: int = 0, pixmap: Held | None = None
+    ) -> None:
         self.place = place
         self.rows = rows
         self.shmseg = shmseg

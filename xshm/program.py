@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from xshm import checks, marked_start, process_groups
 from xshm.descendants import Descendants, carries, marked, process
-from xshm.descriptor import Descriptor
+from xshm.descriptor import Descriptor, owned
 from xshm.errors import (
     InvalidArgument,
     InvalidType,
@@ -35,6 +35,7 @@ from xshm.errors import (
 from xshm.painted import wait_painted
 from xshm.printable import printable
 from xshm.shell_script import by_the_shell
+from xshm.supervision import NotInTime, Supervision
 from xshm.x11.arrivals import Arrivals
 from xshm.x11.deadlines import nearest, within
 
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
     from xshm.frame import Frame
     from xshm.screen import Screen
-    from xshm.supervision import Supervision
 
     Command = str | Sequence[str | os.PathLike[str]]
 
@@ -79,11 +79,12 @@ class Program(subprocess.Popen[Any]):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "")  # as execvp(3) has it
         _check_exit_codes()
         # A group that is not the terminal's foreground is stopped when it reads from there.
-        options.setdefault("stdin", subprocess.DEVNULL)
+        if "stdin" not in options:  # not subprocess.DEVNULL, which Popen has open without an owner for a moment
+            options["stdin"] = owned(os.open, os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._stderr: Descriptor | None = None
         if keep_stderr and "stderr" not in options:
             # A file in memory: a pipe would want a thread to empty it, and fork warns of threads.
-            self._stderr = next(map(Descriptor, map(os.memfd_create, ("xshm-stderr",), (os.MFD_CLOEXEC,))))
+            self._stderr = owned(os.memfd_create, "xshm-stderr", os.MFD_CLOEXEC)
             # So that no hole of zeros follows where the program opens /dev/stderr, which empties the file.
             fcntl.fcntl(self._stderr, fcntl.F_SETFL, os.O_APPEND)
             options["stderr"] = self._stderr
@@ -98,7 +99,7 @@ class Program(subprocess.Popen[Any]):
             self._execute(words, env=marked(environment, self._mark), process_group=self.group, **options)
             self._make_known()
         except BaseException:
-            supervision.left(self._mark)
+            self._undo()
             raise
 
     def _make_known(self) -> None:
@@ -107,6 +108,15 @@ class Program(subprocess.Popen[Any]):
         with contextlib.suppress(OSError):
             self._pidfd = next(map(Descriptor, map(os.pidfd_open, (self.pid,))))
             self._supervision.started(self._mark, self.pid, self._pidfd)
+
+    def _undo(self) -> None:
+        """End what was started before something was raised: interrupted, a Popen may not even know of it."""
+        self._left = self._ended = True
+        self._supervision.stop(self._mark)
+        if getattr(self, "pid", None) is not None:
+            self.wait()
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PGID, self.group, os.WEXITED | os.WNOHANG)
 
     def _execute(self, words: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], **options: Any) -> None:
         """Start the program as Popen does, and a script without "#!" by the shell."""
@@ -236,13 +246,10 @@ class Program(subprocess.Popen[Any]):
     def _wait_arrival(self, arrivals: Arrivals, pid: int, deadline: float) -> bool:
         """Wait for a window that comes; False at the deadline, or when the process has ended."""
         try:
-            pidfd = os.pidfd_open(pid)
+            pidfd = owned(os.pidfd_open, pid)
         except ProcessLookupError:
             return False
-        try:
-            return arrivals.wait(pidfd, deadline)
-        finally:
-            os.close(pidfd)
+        return arrivals.wait(pidfd, deadline)
 
     def _told(self) -> str:
         """Return the last lines of its standard error as the end of a sentence."""
@@ -272,7 +279,7 @@ class Program(subprocess.Popen[Any]):
             return
         try:
             left = self._supervision.stop(self._mark)
-        except (StartFailed, TimeoutError):  # somebody killed or stopped the supervisor
+        except (StartFailed, NotInTime):  # somebody killed or stopped the supervisor
             left = self._end_alone()
         self._ended = not left
         self._bury(left)

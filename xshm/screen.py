@@ -187,7 +187,6 @@ class Screen(Drawable):
         self._connection.close()  # first: it ends what another thread waits for, with the pool's lock maybe
         if self._pool is not None:
             self._pool.close()
-        self._link.forget()
 
     def __enter__(self) -> Self:
         return self
@@ -215,7 +214,7 @@ class Screen(Drawable):
         self._check_open()
         self._connection.check_for_error()  # after fork the lock may be held by a thread that only the parent has
         surroundings = self._surroundings or holding(self._opening, self._look_around)
-        self._link.sweep()
+        surroundings.tidy()
         return surroundings
 
     def _look_around(self) -> Surroundings:

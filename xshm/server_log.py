@@ -14,13 +14,15 @@ import stat
 from dataclasses import dataclass
 from typing import Final
 
+from xshm.descriptor import Descriptor, owned
 from xshm.errors import StartFailed
+from xshm.x11.kernel import is_the_kernels
 
 _FIRST_FREE: Final = 3  # the standard streams' numbers are never ours, though the process may have closed them
 _STREAMS: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ServerLog:
     """Descriptors: `log` is a file in memory or on a disk, `target` what it is copied on to, or -1."""
 
@@ -28,10 +30,8 @@ class ServerLog:
     target: int = -1
 
     def close(self) -> None:
-        """Close both; the supervisor has its own."""
-        for descriptor in (self.log, self.target):
-            if descriptor >= 0:
-                os.close(descriptor)
+        """Close both, which nobody else has; the supervisor has its own."""
+        self.log = self.target = -1
 
 
 def open_log(path: str | os.PathLike[str] | None) -> ServerLog:
@@ -41,14 +41,10 @@ def open_log(path: str | os.PathLike[str] | None) -> ServerLog:
     target = above_standard(_open(os.fspath(path)))
     if stat.S_ISREG(os.fstat(target).st_mode):
         return ServerLog(target)
-    try:
-        return ServerLog(_memory(), target)
-    except BaseException:
-        os.close(target)
-        raise
+    return ServerLog(_memory(), target)
 
 
-def above_standard(descriptor: int) -> int:
+def above_standard(descriptor: Descriptor) -> Descriptor:
     """Return the descriptor, or, for a number below 3, another one for the same file in its place.
 
     A process with closed standard streams gets their numbers for what it opens, and subprocess would put a child's own
@@ -56,26 +52,25 @@ def above_standard(descriptor: int) -> int:
     """
     if descriptor >= _FIRST_FREE:
         return descriptor
-    try:
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)
-    finally:
-        os.close(descriptor)
+    return owned(fcntl.fcntl, descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)
 
 
-def _memory() -> int:
-    return above_standard(os.memfd_create("xshm-log", os.MFD_CLOEXEC))
+def _memory() -> Descriptor:
+    return above_standard(owned(os.memfd_create, "xshm-log", os.MFD_CLOEXEC))
 
 
-def _open(path: str) -> int:
+def _open(path: str) -> Descriptor:
     """Open a file to append to, and to read back if it is a regular one; never wait for a FIFO's reader."""
     flags = os.O_APPEND | os.O_CLOEXEC
     try:
         if stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a text throughout
-            return os.open(path, os.O_RDWR | flags)
-    except FileNotFoundError:
-        return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
+            return owned(os.open, path, os.O_RDWR | flags)
+    except FileNotFoundError as error:
+        if not is_the_kernels(error):
+            raise
+        return owned(os.open, path, os.O_RDWR | os.O_CREAT | flags, 0o666)
     try:
-        return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | flags)
+        return owned(os.open, path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | flags)
     except OSError as error:
         if error.errno != errno.ENXIO:
             raise
@@ -85,7 +80,7 @@ def _open(path: str) -> int:
         if descriptor is None:
             raise StartFailed(f"nobody reads from {path}; start its reader before the display") from None
         # A socket, which has no name that could be opened again.
-        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)
+        return owned(fcntl.fcntl, descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)
 
 
 def _own_descriptor(path: str) -> int | None:

@@ -55,9 +55,9 @@ class Stream:
     """Frames of one source, without end. Iterate over it, or `async for`, in one thread at a time.
 
     `with` gives back at its end what a stream on change keeps on the server; without it, that goes with the next
-    stream or wait, or with the Screen. After an exception (WindowNotViewable, PoolExhausted, Ctrl-C) it can be asked
-    for the next frame again. So it can after RequestTimeout: a server owed an answer for longer than the Screen's
-    `timeout`. For a change it is waited without a limit.
+    answer that any verb waits for, or with the Screen. After an exception (WindowNotViewable, PoolExhausted, Ctrl-C) it
+    can be asked for the next frame again. So it can after RequestTimeout: a server owed an answer for longer than the
+    Screen's `timeout`. For a change it is waited without a limit.
 
     `skipped` counts the frames that a paced stream left out because the one before was used for too long. `how` says
     where frames come from.
@@ -79,13 +79,11 @@ class Stream:
         self._tally = tally = _Tally()
         self._steps: Steps | None = None
         self._closed = False
-        source.link.sweep()
         source.current()
         rect = None if region is None else source.within(region)
         period = None if fps is None else 1 / float(fps)
         if on_change:
             self._changes = changes = Changes(source, rect, cursor, in_place=in_place)
-            self._farewell = source.link.hold(self, changes)
             self.how = changes.how
             self._begin: Callable[[], Steps] = lambda: _changed(changes, period)
         elif period is None:
@@ -106,7 +104,6 @@ class Stream:
         if self._steps is not None:
             self._steps.close()
         if hasattr(self, "_changes"):
-            self._source.link.let_go(self._farewell)
             self._changes.close()
 
     def __enter__(self) -> Self:

@@ -24,13 +24,17 @@ from typing import TYPE_CHECKING, Final
 from xshm import display_files as files
 from xshm import process_groups
 from xshm.descendants import Descendants, first_mark, of_the_display, process
+from xshm.descriptor import Descriptor, owned
 from xshm.errors import Closed, StartFailed
 from xshm.launch import WAY_OUT, Places, launch
 from xshm.process_groups import GRACE
+from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
+    import _socket
     from collections.abc import Sequence
 
+    from xshm.launch import Launched
     from xshm.server_log import ServerLog
 
 _PATIENCE: Final = 4 * GRACE + 5  # seconds: programs, then the server, each by TERM and by KILL
@@ -40,6 +44,14 @@ _RIGHTS: Final = socket.CMSG_SPACE(4 * (1 + _MOST_SCREENS))  # bytes: the server
 _TOLD_LINES: Final = 6
 _FATE: Final = 0.2  # seconds for a process that closed its line to have ended
 _FATAL: Final = "Fatal server error:"
+
+
+if TYPE_CHECKING:
+    _Message = tuple[bytes, list[tuple[int, int, bytes]], int, object]
+
+
+class NotInTime(TimeoutError):
+    """The supervisor has not answered; a class of its own, since signal handlers raise TimeoutErrors too."""
 
 
 class Supervision:
@@ -54,25 +66,25 @@ class Supervision:
         self._owner = os.getpid()
         self._session = os.getsid(0)
         self._lock = threading.Lock()
-        self._log = log.log
-        self._log_start = os.lseek(self._log, 0, os.SEEK_END)
+        self._log = log
+        self._log_start = os.lseek(log.log, 0, os.SEEK_END)
         self._started = int(time.time()) - 1
-        self.pidfd = -1
+        self._arrived: list[_Message] = []  # what the line has brought and nobody has looked at
+        self._descriptors: list[Descriptor] = []  # the server's pidfd, then its framebuffers
         self._ended = False
         self.exit_code: int | None = None
         self.number, self.pid = "", 0
         self.authority = Path()
-        self.framebuffers: list[int] = []
         self.has_socket_file = False
         self._mark = first_mark(secrets.token_bytes(8))  # of the program that was started last
         self._speaks = False  # the supervisor has proved that it is one
-        self._launched = launch(server, log, places)
-        self._line, self._process = self._launched.line, self._launched.process
+        self._launched: list[Launched] = []
         try:
+            launch(server, log, places, self._launched)
             deadline = time.monotonic() + timeout
             self._hear_hello(deadline)
             answer = self._expect("ready", deadline)
-        except TimeoutError:
+        except NotInTime:
             try:
                 silent = "" if self._speaks else f": {self._not_ours()}"
             finally:
@@ -85,6 +97,16 @@ class Supervision:
             number, pid, has_socket_file, authority = answer.split(" ", 3)
             self.number, self.pid, self.authority = number, int(pid), Path(authority)
             self.has_socket_file = has_socket_file == "1"
+
+    @property
+    def pidfd(self) -> int:
+        """The server's, or -1."""
+        return self._descriptors[0] if self._descriptors else -1
+
+    @property
+    def framebuffers(self) -> list[Descriptor]:
+        """The open descriptors of its framebuffers."""
+        return self._descriptors[1:]
 
     # -- process groups ------------------------------------------------------------------------------------------------
 
@@ -124,31 +146,34 @@ class Supervision:
 
     def said(self) -> str:
         """Return what the server has said so far."""
-        size = os.fstat(self._log).st_size
-        return os.pread(self._log, size - self._log_start, self._log_start).decode(errors="replace")
+        size = os.fstat(self._log.log).st_size
+        return os.pread(self._log.log, size - self._log_start, self._log_start).decode(errors="replace")
 
     def close_framebuffers(self) -> None:
         """Close their descriptors, once they are mapped."""
-        while self.framebuffers:
-            os.close(self.framebuffers.pop())
+        del self._descriptors[1:]
 
     def end(self) -> None:
         """End programs and server, and remove every file; ending twice is fine. In a forked process: only let go."""
         if self._ended:
             return
         self._ended = True
+        if not self._launched:
+            return
         try:
             if os.getpid() == self._owner:
                 self._end()
         finally:
             self._line.close()
-            self.close_framebuffers()
-            if self.pidfd >= 0:
-                os.close(self.pidfd)
+            if self._arrived:
+                self._own_descriptors()
+            del self._descriptors[:]
 
     def leave(self) -> None:
         """Leave it to the supervisor to end all, as it does when this process has ended, which it is about to."""
         self._ended = True
+        if not self._launched:
+            return
         self._line.close()
         self._process.returncode = 0  # else Popen warns of a process that no user of a display has started
 
@@ -158,13 +183,16 @@ class Supervision:
             return
         try:
             with self._lock:
-                with contextlib.suppress(BrokenPipeError):
+                try:
                     self._line.send(b"end")
+                except BrokenPipeError as error:
+                    if not is_the_kernels(error):
+                        raise
                 problems = self._expect("ended", time.monotonic() + _PATIENCE)
             if problems:
                 warnings.warn(f"the display could not be taken down completely: {problems}", ResourceWarning, 3)
             self._process.wait(_PATIENCE)
-        except (StartFailed, TimeoutError, subprocess.TimeoutExpired):
+        except (StartFailed, NotInTime, subprocess.TimeoutExpired):
             self._end_orphans()  # somebody killed or stopped the supervisor: what it was to do is ours
 
     def _end_orphans(self) -> None:
@@ -184,11 +212,12 @@ class Supervision:
                     signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
                 if _readable(self.pidfd, GRACE):
                     break
-        for directory in self._launched.directories:
+        launched = self._launched[0]
+        for directory in launched.directories:
             files.remove_directory(directory)
-        if self._launched.kept:
-            files.remove_framebuffers(self._launched.kept, self._launched.screens)
-        if self._launched.has_segments:
+        if launched.kept:
+            files.remove_framebuffers(launched.kept, launched.screens)
+        if launched.has_segments:
             files.remove_segments(creators, self._started)
         if left:
             warnings.warn(f"programs of the display did not end: {', '.join(left)}", ResourceWarning, 3)
@@ -199,6 +228,14 @@ class Supervision:
         if self._mark == marks.start or ourselves is None:
             return []
         return Descendants(marks, set(), {}, ourselves.start, os.getpid()).end()
+
+    @property
+    def _line(self) -> _socket.socket:
+        return self._launched[0].line
+
+    @property
+    def _process(self) -> subprocess.Popen[bytes]:
+        return self._launched[0].process
 
     # -- the line ------------------------------------------------------------------------------------------------------
 
@@ -213,28 +250,27 @@ class Supervision:
     def _not_ours(self) -> str:
         """Say of the process in the supervisor's place what is known of it; leave it unreaped."""
         pid, fate = self._process.pid, "did not answer"
-        with contextlib.suppress(OSError):
-            pidfd = os.pidfd_open(pid)
-            try:
-                _readable(pidfd, _FATE)
-            finally:
-                os.close(pidfd)
+        try:
+            _readable(owned(os.pidfd_open, pid), _FATE)
             if state := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
                 ending = "exit code" if state.si_code == os.CLD_EXITED else "signal"
                 fate = f"ended with {ending} {state.si_status}"
-        return (
-            f"{self._launched.interpreter} was to look after the display, and {fate}; if it is no Python interpreter, "
-            f"{WAY_OUT}"
-        )
+        except OSError as error:
+            if not is_the_kernels(error):
+                raise
+        interpreter = self._launched[0].interpreter
+        return f"{interpreter} was to look after the display, and {fate}; if it is no Python interpreter, {WAY_OUT}"
 
     def _ask(self, question: str, mark: int, answer: str = "") -> str:
         deadline = time.monotonic() + _PATIENCE
         with self._lock:
             if process_groups.wait((), deadline, (self._line.fileno(),)) < 0:
-                raise TimeoutError
+                raise NotInTime
             try:
                 self._line.send(f"{question} {mark}".encode())
-            except OSError:
+            except OSError as error:
+                if not is_the_kernels(error):
+                    raise
                 raise _gone() from None
             while True:
                 of, _, rest = self._expect(answer or question, deadline).partition(" ")
@@ -244,21 +280,20 @@ class Supervision:
     def _mention(self, what: str, rights: list[tuple[int, int, array[int]]]) -> None:
         """Say what needs no answer, and nothing where nobody listens."""
         if not self._ended and os.getpid() == self._owner:
-            with self._lock, contextlib.suppress(OSError):
-                self._line.sendmsg([what.encode()], rights, socket.MSG_DONTWAIT)
+            with self._lock:
+                try:
+                    self._line.sendmsg([what.encode()], rights, socket.MSG_DONTWAIT)
+                except OSError as error:
+                    if not is_the_kernels(error):
+                        raise
 
     def _expect(self, wanted: str, deadline: float) -> str:
-        """Return the rest of the message that begins with the word `wanted`; TimeoutError when it does not come."""
+        """Return the rest of the message that begins with the word `wanted`; NotInTime when it does not come."""
         while True:
-            if not _readable(self._line.fileno(), deadline - time.monotonic()):
-                raise TimeoutError
-            try:
-                # Not socket.recv_fds, which forgets its flags: programs that keep descriptors would inherit these.
-                data, rights, _, _ = self._line.recvmsg(8192, _RIGHTS, socket.MSG_CMSG_CLOEXEC)
-            except ConnectionResetError:
-                data, rights = b"", []
-            if descriptors := array("i", b"".join(each[2] for each in rights)):
-                self.pidfd, *self.framebuffers = descriptors
+            if not self._arrived and not _readable(self._line.fileno(), deadline - time.monotonic()):
+                raise NotInTime
+            data = self._receive()
+            del self._arrived[:]  # no sooner: whoever is interrupted before finds it again
             word, _, rest = data.decode("utf-8", "surrogateescape").partition(" ")
             if word == "exited":
                 self.exit_code = int(rest)
@@ -270,6 +305,27 @@ class Supervision:
                 raise StartFailed(f"the display could not be started{': ' * bool(rest)}{rest}{self._told()}")
             if not word:
                 raise _gone()
+
+    def _receive(self) -> bytes:
+        """Return a message, empty where the line has ended, and keep the descriptors that came with it."""
+        try:
+            if not self._arrived:
+                # Not socket.recv_fds, which forgets its flags: programs that keep descriptors would inherit these.
+                # Stored inside the call that takes them: there is no moment at which nobody has the descriptors.
+                message = map(self._line.recvmsg, (8192,), (_RIGHTS,), (socket.MSG_CMSG_CLOEXEC,))
+                self._arrived.extend(message)
+        except ConnectionResetError as error:
+            if not is_the_kernels(error):
+                raise
+            return b""
+        self._own_descriptors()
+        return self._arrived[0][0]
+
+    def _own_descriptors(self) -> None:
+        """Keep the descriptors of what has arrived: once; only one message brings any."""
+        descriptors = array("i", b"".join(each[2] for each in self._arrived[0][1]))
+        if not self._descriptors:
+            self._descriptors.extend(map(Descriptor, descriptors))
 
     def _told(self) -> str:
         """Return what the server said, each line once, as the end of a sentence."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
-from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xshm.errors import InvalidArgument, InvalidType
@@ -17,8 +14,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from xshm.backing import OffScreen, OnScreen
-    from xshm.changes import Changes
     from xshm.cursor import Pointer
     from xshm.frame import Frame
     from xshm.geometry import Rect, Region
@@ -66,18 +61,6 @@ class Plan:
         self.head = pack_get_image(opcode, drawable, rect.x, rect.y, rect.width, rect.height, 0)[:-PLACE_BYTES]
 
 
-class Farewell(weakref.ref):  # type: ignore[type-arg]
-    """What somebody holds on the server. Its callback, when he is dropped unclosed, appends it to a list, in C.
-
-    A callback in Python could be where a signal handler raises, which is swallowed there.
-    """
-
-    __slots__ = ("held",)
-    __hash__ = object.__hash__
-    __eq__ = object.__eq__
-    held: Changes | OffScreen | OnScreen
-
-
 @dataclass(slots=True)
 class Link:
     """What all drawables of one Screen share."""
@@ -88,42 +71,6 @@ class Link:
     copies: bool = True  # whether frames that there is no slot for get memory of their own; else PoolExhausted
     pointer: Pointer | None = None  # from the first grab that asks for it
     pointing: Pointing | None = None  # from the first stream that does
-    dropped: deque[Farewell] = field(default_factory=deque)  # of what nobody closed
-    farewells: set[Farewell] = field(default_factory=set)  # of what nobody has closed so far
-
-    def hold(self, owner: object, held: Changes | OffScreen | OnScreen) -> Farewell:
-        """Have `held` closed by a later `sweep` if its owner is dropped before `let_go`."""
-        farewell = Farewell(owner, self.dropped.append)
-        farewell.held = held
-        self.farewells.add(farewell)
-        return farewell
-
-    def let_go(self, farewell: Farewell) -> bool:
-        """Take that back; False where it was done before."""
-        try:
-            self.farewells.remove(farewell)
-        except KeyError:
-            return False
-        return True
-
-    def sweep(self) -> None:
-        """Give back what dropped streams and Windows held. Finalizers run anywhere, and can't talk to the server.
-
-        What is held holds neither this nor a Drawable: all of it goes with the last that uses the connection.
-        """
-        with suppress(IndexError):  # another thread may be faster
-            while True:
-                farewell = self.dropped.popleft()
-                if self.let_go(farewell):
-                    farewell.held.close()
-
-    def forget(self) -> None:
-        """Let go of all that without a word: the connection is over, and the memory shall not wait for the Screen.
-
-        What is dropped from now on is noted in the old list, which nobody else holds any more, and goes with it.
-        """
-        self.dropped = deque()
-        self.farewells = set()
 
 
 class Begun:

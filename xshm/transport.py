@@ -8,11 +8,7 @@ it is ever asked to write.
 from __future__ import annotations
 
 import os
-from collections import deque
 from contextlib import suppress
-from functools import partial
-from operator import attrgetter
-from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from xshm.errors import (
@@ -27,12 +23,14 @@ from xshm.errors import (
 )
 from xshm.memory import Segment
 from xshm.x11 import core, mit_shm
-from xshm.x11.wire import Pending
+from xshm.x11.holdings import Held
+from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xshm.x11.connection import Connection, Extension
+    from xshm.x11.wire import Pending
 
 Kind = Literal["sysv", "fd", "core"]
 KINDS: Final = get_args(Kind)
@@ -41,15 +39,13 @@ _WITH_DESCRIPTORS: Final = (1, 2)
 _NONCE_BYTES = 64
 
 
-class Attached(int):
-    """A shmseg that the server knows. When it goes, a note is taken (in C throughout) that the server shall let go.
+class Attached(Held):
+    """A shmseg that the server knows, until it goes.
 
     `settle` returns when the server has let go of all that was detached by then: one round trip.
     """
 
-    let_go: Callable[[], None]
     settle: Callable[[], None]
-    __del__ = property(attrgetter("let_go"))
 
 
 class Transport:
@@ -66,8 +62,6 @@ class Transport:
         self.version = shm.version if shm else None
         self.shared_pixmaps = bool(shm and shm.shared_pixmaps)
         self.completion_event = shm.extension.first_event + mit_shm.COMPLETION if shm else -1
-        self._lock = Lock()
-        self._farewells: deque[tuple[int, Pending]] = deque()
 
     def attach(self, segment: Segment) -> Attached:
         """Make a segment known to the server; return its shmseg. One round trip; raises the server's error.
@@ -75,16 +69,13 @@ class Transport:
         It is attached as long as the shmseg is held, or until `detach`.
         """
         connection = self._connection
-        shmseg = Attached(connection.allocate_resource_id())
-        detach = Pending(mit_shm.Detach._request.to_binary(opcode=self.opcode, shmseg=shmseg))  # noqa: SLF001 - encodes
-        shmseg.let_go = partial(self._farewells.append, (int(shmseg), detach))
+        connection.check_for_error()
+        shmseg = connection.holdings.id_as(Attached, mit_shm.Detach, "shmseg", opcode=self.opcode)
         shmseg.settle = connection.sync
-        self._say_farewell()
         try:
             connection.check(_attach(connection, self.opcode, segment, shmseg, read_only=False), doing="ShmAttach")
         except ServerError:
-            del shmseg.let_go
-            connection.free_resource_id(shmseg)
+            connection.holdings.free(shmseg)
             raise
         segment.close_descriptor()
         return shmseg
@@ -93,21 +84,8 @@ class Transport:
         """Make the server let go of what `attach` returned; without effect on a connection that is over."""
         if not isinstance(shmseg, Attached):
             raise InvalidType(f"detach takes what attach returned, not {type(shmseg).__name__}: {shmseg!r}")
-        shmseg.let_go()
         with suppress(Closed, DisplayGone):
-            self._say_farewell()
-
-    def _say_farewell(self) -> None:
-        """Send the Detach of each shmseg that is gone: once, however often it was noted."""
-        self._connection.wire.check()
-        while self._farewells:
-            with self._lock:  # inside the loop: see wire.py, "How it keeps step"
-                if self._farewells:
-                    shmseg, detach = self._farewells[0]
-                    if not detach.serial:
-                        self._connection.wire.send(detach)
-                        self._connection.free_resource_id(shmseg)
-                    del self._farewells[0]
+            self._connection.holdings.free(shmseg)
 
     def __repr__(self) -> str:
         return f"<Transport {self.kind}: {self.reason}>"
@@ -171,8 +149,8 @@ def _why_not(connection: Connection, kind: str, shm: _MitShm | None) -> str | No
     except ServerError as error:
         return f"the server refused: {error}"
     except OSError as error:
-        if error.errno is None or isinstance(error, ConnectionError | TimeoutError):  # no word of the kernel's
-            raise
+        if error.errno is None or isinstance(error, ConnectionError | TimeoutError) or not is_the_kernels(error):
+            raise  # it is no word of the kernel's on memory
         return f"this machine refused the memory: {error.strerror or error}"
     return None if works else "the server attached another segment with the same id; it is in another IPC namespace"
 
@@ -181,7 +159,9 @@ def _reads_our_bytes(connection: Connection, opcode: int, segment: Segment) -> b
     """Let the server copy a nonce out of the segment, and read it back by the core protocol. One round trip."""
     nonce = os.urandom(_NONCE_BYTES)
     segment.memory[:_NONCE_BYTES] = nonce
-    shmseg, pixmap, gc = (connection.allocate_resource_id() for _ in range(3))
+    held = connection.holdings
+    shmseg = held.id(mit_shm.Detach, "shmseg", opcode=opcode)
+    pixmap, gc = held.id(core.FreePixmap, "pixmap"), held.id(core.FreeGC, "gc")
     root, width = connection.setup.root.id, 8 * _NONCE_BYTES
     attach = _attach(connection, opcode, segment, shmseg, read_only=True)
     connection.send(core.CreatePixmap, depth=1, pid=pixmap, drawable=root, width=width, height=1)
@@ -215,14 +195,8 @@ def _reads_our_bytes(connection: Connection, opcode: int, segment: Segment) -> b
         plane_mask=core.ALL_PLANES,
         format=core.Z_PIXMAP,
     )
-    connection.send(core.FreeGC, gc=gc)
-    connection.send(core.FreePixmap, pixmap=pixmap)
-    connection.send(mit_shm.Detach, opcode=opcode, shmseg=shmseg)
-    try:
-        connection.check(attach, put, image)
-    finally:
-        for identifier in (shmseg, pixmap, gc):
-            connection.free_resource_id(identifier)
+    held.free(gc, pixmap, shmseg)
+    connection.check(attach, put, image)
     return connection.answer(image, "GetImage")[32 : 32 + _NONCE_BYTES] == nonce
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from xshm import checks, process_groups, server_memory
+from xshm.descriptor import owned
 from xshm.display_spec import DisplaySpec, as_tuple, private_place
 from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailable, WaitTimeout
 from xshm.launch import Places
@@ -26,6 +27,7 @@ from xshm.server_log import open_log
 from xshm.supervision import Supervision
 from xshm.x11.address import DisplayName
 from xshm.x11.deadlines import PATIENCE, within
+from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
     import re
@@ -124,7 +126,6 @@ class VirtualDisplay:
         self.pid: int | None = None
         self.xauthority: Path | None = None
         self._owner = os.getpid()
-        self._closed = False
         self._lock = threading.RLock()
         self._supervision: Supervision | None = None
         self._log: ServerLog | None = None
@@ -132,6 +133,7 @@ class VirtualDisplay:
         self._screens: dict[int, Screen] = {}
         self._framebuffers: tuple[Framebuffer, ...] | None = None
         self._writable = False
+        self._closed = False  # last: what was interrupted before has nothing to be ended
 
     def _start(self, spec: DisplaySpec) -> None:
         self._prepare(spec)
@@ -280,8 +282,11 @@ class VirtualDisplay:
         if timeout is not None:
             timeout = checks.number(timeout, "a timeout is a number of seconds")
         try:
-            pidfd = self._supervision.pidfd if self.spec and self._supervision else os.pidfd_open(self.pid or 0)
+            ours = self._supervision if self.spec else None
+            pidfd = ours.pidfd if ours is not None else owned(os.pidfd_open, self.pid or 0)
         except OSError as error:
+            if not is_the_kernels(error):
+                raise
             raise InvalidArgument(f"the server of {self.name} is no process that can be waited for: {error}") from error
         return process_groups.wait((pidfd,), None if timeout is None else time.monotonic() + timeout) == pidfd
 

@@ -264,7 +264,6 @@ def _changes(source: Drawable, region: Region | None, clock: _Clock) -> contextl
 
 
 def _watch(source: Drawable, region: Region | None) -> Changes:
-    source.link.sweep()
     source.current()
     return Changes(source, None if region is None else source.within(region), cursor=False)
 

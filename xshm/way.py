@@ -15,6 +15,7 @@ from xshm.errors import InvalidArgument, ServerError, TransportUnavailable
 from xshm.memory import Segment
 from xshm.shared_pixmap import SharedPixmaps
 from xshm.x11 import core, mit_shm
+from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
     from xshm.target import Opened
@@ -58,6 +59,8 @@ def choose_way(connection: Connection, transport: Transport, opened: Opened, wan
     try:
         pixmap, put = _measure(connection, transport, opened)
     except (ServerError, OSError) as error:  # no room for a second picture, say
+        if not (isinstance(error, ServerError) or is_the_kernels(error)):
+            raise
         return ChosenWay("put", f"it could not be measured: {error}")
     figures = f"measured: {put * 1e6:,.0f} µs by ShmPutImage, {pixmap * 1e6:,.0f} by CopyArea"
     return ChosenWay("pixmap" if pixmap < _CLEARLY * put else "put", figures)
@@ -71,7 +74,7 @@ def _measure(connection: Connection, transport: Transport, opened: Opened) -> tu
     shmseg = transport.attach(segment)
     pixmaps = SharedPixmaps(connection, transport, opened.root, depth)
     source = pixmaps.make(shmseg, width, height)
-    target, gc = connection.allocate_resource_id(), connection.allocate_resource_id()
+    target, gc = connection.holdings.id(core.FreePixmap, "pixmap"), connection.holdings.id(core.FreeGC, "gc")
     corners = {"src_x": 0, "src_y": 0, "dst_x": 0, "dst_y": 0}
     copy = {"src_drawable": source, "dst_drawable": target, "gc": gc, **corners, "width": width, "height": height}
     size = {"total_width": width, "total_height": height, "src_width": width, "src_height": height}
@@ -91,12 +94,7 @@ def _measure(connection: Connection, transport: Transport, opened: Opened) -> tu
         connection.check(connection.send(core.CreateGC, cid=gc, drawable=target, attrs={"graphics_exposures": 0}))
         took(core.CopyArea, copy)  # the memory's first time
         times = [(took(core.CopyArea, copy), took(mit_shm.PutImage, put)) for _ in range(_TRIALS)]
-        connection.send(core.FreeGC, gc=gc)
-        connection.send(core.FreePixmap, pixmap=target)
     finally:
-        connection.free_resource_id(target)
-        connection.free_resource_id(gc)
-        del source, copy
-        pixmaps.free_those_gone()
+        connection.holdings.free(gc, target, source)
         transport.detach(shmseg)
     return min(copied for copied, _ in times), min(put for _, put in times)

@@ -108,8 +108,7 @@ class Window(Drawable):
             self.source = WindowSource(
                 "screen", "the server has no Composite: what others cover is black, what is off the screen is not there"
             )
-        self._farewell = link.hold(self, self._backing)
-        # Its callback runs in C, as that of the farewell does.
+        # Its callback runs in C: what a signal handler raised in one in Python would be swallowed.
         shared.open[id(self)] = weakref.ref(self, partial(shared.open.pop, id(self)))
         try:
             self._current()
@@ -151,15 +150,13 @@ class Window(Drawable):
 
         A server that does not answer is told within a second, and not waited for.
         """
-        if self._link.let_go(self._farewell):
-            self._closed = self._barred = True
-            self._shared.open.pop(id(self), None)
-            with contextlib.suppress(DisplayGone, RequestTimeout):  # nobody is there to be told
-                within(time.monotonic() + _FAREWELL, self._backing.close)
+        self._closed = self._barred = True
+        self._shared.open.pop(id(self), None)
+        with contextlib.suppress(DisplayGone, RequestTimeout):  # nobody is there to be told
+            within(time.monotonic() + _FAREWELL, self._backing.close)  # again, where that was interrupted
 
     def forget(self) -> None:
         """Be closed without a word to the server, with which the connection ends."""
-        self._link.let_go(self._farewell)
         self._closed = self._barred = True
 
     def __enter__(self) -> Self:

@@ -63,7 +63,7 @@ class DisplayName:
         match = _PATH.fullmatch(name)
         if match and _is_encodable(name):
             path, screen = match["path"], match["screen"]
-            if screen is not None and path.startswith("/") and os.path.exists(f"{path}.{screen}"):  # noqa: PTH110
+            if screen is not None and path.startswith("/") and _is_there(f"{path}.{screen}"):
                 path, screen = f"{path}.{screen}", None  # the dot belongs to the file's name
             ending = re.search(r"(?:X|:)([0-9]{1,20})$", path)
             return cls(name, int(ending[1]) if ending else 0, int(screen or 0), path=path, family=socket.AF_UNIX)
@@ -138,6 +138,8 @@ class DisplayName:
         try:
             found = socket.getaddrinfo(self.host, port, self.family, socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:  # UnicodeError: no name that DNS could have (IDNA)
+            if not (isinstance(error, socket.gaierror | UnicodeError) or is_the_kernels(error, "socket")):
+                raise
             code = getattr(error, "errno", None)
             raise ConnectFailed(code, f"{self.name!r}: the host {self.host!r} is not known ({error})") from error
         failures = []
@@ -189,9 +191,16 @@ def _text(name: object) -> str:
 def _is_ipv6(host: str) -> bool:
     try:
         socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    except OSError:
+    except OSError as error:
+        if not is_the_kernels(error):
+            raise
         return False
     return True
+
+
+def _is_there(path: str) -> bool:
+    """Tell whether there is such a file. os.path.exists would swallow what a signal handler raises."""
+    return os.access(path, os.F_OK)
 
 
 def _is_encodable(name: str) -> bool:

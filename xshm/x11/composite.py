@@ -13,10 +13,13 @@ from Xlib.ext import composite
 
 from xshm.errors import ServerError, WindowNotViewable
 from xshm.x11 import core
+from xshm.x11.messages import Pending
 from xshm.x11.replies import Asked
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
+    from xshm.x11.holdings import Held
+    from xshm.x11.structure import Subscription
 
 NAME: Final = "Composite"
 _TRIES: Final = 50
@@ -34,22 +37,29 @@ class Backing:
 
 
 class Redirection:
-    """A window that is redirected for us until `close`."""
+    """A window that is redirected for us until `close`, or until this goes; `changes` tells when it is gone."""
 
-    def __init__(self, connection: Connection, extension: Extension, window: int) -> None:
+    def __init__(self, connection: Connection, extension: Extension, window: int, changes: Subscription) -> None:
         self._connection = connection
         self._opcode = extension.major
         self.window = window
-        self._pixmap = 0
+        self._pixmap: Held | None = None
         self._ask(composite.QueryVersion, major_version=0, minor_version=4)
         # A name can be had before the window is redirected for us only where it is redirected for somebody else.
-        name = connection.allocate_resource_id()
+        name = connection.holdings.id(core.FreePixmap, "pixmap")
         self._named = connection.send(composite.NameWindowPixmap, opcode=self._opcode, window=window, pixmap=name)
-        connection.send(core.FreePixmap, pixmap=name)
-        connection.free_resource_id(name)
-        self._redirected = connection.send(
-            composite.RedirectWindow, opcode=self._opcode, window=window, update=composite.RedirectAutomatic
-        )
+        connection.holdings.free(name)
+        how: dict[str, Any] = {"opcode": self._opcode, "window": window, "update": composite.RedirectAutomatic}
+        redirect: Any = composite.RedirectWindow
+        self._redirected = Pending(redirect._request.to_binary(**how))  # noqa: SLF001 - encodes
+        self._held = connection.holdings.undo(composite.UnredirectWindow, **how)
+        self.follow(changes)
+        connection.wire.send(self._redirected)
+
+    def follow(self, changes: Subscription) -> None:
+        """From now on, hear of the window's end by this subscription."""
+        redirected = self._redirected
+        self._held.release.lapsed = lambda: changes.gone or not redirected.serial or redirected.error is not None
 
     def check(self) -> bool:
         """Raise the server's refusal; tell whether the window was redirected before, by whomever. One round trip."""
@@ -64,7 +74,7 @@ class Redirection:
         """
         connection = self._connection
         for _ in range(_TRIES):
-            pixmap = connection.allocate_resource_id()
+            pixmap = connection.holdings.id(core.FreePixmap, "pixmap")
             named = connection.send(composite.NameWindowPixmap, opcode=self._opcode, window=self.window, pixmap=pixmap)
             whole = Asked(connection, core.GetGeometry, drawable=pixmap)
             inside = Asked(connection, core.GetGeometry, drawable=self.window)
@@ -86,22 +96,14 @@ class Redirection:
             self._free(pixmap)
         raise WindowNotViewable(f"the window {self.window:#x} is being resized all the time, in {_TRIES} looks")
 
-    def give_back_name(self) -> None:
-        """Give the name back, where the redirection went with its window; another one may have the id. Not twice."""
-        self._free(self._pixmap)
-
     def close(self) -> None:
-        """End our redirection and give the name back. Not to be called twice."""
+        """End our redirection, if the window is still there, and give the name back."""
         self._free(self._pixmap)
-        if self._redirected.error is None:
-            self._connection.send(
-                composite.UnredirectWindow, opcode=self._opcode, window=self.window, update=composite.RedirectAutomatic
-            )
+        self._connection.holdings.free(self._held)
 
-    def _free(self, pixmap: int) -> None:
-        if pixmap:
-            self._connection.send(core.FreePixmap, pixmap=pixmap)
-            self._connection.free_resource_id(pixmap)
+    def _free(self, pixmap: Held | None) -> None:
+        if pixmap is not None:
+            self._connection.holdings.free(pixmap)
 
     def _ask(self, request: Any, **fields: Any) -> Asked:
         return Asked(self._connection, request, opcode=self._opcode, **fields)

@@ -16,7 +16,6 @@ import weakref
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import Xlib.display
@@ -34,12 +33,12 @@ from xshm.errors import (
     RequestTimeout,
     ServerError,
     ServerNonsense,
-    XshmError,
 )
 from xshm.x11.address import DisplayName
 from xshm.x11.deadlines import bounded
 from xshm.x11.decoding import Gate, believing_no_length, decode, most_of_packed, refuse
 from xshm.x11.handshake import connect
+from xshm.x11.holdings import Holdings
 from xshm.x11.messages import expecting, weakly
 from xshm.x11.replies import packed
 from xshm.x11.wire import Pending, Wire, passed_over
@@ -96,13 +95,10 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         self.event_classes = dict(event.event_class)
         self.extension_major_opcodes: dict[str, int] = {}
         self.error_handler: Callable[..., Any] | None = None
-        self.resource_ids: dict[int, None] = {}
         self.send_recv_lock: Any = _NO_LOCK  # ReplyRequest.reply takes and gives it back around the wait
         self.sent_requests: Any = _Resent()
         self._atom_cache: dict[str, int] = {}
         self.atoms: dict[str, int] = {}
-        self._id_lock = Lock()
-        self._next_id = 0
         self._unreadable = b""  # an event that could not be read
         self._extensions: dict[str, Extension | None] = {}
         self._error_types: dict[int, type[ServerError]] = {
@@ -119,6 +115,8 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         self.wire = Wire(sock, timeout)
         # Weakly: what the Wire holds of us would hold it, and its socket, when nobody uses it any more.
         self.wire.on_stray_error(weakly(self._on_stray_error))
+        self.holdings = Holdings(self.wire, self.info.resource_id_base, self.info.resource_id_mask)
+        self.wire.on_release(weakly(self.holdings.give_back))
         # A weak reference's callback runs in C here: as a method it could be where Ctrl-C arrives, and swallow it.
         _connections[id(self)] = weakref.ref(self, partial(_connections.pop, id(self)))
 
@@ -315,22 +313,11 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
 
     def allocate_resource_id(self) -> int:
         """Return an id for a new resource on the server that is not in use on this connection."""
-        base, mask = self.info.resource_id_base, self.info.resource_id_mask
-        step = mask & -mask
-        for _ in range(mask // step + 1):
-            with self._id_lock:
-                number = self._next_id
-                self._next_id = number + step if number + step <= mask else 0
-                if number not in self.resource_ids:
-                    self.resource_ids[number] = None
-                    return int(base | number)
-        raise _NoIdLeft(f"all {mask // step + 1} resource ids of this connection are in use")
+        return self.holdings.allocate()
 
     def free_resource_id(self, rid: int) -> None:
         """Give an id back; one that is not this connection's is left alone."""
-        number = rid & self.info.resource_id_mask
-        if rid - number == self.info.resource_id_base:
-            self.resource_ids.pop(number, None)
+        self.holdings.forget(rid)
 
     def add_extension_error(self, code: int, err: Any) -> None:
         """Register an extension's error class.
@@ -367,10 +354,6 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
             _handled(self.error_handler, error, None)
         else:
             sys.stderr.write(f"X protocol error:\n{error}\n")
-
-
-class _NoIdLeft(XshmError, Xlib.error.ResourceIDError):
-    """All resource ids of a connection are in use."""
 
 
 def _handled(handler: Callable[..., Any], error: Any, request: Any) -> Any:
@@ -450,7 +433,7 @@ def _after_fork_in_child() -> None:
     for reference in list(_connections.values()):
         connection = reference()
         if connection is not None:
-            connection._id_lock = Lock()  # a thread may hold it that only the parent has
+            connection.holdings.abandon()
             connection.wire.abandon(lambda: _inherited(owner))
 
 

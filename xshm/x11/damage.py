@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from Xlib.ext import damage
 
 from xshm.x11.messages import precedes
-from xshm.x11.replies import packed
 from xshm.x11.wire import Route
 
 if TYPE_CHECKING:
@@ -33,18 +32,20 @@ class Damage:
     def __init__(self, connection: Connection, extension: Extension, drawable: int) -> None:
         self._connection = connection
         self._opcode = extension.major
-        self._id = damage_id = connection.allocate_resource_id()
+        self._id = connection.holdings.id(damage.DamageDestroy, "damage", opcode=self._opcode)
+        number = int(self._id)  # the route is held by the connection, and shall not hold what the server keeps for us
         self._since: Pending | None = None
         self.route = Route(
-            extension.first_event + _NOTIFY, lambda message: _WHICH.unpack_from(message)[0] == damage_id, most=1
+            extension.first_event + _NOTIFY, lambda message: _WHICH.unpack_from(message)[0] == number, most=1
         )
+        self._id.release.routes = (self.route,)
         connection.wire.add_route(self.route)
         # Until it has been told a version the server answers BadRequest.
         connection.send(damage.QueryVersion, opcode=self._opcode, major_version=1, minor_version=1)
         connection.send(
             damage.DamageCreate,
             opcode=self._opcode,
-            damage=damage_id,
+            damage=self._id,
             drawable=drawable,
             level=damage.DamageReportNonEmpty,
         )
@@ -78,9 +79,5 @@ class Damage:
         return _SUBTRACT.pack(self._opcode, 3, 4, self._id, _NONE, parts)
 
     def close(self) -> None:
-        """Stop listening."""
-        wire = self._connection.wire
-        destroy = packed(damage.DamageDestroy, opcode=self._opcode, damage=self._id)
-        wire.remove_route(self.route, destroy)
-        wire.send(destroy)
-        self._connection.free_resource_id(self._id)
+        """Stop listening, as when this goes."""
+        self._connection.holdings.free(self._id)

@@ -53,12 +53,10 @@ def ask_hidden(connection: Connection, composite: Extension, window: int) -> Ask
         return None
     # Until it has been told a version the server answers BadRequest.
     connection.send(xfixes.QueryVersion, opcode=fixes.major, major_version=5, minor_version=0)
-    shape, seen = connection.allocate_resource_id(), connection.allocate_resource_id()
+    shape, seen = xfixes.new_region(connection, fixes.major), xfixes.new_region(connection, fixes.major)
     connection.send(CreateRegionFromWindow, opcode=fixes.major, region=shape, window=window, kind=_BOUNDING)
     connection.send(CreateRegionFromBorderClip, opcode=composite.major, region=seen, window=window)
     connection.send(SubtractRegion, opcode=fixes.major, source1=shape, source2=seen, destination=shape)
     hidden = Asked(connection, xfixes.FetchRegion, opcode=fixes.major, region=shape)
-    for region in (shape, seen):
-        connection.send(xfixes.DestroyRegion, opcode=fixes.major, region=region)
-        connection.free_resource_id(region)
+    connection.holdings.free(shape, seen)
     return hidden

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from xshm.descriptor import Descriptor
 
 if TYPE_CHECKING:
+    from xshm.x11.late_errors import Late
     from xshm.x11.messages import Ledger, Pending, Route
 
     Received = bytes | tuple[bytes, list[tuple[int, int, bytes]], int, object]  # what recv and recvmsg return
@@ -53,7 +54,7 @@ class Incoming:
         self.events: deque[bytes] = deque(maxlen=_MOST_EVENTS)
         self.kept = True  # whether somebody may take from `events`; else nothing is put there
         self.routes: dict[int, tuple[Route, ...]] = {}
-        self.late: deque[tuple[Pending | None, bytes] | None] = deque()  # errors that nobody waits for
+        self.late: deque[Late | None] = deque()  # errors that nobody waits for, and what has lost its owner
         self._ledger = ledger
         self._buffer = b""  # parsed up to `_at`
         self._at = 0

@@ -1,9 +1,11 @@
-"""Errors that no call waits for, told to their handlers by whichever thread waits for something."""
+"""What is left to whichever thread waits for something: errors that no call waits for, and what has lost its owner."""
 
 from __future__ import annotations
 
 from threading import RLock
 from typing import TYPE_CHECKING
+
+from xshm.x11.holdings import Release
 
 if TYPE_CHECKING:
     from collections import deque
@@ -11,16 +13,21 @@ if TYPE_CHECKING:
 
     from xshm.x11.messages import Pending
 
+    Late = tuple[Pending | None, bytes] | Release
+
 
 class LateErrors:
-    """Tells of what is in `queue`, in order, each once, or again where a signal handler raised meanwhile.
+    """Tells handlers of the errors in `queue`, and has each Release there given back (see `x11.holdings`).
+
+    In order, each once, or again where a signal handler raised meanwhile.
 
     The first is None while it is being told. A thread that comes then waits, so that whoever synced comes back when
     all errors from before have been told.
     """
 
-    def __init__(self, queue: deque[tuple[Pending | None, bytes] | None]) -> None:
+    def __init__(self, queue: deque[Late | None]) -> None:
         self.handler: Callable[[bytes], None] = lambda _message: None  # for those of no request that is known
+        self.give_back: Callable[[Release], None] = lambda _release: None
         self._queue = queue
         self._lock = RLock()
 
@@ -36,13 +43,19 @@ class LateErrors:
             if first is None:
                 return  # a handler made a request; its own error is still being told, by this thread
             queue[0] = None
-            pending, message = first
             try:
-                if pending is not None and pending.on_error is not None:
-                    pending.on_error(message)
-                else:
-                    self.handler(message)
+                self._tell_one(first)
             except BaseException:
                 queue[0] = first
                 raise
             del queue[0]
+
+    def _tell_one(self, late: Late) -> None:
+        if isinstance(late, Release):
+            self.give_back(late)
+            return
+        pending, message = late
+        if pending is not None and pending.on_error is not None:
+            pending.on_error(message)
+        else:
+            self.handler(message)

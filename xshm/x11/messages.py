@@ -108,13 +108,14 @@ def _wants_before(wants: Callable[[bytes], bool], last: Pending, message: bytes)
     return precedes(message, last) and wants(message)
 
 
-def weakly(method: Callable[..., Any], *more: object) -> Callable[[bytes], Any]:
+def weakly(method: Any, *more: object) -> Callable[[Any], Any]:
     """Return what calls a method with a message, and `more`, for as long as the method's object lives."""
-    reference = weakref.WeakMethod(method)
+    # Not a WeakMethod, whose own callback is in Python: what a signal handler raises there would be swallowed.
+    reference, function = weakref.ref(method.__self__), method.__func__
 
     def call(message: bytes) -> Any:
         found = reference()
-        return None if found is None else found(message, *more)
+        return None if found is None else function(found, message, *more)
 
     return call
 

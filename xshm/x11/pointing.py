@@ -7,6 +7,8 @@ Where the windows under it leave its motion to the root window, the root window'
 from __future__ import annotations
 
 import struct
+import weakref
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from xshm.x11 import xfixes
@@ -15,6 +17,7 @@ from xshm.x11.wire import Pending, Route
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
+    from xshm.x11.holdings import Held
 
 NAME: Final = "XInputExtension"
 _SELECT: Final = struct.Struct("=BBHIHxxHHIHHI")
@@ -24,8 +27,17 @@ _ALL_DEVICES, _ALL_MASTERS = 0, 1
 _WHICH = struct.Struct("=xB6xH")  # in a GenericEvent: the extension's opcode, the event's type
 
 
+class Selection:
+    """What is selected on the server for those who want to hear of the pointer, as long as one of them has this."""
+
+    __slots__ = ("__weakref__", "held")
+
+    def __init__(self, *held: Held) -> None:
+        self.held = held
+
+
 class Pointing:
-    """Counts, in `seen`, what the server tells of the pointer, from the first `start` to the last `stop`.
+    """Counts, in `seen`, what the server tells of the pointer, for as long as somebody has what `start` returned.
 
     `events` tells whether motion is told at all: not without XInput.
     """
@@ -36,36 +48,42 @@ class Pointing:
         self._input = connection.extension(NAME)
         self.events = self._input is not None
         self.seen = 0
-        self._users = 0
-        self._routes = [Route(self._fixes.first_event + xfixes.CURSOR_NOTIFY, self._hear, most=1)]
+        self._lock = Lock()
+        self._newest = [0]  # the number of the last selection, which takes the place of those before
+        self._selection: weakref.ref[Selection] | None = None
         if self._input is not None:
-            self._routes.append(Route(GENERIC_EVENT, self._hear_motion, most=1))
             connection.wire.send(Pending(_VERSION.pack(self._input.major, 47, 2, 2, 1)))
 
-    def start(self) -> None:
-        """Have the server tell, if nobody has asked for it yet."""
-        self._users += 1
-        if self._users == 1:
-            for route in self._routes:
-                self._connection.wire.add_route(route)
-            self._select(on=True)
+    def start(self) -> Selection:
+        """Have the server tell, if nobody has asked for it yet; it does until what is returned goes."""
+        with self._lock:
+            selection = self._selection() if self._selection is not None else None
+            if selection is None:
+                selection = self._select()
+                self._selection = weakref.ref(selection)
+            return selection
 
-    def stop(self) -> None:
-        """Undo one `start`."""
-        self._users -= 1
-        if not self._users:
-            last = self._select(on=False)
-            for route in self._routes:
-                self._connection.wire.remove_route(route, last)
+    def _select(self) -> Selection:
+        connection, root, newest = self._connection, self._connection.setup.root.id, self._newest
+        newest[0] = number = newest[0] + 1
 
-    def _select(self, *, on: bool) -> Pending:
-        """Have it told, or not; return the last request for that."""
-        root = self._connection.setup.root.id
-        mask = xfixes.DISPLAY_CURSOR_NOTIFY_MASK if on else 0
-        last = self._connection.send(xfixes.SelectCursorInput, opcode=self._fixes.major, window=root, mask=mask)
+        def is_replaced() -> bool:
+            return newest[0] != number
+
+        where = {"opcode": self._fixes.major, "window": root}
+        shape = connection.holdings.undo(xfixes.SelectCursorInput, lapsed=is_replaced, **where, mask=0)
+        shape.release.routes = (Route(self._fixes.first_event + xfixes.CURSOR_NOTIFY, self._hear, most=1),)
+        selection = Selection(shape)
+        connection.wire.add_route(*shape.release.routes)
+        connection.send(xfixes.SelectCursorInput, **where, mask=xfixes.DISPLAY_CURSOR_NOTIFY_MASK)
         if self._input is not None:
-            last = self._connection.wire.send(Pending(_select_motion(self._input, root, on=on)))
-        return last
+            off = Pending(_select_motion(self._input, root, on=False))
+            motion = connection.holdings.undo_by(off, is_replaced)
+            motion.release.routes = (Route(GENERIC_EVENT, self._hear_motion, most=1),)
+            selection.held = (shape, motion)
+            connection.wire.add_route(*motion.release.routes)
+            connection.wire.send(Pending(_select_motion(self._input, root, on=True)))
+        return selection
 
     def _hear(self, _message: bytes) -> bool:
         """Count; called by the reader."""

@@ -25,8 +25,6 @@ _SHM_PUT_IMAGE = struct.Struct("=BBHIIHHHHHHhhBBBxII")
 _SHM_PUT_IMAGE_MINOR, _SHM_PUT_IMAGE_WORDS = 3, 10
 _COPY_AREA = struct.Struct("=BxHIIIhhhhHH")
 _COPY_AREA_MAJOR, _COPY_AREA_WORDS = 62, 7
-_FREE_PIXMAP = struct.Struct("=BxHI")
-_FREE_PIXMAP_MAJOR, _FREE_PIXMAP_WORDS = 54, 2
 _PUT_IMAGE_MAJOR: Final = 72
 _PUT_IMAGE = struct.Struct("=BBHIIHHhhBBxx")
 _BIG_PUT_IMAGE = struct.Struct("=BBHIIIHHhhBBxx")  # BIG-REQUESTS: length 0, and the true one in a word of its own
@@ -56,11 +54,6 @@ def pack_copy_area(pixmap: int, drawable: int, gc: int, place: Rect, part: Rect)
         *(_COPY_AREA_MAJOR, _COPY_AREA_WORDS, pixmap, drawable, gc),
         *(part.x - place.x, part.y - place.y, part.x, part.y, part.width, part.height),
     )
-
-
-def pack_free_pixmap(pixmap: int) -> bytes:
-    """Encode FreePixmap."""
-    return _FREE_PIXMAP.pack(_FREE_PIXMAP_MAJOR, _FREE_PIXMAP_WORDS, pixmap)
 
 
 def put_images(

@@ -21,7 +21,7 @@ _NONCE_LENGTH = 16
 def is_same_server(one: Connection, other: Connection) -> bool:
     """Tell whether what one connection writes can be read over the other. Four round trips; nothing stays behind."""
     nonce = os.urandom(_NONCE_LENGTH)
-    window = one.allocate_resource_id()
+    window = one.holdings.id(core.DestroyWindow, "window")
     one.send(
         core.CreateWindow,
         depth=0,
@@ -48,7 +48,7 @@ def is_same_server(one: Connection, other: Connection) -> bool:
     try:
         return _first_bytes(other, window) == nonce
     finally:
-        one.send(core.DestroyWindow, window=window)
+        one.holdings.free(window)
 
 
 def _first_bytes(connection: Connection, window: int) -> bytes:

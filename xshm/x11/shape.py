@@ -14,6 +14,7 @@ from Xlib.ext import shape
 from xshm.geometry import Rect
 from xshm.x11.messages import precedes
 from xshm.x11.replies import Asked, packed
+from xshm.x11.structure import Subscribers
 from xshm.x11.wire import Route
 
 if TYPE_CHECKING:
@@ -28,13 +29,17 @@ _ABOUT = struct.Struct("=xB2xI")  # ShapeNotify: kind, window
 
 
 class _Selected:
-    """A window on which ShapeNotify is selected. `shared`: others on this connection want the events too."""
+    """A window on which ShapeNotify is selected. `shared`: others on this connection want the events too.
 
-    __slots__ = ("shared", "subscribers")
+    `gone`: the window was destroyed; another may have its id.
+    """
+
+    __slots__ = ("gone", "shared", "subscribers")
 
     def __init__(self, *, shared: bool) -> None:
+        self.gone = False
         self.shared = shared
-        self.subscribers: tuple[Subscription, ...] = ()
+        self.subscribers = Subscribers()
 
 
 class ShapeEvents:
@@ -57,16 +62,17 @@ class ShapeEvents:
         if self._route is None:
             self._route = Route(extension.first_event + _NOTIFY, self._hear, most=1)
             self._connection.wire.add_route(self._route)
+        self._deselect_unwanted(extension)
         window = subscription.windows[0]
         known = self._selected.get(window)
         if known is None or any(other.gone for other in known.subscribers):  # the id may be another window's
             before = Asked(
                 self._connection, shape.InputSelected, opcode=extension.major, destination_window=window
             ).answer_if_there()
-            # Before it is noted: cut short in between, the next subscriber selects again, and misses nothing.
+            # First: cut short from here on, it is deselected the next time, since nobody has subscribed.
+            known = self._selected[window] = _Selected(shared=before is not None and bool(before.enabled))
             self._connection.wire.send(_select(extension, window, enable=True))
-            self._selected[window] = _Selected(shared=before is not None and bool(before.enabled))
-        self._selected[window].subscribers += (subscription,)
+        known.subscribers.add(subscription)
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Take that back, and deselect where it was the last."""
@@ -75,15 +81,25 @@ class ShapeEvents:
         extension = self._extension()
         if selected is None or extension is None:
             return
-        selected.subscribers = tuple(other for other in selected.subscribers if other is not subscription)
-        if not selected.subscribers:
-            if not (selected.shared or subscription.gone):
+        if subscription in selected.subscribers:  # else it was of a window that had the id before
+            selected.gone = selected.gone or subscription.gone
+            selected.subscribers.remove(subscription)
+        self._deselect_unwanted(extension)
+
+    def tidy(self) -> None:
+        """Deselect what was selected for those who are gone."""
+        extension = self._extension() if self._selected else None
+        if extension is not None:
+            self._deselect_unwanted(extension)
+
+    def _deselect_unwanted(self, extension: Extension) -> None:
+        """Deselect where nobody is left; what is cut short is done the next time."""
+        for window in [window for window, selected in self._selected.items() if not selected.subscribers]:
+            if not (self._selected[window].shared or self._selected[window].gone):
                 self._leaving = {each: last for each, last in self._leaving.items() if not last.done}
                 self._leaving[window] = last = _select(extension, window, enable=False)
-                del self._selected[window]
                 self._connection.wire.send(last)
-            else:
-                del self._selected[window]
+            self._selected.pop(window, None)
 
     def ask(self, window: int) -> tuple[Rect, ...] | None:
         """Return the bounding shape, in the window's coordinates; None where it has none. One round trip.

@@ -7,6 +7,7 @@ through python-xlib's objects, stays selected, and the events that they asked fo
 from __future__ import annotations
 
 import struct
+import weakref
 from typing import TYPE_CHECKING, Final
 
 from Xlib import X
@@ -18,7 +19,7 @@ from xshm.x11.replies import Asked, packed
 from xshm.x11.wire import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from xshm.x11.connection import Connection
     from xshm.x11.messages import Pending
@@ -41,7 +42,7 @@ class Subscription:
     is gone it stays so, whatever has its id since then.
     """
 
-    __slots__ = ("due", "gone", "reparented", "reshaped", "windows")
+    __slots__ = ("__weakref__", "due", "gone", "reparented", "reshaped", "windows")
 
     def __init__(self, windows: Sequence[int]) -> None:
         self.windows = tuple(windows)  # the window itself, then its ancestors
@@ -49,6 +50,32 @@ class Subscription:
         self.gone = False
         self.reparented = False
         self.reshaped = True
+
+
+class Subscribers:
+    """Who wants to hear of one window, as long as they live: one that is dropped, by whatever exception, has left."""
+
+    __slots__ = ("_references",)
+
+    def __init__(self) -> None:
+        self._references: tuple[weakref.ref[Subscription], ...] = ()
+
+    def __iter__(self) -> Iterator[Subscription]:
+        return (found for found in [reference() for reference in self._references] if found is not None)
+
+    def __contains__(self, subscription: object) -> bool:
+        return any(other is subscription for other in self)
+
+    def __bool__(self) -> bool:
+        return any(reference() is not None for reference in self._references)
+
+    def add(self, subscription: Subscription) -> None:
+        """Tell one more."""
+        self._references = (*map(weakref.ref, self), weakref.ref(subscription))
+
+    def remove(self, subscription: Subscription) -> None:
+        """Tell one less."""
+        self._references = tuple(weakref.ref(other) for other in self if other is not subscription)
 
 
 class _Watched:
@@ -63,11 +90,15 @@ class _Watched:
         self.gone = False
         self.shared = shared
         self.size: tuple[int, ...] | None = None
-        self.subscribers: tuple[Subscription, ...] = ()
+        self.subscribers = Subscribers()
 
 
 class StructureEvents:
-    """All subscriptions of one connection."""
+    """All subscriptions of one connection.
+
+    One that is interrupted in the middle is dropped; what was selected for it is known, and deselected with the next
+    `subscribe` or `unsubscribe`. These two are called by one thread at a time, `_hear` by the reader.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -82,43 +113,51 @@ class StructureEvents:
             self._routes = tuple(Route(code, self._hear, most=1) for code in _CODES)
             for route in self._routes:
                 self._connection.wire.add_route(route)
+        self._deselect_unwanted()
         subscription = Subscription(windows)
         new = [window for window in windows if window not in self._watched or self._watched[window].gone]
         asked = [Asked(self._connection, core.GetWindowAttributes, window=window) for window in new]
         for window, question in zip(new, asked, strict=True):
             attributes = question.answer_if_there()
             mask = attributes.your_event_mask if attributes is not None else 0
+            # First: cut short from here on, it is deselected the next time, since nobody has subscribed.
             self._watched[window] = _Watched(shared=bool(mask & X.StructureNotifyMask))
             self._select(window, mask | X.StructureNotifyMask)
         for window in windows:
-            self._watched[window].subscribers += (subscription,)
+            self._watched[window].subscribers.add(subscription)
         if self._watched[windows[0]].gone:  # which was heard of before there was somebody to tell
             subscription.gone = True
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Stop watching for this subscriber, and deselect where it was the last."""
-        left = []
         for window in subscription.windows:
             watched = self._watched.get(window)
-            if watched is None or subscription not in watched.subscribers:
-                continue  # it was of a window that had the id before
-            watched.subscribers = tuple(other for other in watched.subscribers if other is not subscription)
-            if not watched.subscribers:
-                if watched.shared or watched.gone:
-                    del self._watched[window]
-                    continue
-                left.append((window, Asked(self._connection, core.GetWindowAttributes, window=window)))
-        for window, question in left:
+            if watched is not None:  # or it was of a window that had the id before
+                watched.subscribers.remove(subscription)
+        self._deselect_unwanted()
+
+    def tidy(self) -> None:
+        """Deselect what was selected for those who are gone."""
+        self._deselect_unwanted()
+
+    def _deselect_unwanted(self) -> None:
+        """Deselect where nobody is left; what is cut short is done the next time."""
+        unwanted = [(window, watched) for window, watched in self._watched.items() if not watched.subscribers]
+        questions = [
+            None if watched.shared or watched.gone else Asked(self._connection, core.GetWindowAttributes, window=window)
+            for window, watched in unwanted
+        ]
+        for (window, _), question in zip(unwanted, questions, strict=True):
             try:
-                mask = question.answer().your_event_mask & ~X.StructureNotifyMask
+                mask = question.answer().your_event_mask if question is not None else None
             except ServerError:  # it is not there any more
-                del self._watched[window]
-                continue
-            self._leaving[window] = last = select(window, mask)
-            # Last: where the server does not answer it is known still that the window's events are ours.
-            del self._watched[window]
-            self._connection.wire.send(last)
+                mask = None
+            if mask is not None:
+                self._leaving[window] = last = select(window, mask & ~X.StructureNotifyMask)
+                self._connection.wire.send(last)
+            # Last: what is cut short, or not answered, is known still to be ours.
+            self._watched.pop(window, None)
         for window in [window for window, last in self._leaving.items() if last.done]:
             del self._leaving[window]
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
+    from xshm.x11.holdings import Release
+
 __all__ = ["Awaited", "Filled", "Pending", "Route", "Wire"]
 
 _SYNC = struct.pack("=BBH", 43, 0, 1)  # GetInputFocus: the shortest request that has a reply
@@ -106,15 +108,26 @@ class Wire:
             if self._sleepers:
                 self._hand_over()
         if self._late:
-            self._late_errors.tell()
+            self._attend()
         return pending
 
     def send(self, pending: Pending) -> Pending:
         """Queue a request; `flush` and every wait send what is queued."""
         if self._ledger and self._ledger[-1].serial - self._in.seen > _MOST_UNSEEN:
             self.sync()
-        self._queue(pending)
+        self.queue(pending)
         return pending
+
+    def queue(self, pending: Pending) -> None:
+        """Queue a request without waiting for anything, where `keep_in_step` was called before."""
+        with self._lock:
+            self.check()
+            self._out.commit(pending)
+
+    def keep_in_step(self) -> None:
+        """Have the server follow where it is too far behind for more requests; mostly it is not."""
+        if self._ledger and self._ledger[-1].serial - self._in.seen > _MOST_UNSEEN:
+            self.sync()
 
     def post(self, pending: Pending) -> None:
         """Queue a request and give it to the kernel, all in one where the kernel takes it without waiting."""
@@ -162,7 +175,7 @@ class Wire:
             if self._sleepers:
                 self._hand_over()
         if self._late:
-            self._late_errors.tell()
+            self._attend()
 
     def sync(self, timeout: float | None = None) -> None:
         """One round trip: when it returns, the server has done all that was sent, and its errors were told."""
@@ -170,7 +183,7 @@ class Wire:
             pending = self.call(_SYNC)
         else:
             pending = Pending(_SYNC)
-            self._queue(pending)
+            self.queue(pending)
             self.wait_for(pending, bounded(timeout))
         if pending.reply is None and pending.error is None:
             raise self.nonsense("GetInputFocus", passed_over(pending))
@@ -191,6 +204,26 @@ class Wire:
     def on_stray_error(self, handler: Callable[[bytes], None]) -> None:
         """Say who is told of errors of requests that are not known any more."""
         self._late_errors.handler = handler
+
+    def on_release(self, give_back: Callable[[Release], None]) -> None:
+        """Say who gives back what was noted by `later`."""
+        self._late_errors.give_back = give_back
+
+    def later(self, release: Release) -> Callable[[], None]:
+        """Return what notes, in C throughout, that something is to be given back by whoever waits next."""
+        return partial(self._late.append, release)
+
+    def attend(self) -> None:
+        """Do what is left to whoever waits next, without waiting."""
+        if self._late:
+            self._attend()
+
+    def _attend(self) -> None:
+        """Tell of late errors and give back what has lost its owner; not as the reader, and without the lock."""
+        self._late_errors.tell()
+        with self._lock:
+            if self._ended is None:
+                self._push()
 
     def is_passed(self, pending: Pending) -> bool:
         """Whether the server has come to a later request, so that nothing more is to be heard of this one."""
@@ -259,7 +292,7 @@ class Wire:
             if self._sleepers:
                 self._hand_over()
         if self._late:
-            self._late_errors.tell()
+            self._attend()
         self.check()
 
     # -- the end -------------------------------------------------------------------------------------------------
@@ -278,8 +311,11 @@ class Wire:
         """Make `because` what every later call raises, and wake all who wait. The first reason stays."""
         if self._ended is None:
             self._ended = because
-        with contextlib.suppress(OSError):  # the other side was faster
+        try:
             self.socket.shutdown(socket.SHUT_RDWR)  # a reader in the kernel comes back with nothing
+        except OSError as error:
+            if not is_the_kernels(error):  # which says that the other side was faster
+                raise
         with self._lock:
             self._wake_done()
 
@@ -315,11 +351,6 @@ class Wire:
         if timeout is None or (limit is not None and limit < timeout):
             timeout = limit
         return bounded(timeout) if ENDS else timeout
-
-    def _queue(self, pending: Pending) -> None:
-        with self._lock:
-            self.check()
-            self._out.commit(pending)
 
     def _push(self) -> bool:
         """Under the lock: give the kernel what it takes without waiting; tell whether that was all."""
@@ -382,7 +413,7 @@ class Wire:
                 if self._late and self._late[0] is not None:  # its handler may make requests, and wait for them
                     self._reader = None
                     self._hand_over()
-                    self._late_errors.tell()
+                    self._attend()
             else:
                 self._sleep(what, me, deadline)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from xshm.errors import ConnectFailed, InvalidArgument, InvalidType
+from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
     import _socket
@@ -79,6 +80,8 @@ def find(display: DisplayName, sock: _socket.socket, path: str | os.PathLike[str
         with open(place, "rb") as file:  # noqa: PTH123 - pathlib takes as long to import as the connection takes
             raw = file.read()
     except OSError as error:
+        if not is_the_kernels(error):
+            raise
         if path is not None:
             raise ConnectFailed(error.errno, f"the authority file {place} can't be read: {error.strerror}") from error
         return b"", f"there is no authority file ({place}: {error.strerror})"

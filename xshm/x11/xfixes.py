@@ -16,7 +16,9 @@ from Xlib.protocol import rq, structs
 from xshm.errors import ExtensionMissing
 
 if TYPE_CHECKING:
+    from xshm.geometry import Rect
     from xshm.x11.connection import Connection, Extension
+    from xshm.x11.holdings import Held
 
 __all__ = [
     "CURSOR_NOTIFY",
@@ -30,6 +32,8 @@ __all__ = [
     "QueryVersion",
     "SelectCursorInput",
     "SetGCClipRegion",
+    "create_region",
+    "new_region",
     "pack_get_cursor_image",
     "start",
     "unpack_cursor_image",
@@ -89,6 +93,17 @@ class SetGCClipRegion(rq.Request):
         rq.Int16("x_origin"),
         rq.Int16("y_origin"),
     )
+
+
+def new_region(connection: Connection, opcode: int) -> Held:
+    """Return the id of a region that is to be created, and goes with it."""
+    return connection.holdings.id(DestroyRegion, "region", opcode=opcode)
+
+
+def create_region(connection: Connection, opcode: int, region: int, *rects: Rect) -> None:
+    """Create a region of these rectangles."""
+    boxes = [(each.x, each.y, each.width, each.height) for each in rects]
+    connection.send(CreateRegion, opcode=opcode, region=region, rectangles=boxes)
 
 
 class CursorImage(NamedTuple):
