@@ -59,8 +59,9 @@ def _points(code: CodeType) -> frozenset[int]:
 class _Countdown:
     """Raises when it has met so many points."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, raised: type[BaseException] = Interrupted) -> None:
         self._left = at
+        self._raised = raised
         self._returned = False
 
     def returns(self, code: CodeType) -> None:
@@ -73,7 +74,7 @@ class _Countdown:
             self._left -= 1
             if not self._left:
                 self.stop()
-                raise Interrupted
+                raise self._raised
 
     def start(self) -> None:
         sys.settrace(self._trace)

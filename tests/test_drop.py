@@ -135,12 +135,14 @@ def _mappings() -> int:
 def test_no_code_in_python_runs_when_something_is_dropped_unclosed(kind: str, xvfb: Server) -> None:
     # What a signal handler raises inside of a finalizer is swallowed: Ctrl-C would be without effect.
     with xshm.Screen(xvfb.name) as screen:
-        held: list[Any] = [screen.stream(on_change=True) if kind == "stream" else screen.window(_map(screen))]
+        window = _map(screen)
+        before = set(screen.connection.holdings.numbers)
+        held: list[Any] = [screen.stream(on_change=True) if kind == "stream" else screen.window(window)]
         called: list[str] = []
         sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name) if event == "call" else None)
         held.clear()
         sys.setprofile(None)
         assert called == []
-        assert len(screen._link.dropped) == 1
-        screen._link.sweep()
-        assert not screen._link.farewells
+        assert set(screen.connection.holdings.numbers) > before
+        screen.connection.sync()
+        assert set(screen.connection.holdings.numbers) == before

@@ -157,7 +157,7 @@ def test_a_fork_while_other_threads_work_leaves_no_lock_taken_in_the_child(scree
 
 
 def test_a_lock_that_another_thread_held_at_the_fork_does_not_stop_the_child(screen: xshm.Screen) -> None:
-    with screen._opening, screen.connection._id_lock:
+    with screen._opening, screen.connection.holdings._lock:
         assert in_child(lambda: _within_a_second(screen.windows)).startswith("Closed: this connection belongs to")
         assert in_child(lambda: _within_a_second(screen.connection.allocate_resource_id)).isdigit()
 

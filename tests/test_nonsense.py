@@ -106,7 +106,7 @@ def test_a_number_that_no_request_has_ends_the_connection(peer: Peer, message: b
 
 
 def test_a_number_that_is_queued_and_not_sent_is_one_too_many(peer: Peer) -> None:
-    peer.wire._queue(Pending(REQUEST))
+    peer.wire.queue(Pending(REQUEST))
     peer.wire._in.chunks.append(reply(1))
     peer.wire._in.hand_out()
     assert "the last one sent is 0" in peer.wire._in.wrong

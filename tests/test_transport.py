@@ -259,7 +259,7 @@ def test_a_stranger_s_segment_under_our_id_is_neither_trusted_nor_written_to(uns
 @pytest.mark.parametrize("wanted", ["sysv", "fd"])
 def test_the_probe_leaves_nothing_on_the_server(xvfb: Server, wanted: str) -> None:
     with opened(xvfb.name, wanted) as (connection, transport):
-        assert not connection.resource_ids
+        assert not connection.holdings.numbers
         _, names, values = _resources(connection)
         assert "PIXMAP" not in names, f"left on the server: {dict(zip(names, values, strict=True))}"
         assert transport.kind == wanted
@@ -289,7 +289,7 @@ def test_a_segment_is_attached_as_long_as_its_number_is_held_or_until_it_is_deta
         three = transport.attach(Segment("memfd", 4096) if wanted == "fd" else Segment("sysv", 4096))
         assert not _is_attached(connection, transport, number)
         assert _is_attached(connection, transport, three)
-        assert list(connection.resource_ids) == [three & connection.info.resource_id_mask]
+        assert list(connection.holdings.numbers) == [three & connection.info.resource_id_mask]
     transport.detach(three)  # the connection is over
 
 
@@ -306,7 +306,7 @@ def test_a_refused_attach_is_the_servers_error_and_costs_no_id(xvfb: Server) -> 
         segment.shmid = type(segment.shmid)(2**31 - 1)
         with pytest.raises(BadAccess, match="ShmAttach: BadAccess"):
             transport.attach(segment)
-        assert not connection.resource_ids
+        assert not connection.holdings.numbers
 
 
 def test_what_was_not_attached_here_is_not_detached(xvfb: Server) -> None:

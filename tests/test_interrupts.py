@@ -1,0 +1,284 @@
+"""What is cut short by a signal handler leaves nothing on the server, stops nobody else, and tells what was raised.
+
+`tests/faults/interrupts.py` does it to every verb, and by the thousand.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import checkpoints
+import pytest
+from checkpoints import Interrupted, interrupted_at
+
+import xshm
+from xshm import supervision
+from xshm.framebuffer import Framebuffer
+from xshm.x11 import core, xfixes
+from xshm.x11.connection import Connection
+from xshm.x11.messages import weakly
+from xshm.x11.server_grab import _Grab, alone
+from xshm.x11.structure import StructureEvents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from painter import Painter
+    from servers import Server
+
+pytestmark = pytest.mark.timeout(method="thread")  # the other one uses SIGALRM, as the tests here do
+
+
+class _Own(TimeoutError):
+    """What an alarm's handler raises."""
+
+
+def _after(seconds: float, work: Callable[[], object]) -> None:
+    """Do some work that is interrupted by a real signal, whose handler raises."""
+
+    def handle(*_: object) -> None:
+        raise _Own("the handler's own")
+
+    former = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        work()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+
+
+@pytest.fixture
+def connection(xvfb: Server) -> Iterator[Connection]:
+    connection = Connection(xvfb.name, timeout=20)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def other(xvfb: Server) -> Iterator[Connection]:
+    """Give another client, who does not wait for long."""
+    connection = Connection(xvfb.name, timeout=5)
+    yield connection
+    connection.close()
+
+
+# -- the server, grabbed -----------------------------------------------------------------------------------------------
+
+
+def test_other_clients_go_on_whichever_point_of_a_grab_is_interrupted(
+    connection: Connection, other: Connection
+) -> None:
+    def work() -> None:
+        alone(connection, connection.sync)
+
+    work()
+    point, goes_on = 0, True
+    while goes_on:
+        point += 1
+        countdown = checkpoints._Countdown(point)
+        try:
+            countdown.start()
+            work()
+            goes_on = False
+        except Interrupted:
+            countdown.stop()
+            other.sync()  # while the exception, and so all that its frames have, is held
+        finally:
+            countdown.stop()
+    assert point > 60
+
+
+def test_a_grab_that_nobody_ended_ends_with_the_next_answer(connection: Connection, other: Connection) -> None:
+    grab = _Grab(connection)
+    grab.begin()
+    connection.sync()
+    del grab
+    connection.sync()
+    other.sync()
+
+
+def test_a_framebuffer_that_is_interrupted_while_it_is_copied_lets_the_others_go_on(
+    make_server: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = make_server("Xvfb", 64, 48, 24, "-fbdir", str(tmp_path))
+    other = Connection(server.name, timeout=5)
+    with Framebuffer.open(tmp_path / "Xvfb_screen0", server.name, has_pointer=False) as framebuffer:
+        framebuffer.grab()
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(framebuffer, "_copy", lambda _rect: time.sleep(20))
+            with pytest.raises(_Own):
+                _after(0.02, framebuffer.grab)
+        other.sync()
+        assert framebuffer.grab().rect == framebuffer.rect
+    other.close()
+
+
+# -- what the server keeps ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_held_is_freed_once_and_its_id_is_nobody_elses_before_that(connection: Connection) -> None:
+    fixes = xfixes.start(connection, "a test").major
+    region = xfixes.new_region(connection, fixes)
+    xfixes.create_region(connection, fixes, region)
+    number, release = int(region), region.release
+
+    def ask() -> None:
+        connection.ask(xfixes.FetchRegion, opcode=fixes, region=number)
+
+    ask()
+    assert len(connection.holdings.numbers) == 1
+    del region
+    assert len(connection.holdings.numbers) == 1  # noted, and not yet told
+    connection.sync()
+    assert not connection.holdings.numbers
+    sent = release.request.serial
+    with pytest.raises(xshm.ServerError):
+        ask()
+    connection.holdings.give_back(release)
+    assert release.request.serial == sent
+    again = xfixes.new_region(connection, fixes)
+    connection.holdings.numbers[release.number or 0] = again.release  # as if another had the number by now
+    connection.holdings.give_back(release)
+    assert connection.holdings.numbers[release.number or 0] is again.release
+
+
+def test_what_is_freed_is_not_freed_again_when_it_goes(connection: Connection) -> None:
+    pixmap = connection.holdings.id(core.FreePixmap, "pixmap")
+    root = connection.setup.root.id
+    connection.send(core.CreatePixmap, depth=24, pid=pixmap, drawable=root, width=1, height=1)
+    connection.holdings.free(pixmap)
+    connection.holdings.free(pixmap)
+    last = connection.wire.send(xshm.x11.messages.Pending(b"\x2b\0\1\0")).serial
+    del pixmap
+    connection.sync()
+    assert connection.wire._ledger[-1].serial == last + 1  # the sync alone
+
+
+def test_word_of_a_window_is_not_lost_to_a_subscription_that_was_interrupted(
+    connection: Connection, painter: Painter
+) -> None:
+    window = painter.window((5, 5, 20, 20), (1, 2, 3))
+    events = StructureEvents(connection)
+    point = 1
+    while interrupted_at(point, lambda: events.subscribe((window.id,))):
+        subscription = events.subscribe((window.id,))
+        connection.sync()
+        subscription.due = False
+        window.configure(width=20 + point % 7 + 1)
+        painter.display.sync()
+        connection.sync()
+        assert subscription.due
+        events.unsubscribe(subscription)
+        attributes = connection.ask(core.GetWindowAttributes, window=window.id)
+        assert not attributes.your_event_mask
+        point += 1
+    assert point > 30
+    window.destroy()
+
+
+def test_a_method_that_is_held_weakly_has_no_callback_in_python() -> None:
+    class Listener:
+        def hear(self, message: bytes) -> bytes:
+            return message
+
+    listener = Listener()
+    hear = weakly(listener.hear)
+    assert hear(b"word") == b"word"
+    assert [each.__callback__ for each in weakref.getweakrefs(listener)] == [None]
+    del listener
+    assert hear(b"word") is None
+
+
+# -- what comes out ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", [None, 30.0])
+def test_a_handlers_error_while_connecting_is_its_own(tmp_path: Path, timeout: float | None) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "X7"))
+        silent.listen()
+        with pytest.raises(_Own, match="the handler's own"):
+            _after(0.02, lambda: xshm.Screen(str(tmp_path / "X7"), timeout=timeout))
+
+
+def test_a_handlers_error_while_the_authority_is_read_is_its_own(xvfb: Server, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "authority")  # to open it waits for a writer
+    with pytest.raises(_Own, match="the handler's own"):
+        _after(0.02, lambda: xshm.Screen(xvfb.name, xauthority=tmp_path / "authority"))
+
+
+def test_a_handlers_error_while_a_supervisor_is_waited_for_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = tmp_path / "python"
+    silent.write_text("#!/bin/sh\nexec sleep 60\n")
+    silent.chmod(0o700)
+    monkeypatch.setenv("XSHM_PYTHON", str(silent))
+    readable = supervision._readable
+
+    def interrupted(descriptor: int, seconds: float) -> bool:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        return readable(descriptor, seconds)
+
+    monkeypatch.setattr(supervision, "_readable", interrupted)
+    with pytest.raises(_Own, match="the handler's own"):
+        _after(20, lambda: xshm.VirtualDisplay(64, 48))
+
+
+@pytest.mark.parametrize("seconds", [0.004, 0.02])
+def test_a_handlers_error_while_a_display_starts_is_its_own_and_leaves_nothing(seconds: float) -> None:
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with pytest.raises(_Own, match="the handler's own"):
+        _after(seconds, lambda: [xshm.VirtualDisplay(64, 48) for _ in range(20)])
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+# -- generators --------------------------------------------------------------------------------------------------------
+
+_GENERATOR = """
+    import gc, sys, xshm
+
+    def frames():
+        with xshm.Screen(sys.argv[1], sys.argv[2]) as screen, screen.stream(on_change=True) as stream:
+            yield from stream
+
+    class Viewer:
+        def __init__(self):
+            self.screen = xshm.Screen(sys.argv[1], sys.argv[2])
+            self.stream = self.screen.stream(on_change=True)
+            self.frames = self.run()
+
+        def run(self):
+            with self.stream as stream:
+                yield from stream
+
+    viewer = Viewer()
+    next(viewer.frames)
+    cell = [frames()]
+    cell.append(cell)
+    next(cell[0])
+    del viewer, cell
+    gc.collect()
+    at_exit = frames()
+    next(at_exit)
+"""
+
+
+@pytest.mark.parametrize("transport", ["sysv", "core"])
+def test_a_generator_in_a_cycle_with_its_stream_or_open_at_exit_is_silent(xvfb: Server, transport: str) -> None:
+    command = [sys.executable, "-c", textwrap.dedent(_GENERATOR), xvfb.name, transport]
+    run: Any = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
