@@ -34,13 +34,13 @@ def remove_framebuffers(directory: str, screens: int) -> None:
             pass
 
 
-def remove_segments(creators: list[int], since: int) -> None:
-    """Remove the System V segments that these processes, which have ended, made since then (seconds of the epoch)."""
+def remove_segments(creators: list[int], since: float, until: float = float("inf")) -> None:
+    """Remove the System V segments that these processes, which have ended, made between these times, or since then."""
     with open("/proc/sysvipc/shm") as table:  # noqa: PTH123 - pathlib takes its time
         names, *rows = (line.split() for line in table)
     cpid, ctime, shmid = (names.index(name) for name in ("cpid", "ctime", "shmid"))
     for row in rows:
-        if int(row[cpid]) in creators and int(row[ctime]) >= since:
+        if int(row[cpid]) in creators and since <= int(row[ctime]) <= until:
             from xshm import sysv  # noqa: PLC0415 - ctypes takes its time, and is hardly ever needed here
 
             sysv.remove(int(row[shmid]))
@@ -68,6 +68,7 @@ class SocketFile:
     """The server's socket in the file system, if it has one: it removes it itself, unless it is killed."""
 
     def __init__(self, number: str, server: int) -> None:
+        self._number = number
         self._path = f"/tmp/.X11-unix/X{number}"  # noqa: S108 - the protocol's well-known place
         listens = _listener(self._path) == server  # and not a server of another network namespace, with our number
         self._identity = identity(self._path) if listens else None
@@ -76,6 +77,11 @@ class SocketFile:
     def exists(self) -> bool:
         """Whether the server listens there."""
         return self._identity is not None
+
+    @property
+    def noted(self) -> str:
+        """What is written down of it, for those who are to remove it where the supervisor can't."""
+        return "" if self._identity is None else f"{self._number} {self._identity[1]} {self._identity[2]}"
 
     def remove(self) -> None:
         """Remove what a dead server has left, and nobody else's."""
@@ -89,6 +95,11 @@ def identity(path: str) -> Identity | None:
         found = posix.lstat(path)
     except FileNotFoundError:
         return None
+    return identity_of(found)
+
+
+def identity_of(found: posix.stat_result) -> Identity:
+    """Return the same of a file that was looked at."""
     return found.st_dev, found.st_ino, found.st_ctime_ns
 
 

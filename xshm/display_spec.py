@@ -188,16 +188,22 @@ def _check_word(word: object) -> None:
         raise InvalidArgument(f"fonts and args go on a command line, which takes no NUL: {word!r}")
 
 
+def places() -> tuple[str, ...]:
+    """Return the directories in which a display's private ones may lie: the user's own, a temporary one, memory."""
+    found = (_runtime_directory(), *_temporary(), "/dev/shm")  # noqa: S108 - 0700 directories within
+    return tuple(dict.fromkeys(os.path.abspath(place) for place in found if place))  # noqa: PTH100 - texts throughout
+
+
 def private_place() -> str:
     """Return a directory for the authority file: the user's own, a temporary one, or memory.
 
     It is asked about and not tried: Python's tempfile leaves what it tries with when it is killed.
     """
     reasons = []
-    for place in filter(None, [_runtime_directory(), *_temporary(), "/dev/shm"]):  # noqa: S108 - 0700 within
+    for place in places():
         reason = _why_not_place(place)
         if reason is None:
-            return os.path.abspath(place)  # noqa: PTH100 - texts throughout
+            return place
         reasons.append(f"{place} {reason}")
     raise StartFailed(
         f"there is no place for the display's authority file: {'; '.join(reasons)}; set TMPDIR to a directory"

@@ -1,9 +1,12 @@
 """How a server and its supervisor come to be: one process from the start, so that there is no moment without it.
 
-A shell makes the private directories and the authority file, starts the server, and becomes the supervisor (exec): the
-server gets ready while the interpreter does. Whatever the shell has made, the supervisor takes away. Should the
-interpreter turn out to be another program, the owner does: it chose the directories' names, and the shell leads the
-process group in which the server is.
+A shell starts another one and waits. That makes the private directories and the authority file, starts the server, and
+becomes the supervisor (exec): the server gets ready while the interpreter does. Whatever was made, the supervisor takes
+away. Where it was killed before, the shell above it runs an interpreter that does (`remains`), unless nothing has shown
+yet that it is one: then the owner does, who chose the directories' names, and only if that is dead too the shell.
+
+The shell above is the owner's child, and the supervisor is not: some masters kill their workers' children when a worker
+has ended (Ray), and would leave a server without supervisor. It leads the process group in which all of them are.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xshm import display_files as files
+from xshm import remains
 from xshm.descriptor import Descriptor, owned, pipe
 from xshm.errors import StartFailed
 from xshm.server_log import above_standard
@@ -32,33 +36,52 @@ if TYPE_CHECKING:
 
     from xshm.server_log import ServerLog
 
-# The server keeps descriptors that it has no use for; the line to the owner is not among them. From $! on it is the
-# supervisor's child, and what stops a terminal's programs does not reach either.
+# What stops a terminal's programs does not end the shell above; a subshell has none of its traps, so that the server
+# hears of it. The server keeps descriptors that it has no use for; the line to the owner is not among them. From $! on
+# it is the supervisor's child. The cookie comes by a pipe: an environment can be read as long as there is the process.
+# What a shell says of a child that was killed, all of its source with some, is not for the log.
 _SHELL: Final = """
-python=$1 flags=$2 boot=$3 package=$4 ready=$5 owner=$6 screens=$7 directory=$8
+python=$1 flags=$2 boot=$3 clean=$4 package=$5 ready=$6 owner=$7 screens=$8
 shift 8
-memory=$1 kept=$2 kind=$3 tee=$4 errors=$5
-shift 5
-server=
-if [ $# -gt 0 ]; then
-  server=failed
-  if mkdir -m 700 "$directory" ${memory:+"$memory"} && printf %b "$XSHM_ENTRY" >"$directory/Xauthority"; then
-    unset XSHM_ENTRY
-    ( [ -z "$errors" ] || exec 2>"$errors"; exec "$@" 3>&1 >&2 </dev/null ) &
-    server=$!
+entry=$1 life=$2 places=$3 directory=$4 memory=$5 kept=$6 kind=$7 tee=$8
+shift 8
+errors=$1
+shift
+trap : HUP INT QUIT TERM USR1 USR2 PIPE TSTP TTIN TTOU
+exec FREE>&2 2>/dev/null
+(
+  exec 2>&FREE FREE>&-
+  server=
+  if [ $# -gt 0 ]; then
+    server=failed
+    if mkdir -m 700 "$directory" ${memory:+"$memory"} &&
+      printf '%s\n' "$kind" "$screens" "$memory" "$kept" >"$directory/what" &&
+      read -r cookie <"/proc/self/fd/$entry" && printf %b "$cookie" >"$directory/Xauthority"
+    then
+      ( [ -z "$errors" ] || exec 2>"$errors"; exec "$@" 3>&1 >&2 </dev/null ) &
+      server=$!
+      echo "$server" >"$directory/pid"
+    fi
   fi
+  trap '' HUP INT QUIT TERM USR1 USR2 PIPE TSTP TTIN TTOU
+  exec "$python" -I -S $flags -c "$boot" "$package" "$ready" "$owner" "$screens" "$life" "$places" \
+    "$directory" "$memory" "$kept" "$server" "$kind" "$tee" >/dev/null
+)
+status=$?
+exec 2>&FREE FREE>&-
+if [ -n "$directory" ] && [ -d "$directory" ]; then
+  exec >/dev/null
+  echo "gone $status" 2>/dev/null >&0
+  [ -e "$directory/supervisor" ] || { read -r end; kill -TERM 0; }
+  exec "$python" -I -S $flags -c "$clean" "$package" "$directory" "$memory"
 fi
-trap '' HUP INT QUIT TERM USR1 USR2 PIPE TSTP TTIN TTOU
-exec "$python" -I -S $flags -c "$boot" "$package" \
-  "$ready" "$owner" "$screens" "$directory" "$memory" "$kept" "$server" "$kind" "$tee" >/dev/null
+exit $status
 """
 _READY_FD: Final = "3"
 _PATIENCE: Final = 10.0  # seconds that a supervisor has to end a server that is only just starting
 # The package's own __init__ and site-packages stay out: an interpreter without them is up in half the time.
-_BOOT: Final = (
-    "import sys; xshm = type(sys)('xshm'); xshm.__path__ = [sys.argv[1]]; sys.modules['xshm'] = xshm; "
-    "from xshm.supervisor import main; main()"
-)
+_BOOT: Final = f"{remains.BOOT}from xshm.supervisor import main; main()"
+_CLEAN: Final = f"{remains.BOOT}from xshm.remains import main; main()"
 # An ignored SIGCHLD is inherited by the server, which then fails to hear of xkbcomp, and no shell can undo it.
 _RESET_SIGCHLD: Final = (
     "import _signal, posix, sys; _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL); "
@@ -73,28 +96,27 @@ _MARK: Final = {"XSHM_SUPERVISOR": "1"}
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Directories ("": none): for the authority file, for framebuffers that are handed over, for those that stay."""
+    """Directories ("": none): for the authority file, for framebuffers that are handed over, for those that stay.
+
+    `swept` are those in which killed displays may have left something.
+    """
 
     files: str = ""
     memory: str = ""
     kept: str = ""
     screens: int = 0
+    swept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A supervisor: our end of the line to it, its process, its interpreter, and what it is to remove in the end.
-
-    `directories` are private ones; of `kept`, the caller's own, the framebuffers' files.
-    """
+    """A supervisor: our end of the line to it, the shell above it, its interpreter, its private directories ("")."""
 
     line: _socket.socket
-    process: subprocess.Popen[bytes]
+    shell: subprocess.Popen[bytes]
     interpreter: str
-    directories: tuple[str, ...]
-    kept: str
-    screens: int
-    has_segments: bool
+    directory: str
+    memory: str
 
 
 def interpreter() -> str:
@@ -130,15 +152,18 @@ def launch(server: Sequence[str], log: ServerLog, places: Places, started: list[
     Whatever is raised, by a signal handler too, one is left running if it is in there, and none if it is not.
     """
     python = interpreter()
-    processes: list[subprocess.Popen[bytes]] = []
+    shells: list[subprocess.Popen[bytes]] = []
     with contextlib.ExitStack() as if_not_started:
-        if_not_started.callback(_bury, processes, started)
+        if_not_started.callback(_bury, shells, started)
         # Not socket.socketpair, which is in Python, and has descriptors without an owner for a moment.
         ours, theirs = _socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if_not_started.callback(_close, ours, started)
         if_not_started.callback(theirs.close)
         ready, server_ready = map(above_standard, pipe())
-        passed: list[int] = [ready, above_standard(_pidfd_of_this_process())]
+        entry, entry_end = map(above_standard, pipe())
+        life, _other_end = map(above_standard, pipe())  # both ends open until the server has inherited one
+        owner = above_standard(_pidfd_of_this_process())
+        passed: list[int] = [ready, owner, entry, life]
         tee, errors = "", ""
         if log.target >= 0 and server:
             reads, writes = map(above_standard, pipe())
@@ -146,21 +171,25 @@ def launch(server: Sequence[str], log: ServerLog, places: Places, started: list[
             tee, errors = f"{reads},{writes},{log.target}", f"/proc/self/fd/{writes}"
         if places.kept:
             passed.append(above_standard(_claim(places.kept, places.screens)))
-        directory, memory = _name(places.files), _name(places.memory)
+        token = secrets.token_hex(8)
+        directory, memory = (remains.name(place, token) if place else "" for place in (places.files, places.memory))
         first = ["-auth", f"{directory}/Xauthority", "-displayfd", _READY_FD]  # before what may swallow it, as -I does
         if memory or places.kept:
             first += ["-fbdir", memory or places.kept]
         words = [server[0], *first, *server[1:]] if server else []
-        shell = ["/bin/sh", "-c", _SHELL, "sh", python, "-B" if sys.dont_write_bytecode else "", _BOOT]
-        shell += [str(Path(__file__).parent), str(ready), str(passed[1]), str(places.screens)]
-        has_segments = "-shmem" in server
-        shell += [directory, memory, places.kept, "sysv" if has_segments else "", tee, errors]
+        free = next(digit for digit in range(4, 10) if digit not in passed)  # dash knows no greater ones
+        shell = ["/bin/sh", "-c", _SHELL.replace("FREE", str(free)), "sh"]
+        shell += [python, "-B" if sys.dont_write_bytecode else "", _BOOT, _CLEAN]
+        shell += [str(Path(__file__).parent), str(ready), str(owner), str(places.screens), str(entry), str(life)]
+        shell += ["\n".join(places.swept), directory, memory, places.kept, "sysv" if "-shmem" in server else ""]
+        shell += [tee, errors]
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
             shell = [python, "-I", "-S", "-c", _RESET_SIGCHLD, *shell]
+        os.write(entry_end, _for_shell(files.entry(secrets.token_bytes(files.COOKIE_SIZE))))
         # In a group of its own, so that a Ctrl-C in the terminal does not reach it; in our session, so that programs
         # can be put into the groups that it makes.
         # Known before it is started: interrupted, a Popen forgets what it has started.
-        processes.append(process := subprocess.Popen.__new__(subprocess.Popen))
+        shells.append(process := subprocess.Popen.__new__(subprocess.Popen))
         subprocess.Popen.__init__(
             process,
             [*shell, *words],
@@ -169,13 +198,9 @@ def launch(server: Sequence[str], log: ServerLog, places: Places, started: list[
             stderr=log.log,
             pass_fds=passed,
             process_group=0,
-            # Not among the arguments, which every user can read.
-            env=os.environ | {"XSHM_ENTRY": _for_printf(files.entry(secrets.token_bytes(files.COOKIE_SIZE)))} | _MARK,
+            env=os.environ | _MARK,
         )
-        private = tuple(name for name in (directory, memory) if name)
-        started.append(
-            Launched(ours, process, python, private, places.kept, places.screens, has_segments),
-        )
+        started.append(Launched(ours, process, python, directory, memory))
 
 
 def _close(line: _socket.socket, started: list[Launched]) -> None:
@@ -184,9 +209,9 @@ def _close(line: _socket.socket, started: list[Launched]) -> None:
         line.close()
 
 
-def _bury(processes: list[subprocess.Popen[bytes]], started: list[Launched]) -> None:
+def _bury(shells: list[subprocess.Popen[bytes]], started: list[Launched]) -> None:
     """Wait for the end of a supervisor that was not handed over; it takes away what it has started."""
-    for process in processes if not started else ():
+    for process in shells if not started else ():
         if getattr(process, "pid", None) is None:
             continue
         try:
@@ -196,12 +221,9 @@ def _bury(processes: list[subprocess.Popen[bytes]], started: list[Launched]) -> 
             process.wait()
 
 
-def _name(parent: str) -> str:
-    return f"{parent}/xshm-{secrets.token_hex(8)}" if parent else ""
-
-
-def _for_printf(data: bytes) -> str:
-    return "".join(f"\\0{byte:03o}" for byte in data)
+def _for_shell(data: bytes) -> bytes:
+    """Return a line for `read -r` that printf's %b makes these bytes of."""
+    return "".join(f"\\0{byte:03o}" for byte in data).encode() + b"\n"
 
 
 def _pidfd_of_this_process() -> Descriptor:

@@ -25,8 +25,8 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 class Orphans:
     """The orphans of this process, a context manager that ends them.
 
-    Make it before the first child is started. Children that there are when it is entered (a display's supervisor) are
-    left to those who started and wait for them.
+    Make it before the first child is started. Children that there are when it is entered (the shell above a
+    display's supervisor) are left to those who started and wait for them.
     """
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ def end(groups: set[int]) -> None:
         for group in groups:
             signal_group(group, how)
             signal_group(group, _signal.SIGCONT)  # a stopped process hears TERM only then
-        _wait_for_members(groups, seconds)
+        wait_for_members(groups, seconds)
 
 
 def end_process(pid: int, pidfd: int) -> None:
@@ -71,7 +71,8 @@ def wait(descriptors: tuple[int, ...], deadline: float | None, writable: tuple[i
     return fired[0] if fired else -1
 
 
-def _wait_for_members(groups: set[int], seconds: float) -> None:
+def wait_for_members(groups: set[int], seconds: float) -> None:
+    """Wait until no process of the groups lives, or the time is over."""
     deadline = time.monotonic() + seconds
     while alive := members(groups):
         try:

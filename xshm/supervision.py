@@ -2,7 +2,7 @@
 
 When `Supervision` is made, the server answers; when `end` returns, nothing of it is left. A process forked from ours
 has no part in it: it can neither end the display nor keep it. What a supervisor leaves that was killed, or that never
-was one, is ended and removed here.
+was one, is ended and removed here, whether or not the shell above it is at it, too.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xshm import display_files as files
-from xshm import process_groups
+from xshm import process_groups, remains
 from xshm.descendants import Descendants, first_mark, of_the_display, process
 from xshm.descriptor import Descriptor, owned
 from xshm.errors import Closed, StartFailed
@@ -43,6 +42,7 @@ _MOST_SCREENS: Final = 16  # MAXSCREENS of the X server
 _RIGHTS: Final = socket.CMSG_SPACE(4 * (1 + _MOST_SCREENS))  # bytes: the server's pidfd and its framebuffers
 _TOLD_LINES: Final = 6
 _FATE: Final = 0.2  # seconds for a process that closed its line to have ended
+_BY_SIGNAL: Final = 128  # is added to a signal's number, as shells have it
 _FATAL: Final = "Fatal server error:"
 
 
@@ -68,7 +68,6 @@ class Supervision:
         self._lock = threading.Lock()
         self._log = log
         self._log_start = os.lseek(log.log, 0, os.SEEK_END)
-        self._started = int(time.time()) - 1
         self._arrived: list[_Message] = []  # what the line has brought and nobody has looked at
         self._descriptors: list[Descriptor] = []  # the server's pidfd, then its framebuffers
         self._ended = False
@@ -78,6 +77,7 @@ class Supervision:
         self.has_socket_file = False
         self._mark = first_mark(secrets.token_bytes(8))  # of the program that was started last
         self._speaks = False  # the supervisor has proved that it is one
+        self._fate = ""  # of a supervisor that the shell above it has survived
         self._launched: list[Launched] = []
         try:
             launch(server, log, places, self._launched)
@@ -175,7 +175,7 @@ class Supervision:
         if not self._launched:
             return
         self._line.close()
-        self._process.returncode = 0  # else Popen warns of a process that no user of a display has started
+        self._shell.returncode = 0  # else Popen warns of a process that no user of a display has started
 
     def _end(self) -> None:
         if not self._speaks:
@@ -191,20 +191,29 @@ class Supervision:
                 problems = self._expect("ended", time.monotonic() + _PATIENCE)
             if problems:
                 warnings.warn(f"the display could not be taken down completely: {problems}", ResourceWarning, 3)
-            self._process.wait(_PATIENCE)
+            self._wait_for_supervisor()
         except (StartFailed, NotInTime, subprocess.TimeoutExpired):
             self._end_orphans()  # somebody killed or stopped the supervisor: what it was to do is ours
 
+    def _wait_for_supervisor(self) -> None:
+        """Wait for the shell above it, which waits for it; where that was killed, for who is left of its group."""
+        shell = self._shell.pid
+        with contextlib.suppress(ChildProcessError):
+            state = os.waitid(os.P_PID, shell, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+            if state and state.si_code != os.CLD_EXITED:
+                process_groups.wait_for_members({shell}, _PATIENCE)
+        self._shell.wait(_PATIENCE)
+
     def _end_orphans(self) -> None:
-        """End a supervisor that does nothing any more, and the server, which removes its socket itself; and files."""
+        """End a supervisor that does nothing any more, and the server, which removes its socket itself; and files.
+
+        The shell goes last: were we killed in the middle of this, it would go on.
+        """
         left = self._end_programs()
-        group = self._process.pid
-        creators = [self.pid] if self.pid else []
-        if self._process.returncode is None and _is_child(group):  # so the number is still its own, and its group's
-            os.kill(group, signal.SIGKILL)
-            creators += process_groups.members({group})
-            process_groups.end({group})
-            self._process.wait()
+        launched, shell = self._launched[0], self._shell.pid
+        has_group = self._shell.returncode is None and _is_child(shell)  # the number is still its own, and its group's
+        if has_group:
+            _kill_children(shell)
         if self.pidfd >= 0 and self.exit_code is None:
             for how in (signal.SIGTERM, signal.SIGKILL):
                 with contextlib.suppress(ProcessLookupError):
@@ -212,13 +221,15 @@ class Supervision:
                     signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
                 if _readable(self.pidfd, GRACE):
                     break
-        launched = self._launched[0]
-        for directory in launched.directories:
-            files.remove_directory(directory)
-        if launched.kept:
-            files.remove_framebuffers(launched.kept, launched.screens)
-        if launched.has_segments:
-            files.remove_segments(creators, self._started)
+            with contextlib.suppress(ChildProcessError):  # an orphan that became ours, should we be a subreaper
+                os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
+        if launched.directory:
+            group, is_held = shell if has_group else 0, has_group and _is_alive(shell)
+            remains.remove(launched.directory, launched.memory, group=group, is_held=is_held)
+        if has_group:
+            os.kill(shell, signal.SIGKILL)
+            process_groups.end({shell})
+            self._shell.wait()
         if left:
             warnings.warn(f"programs of the display did not end: {', '.join(left)}", ResourceWarning, 3)
 
@@ -234,8 +245,8 @@ class Supervision:
         return self._launched[0].line
 
     @property
-    def _process(self) -> subprocess.Popen[bytes]:
-        return self._launched[0].process
+    def _shell(self) -> subprocess.Popen[bytes]:
+        return self._launched[0].shell
 
     # -- the line ------------------------------------------------------------------------------------------------------
 
@@ -249,12 +260,11 @@ class Supervision:
 
     def _not_ours(self) -> str:
         """Say of the process in the supervisor's place what is known of it; leave it unreaped."""
-        pid, fate = self._process.pid, "did not answer"
+        pid, fate = self._shell.pid, self._fate or "did not answer"
         try:
-            _readable(owned(os.pidfd_open, pid), _FATE)
-            if state := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
-                ending = "exit code" if state.si_code == os.CLD_EXITED else "signal"
-                fate = f"ended with {ending} {state.si_status}"
+            _readable(owned(os.pidfd_open, pid), 0 if self._fate else _FATE)
+            if not self._fate and (state := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)):
+                fate = _ending(state.si_status + _BY_SIGNAL * (state.si_code != os.CLD_EXITED))
         except OSError as error:
             if not is_the_kernels(error):
                 raise
@@ -268,10 +278,9 @@ class Supervision:
                 raise NotInTime
             try:
                 self._line.send(f"{question} {mark}".encode())
-            except OSError as error:
+            except OSError as error:  # what there is to read says why
                 if not is_the_kernels(error):
                     raise
-                raise _gone() from None
             while True:
                 of, _, rest = self._expect(answer or question, deadline).partition(" ")
                 if int(of) == mark:  # else it comes after its own time
@@ -295,16 +304,24 @@ class Supervision:
             data = self._receive()
             del self._arrived[:]  # no sooner: whoever is interrupted before finds it again
             word, _, rest = data.decode("utf-8", "surrogateescape").partition(" ")
-            if word == "exited":
-                self.exit_code = int(rest)
             if word == wanted:
                 return rest
-            if word == "exited" and wanted == "ready":
+            self._take_note(word, rest, wanted)
+
+    def _take_note(self, word: str, rest: str, wanted: str) -> None:
+        """Take note of another message than the one that is waited for; raise StartFailed where that won't come."""
+        if word == "exited":
+            self.exit_code = int(rest)
+            if wanted == "ready":
                 raise StartFailed(f"Xvfb ended with exit code {rest} before it was ready{self._told()}")
-            if word == "failed" and wanted != "ended":
-                raise StartFailed(f"the display could not be started{': ' * bool(rest)}{rest}{self._told()}")
-            if not word:
-                raise _gone()
+        if word == "failed" and wanted != "ended":
+            raise StartFailed(f"the display could not be started{': ' * bool(rest)}{rest}{self._told()}")
+        if word == "gone":  # as the shell above says
+            self._fate = _ending(int(rest))
+            if wanted == "ready":
+                raise StartFailed(f"the display's supervisor {self._fate} before the display was ready{self._told()}")
+        if word in ("", "gone"):
+            raise self._gone()
 
     def _receive(self) -> bytes:
         """Return a message, empty where the line has ended, and keep the descriptors that came with it."""
@@ -337,6 +354,10 @@ class Supervision:
         cut = ["…"] if len(told) > _TOLD_LINES else []
         return f"; it said: {' | '.join(cut + told[-_TOLD_LINES:])}" if told else "; it said nothing"
 
+    def _gone(self) -> StartFailed:
+        fate = f" ({self._fate})" if self._fate else ""
+        return StartFailed(f"the display's supervisor was killed{fate}; close the display and start another")
+
     def _check_owner(self) -> None:
         if os.getpid() != self._owner:
             raise Closed(
@@ -359,5 +380,22 @@ def _is_child(pid: int) -> bool:
     return True
 
 
-def _gone() -> StartFailed:
-    return StartFailed("the display's supervisor was killed; close the display and start another")
+def _is_alive(child: int) -> bool:
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
+
+
+def _kill_children(shell: int) -> None:
+    """End the children of a process, which is a child of ours that nobody has waited for."""
+    for pid, _, parent, _ in process_groups.processes():
+        if parent == shell:
+            with contextlib.suppress(ProcessLookupError):
+                pidfd = owned(os.pidfd_open, pid)
+                if (pid, shell) in {(each, above) for each, _, above, _ in process_groups.processes()}:
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+
+
+def _ending(status: int) -> str:
+    """Say what a shell's exit status says of the program that it has waited for."""
+    if _BY_SIGNAL < status <= _BY_SIGNAL + signal.NSIG:
+        return f"ended with signal {status - _BY_SIGNAL}"
+    return f"ended with exit code {status}"

@@ -2,7 +2,9 @@
 
 It ends when it is told to, or when the process that owns the display has ended in whatever way. Then nothing stays: no
 server, no program of the display's groups, no directory, socket or segment. A forked child of the owner changes nothing
-about that, nor does a Ctrl-C or a SIGTERM that reaches everybody.
+about that, nor does a Ctrl-C or a SIGTERM that reaches everybody. Should this process be killed itself, the server ends
+with it (`lifeline`), and the shell above it takes the rest away (`remains`); while the server gets ready, it does the
+same for displays whose processes were killed all at once.
 
 A shell begins as this process: it starts the server, and an interpreter takes its place while the server gets ready. So
 what is imported here takes no time: no os, no signal, no subprocess. The first word to the owner is "hello": until it
@@ -18,7 +20,7 @@ import sys
 import time
 
 from xshm import display_files as files
-from xshm import process_groups, program_groups
+from xshm import lifeline, process_groups, program_groups, remains
 
 TYPE_CHECKING = False  # that of typing takes its time
 if TYPE_CHECKING:
@@ -36,24 +38,24 @@ _CONTROL, _LOG = 0, 2  # the line to the owner is our standard input; standard e
 class Supervisor:
     """One display.
 
-    The words are two descriptors (where the server says its number, the owner's pidfd) and the number of screens; three
-    directories, "" for none: with the authority file, with framebuffers that are handed over, with framebuffers that
-    stay; the server's process id, "" where there is none to look after, "failed" where it was not started; "sysv"
+    The words are two descriptors (where the server says its number, the owner's pidfd) and the number of screens; a
+    descriptor for the server's lifeline; a line for each directory in which killed displays may have left something;
+    three directories, "" for none: with the authority file, with framebuffers that are handed over, with framebuffers
+    that stay; the server's process id, "" where there is none to look after, "failed" where it was not started; "sysv"
     where it makes System V segments; and, where the log is to be copied on, three descriptors with commas: both ends of
     the pipe that is the server's standard error, and the target.
     """
 
     def __init__(self, words: list[str]) -> None:
-        self._ready, self._owner, self._screens = (int(word) for word in words[:3])
-        directory, self._memory, self._kept, pid, self._kind, tee = words[3:]
+        self._ready, self._owner, self._screens, self._life = (int(word) for word in words[:4])
+        places, self._directory, self._memory, self._kept, pid, self._kind, tee = words[4:]
+        self._places = places.split("\n") if places else []
         self._control = _socket.socket(fileno=_CONTROL)
         self._tell("hello")
         self._tee = _tee(tee)
         self._groups = program_groups.ProgramGroups(self._owner)
-        if pid.isdigit():
-            posix.chmod(f"{directory}/Xauthority", 0o600)  # nobody else could reach it before, either
-        self._directories = [name for name in (directory, self._memory) if name]
-        self._authority = f"{directory}/Xauthority"
+        self._directories = [name for name in (self._directory, self._memory) if name]
+        self._authority = f"{self._directory}/Xauthority"
         self._socket: files.SocketFile | None = None
         self._started = int(time.time()) - 1
         self._failed = pid == "failed"
@@ -64,6 +66,8 @@ class Supervisor:
     def run(self) -> None:
         """Serve the owner until the end, and clean up."""
         try:
+            if self._pid:
+                self._take_charge()
             if self._failed:
                 self._tell("failed")
             elif not self._pid:
@@ -85,6 +89,14 @@ class Supervisor:
 
     # -- the server ----------------------------------------------------------------------------------------------------
 
+    def _take_charge(self) -> None:
+        """See to it that nothing stays should this process be killed; and remove what others have left meanwhile."""
+        self._lifeline = lifeline.tie(self._life, self._pid)
+        self._locks = [remains.lock(directory) for directory in self._directories]
+        remains.note(self._directory, "supervisor", "")  # which shows the shell that this is an interpreter
+        posix.chmod(self._authority, 0o600)  # nobody else could reach it before, either
+        remains.sweep(self._places)
+
     def _read_number(self) -> None:
         """Read on what the server says of its number: the digits first, and the newline in a second write."""
         said = posix.read(self._ready, 64)
@@ -99,6 +111,7 @@ class Supervisor:
     def _announce(self, number: str) -> None:
         files.add_number(self._authority, number)
         self._socket = files.SocketFile(number, self._pid)
+        remains.note(self._directory, "socket", self._socket.noted)
         descriptors = [self._pidfd]
         if self._memory:
             for screen in range(self._screens):
@@ -182,6 +195,9 @@ class Supervisor:
     # -- what is left --------------------------------------------------------------------------------------------------
 
     def _remove_files(self) -> None:
+        if self._socket is None and self._pid:
+            remains.end_heirs(posix.getpgrp())
+            remains.remove_socket(self._directory)  # of a server that was killed while it started
         for directory in self._directories:
             files.remove_directory(directory)
         if self._kept:

@@ -1,7 +1,8 @@
 """VirtualDisplay: an Xvfb that is ready when you get it and gone when you let go.
 
 Gone are then the server, every program that was run on it, and every file and segment, also when this process is killed
-in the middle. Any number of displays can be started at once, from threads and processes. Only its owner can end one: a
+in the middle; what is left where everything was killed at once (out of memory, a container's end) goes when the next
+display starts. Any number of displays can be started at once, from threads and processes. Only its owner can end one: a
 forked child has no part in it.
 """
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from xshm import checks, process_groups, server_memory
 from xshm.descriptor import owned
-from xshm.display_spec import DisplaySpec, as_tuple, private_place
+from xshm.display_spec import DisplaySpec, as_tuple, places, private_place
 from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailable, WaitTimeout
 from xshm.launch import Places
 from xshm.program import Program, check_wait
@@ -64,9 +65,9 @@ class VirtualDisplay:
       and a FIFO that has a reader will do.
 
     Raises StartFailed with what the server said; InvalidArgument before anything is started. Access is by a cookie in a
-    file that only this user can read; nothing listens on TCP. A small Python process looks after each display, run by
-    sys.executable; where that is no interpreter (frozen applications), by the one that the environment variable
-    XSHM_PYTHON names.
+    file that only this user can read; nothing listens on TCP. A small Python process looks after each display, below a
+    shell that waits for it, run by sys.executable; where that is no interpreter (frozen applications), by the one that
+    the environment variable XSHM_PYTHON names.
     """
 
     def __init__(
@@ -159,9 +160,9 @@ class VirtualDisplay:
             kept = str(spec.framebuffer.resolve())
         elif spec.framebuffer == "file":
             memory = spec.memory_directory()
-        places = Places(private_place(), memory, kept, len(spec.all_screens()))
+        where = Places(private_place(), memory, kept, len(spec.all_screens()), places())
         self._log = open_log(spec.log)
-        return Supervision(command, log=self._log, timeout=float(spec.timeout), places=places)
+        return Supervision(command, log=self._log, timeout=float(spec.timeout), places=where)
 
     # -- what it offers ------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,250 @@
+"""What killed displays have left goes with the next start, and nothing else does; `faults.kills_of_displays` kills."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from xshm import remains
+from xshm.errors import StartFailed
+from xshm.virtual_display import VirtualDisplay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OLD = 100.0  # seconds: more than a directory of another PID namespace is left alone for being new
+_HOLD = "from xshm.virtual_display import VirtualDisplay as V; d = V(64, 48); print(d.xauthority, flush=True); input()"
+_DEAD_PID = 1 << 22  # greater than any
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a namespace")
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Give the directory in which this process's displays have their authority files."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def display(place: Path) -> Iterator[VirtualDisplay]:
+    with VirtualDisplay(64, 48) as display:
+        assert display.xauthority is not None
+        assert display.xauthority.is_relative_to(place)
+        yield display
+
+
+def start_another() -> None:
+    with VirtualDisplay(64, 48, args=("-extension", "GLX")):
+        pass
+
+
+def parent(pid: int | None) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def lives(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+def make(place: Path, pid: int, started: str, namespace: str | None = None, mode: int = 0o700) -> Path:
+    """Make a directory as a killed display leaves it, with a file in it."""
+    fields = (pid, started, namespace or remains._namespace(), "0" * 16)
+    directory = place / "-".join(("xshm", *map(str, fields)))
+    directory.mkdir(mode)
+    directory.chmod(mode)
+    (directory / "Xauthority").touch()
+    return directory
+
+
+def test_the_shell_between_an_owner_and_its_supervisor_can_be_killed(display: VirtualDisplay) -> None:
+    supervisor = parent(display.pid)
+    shell = parent(supervisor)
+    assert parent(shell) == os.getpid()
+    os.kill(shell, signal.SIGKILL)
+    assert display.run("true").wait() == 0
+    assert display.screen.grab().pixels.shape == (48, 64, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        display.close()
+    assert display.pid is not None
+    assert not any(map(lives, (shell, supervisor, display.pid)))
+    assert display.xauthority is not None
+    assert not display.xauthority.parent.exists()
+
+
+def test_a_supervisor_that_is_killed_is_told_with_how_it_ended_and_the_shell_above_tidies_up(
+    display: VirtualDisplay,
+) -> None:
+    assert display.xauthority is not None
+    supervisor = parent(display.pid)
+    shell = parent(supervisor)
+    os.kill(supervisor, signal.SIGKILL)
+    assert os.waitid(os.P_PID, shell, os.WEXITED | os.WNOWAIT)
+    assert not display.xauthority.parent.exists()
+    with pytest.raises(StartFailed, match=r"supervisor was killed \(ended with signal 9\); close the display"):
+        display.run("true")
+
+
+def test_a_supervisor_that_is_killed_before_the_display_is_ready_is_told_so(
+    place: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = tmp_path_factory.mktemp("programs") / "Xvfb"
+    late.write_text(f'#!/bin/sh\nsleep 1\nexec {shutil.which("Xvfb")} "$@"\n')
+    late.chmod(late.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(late.parent), prepend=":")
+    servers = []
+
+    def kill() -> None:
+        while not list(place.glob("xshm-*/supervisor")):
+            time.sleep(0.01)
+        servers.append(int(next(place.glob("xshm-*/pid")).read_text()))
+        os.kill(parent(servers[0]), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(StartFailed, match=r"supervisor ended with signal 9 before the display was ready; it said noth"):
+        VirtualDisplay(64, 48)
+    killer.join()
+    assert not lives(servers[0])
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("has_shell", [True, False])
+def test_a_supervisor_that_is_stopped_is_ended_with_all_that_it_looked_after(
+    display: VirtualDisplay, monkeypatch: pytest.MonkeyPatch, has_shell: bool
+) -> None:
+    assert display.xauthority is not None
+    assert display.pid is not None
+    supervisor = parent(display.pid)
+    os.kill(supervisor, signal.SIGSTOP)
+    if not has_shell:
+        os.kill(parent(supervisor), signal.SIGKILL)
+    monkeypatch.setattr("xshm.supervision._PATIENCE", 0.2)  # seconds; more is a matter of programs that end late
+    display.close()
+    assert not lives(display.pid)
+    assert not lives(supervisor)
+    assert not display.xauthority.parent.exists()
+
+
+def test_no_environment_and_no_command_line_holds_the_cookie(display: VirtualDisplay) -> None:
+    assert display.xauthority is not None
+    cookie = display.xauthority.read_bytes()[-16:]
+    written = "".join(f"\\0{byte:03o}" for byte in cookie).encode()
+    supervisor = parent(display.pid)
+    for pid in (display.pid, supervisor, parent(supervisor)):
+        for what in ("environ", "cmdline"):
+            said = Path(f"/proc/{pid}/{what}").read_bytes()
+            assert said
+            assert cookie not in said
+            assert written not in said
+
+
+def test_the_next_start_takes_away_only_what_is_a_dead_display_s_of_this_user(place: Path) -> None:
+    ours = os.getpid()
+    dead = [make(place, _DEAD_PID, "1"), make(place, ours, "1")]  # that number was another process's before
+    left = [
+        make(place, ours, remains._started(ours)),
+        make(place, _DEAD_PID, "2", mode=0o755),  # no display makes it so that others can look into it
+        make(place, _DEAD_PID, "3", namespace="4711"),  # so new that its supervisor may still be on its way
+        place / f"xshm-{_DEAD_PID}-1",
+        place / "xshm-of-somebody-else-s",
+    ]
+    for directory in left[3:]:
+        directory.mkdir(mode=0o700)
+    old = make(place, _DEAD_PID, "4", namespace="4711")
+    os.utime(old, (time.time() - _OLD,) * 2)
+    link = place / f"xshm-{_DEAD_PID}-5-{remains._namespace()}-{'1' * 16}"
+    link.symlink_to(left[0])
+    start_another()
+    assert [directory for directory in [*dead, old] if directory.exists()] == []
+    assert [directory for directory in [*left, link] if not directory.exists()] == []
+    assert (left[0] / "Xauthority").exists()
+
+
+def test_only_sockets_that_nobody_listens_on_and_that_a_dead_display_made_are_removed(place: Path) -> None:
+    sockets = Path("/tmp/.X11-unix")  # noqa: S108 - where X servers listen
+    sockets.mkdir(mode=0o1777, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        paths = [sockets / f"X{number}" for number in (64801, 64802, 64803)]
+        for path in paths:
+            listening = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listening.bind(str(path))
+            listening.listen()
+            stack.callback(path.unlink, missing_ok=True)
+            if path != paths[0]:
+                listening.close()
+        directory = make(place, _DEAD_PID, "1")
+        (directory / "what").touch()
+        noted = paths[1].lstat()
+        (directory / "socket").write_text(f"64802 {noted.st_ino} {noted.st_ctime_ns}")
+        start_another()
+        assert [path.name for path in paths if path.exists()] == ["X64801", "X64803"]
+        # Without a note it is known by its time; the file's time is when the display began.
+        unnoted = make(place, _DEAD_PID, "2")
+        (unnoted / "what").touch()
+        os.utime(unnoted / "what", (time.time() - 1000,) * 2)
+        start_another()
+        assert [path.name for path in paths if path.exists()] == ["X64801", "X64803"]
+        unnoted = make(place, _DEAD_PID, "2")
+        (unnoted / "what").touch()
+        os.utime(unnoted / "what", (noted.st_ctime,) * 2)
+        start_another()
+        assert [path.name for path in paths if path.exists()] == ["X64801"]
+
+
+@needs_root
+def test_a_display_of_another_pid_namespace_is_left_alone_as_long_as_it_lives(place: Path) -> None:
+    command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", _HOLD]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stderr is not None
+        said = owner.stdout.readline()
+        if not said:
+            pytest.skip(f"namespaces are not allowed here: {owner.stderr.read()}")
+        directory = Path(said.strip()).parent
+        assert directory.is_relative_to(place)
+        os.utime(directory, (time.time() - _OLD,) * 2)
+        start_another()
+        assert directory.exists()
+        owner.kill()  # and with it its namespace
+        assert owner.stdout.read() == ""
+    start_another()
+    assert not directory.exists()
+
+
+def test_a_server_beside_another_program_in_the_supervisor_s_place_goes_with_the_next_start(
+    place: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    program = tmp_path_factory.mktemp("programs") / "application"
+    program.write_text(f"#!/bin/sh\necho $$ >>{program}.pid\nexec sleep 60\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    environment = os.environ | {"XSHM_PYTHON": str(program)}
+    with subprocess.Popen([sys.executable, "-c", _HOLD], env=environment) as owner:
+        while not (Path(f"{program}.pid").exists() and any(path.read_text() for path in place.glob("xshm-*/pid"))):
+            time.sleep(0.01)
+        (directory,) = place.glob("xshm-*")
+        server = int((directory / "pid").read_text())
+        assert lives(server)
+        owner.kill()
+    stranger = int(Path(f"{program}.pid").read_text())
+    start_another()
+    assert not directory.exists()
+    assert not lives(server)
+    assert not lives(stranger)
