@@ -23,7 +23,7 @@ import rounds
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-import kills
+import namespaces
 
 from xshm import Screen
 
@@ -89,7 +89,7 @@ def main() -> None:
     else:
         again = [sys.executable, __file__, "--inside", "--rounds", str(options.rounds)]
         again += ["--json", str(options.json.absolute())] if options.json else []
-        sys.exit(kills.in_namespaces(again))
+        sys.exit(namespaces.run_in(again).returncode)
 
 
 def _compare(count: int, json_file: Path | None) -> None:
@@ -122,7 +122,7 @@ def _worker(role: str, name: str) -> str:
 
 def _left_after_a_kill(name: str) -> str:
     """Kill a process that has a display with a program on it, and tell what is there two seconds later."""
-    before = kills.present()
+    before = namespaces.present()
     command = [sys.executable, __file__, "--worker", "hold", name]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
@@ -130,14 +130,14 @@ def _left_after_a_kill(name: str) -> str:
         time.sleep(0.5)
         owner.kill()
     time.sleep(2)
-    left = kills.difference(before)
-    kills.end_all(before)
+    left = namespaces.difference(before)
+    namespaces.end_all(before)
     return ", ".join(f"{len(what)} {kind}" for kind, what in left.items()) or "nothing"
 
 
 def _ten_at_once(name: str) -> str:
     """Start ten processes that start a display each at the same moment; tell how many got one of their own."""
-    before = kills.present()
+    before = namespaces.present()
     command = [sys.executable, __file__, "--worker", "at-once", name]
     pipe = subprocess.PIPE
     owners = [
@@ -157,7 +157,7 @@ def _ten_at_once(name: str) -> str:
     for owner in owners:
         owner.communicate("end\n")
     own = len(set(names) - {""})
-    kills.end_all(before)
+    namespaces.end_all(before)
     return f"{own} displays, {names.count('')} failures, {took:.1f} s"
 
 
