@@ -315,6 +315,35 @@ def test_another_users_file_stays_theirs(own_directory: Path) -> None:
     assert names(own_directory) == ["shot.png"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's file takes root to make")
+@pytest.mark.parametrize("what", ["link", "link to nothing", "file"])
+def test_what_others_have_put_where_everybody_can_is_neither_followed_nor_written(
+    own_directory: Path, what: str, tmp_path: Path
+) -> None:
+    theirs, ours = own_directory / "shot.png", tmp_path / "ours"
+    if what != "link to nothing":
+        ours.write_bytes(OLD)
+    if what == "file":
+        theirs.write_bytes(OLD)
+        theirs.chmod(0o666)
+    else:
+        theirs.symlink_to(ours)
+    os.chown(theirs, _NOBODY, _NOBODY, follow_symlinks=False)
+    own_directory.chmod(0o1777)
+    with pytest.raises(PermissionError, match=r"shot\.png"):
+        replace_file(theirs, NEW)
+    assert ours.exists() == (what != "link to nothing")
+    assert what == "link to nothing" or ours.read_bytes() == OLD
+    assert what != "file" or theirs.read_bytes() == OLD
+    assert names(own_directory) == ["shot.png"]
+    # What is ours, or the directory's owner's, is written as anywhere; and so is all in a directory of our own.
+    with as_nobody():
+        replace_file(theirs, NEW) if what == "file" else None
+    own_directory.chmod(0o755)
+    replace_file(theirs, NEW)
+    assert theirs.read_bytes() == NEW
+
+
 # -- what is no file of its own ----------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pickle
 import struct
@@ -21,8 +22,17 @@ from hypothesis import strategies as st
 from painter import Painter
 
 from xshm import sysv
-from xshm.errors import Closed, InvalidArgument, InvalidType, OutOfBounds, StartFailed, UnsupportedFormat
+from xshm.errors import (
+    Closed,
+    FramebufferTruncated,
+    InvalidArgument,
+    InvalidType,
+    OutOfBounds,
+    StartFailed,
+    UnsupportedFormat,
+)
 from xshm.framebuffer import Framebuffer
+from xshm.framebuffer_file import can_be_cut
 from xshm.virtual_display import VirtualDisplay
 from xshm.xwd import XwdHeader
 
@@ -327,6 +337,122 @@ def test_two_displays_do_not_share_a_directory(tmp_path: Path) -> None:
             VirtualDisplay(64, 48, framebuffer=tmp_path)
         assert display.framebuffer.grab().pixels.shape == (48, 64, 4)
         assert [path.name for path in tmp_path.iterdir()] == ["Xvfb_screen0"]
+
+
+# Looks without rest, so that the file is cut while it looks.
+_LOOK_FOR_EVER = """
+import sys, numpy as np
+from xshm.errors import FramebufferTruncated
+from xshm.framebuffer import Framebuffer
+framebuffer = Framebuffer.open(sys.argv[1])
+print("ready", flush=True)
+try:
+    while True:
+        eval(sys.argv[2], globals())
+except FramebufferTruncated as error:
+    print(error, flush=True)
+for look in ("framebuffer.pixels", "framebuffer.peek()", "framebuffer.peek((3, 4, 5, 6))", "np.asarray(framebuffer)"):
+    try:
+        eval(look)
+    except FramebufferTruncated:
+        print("refused", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("look", "left"),
+    [
+        ("framebuffer.peek()", 0),
+        ("framebuffer.peek()", 1_000_000),
+        ("framebuffer.peek((10, 0, 900, 700))", 1_000_000),
+        ("framebuffer.colormap", 0),
+        ("framebuffer.__dlpack__()", 0),
+    ],
+)
+def test_a_file_that_is_cut_while_it_is_copied_is_an_error_and_not_the_reader_s_end(
+    tmp_path: Path, look: str, left: int
+) -> None:
+    path = tmp_path / "Xvfb_screen0"
+    fields = [160, 7, 2, 24, 1000, 800, 0, 0, 32, 0, 32, 32, 4000, 4, 0xFF0000, 0xFF00, 0xFF, 8, 256, 256, 1000, 800]
+    path.write_bytes(header([*fields, 0, 0, 0]) + bytes(256 * 12 + 3_200_000))
+    command = [sys.executable, "-c", _LOOK_FOR_EVER, str(path), look]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "ready\n"
+        time.sleep(0.02)
+        os.truncate(path, left)
+        told, said = reader.communicate(timeout=20)
+    assert reader.returncode == 0, said
+    words = (
+        f"the framebuffer's file has {left} of its 3203232 bytes left: its owner, uid {os.geteuid()}, has cut it, or"
+    )
+    assert told.startswith(words)
+    assert told.endswith("so grab the Screen\n" + "refused\n" * 4)
+
+
+def test_a_file_that_was_cut_is_refused_by_a_display_too_and_the_screen_is_there(tmp_path: Path) -> None:
+    with VirtualDisplay(200, 100, framebuffer=tmp_path) as display, painting(display) as painter:
+        painter.fill((0, 0, 200, 100), _RED)
+        framebuffer = display.framebuffer
+        np.testing.assert_array_equal(framebuffer.grab((7, 9, 50, 20)).rgb(), display.screen.grab((7, 9, 50, 20)).rgb())
+        size = (tmp_path / "Xvfb_screen0").stat().st_size
+        os.truncate(tmp_path / "Xvfb_screen0", 5000)
+        for look in (framebuffer.grab, framebuffer.peek, framebuffer.sync, lambda: framebuffer.pixels):
+            with pytest.raises(FramebufferTruncated, match=f"has 5000 of its {size} bytes left"):
+                look()
+        # Whole again, before the server meets the hole, which would end it.
+        os.truncate(tmp_path / "Xvfb_screen0", size)
+        assert display.screen.grab().pixel(0, 0) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("depth", [8, 24])
+def test_what_is_read_out_of_a_file_is_what_the_server_says(tmp_path: Path, depth: int) -> None:
+    with VirtualDisplay(201, 99, depth, framebuffer=tmp_path) as display, painting(display) as painter:
+        painter.rectangles()
+        asked = display.screen.grab()
+        with Framebuffer.open(tmp_path / "Xvfb_screen0") as alone:
+            for region in (None, (0, 0, 201, 1), (0, 40, 201, 59), (13, 7, 100, 50), (200, 98, 1, 1)):
+                copied = alone.peek(region)
+                assert copied.pixels.dtype == asked.pixels.dtype
+                np.testing.assert_array_equal(copied.rgb(), asked.rgb()[copied.rect.slices])
+            np.testing.assert_array_equal(alone.colormap, display.framebuffer.colormap)
+
+
+def test_a_file_can_be_cut_unless_it_is_sealed_or_nobody_else_has_a_way_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x")
+    with path.open("r+b") as file:
+        assert can_be_cut(file.fileno())
+        path.unlink()
+        assert not can_be_cut(file.fileno())
+        os.fchmod(file.fileno(), 0o666)
+        assert can_be_cut(file.fileno())
+        if os.geteuid() == 0:
+            os.fchmod(file.fileno(), 0o600)
+            os.fchown(file.fileno(), _ANOTHER_UID, -1)
+            assert can_be_cut(file.fileno())
+    descriptor = os.memfd_create("test", os.MFD_ALLOW_SEALING)
+    try:
+        os.fchmod(descriptor, 0o666)
+        assert can_be_cut(descriptor)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        assert not can_be_cut(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def test_a_display_s_own_unlinked_file_is_copied_as_fast_as_memory_is(display: VirtualDisplay) -> None:
+    memory = next(link for link in Path(f"/proc/{display.pid}/fd").iterdir() if "Xvfb_screen" in str(link.readlink()))
+    with memory.open("rb") as file:
+        assert not can_be_cut(file.fileno())
+
+
+@pytest.mark.parametrize("what", ["fifo", "device", "directory"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    with pytest.raises(UnsupportedFormat, match="is no file of a framebuffer, but a device, a pipe or a directory"):
+        Framebuffer.open({"fifo": path, "device": Path("/dev/zero"), "directory": tmp_path}[what])
 
 
 def test_what_is_no_framebuffer_is_refused(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ and then its name. Written in place, with room reserved first, is what can't be 
 - one that has room for the new bytes in place of the old, on a disk that has not room for both.
 
 There an error of the disk, or a signal, in the middle of the writing is the one thing that can damage the old bytes.
-Symbolic links stay, and what they point to is replaced. What is no regular file (a pipe, a terminal, /dev/null), and
-what is named by a descriptor (/dev/stdout, /proc/self/fd/3), is written to as it is. Nothing is synced to the disk.
-A process that is killed in the middle leaves a file `.xshm-…` beside.
+Symbolic links stay, and what they point to is replaced. In a directory where everybody can put something, as /tmp, what
+others have put there is neither followed nor written to: what Linux's fs.protected_symlinks and protected_regular ask
+for, which `open` without O_CREAT passes by. What is no regular file (a pipe, a terminal, /dev/null), and what is named
+by a descriptor (/dev/stdout, /proc/self/fd/3), is written to as it is. Nothing is synced to the disk. A process that is
+killed in the middle leaves a file `.xshm-…` beside.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ _NOT_REPLACEABLE: Final = (
     *(errno.EINVAL, errno.ENOTSUP),  # an owner, or attributes, that the new file can't have
     *(errno.ENOSPC, errno.EDQUOT),
 )
+_FOR_ALL: Final = stat.S_ISVTX | stat.S_IWOTH
 
 
 def replace_file(path: str | bytes | os.PathLike[str], data: bytes) -> None:
@@ -81,10 +84,12 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 
 def _overwrite(name: str, target: int, data: bytes) -> None:
     status = os.fstat(target)
+    place = _followed(name)
+    if place is not None:
+        _check_owner(place, status)
     if not stat.S_ISREG(status.st_mode):
         write_all(target, data)
         return
-    place = _followed(name)
     if place is None or status.st_nlink != 1:
         _write_in_place(target, status.st_size, data)
         return
@@ -159,10 +164,20 @@ def _followed(name: str) -> str | None:
             link = os.readlink(name)  # noqa: PTH115 - a screenshot needs no pathlib
         except OSError:
             return name
+        _check_owner(name, os.lstat(name))
         directory = os.path.dirname(name)  # noqa: PTH120 - as above
         if os.stat(directory or ".").st_dev == os.stat("/proc").st_dev:  # noqa: PTH116 - as above
             return None
         name = os.path.join(directory, link)  # noqa: PTH118 - as above
+
+
+def _check_owner(name: str, status: os.stat_result) -> None:
+    """Raise PermissionError for what somebody else has put in a sticky directory that everybody can write."""
+    directory = os.stat(os.path.dirname(name) or ".")  # noqa: PTH116, PTH120 - as above
+    if directory.st_mode & _FOR_ALL == _FOR_ALL and status.st_uid not in (os.geteuid(), directory.st_uid):
+        raise PermissionError(
+            errno.EACCES, f"uid {status.st_uid} has put it there, where everybody can; write to another directory"
+        )
 
 
 def _open(name: str, flags: int, mode: int = 0) -> Descriptor:

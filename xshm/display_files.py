@@ -16,10 +16,23 @@ Identity = tuple[int, int, int]
 
 
 def remove_directory(path: str) -> None:
-    """Remove a directory and the files in it, if it is still there."""
+    """Remove a directory of ours and the files in it, if it is still there.
+
+    Its name is on the command line that makes it, where every user can read it; what somebody else has put there first,
+    a link to another directory of ours above all, stays.
+    """
     try:
-        for name in posix.listdir(path):
-            posix.unlink(f"{path}/{name}")
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_NOFOLLOW | posix.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # a link is no directory
+        return
+    try:
+        if posix.fstat(descriptor).st_uid != posix.geteuid():
+            return
+        for name in posix.listdir(descriptor):
+            posix.unlink(name, dir_fd=descriptor)
+    finally:
+        posix.close(descriptor)
+    try:  # noqa: SIM105 - contextlib takes its time
         posix.rmdir(path)
     except FileNotFoundError:
         pass

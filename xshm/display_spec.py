@@ -11,7 +11,7 @@ import shutil
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any, Final, Literal
 
 from xshm import checks
@@ -21,6 +21,8 @@ from xshm.x11.kernel import is_the_kernels
 FramebufferKind = Literal["file", "sysv", "none"]
 _BITS_PER_PIXEL: Final = {8: 8, 15: 16, 16: 16, 24: 32, 30: 32}  # the depths that Xvfb has
 _GREATEST: Final = 32767  # coordinates are signed 16-bit numbers in the protocol
+_PRIVATE: Final = 0o600  # the mode of a framebuffer's file
+_READ_WRITE: Final = 0o666
 _HEADER_ROOM: Final = 16384  # the XWD header and, at depth 30, 1,024 colours of 12 bytes
 _SOCKETS: Final = "/tmp/.X11-unix"  # noqa: S108 - the protocol's well-known place
 _DISPLAY_NUMBER: Final = re.compile(r":\d+(\.\d+)?")
@@ -86,9 +88,11 @@ class DisplaySpec:
     writable: bool = False
     timeout: float = 10.0
     log: Path | None = None
+    framebuffer_mode: int = _PRIVATE
 
     def __post_init__(self) -> None:
         self._check_types()
+        self._check_mode()
         for arg in self.args:
             if arg in _OURS:
                 raise InvalidArgument(f"args has {arg}, which a display takes by another way: {_OURS[arg]}")
@@ -121,6 +125,21 @@ class DisplaySpec:
         if not (self.framebuffer in ("file", "sysv", "none") or isinstance(self.framebuffer, Path)):
             raise InvalidArgument(f"framebuffer is 'file', 'sysv', 'none' or a Path, not {self.framebuffer!r}")
 
+    def _check_mode(self) -> None:
+        mode = self.framebuffer_mode
+        if type(mode) is not int:
+            raise InvalidType(f"framebuffer_mode is a whole number, as os.chmod takes it, not {mode!r}")
+        if mode & ~_READ_WRITE or mode & _PRIVATE != _PRIVATE:
+            raise InvalidArgument(
+                f"framebuffer_mode is 0o600, which is this user alone, and who else may read (0o640, 0o644) and write "
+                f"(0o660, 0o666); not {mode:#o}"
+            )
+        if mode != _PRIVATE and not isinstance(self.framebuffer, Path):
+            raise InvalidArgument(
+                f"framebuffer_mode={mode:#o} is about the file in a directory, and framebuffer={self.framebuffer!r} "
+                f"has none that others could open"
+            )
+
     def all_screens(self) -> tuple[ScreenSpec, ...]:
         """Every screen, the first and the further ones."""
         return (ScreenSpec(self.width, self.height, self.depth), *self.screens)
@@ -149,8 +168,9 @@ class DisplaySpec:
             words += ["-fp", ",".join(self.fonts)]
         if self.framebuffer == "sysv":
             words.append("-shmem")
-        if not _can_make_sockets():
-            # The server would try all 65,536 numbers and give up; its abstract socket needs no directory.
+        if not _can_make_sockets() or why_not_for_sockets():
+            # Where it can't, the server would try all 65,536 numbers and give up; where somebody else owns the
+            # directory, he could put a socket of his own in place of the server's. An abstract one needs no directory.
             words += ["-nolisten", "unix"]
         return [*words, *self.args]
 
@@ -194,6 +214,12 @@ def places() -> tuple[str, ...]:
     return tuple(dict.fromkeys(os.path.abspath(place) for place in found if place))  # noqa: PTH100 - texts throughout
 
 
+class AuthorityFile(PosixPath):
+    """The path of a display's own authority file. Given by hand, too, its cookie is for no stranger (`xauth.find`)."""
+
+    is_for_own_server = True
+
+
 def private_place() -> str:
     """Return a directory for the authority file: the user's own, a temporary one, or memory.
 
@@ -219,8 +245,9 @@ def _temporary() -> list[str]:
 def _why_not_place(directory: str) -> str | None:
     if not _is_directory(directory):
         return "is no directory"
-    if not _can_write(directory):
-        return f"can't be written by uid {os.geteuid()}"
+    reason = _why_not_ours_alone(directory)
+    if reason is not None:
+        return reason
     room = os.statvfs(directory)  # counts that are 0 of 0 are not kept by that file system
     if (room.f_blocks and not room.f_bavail) or (room.f_files and not room.f_favail):
         return "is full"
@@ -242,6 +269,17 @@ def _can_write(directory: str | Path) -> bool:
     return os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
+def why_not_for_sockets() -> str | None:
+    """Return who else could replace a display's socket in the file system: who owns the directory; None for nobody."""
+    try:
+        status = os.lstat(_SOCKETS)
+    except OSError:
+        return None
+    if status.st_uid in (0, os.geteuid()):
+        return None
+    return f"{_SOCKETS} belongs to uid {status.st_uid}"
+
+
 def _runtime_directory() -> str:
     """Return $XDG_RUNTIME_DIR if it is this user's own, which it is not after su."""
     directory = os.environ.get("XDG_RUNTIME_DIR", "")
@@ -260,6 +298,18 @@ def _can_make_sockets() -> bool:
     return _can_write(os.path.dirname(_SOCKETS))  # noqa: PTH120
 
 
+def _why_not_ours_alone(directory: str) -> str | None:
+    """Return why this process can't make a directory there that stays its own, or None."""
+    if not _can_write(directory):
+        return f"can't be written by uid {os.geteuid()}"
+    status = os.stat(directory)  # noqa: PTH116 - texts throughout
+    if status.st_uid not in (0, os.geteuid()):
+        return f"belongs to uid {status.st_uid}, who could replace what is in it"
+    if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+        return "can be written by everybody, who could replace what is in it (chmod +t)"
+    return None
+
+
 def _why_not_memory(directory: str, need: int) -> str | None:
     try:
         device = os.stat(directory).st_dev  # noqa: PTH116
@@ -267,8 +317,9 @@ def _why_not_memory(directory: str, need: int) -> str | None:
         if not is_the_kernels(error):
             raise
         return f"can't be used ({error.strerror})"
-    if not _can_write(directory):
-        return f"can't be written by uid {os.geteuid()}"
+    reason = _why_not_ours_alone(directory)
+    if reason is not None:
+        return reason
     kind = _filesystem(device)
     if kind != "tmpfs":
         return f"is on {kind}, not on a tmpfs"

@@ -19,9 +19,18 @@ if TYPE_CHECKING:
 
 # The parameters that messages name; a test looks through all messages for others. Without "=" and a value only those
 # are meant that are no words of English, or that a message begins with, to say what they are or have.
-_PARAMETERS: Final = ("clip", "colours", "copies", "display", "framebuffer", "transport", "xauthority")
+_PARAMETERS: Final = (
+    "clip",
+    "colours",
+    "copies",
+    "display",
+    "framebuffer",
+    "framebuffer_mode",
+    "transport",
+    "xauthority",
+)
 _NO_WORDS: Final = ("max_edge", "max_frames")
-_SUBJECTS: Final = ("args", "quiet", "xauthority")
+_SUBJECTS: Final = ("args", "framebuffer_mode", "quiet", "xauthority")
 _NAMED: Final = (
     rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|[^\s,;)]+)|\b({'|'.join(_NO_WORDS)})\b|\bScreen\.(window)\b"
     rf"|^({'|'.join(_SUBJECTS)})(?= (?:is|has) )"

@@ -44,6 +44,10 @@ class AccessDenied(ConnectFailed):
     """The server answered, and refused: the authority (cookie) is missing or wrong."""
 
 
+class UntrustedServer(ConnectFailed):
+    """Another user than root and us listens there, and was sent no cookie. Name the authority file if it is meant."""
+
+
 class DisplayGone(XshmError, ConnectionError):
     """The connection to the server has ended: the server died or closed it. Nothing on this connection works again."""
 
@@ -110,6 +114,10 @@ class PoolExhausted(XshmError):
 
     Drop frames, copy them, or raise the limit that the message names.
     """
+
+
+class FramebufferTruncated(XshmError):
+    """The file that a framebuffer is in was cut short meanwhile. Leave arrays over it alone, and grab the Screen."""
 
 
 class ReadOnlyMemory(XshmError, BufferError):

@@ -10,6 +10,10 @@ torch.from_numpy), so a file is mapped a second time for `pixels`, privately: wh
 process nor reaches the server, `peek` or `grab`. From then on the pages of 4 KiB that were written are this process's
 own, and `pixels` does not show there what is drawn later. A System V segment has no private mapping (but by
 /proc/self/map_files, as root): for those who write to its read-only `pixels` in spite of the flag it is SIGSEGV.
+
+A file that somebody can cut short (`framebuffer_file`) is copied by reading it, so that `peek` and `grab` raise
+FramebufferTruncated. The live `pixels` are refused from then on; an array that was taken before can't be guarded:
+whoever reads it where the file has ended is ended by SIGBUS.
 """
 
 from __future__ import annotations
@@ -17,14 +21,23 @@ from __future__ import annotations
 import mmap
 import os
 import time
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 import numpy as np
 
 from xshm import checks, dlpack, sysv
 from xshm.cursor import Pointer
-from xshm.errors import Closed, InvalidArgument, InvalidType, OutOfBounds, TransportUnavailable
+from xshm.errors import (
+    Closed,
+    FramebufferTruncated,
+    InvalidArgument,
+    InvalidType,
+    OutOfBounds,
+    TransportUnavailable,
+    UnsupportedFormat,
+)
 from xshm.frame import Frame
+from xshm.framebuffer_file import FramebufferFile, can_be_cut, open_file
 from xshm.geometry import Rect, as_rect
 from xshm.read_only_array import ReadOnlyArray
 from xshm.x11.address import DisplayName
@@ -46,11 +59,14 @@ if TYPE_CHECKING:
 
     Opener = Callable[[int], Screen]
 
+_HEAD: Final = 4096  # bytes in which a header ends; Xvfb's has 160
+
 
 class Framebuffer:
     """One screen of an Xvfb. `memory` is the whole XWD dump; `screen` gives the Screen of a number when it is needed.
 
-    `private` is the same dump where `pixels` are to stand on a mapping of their own that may be written without effect.
+    `private` is the same dump where `pixels` are to stand on a mapping of their own that may be written without effect;
+    `file` is what both are mapped from where that can be cut short.
     `number` and `screen_number` say whose it is, as the server has written there; `rect` and `format` describe
     `pixels`, `rect` as of the last `sync` or `grab`, since RandR may resize the screen; `has_pointer` tells whether the
     server paints the pointer into it (Xvfb without -nocursor); None is unknown.
@@ -64,12 +80,14 @@ class Framebuffer:
         screen: Opener | None = None,
         *,
         private: mmap.mmap | None = None,
+        file: FramebufferFile | None = None,
         has_pointer: bool | None = None,
     ) -> None:
         self._memory: memoryview | mmap.mmap | None = memory
         # numpy looks through a view at the object below, not through an array: see `Frame._make_read_only`.
         self._shown: Any = memory if private is None else np.frombuffer(memoryview(private).toreadonly(), np.uint8)
-        self._header = XwdHeader.parse(memory, len(memory))
+        self._file = file
+        self._header = XwdHeader.parse(file.read(0, min(len(memory), _HEAD)) if file else memory, len(memory))
         self._screen = screen
         self._address: tuple[str, str | os.PathLike[str] | None] | None = None
         self._connected_screen: Screen | None = None
@@ -98,12 +116,11 @@ class Framebuffer:
         there are only `pixels`, all that the memory has room for, of a screen that was made smaller too. Raises
         UnsupportedFormat for what is no framebuffer; ConnectFailed, AccessDenied; RequestTimeout, later too, where the
         server takes more than 30 s for an answer.
+
+        Whoever may write the file can cut it short. `peek` and `grab` then raise FramebufferTruncated, as all does from
+        then on; who still reads an array of `pixels` is ended by SIGBUS. So of a user who is not trusted, copy.
         """
-        descriptor = os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC)
-        try:
-            framebuffer = cls.of_descriptor(descriptor, writable=writable, has_pointer=has_pointer)
-        finally:
-            os.close(descriptor)
+        framebuffer = cls.of_descriptor(open_file(path, writable), writable=writable, has_pointer=has_pointer)
         if display is not None:
             framebuffer._address = (display, xauthority)  # noqa: SLF001 - our own
             try:
@@ -125,14 +142,19 @@ class Framebuffer:
         """Map an open file that is a framebuffer; the descriptor stays the caller's."""
         size = os.fstat(descriptor).st_size
         if not size:
-            return cls(memoryview(b""), screen, has_pointer=has_pointer)
+            raise UnsupportedFormat("0 bytes are no XWD dump")
+        file = FramebufferFile(descriptor, size) if can_be_cut(descriptor) else None
         both = mmap.PROT_READ | mmap.PROT_WRITE
-        if writable:
-            return cls(mmap.mmap(descriptor, size, mmap.MAP_SHARED, both), screen, has_pointer=has_pointer)
-        memory = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
-        # Linux shows in a private mapping what is written to the file, in all pages that were not written here.
-        private = mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, both)
-        return cls(memory, screen, private=private, has_pointer=has_pointer)
+        try:
+            if writable:
+                shared, private = mmap.mmap(descriptor, size, mmap.MAP_SHARED, both), None
+            else:
+                shared = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
+                # Linux shows in a private mapping what is written to the file, in all pages that were not written here.
+                private = mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, both)
+        except ValueError as error:  # mmap's own look at the size
+            raise FramebufferTruncated(f"a framebuffer's file of {size} bytes was cut short meanwhile") from error
+        return cls(shared, screen, private=private, file=file, has_pointer=has_pointer)
 
     @classmethod
     def of_segment(
@@ -157,7 +179,7 @@ class Framebuffer:
         a picture in itself consistent use `grab`. The array stays valid whatever is closed, and shows the last picture
         when the server has ended. Its size is the screen's as of the last `sync` or `grab`: an array that was taken
         before a resize keeps its own, and what of it is outside of the screen by now is not drawn any more.
-        A consumer of DLPack (`torch.from_dlpack`) gets a copy of what is read-only.
+        A consumer of DLPack (`torch.from_dlpack`) gets a copy of what is read-only. Raises FramebufferTruncated.
         """
         shown, rect = self._shown, self.rect
         self._held()
@@ -177,7 +199,8 @@ class Framebuffer:
     @property
     def colormap(self) -> NDArray[np.uint16]:
         """The colours that the server has installed, now: (n, 3) uint16, what pixels of depth 8 index."""
-        return self._header.colormap(self._held())
+        memory = self._held()
+        return self._header.colormap(self._file.read(0, self._header.pixels_at) if self._file else memory)
 
     def sync(self) -> None:
         """One round trip: then all that was asked for on the connection of the display's `screen` is in the pixels.
@@ -257,7 +280,10 @@ class Framebuffer:
 
         Raises ReadOnlyMemory, a BufferError, for read-only pixels and copy=False. (DLPack 1.0, Python array API)
         """
-        return dlpack.export(self._servers_own(), stream, max_version, dl_device, copy)
+        pixels = self._servers_own()
+        if self._file is not None and not pixels.flags.writeable and copy is not False:
+            pixels = self._copied(self.rect)
+        return dlpack.export(pixels, stream, max_version, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """Return where `pixels` are: (1, 0), the processor's memory."""
@@ -277,8 +303,14 @@ class Framebuffer:
         rect = self.rect
         return self._header.pixels(self._held(), rect.width, rect.height)
 
+    def _copied(self, rect: Rect) -> NDArray[Any]:
+        memory = self._held()
+        if self._file is not None:
+            return self._header.read(self._file, rect)
+        return self._header.pixels(memory)[rect.slices].copy()  # of all, whatever size another thread has met
+
     def _copy(self, rect: Rect) -> Frame:
-        pixels = self._header.pixels(self._held())[rect.slices].copy()  # of all, whatever size another thread has met
+        pixels = self._copied(rect)
         colours = self.colormap if self.format.needs_colormap else None
         now = time.monotonic_ns()
         self._sequence += 1
@@ -298,9 +330,12 @@ class Framebuffer:
             return bool(copied.diff(bare))
 
     def _held(self) -> memoryview | mmap.mmap:
-        if self._memory is None:
+        memory = self._memory
+        if memory is None:
             raise Closed("this framebuffer was closed; arrays taken from it before stay valid")
-        return self._memory
+        if self._file is not None:
+            self._file.check()
+        return memory
 
     def _connected(self) -> Screen:
         if self._connected_screen is None:

@@ -58,7 +58,7 @@ exec FREE>&2 2>/dev/null
       printf '%s\n' "$kind" "$screens" "$memory" "$kept" >"$directory/what" &&
       read -r cookie <"/proc/self/fd/$entry" && printf %b "$cookie" >"$directory/Xauthority"
     then
-      ( [ -z "$errors" ] || exec 2>"$errors"; exec "$@" 3>&1 >&2 </dev/null ) &
+      ( umask 077; [ -z "$errors" ] || exec 2>"$errors"; exec "$@" 3>&1 >&2 </dev/null ) &
       server=$!
       echo "$server" >"$directory/pid"
     fi
@@ -171,6 +171,8 @@ def launch(server: Sequence[str], log: ServerLog, places: Places, started: list[
             tee, errors = f"{reads},{writes},{log.target}", f"/proc/self/fd/{writes}"
         if places.kept:
             passed.append(above_standard(_claim(places.kept, places.screens)))
+            if_not_started.callback(_remove_framebuffers, places, started)
+            _make_framebuffers(places.kept, places.screens)
         token = secrets.token_hex(8)
         directory, memory = (remains.name(place, token) if place else "" for place in (places.files, places.memory))
         first = ["-auth", f"{directory}/Xauthority", "-displayfd", _READY_FD]  # before what may swallow it, as -I does
@@ -209,6 +211,12 @@ def _close(line: _socket.socket, started: list[Launched]) -> None:
         line.close()
 
 
+def _remove_framebuffers(places: Places, started: list[Launched]) -> None:
+    """Remove the framebuffers' files that were made for a server, unless it was handed over."""
+    if not started:
+        files.remove_framebuffers(places.kept, places.screens)
+
+
 def _bury(shells: list[subprocess.Popen[bytes]], started: list[Launched]) -> None:
     """Wait for the end of a supervisor that was not handed over; it takes away what it has started."""
     for process in shells if not started else ():
@@ -233,6 +241,21 @@ def _pidfd_of_this_process() -> Descriptor:
         if not is_the_kernels(error):
             raise
         raise StartFailed(f"pidfd_open is refused ({error.strerror}); a display needs Linux 5.3 or newer") from error
+
+
+def _make_framebuffers(directory: str, screens: int) -> None:
+    """Make the files that the server is going to open, empty: closed to others from birth, and nobody's link."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    for screen in range(screens):
+        path = f"{directory}/Xvfb_screen{screen}"
+        try:
+            owned(os.open, path, flags, 0o600)
+        except FileExistsError as error:
+            if not is_the_kernels(error):
+                raise
+            raise StartFailed(
+                f"somebody else has just made {path}; take a directory that nobody else can write"
+            ) from None
 
 
 def _claim(directory: str, screens: int) -> Descriptor:

@@ -20,6 +20,10 @@ WINDOW_HELP: Final = (
     "a window: its id (decimal, or hexadecimal after 0x), 'active', its title or a part of it that no other title has, "
     "or /EXPRESSION/, a regular expression that is found in its title; a number that is no window's id is a title"
 )
+_XAUTHORITY_HELP: Final = (
+    "the authority file (default: $XAUTHORITY, ~/.Xauthority); the cookie in one that is named here is sent to another "
+    "user's server, too"
+)
 # Compiled where they are used: that takes longer than to read all of a screenshot's arguments.
 _ID: Final = r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}"
 _EXPRESSION: Final = r"(?s:/.+/)"
@@ -32,7 +36,7 @@ _Done = TypeVar("_Done")
 def add_display(parser: argparse.ArgumentParser) -> None:
     """Add --display, --xauthority and --transport."""
     parser.add_argument("--display", metavar="NAME", help="the X display, for example :0 (default: $DISPLAY)")
-    parser.add_argument("--xauthority", metavar="FILE", help="the authority file (default: $XAUTHORITY, ~/.Xauthority)")
+    parser.add_argument("--xauthority", metavar="FILE", help=_XAUTHORITY_HELP)
     parser.add_argument(
         "--transport",
         default="auto",
@@ -133,6 +137,13 @@ def named(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("an empty text names nothing")
     return text
+
+
+def file_mode(text: str) -> int:
+    """Read a file's mode as chmod(1) has it, in octal digits."""
+    if not re.fullmatch(r"(0o)?[0-7]{1,5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no mode in octal digits, for example 640")
+    return int(text, 8)
 
 
 def geometry(text: str) -> str:

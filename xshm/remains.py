@@ -27,6 +27,7 @@ _KEYMAPS = ("/var/lib/xkb", "/tmp")  # noqa: S108 - where servers compile them
 # Seconds. A directory of another PID namespace whose lock nobody has may be so new that its supervisor is not up yet.
 _NEW = 60.0
 _START = 60.0  # at most, of a server that was killed before it said its number
+_TYPE, _DIRECTORY = 0o170000, 0o040000  # of st_mode: S_IFMT, S_IFDIR
 _TWICE = 0.005  # between two looks at a socket: there is a moment between bind(2) and listen(2)
 
 
@@ -191,7 +192,11 @@ def _namespace() -> str:
 
 
 def _noted(directory: str, what: str) -> str:
+    """Return what is written down in a directory of ours; of one that somebody else has put there first, nothing."""
     try:
+        found = posix.lstat(directory)  # a link is no directory
+        if found.st_mode & _TYPE != _DIRECTORY or found.st_uid != posix.geteuid():
+            return ""
         with open(f"{directory}/{what}", "rb") as file:  # noqa: PTH123 - pathlib takes its time
             return file.read().decode("utf-8", "surrogateescape")
     except FileNotFoundError:

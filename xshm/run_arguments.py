@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xshm.display_spec import DisplaySpec, ScreenSpec
 from xshm.errors import InvalidArgument
-from xshm.options import named, seconds, whole_number
+from xshm.options import file_mode, named, seconds, whole_number
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
 _LONG_WITH_VALUE: Final = (
-    *("--size", "--depth", "--framebuffer", "--shot", "--shot-on-failure", "--timeout"),
+    *("--size", "--depth", "--framebuffer", "--framebuffer-mode", "--shot", "--shot-on-failure", "--timeout"),
     *("--server-args", "--error-file", "--server-num", "--auth-file", "--xauth-protocol", "--wait"),
 )
 _SHORT_WITH_VALUE: Final = {
@@ -54,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=named,
         metavar="KIND",
         help="file, sysv, none, or a directory in which the screen's file stays for other readers (default: file)",
+    )
+    parser.add_argument(
+        "--framebuffer-mode",
+        type=file_mode,
+        metavar="MODE",
+        help="who can open the file in that directory, as chmod has it: 600, this user alone; 640, 644 (default: 600)",
     )
     parser.add_argument("--shot", type=_path, metavar="FILE", help="save a picture of the screen at the end")
     parser.add_argument(
@@ -162,6 +168,8 @@ def spec(args: argparse.Namespace) -> DisplaySpec:
     if args.framebuffer is not None:
         kind = args.framebuffer
         options["framebuffer"] = kind if kind in ("file", "sysv", "none") else Path(kind)
+    if args.framebuffer_mode is not None:
+        options["framebuffer_mode"] = args.framebuffer_mode
     return DisplaySpec(**options)
 
 

@@ -53,6 +53,11 @@ class Screen(Drawable):
     limit). `max_frames` is how many frames may be held at once in memory that is shared with the server; each more, and
     each that the kernel has no shared memory for, has memory of its own (`Frame.shared`), or, with `copies=False`, is
     PoolExhausted. Raises ConnectFailed, AccessDenied, TransportUnavailable; and, as any call may, ServerNonsense.
+
+    Without `xauthority` the cookie comes from $XAUTHORITY or ~/.Xauthority, and goes only to a server that runs as
+    root, as this user, or as the owner of that file; for another's it is UntrustedServer, before a byte is sent. To
+    name the file is to say that the server is meant, whosever it is. Over TCP nobody can tell whose it is: the host
+    that was named gets the cookie.
     """
 
     def __init__(

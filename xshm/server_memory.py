@@ -10,17 +10,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xshm import sysv
-from xshm.errors import StartFailed, TransportUnavailable
+from xshm.errors import StartFailed, TransportUnavailable, UnsupportedFormat
 from xshm.framebuffer import Framebuffer
+from xshm.framebuffer_file import open_file
+from xshm.x11 import peer
 from xshm.x11.address import DisplayName
-from xshm.x11.deadlines import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 
     Opener = Callable[[int], Screen]
 
-_CREDENTIALS: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
 _SEGMENT: Final = re.compile(r"^screen \d+ shmid (\d+)$", re.MULTILINE)
 _MODE: Final = 0o600
 _FILE: Final = re.compile(r"/Xvfb_screen\d+(?: \(deleted\))?$")
@@ -44,7 +42,7 @@ def adopt(spec: DisplaySpec, server: Supervision, screen: Opener) -> tuple[Frame
         return tuple(_take_over(int(shmid), how) for shmid in _SEGMENT.findall(server.said()))
     if isinstance(spec.framebuffer, Path):
         count = len(spec.all_screens())
-        return tuple(how.map_file(spec.framebuffer / f"Xvfb_screen{number}") for number in range(count))
+        return tuple(how.map_kept(spec.framebuffer / f"Xvfb_screen{number}", spec) for number in range(count))
     return tuple(how.map_open(descriptor) for descriptor in server.framebuffers)
 
 
@@ -57,11 +55,23 @@ class _How:
     pointer: bool
 
     def map_file(self, path: Path) -> Framebuffer:
-        descriptor = os.open(path, (os.O_RDWR if self.writable else os.O_RDONLY) | os.O_CLOEXEC)
+        return self.map_open(open_file(path, self.writable))
+
+    def map_kept(self, path: Path, spec: DisplaySpec) -> Framebuffer:
+        """Map a file of ours that stays in a directory, where others may have put something else in its place."""
         try:
-            return self.map_open(descriptor)
-        finally:
-            os.close(descriptor)
+            descriptor = open_file(path, self.writable, os.O_NOFOLLOW)
+            status = os.fstat(descriptor)
+            is_ours = status.st_uid == os.geteuid() and status.st_nlink == 1
+        except (OSError, UnsupportedFormat):
+            is_ours = False
+        if not is_ours:
+            raise StartFailed(
+                f"{path} is not the file any more that was made for the framebuffer; somebody else writes there, so "
+                f"take another directory"
+            )
+        os.fchmod(descriptor, spec.framebuffer_mode)
+        return self.map_open(descriptor)
 
     def map_open(self, descriptor: int) -> Framebuffer:
         return Framebuffer.of_descriptor(descriptor, self.screen, writable=self.writable, has_pointer=self.pointer)
@@ -86,15 +96,10 @@ def _take_over(shmid: int, how: _How) -> Framebuffer:
     return framebuffer
 
 
-def server_pid(display: str) -> int | None:
-    """Return the process id of the server behind a local display, or None where it can't be seen from here."""
-    name = DisplayName.parse(display)
-    sock, _ = name.connect(PATIENCE)
-    with contextlib.closing(sock):
-        if sock.family != socket.AF_UNIX:
-            return None
-        pid = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0]
-    return int(pid) or None  # 0: a process that this PID namespace can't see
+def server_pid(screen: Screen) -> int | None:
+    """Return the process id of the server that a screen is connected to, or None where it can't be seen from here."""
+    found = peer.credentials(screen.connection.wire.socket)
+    return (found.pid or None) if found else None  # 0: a process that this PID namespace can't see
 
 
 def find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> tuple[Framebuffer, ...]:

@@ -17,11 +17,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
-from xshm import checks, process_groups, server_memory
+from xshm import checks, display_start, process_groups, server_memory
 from xshm.descriptor import owned
-from xshm.display_spec import DisplaySpec, as_tuple, places, private_place
+from xshm.display_spec import AuthorityFile, DisplaySpec, as_tuple
 from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailable, WaitTimeout
-from xshm.launch import Places
 from xshm.program import Program, check_wait
 from xshm.screen import Screen
 from xshm.server_log import open_log
@@ -60,14 +59,17 @@ class VirtualDisplay:
       segment, closed to others and removed at once; Xvfb makes it open to every local user, and a start in which
       somebody has used that moment fails. A Path: a directory that readers in other processes and containers look into
       (`Framebuffer.open`); its files go with the display. "none": not shared.
+    - `framebuffer_mode`: who can open the files in that Path, as os.chmod has it: 0o600, this user's programs and root,
+      unless it says more. They show all that is on the screen; the directory's own mode counts, too.
     - `writable`: the framebuffer's pixels can be written, which draws past the server.
     - `timeout`: seconds for the start. `log`: a file to which all is appended that the server says; a terminal, a pipe
       and a FIFO that has a reader will do.
 
     Raises StartFailed with what the server said; InvalidArgument before anything is started. Access is by a cookie in a
-    file that only this user can read; nothing listens on TCP. A small Python process looks after each display, below a
-    shell that waits for it, run by sys.executable; where that is no interpreter (frozen applications), by the one that
-    the environment variable XSHM_PYTHON names.
+    file that only this user can read; nothing listens on TCP, nor in a /tmp/.X11-unix that is neither this user's nor
+    root's: then it is the abstract socket alone. A small Python process looks after each display, below a shell that
+    waits for it, run by sys.executable; where that is no interpreter (frozen applications), by the one that the
+    environment variable XSHM_PYTHON names.
     """
 
     def __init__(
@@ -85,11 +87,12 @@ class VirtualDisplay:
         writable: bool = False,
         timeout: float = 10.0,
         log: Path | None = None,
+        framebuffer_mode: int = 0o600,
     ) -> None:
         self._start(
             DisplaySpec(
                 *(width, height, depth, as_tuple(screens), dpi, as_tuple(fonts), cursor, as_tuple(args), framebuffer),
-                *(writable, timeout, log),
+                *(writable, timeout, log, framebuffer_mode),
             )
         )
 
@@ -104,17 +107,17 @@ class VirtualDisplay:
     def attach(cls, name: Name, xauthority: str | os.PathLike[str] | None = None, *, writable: bool = False) -> Self:
         """Take part in a display that somebody else started: all but its end. Raises ConnectFailed, AccessDenied.
 
-        Of a name with the number of a screen, ":5.1", `screen`, `framebuffer` and programs have that one.
+        `xauthority` is as in Screen. Of a name with the number of a screen, ":5.1", `screen`, `framebuffer` and
+        programs have that one.
         """
         parsed = DisplayName.parse(name)
         self = cls.__new__(cls)
         self._prepare(None)
         self.name, self._address, self._writable = parsed.name, parsed.name, writable
         self._number = parsed.screen
-        self.xauthority = Path(xauthority) if xauthority is not None else None
+        self.xauthority = xauthority if isinstance(xauthority, Path | None) else Path(xauthority)
         try:
-            self._screen(self._number)
-            self.pid = server_memory.server_pid(parsed.name)
+            self.pid = server_memory.server_pid(self._screen(self._number))
         except BaseException:
             self.close()
             raise
@@ -145,7 +148,7 @@ class VirtualDisplay:
             # Without a socket file of its own there may be one of another server, of another network namespace.
             abstract = f"unix:@/tmp/.X11-unix/X{self._supervision.number}"
             self._address = self.name if self._supervision.has_socket_file else abstract
-            self.xauthority = self._supervision.authority
+            self.xauthority = AuthorityFile(self._supervision.authority)
             self._framebuffers = server_memory.adopt(spec, self._supervision, self._screen_of)
             self._supervision.close_framebuffers()
         except BaseException:
@@ -153,16 +156,9 @@ class VirtualDisplay:
             raise
 
     def _supervise(self, spec: DisplaySpec) -> Supervision:
-        command = spec.command()
-        memory, kept = "", ""
-        if isinstance(spec.framebuffer, Path):
-            spec.check_kept(spec.framebuffer)
-            kept = str(spec.framebuffer.resolve())
-        elif spec.framebuffer == "file":
-            memory = spec.memory_directory()
-        where = Places(private_place(), memory, kept, len(spec.all_screens()), places())
+        command, places = spec.command(), display_start.places_of(spec)
         self._log = open_log(spec.log)
-        return Supervision(command, log=self._log, timeout=float(spec.timeout), places=where)
+        return display_start.start(command, self._log, float(spec.timeout), places)
 
     # -- what it offers ------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,9 @@ from xshm.pixels import PixelFormat, VisualClass
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xshm.framebuffer_file import FramebufferFile
+    from xshm.geometry import Rect
+
 _FIELDS: Final = struct.Struct(">25I")
 _VERSION: Final = 7
 _Z_PIXMAP: Final = 2
@@ -108,6 +111,22 @@ class XwdHeader:
         _, dtype, strides = self.format.layout(self.width, self.height)
         shape, _, _ = self.format.layout(width or self.width, height or self.height)
         return np.ndarray(shape, dtype, memory, self.pixels_at, strides)
+
+    def read(self, file: FramebufferFile, rect: Rect) -> NDArray[Any]:
+        """Return a part of the picture, read out of the dump's file: in memory of its own, contiguous.
+
+        Raises FramebufferTruncated where the file is shorter by now.
+        """
+        stride = self.format.stride(self.width)
+        at = self.pixels_at + rect.y * stride
+        shape, dtype, strides = self.format.layout(self.width, rect.height)
+        if rect.width == self.width:
+            whole = np.empty(shape, dtype)
+            if whole.strides == strides:
+                file.read_into(whole, at)
+                return whole
+        rows = np.ndarray(shape, dtype, file.read(at, rect.height * stride), 0, strides)
+        return rows[:, rect.x : rect.x + rect.width].copy()
 
     def colormap(self, memory: Any) -> NDArray[np.uint16]:
         """Return the colours as they are now: (n, 3) uint16, red, green, blue, 65535 the brightest."""

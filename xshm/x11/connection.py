@@ -77,7 +77,8 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
 
     `xauthority` is the path of an authority file, where None means $XAUTHORITY or ~/.Xauthority; `timeout` in seconds
     bounds connecting, the set-up included, and the wait for any one answer, where None means no limit. Raises
-    ConnectFailed, AccessDenied, RequestTimeout, ServerNonsense.
+    ConnectFailed, AccessDenied, RequestTimeout, ServerNonsense; UntrustedServer where `xauthority` is None and another
+    user's server would be sent the cookie.
     """
 
     def __init__(

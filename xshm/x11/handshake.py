@@ -45,8 +45,8 @@ def connect(
 
     All of that in `timeout` seconds, or in what the thread has left (`deadlines`). `structures` is what python-xlib's
     objects in the block refer to as their display; weakly, since it will hold the block itself, and shall go with its
-    last user. Raises ConnectFailed, AccessDenied, RequestTimeout where the server is there and does not answer, and
-    ServerNonsense for a block that no server can mean.
+    last user. Raises ConnectFailed, AccessDenied, UntrustedServer before a cookie is sent, RequestTimeout where the
+    server is there and does not answer, and ServerNonsense for a block that no server can mean.
     """
     structures = weakref.proxy(structures)
     timeout = bounded(timeout)
@@ -79,7 +79,7 @@ def _set_up(
     structures: Any,
     deadline: float | None,
 ) -> Any:
-    cookie, told = xauth.find(display, sock, xauthority)
+    cookie, told = xauth.find(display, sock, xauthority, address)
     hello = _SETUP._request.to_binary(
         byte_order=_BIG if sys.byteorder == "big" else _LITTLE,
         protocol_major=11,

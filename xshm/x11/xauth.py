@@ -2,6 +2,7 @@
 
 The file is a list of entries (family, address, display number, protocol, data), each length big-endian 16 bits
 (Xau, "AUTHORIZATION FILE"). FamilyWild matches every host: what `xauth nlist | sed s/^..../ffff/` makes for containers.
+A cookie that was not named by hand is for no stranger's server (`peer`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from xshm.errors import ConnectFailed, InvalidArgument, InvalidType
+from xshm.x11 import peer
 from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
@@ -70,15 +72,18 @@ def parse(raw: bytes) -> Iterator[Entry]:
             return
 
 
-def find(display: DisplayName, sock: _socket.socket, path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
-    """Return the cookie for a connected display (b"" for none) and a sentence on where it was looked for.
+def find(
+    display: DisplayName, sock: _socket.socket, path: str | os.PathLike[str] | None, address: str
+) -> tuple[bytes, str]:
+    """Return the cookie for a display that is connected to (b"" for none) and a sentence on where it was looked for.
 
     `path` given by the caller must be readable; without it $XAUTHORITY or ~/.Xauthority is read if it is there.
+    Raises ConnectFailed; UntrustedServer where a stranger listens at `address` and the caller has not named the file.
     """
     place = _place(path)
     try:
         with open(place, "rb") as file:  # noqa: PTH123 - pathlib takes as long to import as the connection takes
-            raw = file.read()
+            raw, owner = file.read(), os.fstat(file.fileno()).st_uid
     except OSError as error:
         if not is_the_kernels(error):
             raise
@@ -89,8 +94,18 @@ def find(display: DisplayName, sock: _socket.socket, path: str | os.PathLike[str
     entries = list(parse(raw))
     for entry in entries:
         if entry.opens(families, display.number):
+            if not _is_by_hand(path):
+                peer.check_may_have_cookie(sock, address, place, owner)
             return entry.data, f"a cookie from {place} was sent"
     return b"", f"none of the {len(entries)} entries in {place} is for display {display.number} of this host"
+
+
+def _is_by_hand(path: str | os.PathLike[str] | None) -> bool:
+    """Tell whether the caller has named the file, and so means the server, whosever it is.
+
+    The path that a display of our own has is no such word: it goes with a name under which others may listen, too.
+    """
+    return path is not None and not getattr(path, "is_for_own_server", False)
 
 
 def _place(path: str | os.PathLike[str] | None) -> str:
