@@ -18,8 +18,8 @@ _PACKAGE = Path(__file__).parent.parent / "xshm"
 # From the ground up: a room imports only from rooms above it in this list. Annotations (TYPE_CHECKING) may look
 # anywhere. Several on a line are one idea in several files; they have an order too.
 _FLOORS = (
-    "errors checks",
-    "later printable",
+    "errors printable checks",
+    "later limits",
     "descriptor polling atomic_write",
     "sysv_layouts sysv own_segments",
     "geometry",

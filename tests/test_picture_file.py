@@ -325,3 +325,13 @@ def test_many_threads_read_at_once_and_leave_the_filters_of_warnings_alone(tmp_p
         thread.join()
     assert seen == [True] * 180
     assert warnings.filters == filters
+
+
+def test_a_small_file_of_more_pixels_than_any_screen_has_is_not_decoded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(32000, 9000, 1, 0, bytes(4001) * 9000))
+    assert path.stat().st_size < 100_000
+    assert cli.main(["diff", str(path), str(path)]) == 2
+    assert capsys.readouterr().err == f"xshm: {path}: a picture of 32000x9000 has more than 268,435,456 pixels\n"

@@ -342,7 +342,7 @@ def test_a_machine_without_xvfb_is_told_which_package_has_it(monkeypatch: pytest
         ({"width": 0}, "1x1 to 32767x32767 pixels, not 0x800"),
         ({"height": 40000}, "not 1280x40000"),
         ({"depth": 32}, "depth 8, 15, 16, 24 and 30, not 32"),
-        ({"dpi": 0}, "dpi is at least 1, not 0"),
+        ({"dpi": 0}, "dpi is 1 to 32767, not 0"),
         ({"timeout": 0}, "above 0, not 0"),
         ({"args": ["-auth", "x"]}, "args has -auth"),
         ({"args": ["-shmem"]}, "framebuffer='sysv'"),

@@ -212,9 +212,17 @@ if not TYPE_CHECKING:  # a type checker would take any misspelt name for an Any
     def __getattr__(name: str) -> object:
         if name not in __all__:
             raise AttributeError(f"module 'xshm' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+        try:
+            module = importlib.import_module(f"xshm.{name if name in _MODULES else _HOMES.get(name, 'errors')}")
+        except OSError:  # no descriptor is left, say; without `limits` nothing of xshm's is in use yet
+            limits = sys.modules.get("xshm.limits")
+            if limits is None:
+                raise
+            with limits.loading():
+                raise
         if name in _MODULES:
-            return importlib.import_module(f"xshm.{name}")
-        value = getattr(importlib.import_module(f"xshm.{_HOMES.get(name, 'errors')}"), name)
+            return module
+        value = getattr(module, name)
         globals()[name] = value
         return value
 

@@ -24,6 +24,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Final
 
+from xshm import limits
 from xshm.descriptor import Descriptor
 from xshm.polling import ready
 
@@ -190,4 +191,4 @@ def _remove(name: str) -> None:
 
 
 def _about(name: str, error: OSError) -> OSError:
-    return OSError(error.errno, error.strerror, name)
+    return OSError(error.errno, limits.said(error), name)

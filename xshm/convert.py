@@ -22,6 +22,7 @@ from xshm.alpha import straighten
 from xshm.channels import Channel, Constant, Part, alpha, colours, luma, short_tables, values
 from xshm.errors import InvalidArgument, InvalidType
 from xshm.packing import can_pack, pack
+from xshm.printable import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,7 +279,7 @@ def _opencv(converter: Converter, fmt: PixelFormat) -> ModuleType | None:
         # Not imported for formats that it has no way for.
         return opencv.find()[0] if fmt.byte_offsets is not None else None
     if converter != "numpy":
-        raise InvalidArgument(f"converter is 'auto', 'numpy' or 'opencv', not {converter!r}")
+        raise InvalidArgument(f"converter is 'auto', 'numpy' or 'opencv', not {quoted(converter)}")
     return None
 
 
@@ -286,8 +287,8 @@ def sample_type(dtype: DTypeLike) -> np.dtype[Any]:
     """Return what each channel is asked for in: uint8 or uint16; nothing else is taken."""
     try:
         kind = np.dtype(dtype)
-    except TypeError:
-        raise InvalidType(f"dtype is uint8 or uint16, not {dtype!r}") from None
+    except (TypeError, ValueError, SyntaxError, AttributeError):  # which of them is numpy's own affair
+        raise InvalidType(f"dtype is uint8 or uint16, not {quoted(dtype)}") from None
     if kind not in (np.uint8, np.uint16):
         raise InvalidArgument(f"dtype is uint8 or uint16, not {kind}")
     return kind

@@ -204,7 +204,10 @@ def inherited(pid: int) -> list[int]:
 
 
 def _described(each: Process) -> str:
-    return f"process {each.pid} ({_read(each.pid, 'comm').decode(errors='replace').strip()}, state {each.state})"
+    from xshm.printable import printable  # noqa: PLC0415 - hardly ever needed, and it takes its time
+
+    name = printable(_read(each.pid, "comm").removesuffix(b"\n").decode(errors="replace"))
+    return f"process {each.pid} ({name}, state {each.state})"
 
 
 def _read(pid: int, name: str) -> bytes:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from xshm import checks
 from xshm.errors import InvalidArgument, InvalidType, StartFailed
+from xshm.printable import quoted
 from xshm.x11.kernel import is_the_kernels
 
 FramebufferKind = Literal["file", "sysv", "none"]
@@ -51,11 +52,12 @@ class ScreenSpec:
     def __post_init__(self) -> None:
         for name in ("width", "height", "depth"):
             if type(getattr(self, name)) is not int:
-                raise InvalidType(f"a screen's {name} is a whole number, not {getattr(self, name)!r}")
+                raise InvalidType(f"a screen's {name} is a whole number, not {quoted(getattr(self, name))}")
+        size = f"{quoted(self.width)}x{quoted(self.height)}"
         if not (1 <= self.width <= _GREATEST and 1 <= self.height <= _GREATEST):
-            raise InvalidArgument(f"a screen is 1x1 to {_GREATEST}x{_GREATEST} pixels, not {self.width}x{self.height}")
+            raise InvalidArgument(f"a screen is 1x1 to {_GREATEST}x{_GREATEST} pixels, not {size}")
         if self.depth not in _BITS_PER_PIXEL:
-            raise InvalidArgument(f"Xvfb has screens of depth 8, 15, 16, 24 and 30, not {self.depth}")
+            raise InvalidArgument(f"Xvfb has screens of depth 8, 15, 16, 24 and 30, not {quoted(self.depth)}")
 
     @property
     def bits_per_pixel(self) -> int:
@@ -100,11 +102,10 @@ class DisplaySpec:
                 raise InvalidArgument(
                     f"args has {arg}; the server finds a free number by itself, and the display's name says which"
                 )
-        if self.dpi is not None and self.dpi < 1:
-            raise InvalidArgument(f"dpi is at least 1, not {self.dpi}")
-        checks.number(self.timeout, "the timeout is a number of seconds")
-        if not self.timeout > 0:
-            raise InvalidArgument(f"the timeout is a number of seconds above 0, not {self.timeout}")
+        if self.dpi is not None and not 1 <= self.dpi <= _GREATEST:
+            raise InvalidArgument(f"dpi is 1 to {_GREATEST}, not {quoted(self.dpi)}")
+        if not checks.number(self.timeout, "the timeout is a number of seconds") > 0:
+            raise InvalidArgument(f"the timeout is a number of seconds above 0, not {quoted(self.timeout)}")
         if self.framebuffer == "none" and self.writable:
             raise InvalidArgument("writable=True is about the framebuffer, and framebuffer='none' leaves it out")
         self.all_screens()
@@ -112,18 +113,26 @@ class DisplaySpec:
     def _check_types(self) -> None:
         for name in ("screens", "fonts", "args"):
             if not isinstance(getattr(self, name), tuple):
-                raise InvalidType(f"{name} is a tuple, not {getattr(self, name)!r}")
+                raise InvalidType(f"{name} is a tuple, not {quoted(getattr(self, name))}")
         for word in (*self.fonts, *self.args):
             _check_word(word)
         for screen in self.screens:
             if not isinstance(screen, ScreenSpec):
-                raise InvalidType(f"screens are ScreenSpecs, not {screen!r}")
+                raise InvalidType(f"screens are ScreenSpecs, not {quoted(screen)}")
         if self.dpi is not None and type(self.dpi) is not int:
-            raise InvalidType(f"dpi is a whole number, not {self.dpi!r}")
-        if not (self.log is None or isinstance(self.log, str | os.PathLike)):
-            raise InvalidType(f"log is a path, not {self.log!r}")
-        if not (self.framebuffer in ("file", "sysv", "none") or isinstance(self.framebuffer, Path)):
-            raise InvalidArgument(f"framebuffer is 'file', 'sysv', 'none' or a Path, not {self.framebuffer!r}")
+            raise InvalidType(f"dpi is a whole number, not {quoted(self.dpi)}")
+        for name in ("cursor", "writable"):
+            checks.flag(getattr(self, name), name)
+        self._check_paths()
+
+    def _check_paths(self) -> None:
+        if self.log is not None:
+            checks.path(self.log, "log")
+        kept = self.framebuffer
+        if isinstance(kept, Path):
+            checks.path(kept, "framebuffer")
+        elif not (isinstance(kept, str) and kept in ("file", "sysv", "none")):
+            raise InvalidArgument(f"framebuffer is 'file', 'sysv', 'none' or a Path, not {quoted(self.framebuffer)}")
 
     def _check_mode(self) -> None:
         mode = self.framebuffer_mode
@@ -190,10 +199,11 @@ class DisplaySpec:
 
     def check_kept(self, directory: Path) -> None:
         """Raise unless the framebuffers can stay in this directory of the caller's."""
+        directory = Path(checks.path(directory, "directory"))
         if not directory.is_dir():
-            raise InvalidArgument(f"framebuffer={str(directory)!r} is no directory; make it first")
+            raise InvalidArgument(f"framebuffer={quoted(str(directory))} is no directory; make it first")
         if not _can_write(directory):
-            raise InvalidArgument(f"framebuffer={str(directory)!r} can't be written by uid {os.geteuid()}")
+            raise InvalidArgument(f"framebuffer={quoted(str(directory))} can't be written by uid {os.geteuid()}")
         free = _free(str(directory))
         if free < self.nbytes:
             raise StartFailed(
@@ -203,9 +213,8 @@ class DisplaySpec:
 
 def _check_word(word: object) -> None:
     if not isinstance(word, str):
-        raise InvalidType(f"fonts and args are texts, not {word!r}")
-    if "\0" in word:
-        raise InvalidArgument(f"fonts and args go on a command line, which takes no NUL: {word!r}")
+        raise InvalidType(f"fonts and args are texts, not {quoted(word)}")
+    checks.word(word, "fonts and args are texts that go on a command line", "which takes no NUL and no surrogate")
 
 
 def places() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from xshm import checks
+from xshm import checks, limits
 from xshm.errors import (
     BadDrawable,
     BadMatch,
@@ -131,15 +131,19 @@ class Drawable:
             return self._grab_with_pointer(region, cursor, clip=clip)
         if region is None:
             return self._take_whole()
+        if clip is not False:
+            checks.flag(clip, "clip")
+            return self._take_whole(region, clip=True)
         plan = self._plan
-        if plan is not None and plan.rect is region and plan.whole is self._whole and not clip:
+        if plan is not None and plan.rect is region and plan.whole is self._whole:
             return self._take(plan.rect)  # which was found to be inside
-        if clip or isinstance(region, str):
-            return self._take_whole(region, clip=clip)
+        if isinstance(region, str):
+            return self._take_whole(region)
         return self._take(self._within(region, clip=False))
 
     def grab_many(self, regions: Iterable[Region], *, clip: bool = False) -> list[Frame]:
         """Take several regions, one frame each: all requests are sent before the first reply is waited for."""
+        checks.flag(clip, "clip")
         regions = several(regions)
         wanted = [(region, self._within(region, clip=clip), self._whole) for region in regions]
         begun: deque[tuple[Region, Rect, Begun]] = deque()
@@ -194,7 +198,8 @@ class Drawable:
         `region` None follows the source's size; a text that counts from a far edge is read once, as the stream begins.
         Needs DAMAGE and XFIXES for `on_change`.
         """
-        from xshm.stream import Stream  # noqa: PLC0415 - a screenshot does not pay for it
+        with limits.loading():
+            from xshm.stream import Stream  # noqa: PLC0415 - a screenshot does not pay for it
 
         return Stream(self, region, fps, on_change=on_change, cursor=cursor)
 
@@ -214,7 +219,8 @@ class Drawable:
         RequestTimeout, half a second later; so is one that takes longer for an answer than the Screen's `timeout`. Who
         waits for a change and nothing else waits as long as he said, or without a limit (None).
         """
-        from xshm import waiting  # noqa: PLC0415 - as above
+        with limits.loading():
+            from xshm import waiting  # noqa: PLC0415 - as above
 
         return waiting.wait_change(self, timeout, region, threshold, since)
 
@@ -231,7 +237,8 @@ class Drawable:
         What changes inside of the regions in `ignore`, a clock or a caret, does not count. The result is true if that
         came within `timeout` seconds, and has the last frame either way.
         """
-        from xshm import waiting  # noqa: PLC0415 - as above
+        with limits.loading():
+            from xshm import waiting  # noqa: PLC0415 - as above
 
         return waiting.wait_stable(self, quiet, timeout, threshold, ignore, region)
 
@@ -242,7 +249,8 @@ class Drawable:
 
         Raises WaitTimeout, which has the last frame.
         """
-        from xshm import waiting  # noqa: PLC0415 - as above
+        with limits.loading():
+            from xshm import waiting  # noqa: PLC0415 - as above
 
         return waiting.wait_for(self, predicate, timeout, region)
 
@@ -259,7 +267,8 @@ class Drawable:
         `tolerance` is how far each channel may be off, of 255. On screens of fewer bits, or of 30, a colour is met by
         what it becomes there, cut or rounded. Raises WaitTimeout, which names what is there, and has the last frame.
         """
-        from xshm import waiting  # noqa: PLC0415 - as above
+        with limits.loading():
+            from xshm import waiting  # noqa: PLC0415 - as above
 
         return waiting.wait_pixel(self, x, y, colour, timeout, tolerance)
 
@@ -279,7 +288,8 @@ class Drawable:
         the upper 8 count. Raises InvalidArgument for a picture that is broken, larger than the region, or transparent
         all over, OSError for a file that can't be read, WaitTimeout, which has the last frame.
         """
-        from xshm import waiting  # noqa: PLC0415 - as above
+        with limits.loading():
+            from xshm import waiting  # noqa: PLC0415 - as above
 
         return waiting.wait_image(self, picture, region, threshold, timeout)
 
@@ -327,7 +337,8 @@ class Drawable:
 
     def pointer(self) -> tuple[Pointer, int]:
         """Return the pointer, and the window that its place is to be asked for in."""
-        from xshm.cursor import Pointer  # noqa: PLC0415 - as above
+        with limits.loading():
+            from xshm.cursor import Pointer  # noqa: PLC0415 - as above
 
         window = self._pointed_window()
         self._link.pointer = self._link.pointer or Pointer(self._connection)
@@ -358,6 +369,7 @@ class Drawable:
 
     def _grab_with_pointer(self, region: Region | None, cursor: CursorMode, *, clip: bool) -> Frame:
         checks.cursor(cursor)
+        checks.flag(clip, "clip")
         self._check_grabbable()
         rect = None if region is None else self._within(region, clip=clip)
         pointer, window = self.pointer()

@@ -12,12 +12,13 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xshm import checks, convert, plain_png
+from xshm import checks, convert, limits, plain_png
 from xshm.atomic_write import replace_file
 from xshm.bounding_shape import clear_outside
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
 from xshm.pixels import PixelFormat, VisualClass
 from xshm.png import png
+from xshm.printable import quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,7 +88,7 @@ class Encoded:
         """Return the source's pixel under the middle of this picture's pixel x, y; `OutOfBounds` if there is none."""
         x, y = _whole("x", x), _whole("y", y)
         if not (0 <= x < self.width and 0 <= y < self.height):
-            raise OutOfBounds(f"{x}, {y} is outside the picture of {self.width}x{self.height}")
+            raise OutOfBounds(f"{quoted(x)}, {quoted(y)} is outside the picture of {self.width}x{self.height}")
         return (2 * x + 1) * self.source_width // (2 * self.width), (2 * y + 1) * self.source_height // (
             2 * self.height
         )
@@ -154,17 +155,18 @@ def encode_frame(
         if data is not None:
             return Encoded(data, width, height, width, height, name)
     pixels, fmt, colormap = _shown(frame)
-    return encode(
-        pixels,
-        fmt,
-        name,
-        max_edge=max_edge,
-        level=level,
-        quality=quality,
-        colormap=colormap,
-        width=width,
-        colours=colours,
-    )
+    with limits.loading():  # numpy loads parts of itself when they are first used
+        return encode(
+            pixels,
+            fmt,
+            name,
+            max_edge=max_edge,
+            level=level,
+            quality=quality,
+            colormap=colormap,
+            width=width,
+            colours=colours,
+        )
 
 
 def jpeg(
@@ -242,14 +244,15 @@ def by_suffix(path: str | os.PathLike[str]) -> str:
     try:
         suffix = os.path.splitext(os.fsdecode(path))[1].lower()  # noqa: PTH122 - pathlib is slow to import
     except TypeError:
-        raise InvalidType(f"a path is a str or os.PathLike, not {type(path).__name__}: {path!r}") from None
+        raise InvalidType(f"a path is a str or os.PathLike, not {type(path).__name__}: {quoted(path)}") from None
     if suffix in _KINDS:
         return _KINDS[suffix]
-    from PIL import Image  # noqa: PLC0415  as above
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415  as above
 
     kinds = {each: kind for each, kind in Image.registered_extensions().items() if kind in Image.SAVE}
     if suffix not in kinds:
-        named = f"the suffix {suffix!r}" if suffix else f"{os.fsdecode(path)!r} has no suffix, which"
+        named = f"the suffix {quoted(suffix)}" if suffix else f"{quoted(os.fsdecode(path))} has no suffix, which"
         raise InvalidArgument(f"{named} names no kind of picture that can be written; {_SUFFIXES} do")
     return kinds[suffix]
 
@@ -257,14 +260,15 @@ def by_suffix(path: str | os.PathLike[str]) -> str:
 def known(kind: str) -> str:
     """Return Pillow's name for a kind of file, whatever its case; raise `InvalidArgument` for what can't be written."""
     if not isinstance(kind, str):
-        raise InvalidType(f"a kind of file is a name like 'PNG', not {type(kind).__name__}: {kind!r}")
+        raise InvalidType(f"a kind of file is a name like 'PNG', not {type(kind).__name__}: {quoted(kind)}")
     name = {"JPG": "JPEG"}.get(kind.upper(), kind.upper())
     if name not in _KINDS.values():
-        from PIL import Image  # noqa: PLC0415  as above
+        with limits.loading():
+            from PIL import Image  # noqa: PLC0415  as above
 
         Image.init()
         if name not in Image.SAVE:
-            raise InvalidArgument(f"{kind!r} can't be written; {_NAMES} can")
+            raise InvalidArgument(f"{quoted(kind)} can't be written; {_NAMES} can")
     return name
 
 
@@ -293,13 +297,13 @@ def _whole(name: str, value: int) -> int:
     try:
         return operator.index(value)
     except TypeError:
-        raise InvalidType(f"{name} is a whole number, not {value!r}") from None
+        raise InvalidType(f"{name} is a whole number, not {quoted(value)}") from None
 
 
 def _checked(quality: int) -> int:
     quality = _whole("quality", quality)
     if not 1 <= quality <= _BEST:
-        raise InvalidArgument(f"quality is 1 (smallest) to {_BEST} (best), not {quality}")
+        raise InvalidArgument(f"quality is 1 (smallest) to {_BEST} (best), not {quoted(quality)}")
     return quality
 
 
@@ -308,7 +312,8 @@ def _image(
 ) -> Image.Image:
     if not fmt.alpha_mask:
         return _opaque(pixels, fmt, colormap, width, colours)
-    from PIL import Image  # noqa: PLC0415  Pillow takes as long to import as a grab of ten frames
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415  Pillow takes as long to import as a grab of ten frames
 
     return Image.fromarray(convert.rgba(pixels, fmt, colormap=colormap, width=width))
 
@@ -316,7 +321,8 @@ def _image(
 def _opaque(
     pixels: NDArray[Any], fmt: PixelFormat, colormap: NDArray[Any] | None, width: int | None, colours: Colours
 ) -> Image.Image:
-    from PIL import Image  # noqa: PLC0415  as above
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415  as above
 
     height, columns = convert.size(pixels, fmt, width)
     if fmt.is_gray and colours == "auto":
@@ -349,12 +355,13 @@ def _within(
     """Return the picture with no edge longer than `max_edge`, its format, colormap and width."""
     max_edge = _whole("max_edge", max_edge)
     if max_edge < 1:
-        raise InvalidArgument(f"max_edge is at least 1, not {max_edge}")
+        raise InvalidArgument(f"max_edge is at least 1, not {quoted(max_edge)}")
     height = len(pixels)
     longer = max(width, height)
     if longer <= max_edge:
         return pixels, fmt, colormap, width
-    from PIL import Image  # noqa: PLC0415  as above
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415  as above
 
     if fmt.is_gray and colours == "auto":
         mode, source, fmt_after = "L", convert.gray(pixels, fmt, colormap=colormap, width=width), _GRAY

@@ -11,6 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
+from xshm import limits
 from xshm.errors import RequestTimeout, XshmError
 from xshm.printable import printable
 
@@ -50,8 +51,8 @@ def error_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
     if isinstance(error, OSError) and error.strerror:
         if error.filename is not None and not isinstance(error, XshmError):
             name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
-            return printable(f"{name}: {error.strerror}")  # as it is: a name may look like a parameter
-        text = error.strerror
+            return printable(f"{name}: {limits.said(error)}")  # as it is: a name may look like a parameter
+        text = error.strerror if isinstance(error, XshmError) else limits.said(error)
     line = in_flags(text, parser)
     if isinstance(error, RequestTimeout) and any(each.dest == "timeout" for each in parser._actions):  # noqa: SLF001
         line += "; --timeout gives it longer"

@@ -37,7 +37,10 @@ class Closed(XshmError):
 
 
 class ConnectFailed(XshmError, OSError):
-    """No connection to the display could be made. Look at the display's name, the server, the access rights."""
+    """No connection to the display could be made. Look at the display's name, the server, the access rights.
+
+    It is raised, too, where no descriptor is left for what a call opens; the message names that limit.
+    """
 
 
 class AccessDenied(ConnectFailed):

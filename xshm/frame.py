@@ -13,9 +13,10 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any, Self
 
-from xshm import convert, dlpack, encode
+from xshm import convert, dlpack, encode, limits
 from xshm.bounding_shape import clear_outside
 from xshm.errors import Closed, InvalidArgument, InvalidType
+from xshm.printable import quoted
 
 if TYPE_CHECKING:
     import os
@@ -238,9 +239,9 @@ class Frame:
         try:
             column, row = operator.index(x) - self.rect.x, operator.index(y) - self.rect.y
         except TypeError:
-            raise InvalidType(f"a pixel is at whole numbers x, y; not at {x!r}, {y!r}") from None
+            raise InvalidType(f"a pixel is at whole numbers x, y; not at {quoted(x)}, {quoted(y)}") from None
         if not (0 <= column < self.rect.width and 0 <= row < self.rect.height):
-            raise InvalidArgument(f"the pixel {x}, {y} is not in this frame, which is {self.rect}")
+            raise InvalidArgument(f"the pixel {quoted(x)}, {quoted(y)} is not in this frame, which is {self.rect}")
         each = max(8 // self.format.bits_per_pixel, 1)  # pixels that share a byte
         one = self.pixels[row : row + 1, column // each : column // each + 1]
         colours = convert.rgb(one, self.format, colormap=self.colormap, converter="numpy")
@@ -309,7 +310,8 @@ class Frame:
         Neither alpha nor undefined bytes count. Rectangles are counted from the frames' corner. Frames of different
         formats are compared as RGB.
         """
-        from xshm.compare import difference  # noqa: PLC0415 - a screenshot does not pay for it
+        with limits.loading():
+            from xshm.compare import difference  # noqa: PLC0415 - a screenshot does not pay for it
 
         if not isinstance(other, Frame):
             raise InvalidType(f"a frame is compared with a frame, not with {type(other).__name__}")

@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 import numpy as np
 
-from xshm import checks, dlpack, sysv
+from xshm import checks, dlpack, limits, sysv
 from xshm.cursor import Pointer
 from xshm.errors import (
     Closed,
+    ConnectFailed,
     FramebufferTruncated,
     InvalidArgument,
     InvalidType,
@@ -39,6 +40,7 @@ from xshm.errors import (
 from xshm.frame import Frame
 from xshm.framebuffer_file import FramebufferFile, can_be_cut, open_file
 from xshm.geometry import Rect, as_rect
+from xshm.printable import printable, quoted
 from xshm.read_only_array import ReadOnlyArray
 from xshm.x11.address import DisplayName
 from xshm.x11.deadlines import PATIENCE
@@ -120,7 +122,12 @@ class Framebuffer:
         Whoever may write the file can cut it short. `peek` and `grab` then raise FramebufferTruncated, as all does from
         then on; who still reads an array of `pixels` is ended by SIGBUS. So of a user who is not trusted, copy.
         """
-        framebuffer = cls.of_descriptor(open_file(path, writable), writable=writable, has_pointer=has_pointer)
+        place = checks.path(path, "path")
+        checks.flag(writable, "writable")
+        _check_pointer(has_pointer)
+        with limits.Named(ConnectFailed, f"the framebuffer {printable(place)} can't be opened"):
+            descriptor = open_file(place, writable)
+        framebuffer = cls.of_descriptor(descriptor, writable=writable, has_pointer=has_pointer)
         if display is not None:
             framebuffer._address = (display, xauthority)  # noqa: SLF001 - our own
             try:
@@ -140,18 +147,25 @@ class Framebuffer:
         has_pointer: bool | None = None,
     ) -> Framebuffer:
         """Map an open file that is a framebuffer; the descriptor stays the caller's."""
-        size = os.fstat(descriptor).st_size
+        descriptor = checks.whole(descriptor, "a descriptor is a whole number")
+        checks.flag(writable, "writable")
+        _check_pointer(has_pointer)
+        try:
+            size = os.fstat(descriptor).st_size
+        except (OSError, OverflowError):
+            raise InvalidArgument(f"{quoted(descriptor)} is no descriptor that is open here") from None
         if not size:
             raise UnsupportedFormat("0 bytes are no XWD dump")
-        file = FramebufferFile(descriptor, size) if can_be_cut(descriptor) else None
         both = mmap.PROT_READ | mmap.PROT_WRITE
         try:
-            if writable:
-                shared, private = mmap.mmap(descriptor, size, mmap.MAP_SHARED, both), None
-            else:
-                shared = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
-                # Linux shows in a private mapping what is written to the file, in all pages that were not written here.
-                private = mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, both)
+            with limits.Named(ConnectFailed, "the framebuffer can't be mapped"):  # each mapping keeps a descriptor
+                file = FramebufferFile(descriptor, size) if can_be_cut(descriptor) else None
+                if writable:
+                    shared, private = mmap.mmap(descriptor, size, mmap.MAP_SHARED, both), None
+                else:
+                    shared = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
+                    # Linux shows in a private mapping what is written to the file, in pages not written here.
+                    private = mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, both)
         except ValueError as error:  # mmap's own look at the size
             raise FramebufferTruncated(f"a framebuffer's file of {size} bytes was cut short meanwhile") from error
         return cls(shared, screen, private=private, file=file, has_pointer=has_pointer)
@@ -166,6 +180,8 @@ class Framebuffer:
         has_pointer: bool | None = None,
     ) -> Framebuffer:
         """Attach a System V segment that is a framebuffer (`-shmem`)."""
+        checks.flag(writable, "writable")
+        _check_pointer(has_pointer)
         memory = sysv.shmat(sysv.ShmId(shmid), 0 if writable else sysv.SHM_RDONLY)
         return cls(memory, screen, has_pointer=has_pointer)
 
@@ -227,6 +243,7 @@ class Framebuffer:
         server has painted in is not drawn again; it can't be left out.
         """
         checks.cursor(cursor)
+        checks.flag(clip, "clip")
         if region is not None:
             as_rect(region, lambda: self.rect)  # what is no region is refused before any client is stopped
         if cursor is True and self.has_pointer is None:
@@ -368,7 +385,8 @@ class Framebuffer:
                 "this framebuffer was opened without its display, so there is nobody to ask; "
                 "name it: Framebuffer.open(path, display=':5')"
             )
-        from xshm.screen import Screen  # noqa: PLC0415 - the pixels alone need no connection
+        with limits.loading():
+            from xshm.screen import Screen  # noqa: PLC0415 - the pixels alone need no connection
 
         name, xauthority = self._address
         screen = Screen(name, xauthority=xauthority, timeout=PATIENCE)
@@ -385,6 +403,7 @@ class Framebuffer:
         return self._pointer
 
     def _within(self, region: Region | None, *, clip: bool) -> Rect:
+        checks.flag(clip, "clip")
         if region is None:
             return self.rect
         rect = as_rect(region, lambda: self.rect)
@@ -397,3 +416,8 @@ class Framebuffer:
         if cut is None:
             raise OutOfBounds(f"region {rect} lies wholly outside the framebuffer {whole}; nothing is left")
         return cut
+
+
+def _check_pointer(has_pointer: object) -> None:
+    if has_pointer is not None:
+        checks.flag(has_pointer, "has_pointer, where it is known,")

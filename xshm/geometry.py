@@ -5,13 +5,14 @@ A `Rect` is valid from birth: integers, width and height of at least 1. All coor
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
 
+from xshm import checks
 from xshm.errors import InvalidArgument, InvalidType
+from xshm.printable import quoted
 
 _NUMBER = r"[0-9]{1,20}"  # what is longer is no number of pixels, and int() has a limit of its own
 _GEOMETRY = rf"({_NUMBER})x({_NUMBER})(?:([+-]-?{_NUMBER})([+-]-?{_NUMBER}))?"  # XParseGeometry
@@ -48,7 +49,8 @@ class Rect:
             if type(value) is not int:
                 object.__setattr__(self, name, _index(name, value))
         if self.width < 1 or self.height < 1:
-            raise InvalidArgument(f"a region needs a width and height of at least 1, not {self.width}x{self.height}")
+            size = f"{quoted(self.width)}x{quoted(self.height)}"
+            raise InvalidArgument(f"a region needs a width and height of at least 1, not {size}")
 
     @classmethod
     def from_ltrb(cls, left: int, top: int, right: int, bottom: int) -> Rect:
@@ -66,7 +68,7 @@ class Rect:
         that it is a part of (`screen.rect`); without that it is refused.
         """
         if not isinstance(text, str):
-            raise InvalidType(f"a geometry is a text like '640x480+10+20', not {type(text).__name__}: {text!r}")
+            raise InvalidType(f"a geometry is a text like '640x480+10+20', not {type(text).__name__}: {quoted(text)}")
         if within is None:
             return _parse(text, None)
         _check(within)
@@ -102,7 +104,7 @@ class Rect:
         """Tell whether `other` lies wholly inside."""
         try:
             return self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
-        except AttributeError:
+        except (AttributeError, TypeError):
             _check(other)
             raise
 
@@ -116,7 +118,10 @@ class Rect:
         return slice(self.y, self.bottom), slice(self.x, self.right)
 
     def __str__(self) -> str:
-        return f"{self.width}x{self.height}+{self.x}+{self.y}"
+        try:
+            return f"{self.width}x{self.height}+{self.x}+{self.y}"
+        except ValueError:  # Python writes no int of more than 4300 digits
+            return "of numbers with thousands of digits"
 
 
 Region = Rect | HasRect | tuple[int, int, int, int] | Mapping[str, Any] | str
@@ -134,7 +139,7 @@ def as_rect(region: Region, whole: Callable[[], Rect] | None = None) -> Rect:
         return _parse(region, whole)
     if isinstance(region, (tuple, list)):
         if len(region) != _FIELDS:
-            raise InvalidArgument(f"a region is (x, y, width, height), not {len(region)} numbers: {region!r}")
+            raise InvalidArgument(f"a region is (x, y, width, height), not {len(region)} numbers: {quoted(region)}")
         return Rect(*region)
     if getattr(region, "_has_own_coordinates", False):  # its `rect` would name another place here
         raise InvalidType(
@@ -147,7 +152,7 @@ def as_rect(region: Region, whole: Callable[[], Rect] | None = None) -> Rect:
         return _of_edges(region)
     raise InvalidType(
         f"a region is a Rect, (x, y, width, height), a Monitor, a dict of left, top, width and height, or a text: "
-        f"{_TEXTS}; not {type(region).__name__}: {region!r}"
+        f"{_TEXTS}; not {type(region).__name__}: {quoted(region)}"
     )
 
 
@@ -157,7 +162,9 @@ def _of_edges(region: Mapping[str, Any]) -> Rect:
     if missing or unknown:
         wrong = [f"{' and '.join(missing)} missing"] if missing else []
         wrong += [f"{' and '.join(unknown)} not understood"] if unknown else []
-        raise InvalidArgument(f"a region as a dict has left, top, width and height; {', '.join(wrong)}: {region!r}")
+        raise InvalidArgument(
+            f"a region as a dict has left, top, width and height; {', '.join(wrong)}: {quoted(region)}"
+        )
     return Rect(*(_index(key, region[key]) for key in _KEYS))
 
 
@@ -167,15 +174,15 @@ def _parse(text: str, whole: Callable[[], Rect] | None) -> Rect:
         return Rect(*map(int, match.groups()))
     match = re.fullmatch(_GEOMETRY, text.strip())
     if match is None:
-        raise InvalidArgument(f"{text!r} is no geometry; write {_TEXTS}")
+        raise InvalidArgument(f"{quoted(text)} is no geometry; write {_TEXTS}")
     width, height = int(match[1]), int(match[2])
     x, y = match[3] or "+0", match[4] or "+0"
     across, down = int(x[1:]), int(y[1:])
     if "-" in (x[0], y[0]):
         if whole is None:
             raise InvalidArgument(
-                f"{text!r} counts from the far edge of a picture, whose size is not known here; give it, as in "
-                f"Rect.parse({text!r}, within=screen.rect), or write +-5 for the coordinate -5"
+                f"{quoted(text)} counts from the far edge of a picture, whose size is not known here; give it, as in "
+                f"Rect.parse({quoted(text)}, within=screen.rect), or write +-5 for the coordinate -5"
             )
         edges = whole()
         across = edges.right - width - across if x[0] == "-" else across
@@ -185,6 +192,18 @@ def _parse(text: str, whole: Callable[[], Rect] | None) -> Rect:
 
 def merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
     """Return at most `most` rectangles that cover the same; those whose joining wastes the least are joined first."""
+    try:
+        return _merged(rects, most)
+    except (AttributeError, TypeError):
+        if not isinstance(rects, tuple | list):
+            raise InvalidType(f"rectangles are a list of Rects, not {type(rects).__name__}: {quoted(rects)}") from None
+        for each in rects:
+            _check(each)
+        checks.whole(most, "the number of rectangles is a whole number")
+        raise
+
+
+def _merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
     found = sorted(rects, key=lambda rect: (rect.y, rect.x))
     if len(found) > _MANY:  # many small ones, in rows from the top: each is joined with the next until they are few
         size = -(-len(found) // _MANY)
@@ -217,13 +236,8 @@ def _cover(rects: list[Rect]) -> Rect:
 
 def _check(other: object) -> None:
     if not isinstance(other, Rect):
-        raise InvalidType(f"a Rect goes with a Rect, not with {type(other).__name__}: {other!r}")
+        raise InvalidType(f"a Rect goes with a Rect, not with {type(other).__name__}: {quoted(other)}")
 
 
 def _index(name: str, value: SupportsIndex) -> int:
-    if isinstance(value, bool):
-        raise InvalidType(f"a region's {name} is a whole number, not {value!r}")
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise InvalidType(f"a region's {name} is a whole number, not {type(value).__name__}: {value!r}") from None
+    return value if type(value) is int else checks.whole(value, f"a region's {name} is a whole number")

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xshm import display_files as files
-from xshm import remains
+from xshm import limits, remains
 from xshm.descriptor import Descriptor, owned, pipe
 from xshm.errors import StartFailed
 from xshm.server_log import above_standard
@@ -238,7 +238,7 @@ def _pidfd_of_this_process() -> Descriptor:
     try:
         return owned(os.pidfd_open, os.getpid())
     except OSError as error:
-        if not is_the_kernels(error):
+        if limits.told(error) or not is_the_kernels(error):
             raise
         raise StartFailed(f"pidfd_open is refused ({error.strerror}); a display needs Linux 5.3 or newer") from error
 

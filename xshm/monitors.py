@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING
 
-from xshm import edid
-from xshm.errors import InvalidType, MonitorNotFound
+from xshm import checks, edid
+from xshm.errors import MonitorNotFound
 from xshm.geometry import Rect
+from xshm.printable import printable, quoted
 from xshm.x11 import core
 from xshm.x11.outputs import Output, Xinerama, by_randr
 
@@ -75,18 +75,14 @@ def find_monitor(known: tuple[Monitor, ...], which: int | str) -> Monitor:
         if found:
             return found[0]
         number = int(which) if re.fullmatch("[0-9]{1,9}", which) else -1
-    elif isinstance(which, bool) or not isinstance(which, SupportsIndex):
-        raise InvalidType(
-            f"a monitor is named by its name, its number or 'primary', not by {type(which).__name__}: {which!r}"
-        )
     else:
-        number = operator.index(which)
+        number = checks.whole(which, "a monitor is named by its name, its number or 'primary'")
     if 0 <= number < len(known):
         return known[number]
     there = ", ".join(
-        f"{at}: {monitor.name}{' (primary)' if monitor.primary else ''}" for at, monitor in enumerate(known)
+        f"{at}: {printable(monitor.name)}{' (primary)' if monitor.primary else ''}" for at, monitor in enumerate(known)
     )
-    raise MonitorNotFound(f"there is no monitor {which!r}; by number and name there are {there}")
+    raise MonitorNotFound(f"there is no monitor {quoted(which)}; by number and name there are {there}")
 
 
 def _monitor(output: Output) -> Monitor:

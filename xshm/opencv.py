@@ -10,6 +10,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from xshm import limits
 from xshm.channels import Channel, Constant, Luma, Part
 from xshm.errors import MissingExtra
 
@@ -38,7 +39,8 @@ _GRAY: dict[_Bytes, str] = {
 def find() -> tuple[ModuleType | None, str]:
     """Return OpenCV, imported now if it was not, or None, and the reason in words."""
     try:
-        module = importlib.import_module("cv2")
+        with limits.loading():
+            module = importlib.import_module("cv2")
     except ImportError as error:
         return None, f"OpenCV can't be imported ({error}); pip install xshm[fast] brings it"
     return module, f"OpenCV {module.__version__} is installed"

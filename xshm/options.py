@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from xshm.errors import InvalidArgument, WindowGone, WindowNotFound
+from xshm.printable import quoted
 from xshm.x11.deadlines import PATIENCE, within
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _open_titled(screen: Screen, text: str) -> Window:
         except WindowNotFound:
             continue
     listed = screen.windows()
-    wanted = f"{text!r}, as a number or as a title" if re.fullmatch(_ID, text) else repr(text)
+    wanted = f"{quoted(text)}, as a number or as a title" if re.fullmatch(_ID, text) else repr(text)
     raise not_found([info for info in listed if text in info.title], listed, wanted)
 
 
@@ -161,7 +162,7 @@ def number(text: str) -> float:
     """Read a number, 0 or more, in decimal notation."""
     value = float(text) if re.fullmatch(_NUMBER, text) else float("inf")
     if value == float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number, 0 or more")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number, 0 or more")
     return value
 
 
@@ -176,7 +177,7 @@ def positive_number(text: str) -> float:
 def whole_number(text: str) -> int:
     """Read a whole number, 0 or more."""
     if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number, 0 or more")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no whole number, 0 or more")
     return int(text)
 
 
@@ -191,7 +192,7 @@ def positive_whole_number(text: str) -> int:
 def seconds(text: str) -> float:
     """Read a number of seconds, 0 or more."""
     if not re.fullmatch(_NUMBER, text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of seconds")
     if float(text) > _LONGEST:
         raise argparse.ArgumentTypeError(f"{text} seconds are more than the longest time, {_LONGEST:,.0f}")
     return float(text)

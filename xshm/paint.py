@@ -17,6 +17,7 @@ from xshm.convert import bands
 from xshm.errors import InvalidArgument, InvalidType, UnsupportedFormat
 from xshm.nearest import Nearest
 from xshm.pixels import PixelFormat, VisualClass
+from xshm.printable import quoted
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -55,8 +56,8 @@ _PACKED: Final = {
 
 def check(array: NDArray[Any], order: str) -> tuple[int, int]:
     """Return height and width of an array that can be painted; raise what is wrong with another."""
-    if order not in get_args(Order):
-        raise InvalidArgument(f"order is 'rgb' or 'bgr', not {order!r}")
+    if not (isinstance(order, str) and order in get_args(Order)):
+        raise InvalidArgument(f"order is 'rgb' or 'bgr', not {quoted(order)}")
     if not isinstance(array, np.ndarray):
         raise InvalidType(f"a picture is a numpy array, not {type(array).__name__}")
     shape = array.shape

@@ -20,8 +20,9 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm import picture_headers
+from xshm import limits, picture_headers
 from xshm.errors import InvalidArgument, XshmError
+from xshm.printable import printable, quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,6 +63,8 @@ _TURNS: Final = {
     8: "ROTATE_90",
 }
 _ORIENTATION: Final = 0x0112
+# Of any picture: as many as the largest screens of graphics cards, 16384x16384, have. A GiB as R G B A.
+_MOST_PIXELS: Final = 1 << 28
 # Pillow makes greys of 2 and 4 bits greys of 8, but for the one that PNG's tRNS names as transparent.
 _GREY_STEPS: Final = {"L;2": 85, "L;4": 17}
 
@@ -98,8 +101,8 @@ def read(path: str | os.PathLike[str], most: Bound) -> PictureFile:
 
 
 def said(error: BaseException) -> str:
-    """Return an error's words in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """Return an error's words in one line; they may have the file's own bytes among them."""
+    return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -131,7 +134,8 @@ def rgba(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 def as_shown(image: Image.Image) -> Image.Image:
     """Return a Pillow image turned as its EXIF block says; grey of 16 bits in the mode "I;16"."""
-    from PIL import Image  # noqa: PLC0415 - as in `_opened`
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415 - as in `_opened`
 
     if image.mode == "I" and image.format in ("PNG", "PPM"):  # in these it is 16 bits; else it can be any number
         image = image.convert("I;16")
@@ -152,18 +156,21 @@ def _bytes(path: str | os.PathLike[str], name: str) -> tuple[bytes, str]:
             if kind is not None:
                 return begin + file.read(), kind
     except OSError as error:
+        if limits.told(error):
+            raise OSError(error.errno, limits.said(error), name) from error
         if error.filename is None:  # reading fails without one
             error.filename = name
         raise
     except ValueError as error:  # a path with a NUL
-        raise InvalidArgument(f"{name!r} is no path: {error}") from None
+        raise InvalidArgument(f"{quoted(name)} is no path: {error}") from None
     raise InvalidArgument(
         f"{name} is no picture that can be read: it begins like none of {', '.join(picture_headers.KINDS)}"
     )
 
 
 def _opened(kind: str, data: bytes) -> ImageFile:
-    from PIL import Image  # noqa: PLC0415 - it takes as long to import as a grab of ten frames
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415 - it takes as long to import as a grab of ten frames
 
     module, name = _PLUGINS[kind]
     plugin: Any = getattr(importlib.import_module(f"PIL.{module}"), name)
@@ -211,7 +218,10 @@ def _check_size(kind: str, size: tuple[int, int], most: Bound, name: str) -> Non
     width, height = size
     if not (width <= most[0] and height <= most[1]) and not (height <= most[0] and width <= most[1]):
         raise InvalidArgument(f"{name}: a picture of {width}x{height} {most[2]}")
-    from PIL import Image  # noqa: PLC0415 - as in `_opened`
+    if width * height > _MOST_PIXELS:
+        raise InvalidArgument(f"{name}: a picture of {width}x{height} has more than {_MOST_PIXELS:,} pixels")
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415 - as in `_opened`
 
     limit = Image.MAX_IMAGE_PIXELS
     if kind in _BOUND_BY_PILLOW and limit is not None and width * height > limit:

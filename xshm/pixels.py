@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal
 
+from xshm import checks
 from xshm.errors import InvalidArgument, UnsupportedFormat
+from xshm.printable import quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,15 +83,21 @@ class PixelFormat:
     )
 
     def __post_init__(self) -> None:
+        for name in ("depth", "bits_per_pixel", "scanline_pad", "red_mask", "green_mask", "blue_mask", "visual_class"):
+            value = getattr(self, name)
+            if type(value) is not int and not isinstance(value, VisualClass):
+                object.__setattr__(self, name, checks.whole(value, f"a format's {name} is a whole number"))
+        checks.flag(self.opaque, "opaque")
         if self.depth not in _DEPTHS.get(self.bits_per_pixel, ()):
             raise UnsupportedFormat(f"{self._size()}: this pair is not understood")
         if self.scanline_pad not in _SCANLINE_PADS:
-            raise UnsupportedFormat(f"{self._size()}: scanline pad {self.scanline_pad} is none of {_SCANLINE_PADS}")
+            raise UnsupportedFormat(
+                f"{self._size()}: scanline pad {quoted(self.scanline_pad)} is none of {_SCANLINE_PADS}"
+            )
         for name in ("byte_order", "bit_order"):
-            if (value := getattr(self, name)) not in ("little", "big"):
-                raise InvalidArgument(f"{name} is 'little' or 'big', not {value!r}")
+            checks.choice(getattr(self, name), ("little", "big"), f"{name} is one of")
         if self.visual_class not in iter(VisualClass):
-            raise UnsupportedFormat(f"{self._size()}: visual class {self.visual_class!r} is not known")
+            raise UnsupportedFormat(f"{self._size()}: visual class {quoted(self.visual_class)} is not known")
         object.__setattr__(self, "visual_class", VisualClass(self.visual_class))
         if self.bits_per_pixel == 1 and self.bit_order != self.byte_order:
             raise UnsupportedFormat(
@@ -128,21 +136,30 @@ class PixelFormat:
 
     def stride(self, width: int) -> int:
         """Return the bytes from one row to the next: width × bits_per_pixel, rounded up to the scanline pad."""
+        if type(width) is not int:
+            width = checks.whole(width, "a width is a whole number")
         return -(-width * self.bits_per_pixel // self.scanline_pad) * self.scanline_pad // 8
 
     def nbytes(self, width: int, height: int) -> int:
         """Return the bytes that a picture of this size takes, padding included."""
-        return self.stride(width) * height
+        return self.stride(width) * checks.whole(height, "a height is a whole number")
 
     def layout(self, width: int, height: int) -> Layout:
         """Return shape, dtype and strides, as `np.ndarray(shape, dtype, buffer, 0, strides)` takes them.
 
         Kept for the sizes asked for last, so that asking again costs a look-up. `InvalidArgument` for a size below 1.
         """
-        known = self._layouts.get((width, height))
+        try:
+            known = self._layouts.get((width, height))
+        except TypeError:  # what can be no key is no number
+            known = None
         if known is None:
+            width = checks.whole(width, "a width is a whole number")
+            height = checks.whole(height, "a height is a whole number")
             if width < 1 or height < 1:
-                raise InvalidArgument(f"a picture needs a width and height of at least 1, not {width}x{height}")
+                raise InvalidArgument(
+                    f"a picture needs a width and height of at least 1, not {quoted(width)}x{quoted(height)}"
+                )
             if len(self._layouts) >= _LAYOUTS_KEPT:
                 self._layouts.clear()
             known = self._layouts[width, height] = self._layout(width, height)
@@ -215,7 +232,9 @@ class PixelFormat:
         return position if self.byte_order == "little" else self.bits_per_pixel // 8 - 1 - position
 
     def _size(self) -> str:
-        return f"depth {self.depth}, {self.bits_per_pixel} bit{'s' * (self.bits_per_pixel != 1)} per pixel"
+        return (
+            f"depth {quoted(self.depth)}, {quoted(self.bits_per_pixel)} bit{'s' * (self.bits_per_pixel != 1)} per pixel"
+        )
 
     def __str__(self) -> str:
         if not self.has_masks:

@@ -13,6 +13,7 @@ import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import InvalidArgument, InvalidType
+from xshm.printable import quoted
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -39,9 +40,9 @@ def check_level(level: int) -> None:
     try:
         operator.index(level)
     except TypeError:
-        raise InvalidType(f"a PNG's level is a whole number from 0 to {SMALLEST}, not {level!r}") from None
+        raise InvalidType(f"a PNG's level is a whole number from 0 to {SMALLEST}, not {quoted(level)}") from None
     if not 0 <= level <= SMALLEST:
-        raise InvalidArgument(f"a PNG's level is 0 (not compressed) to {SMALLEST} (smallest), not {level}")
+        raise InvalidArgument(f"a PNG's level is 0 (not compressed) to {SMALLEST} (smallest), not {quoted(level)}")
 
 
 def write(

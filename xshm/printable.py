@@ -1,6 +1,10 @@
-"""Text that other programs wrote (titles, names, error messages), made fit to be shown in one line of a terminal."""
+"""Text that others wrote (titles, names, error messages, a caller's own values), made fit to be shown in one line."""
 
 from __future__ import annotations
+
+from typing import Final
+
+_MOST: Final = 300  # characters that are told of a value
 
 
 def printable(text: str) -> str:
@@ -12,3 +16,15 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
+
+
+def quoted(value: object) -> str:
+    """Return what an error says of a value that a caller gave: its repr, in one line, cut where it is long.
+
+    Whatever the value is: Python refuses to write an int of more than 4300 digits, and a repr may raise anything.
+    """
+    try:
+        told = printable(repr(value))
+    except Exception as error:  # noqa: BLE001 - it is about to be told of another one
+        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
+    return told if len(told) <= _MOST else f"{told[:_MOST]}… ({len(told):,} characters)"

@@ -6,12 +6,14 @@ Waiting is done on pidfds, never by looking again and again. Part of the supervi
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # the C half of `signal`, whose enums take longer than all the rest
+import errno
 import posix
 import time
 
 from xshm import polling
 
 GRACE = 2.0  # seconds between asking (TERM) and ending (KILL)
+_NO_ROOM = (errno.EMFILE, errno.ENFILE)
 ENDING = 1.0  # seconds for what was killed to be gone
 
 
@@ -56,7 +58,9 @@ def processes() -> list[tuple[int, bytes, int, int]]:
             try:
                 with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - pathlib takes its time
                     state, parent, group = file.read().rpartition(b")")[2].split()[:3]
-            except OSError:
+            except OSError as error:
+                if error.errno in _NO_ROOM:  # it is not known to have ended
+                    raise
                 continue  # it has ended
             found.append((int(name), state, int(parent), int(group)))
     return found

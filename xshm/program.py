@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import math
 import os
 import re
 import shlex
@@ -16,13 +17,13 @@ import signal
 import subprocess
 import time
 import warnings
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from xshm import checks, marked_start, process_groups
+from xshm import checks, limits, marked_start, process_groups
 from xshm.descendants import Descendants, carries, marked, process
 from xshm.descriptor import Descriptor, owned
 from xshm.errors import (
+    ConnectFailed,
     InvalidArgument,
     InvalidType,
     RequestTimeout,
@@ -33,7 +34,7 @@ from xshm.errors import (
     WindowNotViewable,
 )
 from xshm.painted import wait_painted
-from xshm.printable import printable
+from xshm.printable import printable, quoted
 from xshm.shell_script import by_the_shell
 from xshm.supervision import NotInTime, Supervision
 from xshm.x11.arrivals import Arrivals
@@ -52,6 +53,7 @@ _LONGEST: Final = 1_000_000  # seconds that poll(2) can count, with room to spar
 _TOLD_LINES: Final = 6
 _TOLD_BYTES: Final = 2000  # of the end of what was said
 _PAUSE: Final = 0.05  # seconds, after which a window that can't be looked at is looked at again
+_A_COMMAND: Final = "a command is a list of words, or a text that is split into words"
 _GROUP_OPTIONS = ("process_group", "start_new_session", "preexec_fn")
 
 
@@ -141,6 +143,10 @@ class Program(subprocess.Popen[Any]):
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the program to end and return its exit code, as Popen has it."""
+        if timeout is not None:
+            timeout = checks.number(timeout, "a timeout is a number of seconds, or None")
+            if math.isnan(timeout):  # which would be waited for without end
+                raise InvalidArgument("a timeout is a number of seconds, or None; not nan")
         code = super().wait(timeout)
         self._note(code)
         return code
@@ -153,7 +159,7 @@ class Program(subprocess.Popen[Any]):
         time (in seconds) is over, or the program ends before; RequestTimeout where that is longer than 30 s, and the
         server takes as long for one answer.
         """
-        check_wait(title, timeout)
+        timeout = check_wait(title, timeout)
         deadline = nearest(time.monotonic() + min(float(timeout), _LONGEST))
         silent = ""
         try:
@@ -178,7 +184,9 @@ class Program(subprocess.Popen[Any]):
         WaitTimeout when the time (in seconds) is over, with what the screen shows; RequestTimeout where the server does
         not answer even that.
         """
-        check_wait(title, timeout)
+        if not hasattr(screen, "grab"):
+            raise InvalidType(f"screen is the display's Screen, not {type(screen).__name__}: {quoted(screen)}")
+        timeout = check_wait(title, timeout)
         deadline = nearest(time.monotonic() + min(float(timeout), _LONGEST))
         return within(deadline, self._wait_painted, screen, title, deadline, timeout)
 
@@ -233,7 +241,8 @@ class Program(subprocess.Popen[Any]):
         """Return the process to wait for: the program, or, where that has ended well, one that it left in its group."""
         if self.poll() is None:
             return self.pid
-        members = process_groups.members({self.group}) if self.returncode == 0 else []
+        with limits.Named(ConnectFailed, "the program's processes can't be looked for"):
+            members = process_groups.members({self.group}) if self.returncode == 0 else []
         return members[0] if members else None
 
     def _shown(self, screen: Screen, title: str | re.Pattern[str] | None) -> int | None:
@@ -246,7 +255,8 @@ class Program(subprocess.Popen[Any]):
     def _wait_arrival(self, arrivals: Arrivals, pid: int, deadline: float) -> bool:
         """Wait for a window that comes; False at the deadline, or when the process has ended."""
         try:
-            pidfd = owned(os.pidfd_open, pid)
+            with limits.Named(ConnectFailed, f"the process {pid} can't be waited for"):
+                pidfd = owned(os.pidfd_open, pid)
         except ProcessLookupError:
             return False
         return arrivals.wait(pidfd, deadline)
@@ -352,29 +362,27 @@ def _check_exit_codes() -> None:
 
 def _words(command: object) -> list[str | os.PathLike[str]]:
     """Return a command as a list of words. Raises InvalidType, InvalidArgument."""
-    if isinstance(command, bytes | os.PathLike) or not isinstance(command, Iterable):
-        raise InvalidType(
-            f"a command is a list of words, or a text that is split into words, not {type(command).__name__}: "
-            f"{command!r}"
-        )
+    if isinstance(command, bytes | os.PathLike):
+        raise InvalidType(f"{_A_COMMAND}, not {type(command).__name__}: {quoted(command)}")
     try:
-        words: list[Any] = shlex.split(command) if isinstance(command, str) else list(command)
+        words: list[Any] = shlex.split(command) if isinstance(command, str) else checks.several(command, _A_COMMAND)
     except ValueError as error:
-        raise InvalidArgument(f"the command {command!r} can't be split: {error}; give a list of words") from None
+        raise InvalidArgument(f"the command {quoted(command)} can't be split: {error}; give a list of words") from None
     if not words:
         raise InvalidArgument("the command is empty; name a program to run")
     for word in words:
-        if not isinstance(word, str | bytes | os.PathLike):
-            raise InvalidType(f"a word of a command is a text or a path, not {type(word).__name__}: {word!r}")
+        checks.word(word, "a word of a command is a text or a path", "which no program can be given")
     return words
 
 
-def check_wait(title: object, timeout: object) -> None:
-    """Raise InvalidType or InvalidArgument where that is no title, or no timeout, to wait for a window with."""
-    if not checks.number(timeout, "a timeout is a number of seconds") >= 0:
-        raise InvalidArgument(f"a timeout is 0 seconds or more, not {timeout!r}")
+def check_wait(title: object, timeout: object) -> float:
+    """Return the timeout; raise where one of the two is none to wait for a window with."""
+    seconds = checks.number(timeout, "a timeout is a number of seconds")
+    if not seconds >= 0:
+        raise InvalidArgument(f"a timeout is 0 seconds or more, not {quoted(timeout)}")
     if not (title is None or isinstance(title, str | re.Pattern)):
-        raise InvalidType(f"a title is a text or a compiled expression, not {type(title).__name__}: {title!r}")
+        raise InvalidType(f"a title is a text or a compiled expression, not {type(title).__name__}: {quoted(title)}")
+    return seconds
 
 
 def _is_called(title: str, wanted: str | re.Pattern[str] | None) -> bool:
@@ -386,4 +394,4 @@ def _is_called(title: str, wanted: str | re.Pattern[str] | None) -> bool:
 def _described(wanted: str | re.Pattern[str] | None) -> str:
     if wanted is None:
         return "window"
-    return f"window called {wanted if isinstance(wanted, str) else wanted.pattern!r}"
+    return f"window called {quoted(wanted if isinstance(wanted, str) else wanted.pattern)}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm.display_spec import DisplaySpec, ScreenSpec
 from xshm.errors import InvalidArgument
 from xshm.options import file_mode, named, seconds, whole_number
+from xshm.printable import quoted
 
 if TYPE_CHECKING:
     import argparse
@@ -161,7 +162,7 @@ def spec(args: argparse.Namespace) -> DisplaySpec:
     if args.size is not None:
         size = re.fullmatch(r"([0-9]+)x([0-9]+)", args.size)
         if size is None:
-            raise InvalidArgument(f"--size is WIDTHxHEIGHT, for example 1280x800, not {args.size!r}")
+            raise InvalidArgument(f"--size is WIDTHxHEIGHT, for example 1280x800, not {quoted(args.size)}")
         options |= {"width": int(size[1]), "height": int(size[2])}
     if args.depth is not None:
         options["depth"] = args.depth
@@ -242,7 +243,7 @@ def _screen(text: str) -> ScreenSpec:
     match = re.fullmatch(r"([0-9]+)x([0-9]+)(?:x([0-9]+)(?:\+([0-9]+))?)?", text)
     if match is None:
         raise InvalidArgument(
-            f"--server-args has a screen of {text!r}; it is WIDTHxHEIGHTxDEPTH, for example 1280x800x24"
+            f"--server-args has a screen of {quoted(text)}; it is WIDTHxHEIGHTxDEPTH, for example 1280x800x24"
         )
     screen = ScreenSpec(int(match[1]), int(match[2]), int(match[3] or 24))
     if match[4] and int(match[4]) != screen.bits_per_pixel:

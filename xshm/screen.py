@@ -10,11 +10,12 @@ import re
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-from xshm import checks, own_segments
+from xshm import checks, limits, own_segments
 from xshm.drawable import Drawable
 from xshm.errors import BadMatch, InvalidArgument, InvalidType, OutOfBounds, RootlessServer, ServerError
 from xshm.geometry import Rect, as_rect
 from xshm.memory import Pool
+from xshm.printable import printable, quoted
 from xshm.taking import Link
 from xshm.transport import choose
 from xshm.x11 import core, randr
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 # Grabs beyond the limit that have a slot to land in at the same time; those of more threads come over the socket.
 _LANDINGS = 4
-_LONGEST = 1_000_000  # what the kernel's waits take, with room to spare
 
 
 class Screen(Drawable):
@@ -70,7 +70,7 @@ class Screen(Drawable):
         max_frames: int = 64,
         copies: bool = True,
     ) -> None:
-        _check_options(timeout, max_frames, copies)
+        timeout = _checked(timeout, max_frames, copies)
         own_segments.look_once()
         connection = Connection(display, xauthority, timeout)
         connection.wire.keep_events(keep=False)  # until somebody can take them
@@ -124,7 +124,8 @@ class Screen(Drawable):
         """python-xlib's Display over the same connection, with all of its objects and extensions."""
         self._check_open()
         if self._xlib is None:
-            from xshm.x11.xlib_display import XlibDisplay  # noqa: PLC0415 - it loads every extension module
+            with limits.loading():
+                from xshm.x11.xlib_display import XlibDisplay  # noqa: PLC0415 - it loads every extension module
 
             with self._connection.decoding("python-xlib's Display"):
                 self._xlib = XlibDisplay(self._connection)
@@ -133,7 +134,8 @@ class Screen(Drawable):
     @property
     def monitors(self) -> tuple[Monitor, ...]:
         """The monitors that make up the screen, as they are now; the primary one first. A few round trips."""
-        from xshm.monitors import monitors  # noqa: PLC0415 - a screenshot does not pay for what it does not use
+        with limits.loading():
+            from xshm.monitors import monitors  # noqa: PLC0415 - a screenshot does not pay for what it does not use
 
         self._check_open()
         with self._connection.decoding("the monitors"):
@@ -145,7 +147,8 @@ class Screen(Drawable):
         A number may be a text, too. "primary" is the one that is marked so, or the only one. Raises MonitorNotFound,
         which lists what there is. Costs what `monitors` does.
         """
-        from xshm.monitors import find_monitor  # noqa: PLC0415 - as above
+        with limits.loading():
+            from xshm.monitors import find_monitor  # noqa: PLC0415 - as above
 
         return find_monitor(self.monitors, which)
 
@@ -154,7 +157,8 @@ class Screen(Drawable):
 
         With a window manager these are the programs' windows inside of the frames, too. Five round trips or fewer.
         """
-        from xshm.window_list import list_windows  # noqa: PLC0415 - as above
+        with limits.loading():
+            from xshm.window_list import list_windows  # noqa: PLC0415 - as above
 
         around, extent = self._around(), self._extent()
         with self._connection.decoding("the windows"):
@@ -166,8 +170,9 @@ class Screen(Drawable):
         Raises WindowNotFound (no window, or several; it lists what there is), WindowGone, WindowNotViewable. While it
         is open, the window is drawn off-screen as well, so that it is whole though others cover it.
         """
-        from xshm.window import Window  # noqa: PLC0415 - as above
-        from xshm.window_list import WindowInfo, find_window, resource_id  # noqa: PLC0415
+        with limits.loading():
+            from xshm.window import Window  # noqa: PLC0415 - as above
+            from xshm.window_list import WindowInfo, find_window, resource_id  # noqa: PLC0415
 
         around = self._around()
         if isinstance(which, WindowInfo):
@@ -178,8 +183,9 @@ class Screen(Drawable):
 
     def pixmap(self, pixmap: int) -> Pixmap:
         """Open a pixmap by its id. Raises WindowGone where there is none."""
-        from xshm.pixmap import Pixmap  # noqa: PLC0415 - as above
-        from xshm.window_list import resource_id  # noqa: PLC0415
+        with limits.loading():
+            from xshm.pixmap import Pixmap  # noqa: PLC0415 - as above
+            from xshm.window_list import resource_id  # noqa: PLC0415
 
         self._check_open()
         return Pixmap(self._link, resource_id("a pixmap", pixmap))
@@ -201,7 +207,7 @@ class Screen(Drawable):
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else self.transport.kind
-        return f"<Screen {self.display} {self._whole.width}x{self._whole.height} {self._format}, {state}>"
+        return f"<Screen {printable(self.display)} {self._whole.width}x{self._whole.height} {self._format}, {state}>"
 
     @property
     def moved(self) -> bool:
@@ -224,7 +230,8 @@ class Screen(Drawable):
 
     def _look_around(self) -> Surroundings:
         if self._surroundings is None:
-            from xshm.backing import Surroundings  # noqa: PLC0415 - as above
+            with limits.loading():
+                from xshm.backing import Surroundings  # noqa: PLC0415 - as above
 
             self._surroundings = Surroundings(self._connection)
         return self._surroundings
@@ -261,15 +268,15 @@ class Screen(Drawable):
             )
 
 
-def _check_options(timeout: object, max_frames: object, copies: object) -> None:
-    if timeout is not None and not 0 < checks.number(timeout, "a timeout is a number of seconds, or None") <= _LONGEST:
-        raise InvalidArgument(f"a timeout is above 0 and at most {_LONGEST} seconds, or None; not {timeout!r}")
+def _checked(timeout: object, max_frames: object, copies: object) -> float | None:
+    """Return the timeout; raise InvalidType or InvalidArgument for what is wrong with any of these."""
+    seconds = checks.answer_timeout(timeout)
     if isinstance(max_frames, bool) or not isinstance(max_frames, int):
-        raise InvalidType(f"max_frames is a whole number, not {max_frames!r}")
+        raise InvalidType(f"max_frames is a whole number, not {quoted(max_frames)}")
     if max_frames < 1:
-        raise InvalidArgument(f"max_frames is at least 1, not {max_frames}")
-    if not isinstance(copies, bool):
-        raise InvalidType(f"copies is True or False, not {copies!r}")
+        raise InvalidArgument(f"max_frames is at least 1, not {quoted(max_frames)}")
+    checks.flag(copies, "copies")
+    return seconds
 
 
 def grab(region: Region | None = None, *, display: Name | None = None, cursor: CursorMode = False) -> Frame:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xshm import sysv
-from xshm.errors import StartFailed, TransportUnavailable, UnsupportedFormat
+from xshm import limits, sysv
+from xshm.errors import ConnectFailed, StartFailed, TransportUnavailable, UnsupportedFormat
 from xshm.framebuffer import Framebuffer
 from xshm.framebuffer_file import open_file
 from xshm.x11 import peer
@@ -105,8 +105,13 @@ def server_pid(screen: Screen) -> int | None:
 def find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> tuple[Framebuffer, ...]:
     """Return the framebuffers of the server `pid` behind `display`, in the order of its screens.
 
-    Raises TransportUnavailable with what was looked at.
+    Raises TransportUnavailable with what was looked at; ConnectFailed where no descriptor is left for it.
     """
+    with limits.Named(ConnectFailed, f"the framebuffer of {display} can't be looked for"):
+        return _find(display, pid, screen, writable=writable)
+
+
+def _find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> tuple[Framebuffer, ...]:
     if pid is None:
         raise TransportUnavailable(
             f"the server of {display} is no process that is seen from here, so its framebuffer can't be found; "

@@ -26,7 +26,7 @@ from xshm.options import (
     seconds,
     whole_number,
 )
-from xshm.printable import printable
+from xshm.printable import printable, quoted
 from xshm.standard_streams import complain, is_output_closed
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _select(screen: Screen) -> tuple[int, int, int, int]:
         )
     numbers = asked.stdout.split()
     if not re.fullmatch(r"[0-9]+ [0-9]+ -?[0-9]+ -?[0-9]+", " ".join(numbers)):
-        raise XshmError(f"slop said {asked.stdout!r}, where a region's width, height, x and y were asked for")
+        raise XshmError(f"slop said {quoted(asked.stdout)}, where a region's width, height, x and y were asked for")
     width, height, x, y = map(int, numbers)
     return x, y, width, height
 

@@ -16,10 +16,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn, Self
 
-from xshm import checks
+from xshm import checks, limits
 from xshm.changes import Changes
-from xshm.errors import BadWindow, InvalidArgument, InvalidType, RequestTimeout
+from xshm.errors import BadWindow, ConnectFailed, InvalidArgument, InvalidType, RequestTimeout
 from xshm.frame import Frame
+from xshm.printable import quoted
 from xshm.x11.deadlines import timed_out
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Stream:
         in_place: bool = True,
     ) -> None:
         _check_rate(fps)
+        checks.flag(on_change, "on_change")
         checks.cursor(cursor)
         self._source = source
         self._tally = tally = _Tally()
@@ -171,7 +173,8 @@ class Stream:
                 return
             arrived = asyncio.Event()
             # A descriptor of its own: a loop knows one reader for each, and several streams may share a connection.
-            descriptor = os.dup(wire.socket.fileno())
+            with limits.Named(ConnectFailed, "a stream can't be waited for"):
+                descriptor = os.dup(wire.socket.fileno())
             try:
                 loop.add_reader(descriptor, arrived.set)
                 with contextlib.suppress(TimeoutError):
@@ -279,7 +282,7 @@ def _check_rate(fps: object) -> None:
     if fps is None:
         return
     if not 0 < checks.number(fps, "fps is a number of frames per second, or None") < math.inf:
-        raise InvalidArgument(f"fps is a number of frames per second above 0, or None for no pacing; not {fps!r}")
+        raise InvalidArgument(f"fps is a number of frames per second above 0, or None for no pacing; not {quoted(fps)}")
 
 
 def _is_past(moment: float | None) -> bool:

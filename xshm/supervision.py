@@ -26,6 +26,7 @@ from xshm.descendants import Descendants, first_mark, of_the_display, process
 from xshm.descriptor import Descriptor, owned
 from xshm.errors import Closed, StartFailed
 from xshm.launch import WAY_OUT, Places, launch
+from xshm.printable import printable
 from xshm.process_groups import GRACE
 from xshm.x11.kernel import is_the_kernels
 
@@ -190,7 +191,9 @@ class Supervision:
                         raise
                 problems = self._expect("ended", time.monotonic() + _PATIENCE)
             if problems:
-                warnings.warn(f"the display could not be taken down completely: {problems}", ResourceWarning, 3)
+                warnings.warn(
+                    f"the display could not be taken down completely: {printable(problems)}", ResourceWarning, 3
+                )
             self._wait_for_supervisor()
         except (StartFailed, NotInTime, subprocess.TimeoutExpired):
             self._end_orphans()  # somebody killed or stopped the supervisor: what it was to do is ours
@@ -315,7 +318,7 @@ class Supervision:
             if wanted == "ready":
                 raise StartFailed(f"Xvfb ended with exit code {rest} before it was ready{self._told()}")
         if word == "failed" and wanted != "ended":
-            raise StartFailed(f"the display could not be started{': ' * bool(rest)}{rest}{self._told()}")
+            raise StartFailed(f"the display could not be started{': ' * bool(rest)}{printable(rest)}{self._told()}")
         if word == "gone":  # as the shell above says
             self._fate = _ending(int(rest))
             if wanted == "ready":
@@ -346,7 +349,7 @@ class Supervision:
 
     def _told(self) -> str:
         """Return what the server said, each line once, as the end of a sentence."""
-        lines = [re.sub(r"\(EE\)\s*", "", line).strip() for line in self.said().splitlines()]
+        lines = [printable(re.sub(r"\(EE\)\s*", "", line).strip()) for line in self.said().splitlines()]
         if any(line.startswith("use: X") for line in lines) and _FATAL in lines:
             lines = lines[lines.index(_FATAL) :]  # after a hundred lines on what it understands
         # A server that ends complains of framebuffers that it has not made, or that are gone. Of equal lines the last.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
-from xshm import checks, convert, paint
+from xshm import checks, convert, limits, paint
 from xshm.alpha import premultiply
 from xshm.bounding_shape import clear_outside
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds, RequestTimeout
@@ -20,6 +20,7 @@ from xshm.events import Close, Event, Inbox, Resize
 from xshm.frame import Frame
 from xshm.geometry import Rect, as_rect
 from xshm.presenter import Drawing, Presenter
+from xshm.printable import printable, quoted
 from xshm.target import Target, open_target
 from xshm.transport import Transport, choose
 from xshm.way import Way, check_way, choose_way
@@ -68,6 +69,7 @@ class Surface:
         xauthority: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
     ) -> None:
+        timeout = checks.answer_timeout(timeout)
         target = Target.wanted(width, height, on, display, position, title, resizable=resizable)
         self._connection = connection = Connection(target.display, xauthority, timeout)
         connection.wire.keep_events(keep=False)  # until somebody can take them
@@ -157,7 +159,8 @@ class Surface:
         """python-xlib's Display over the same connection, with all of its objects and extensions."""
         self._presenter.check_open()
         if self._xlib is None:
-            from xshm.x11.xlib_display import XlibDisplay  # noqa: PLC0415 - it loads every extension module
+            with limits.loading():
+                from xshm.x11.xlib_display import XlibDisplay  # noqa: PLC0415 - it loads every extension module
 
             with self._connection.decoding("python-xlib's Display"):
                 self._xlib = XlibDisplay(self._connection)
@@ -165,6 +168,7 @@ class Surface:
 
     def set_title(self, title: str) -> None:
         """Name the window."""
+        checks.text(title, "a title")
         self._presenter.check_open()
         set_title(self._connection, self.id, title)
         self._connection.flush()
@@ -249,8 +253,7 @@ class Surface:
         RequestTimeout when `timeout` seconds have passed, or those that the surface has for any answer, if these are
         less. Errors of what was presented are raised here.
         """
-        _check_timeout(timeout)
-        self._presenter.wait(timeout)
+        self._presenter.wait(_seconds(timeout))
 
     # -- what happens to it ----------------------------------------------------------------------------------------
 
@@ -261,8 +264,8 @@ class Surface:
         those that are there. A Resize has changed the surface when it is yielded. Of those that nobody asks for, the
         last 4096 are kept.
         """
-        _check_timeout(timeout)
-        while (event := self._next_event(timeout)) is not None:
+        seconds = _seconds(timeout)
+        while (event := self._next_event(seconds)) is not None:
             yield event
 
     def close(self) -> None:
@@ -283,18 +286,14 @@ class Surface:
     def __repr__(self) -> str:
         size = f"{self.rect.width}x{self.rect.height}"
         state = "closed" if self._closed else f"{self._transport.kind}, {self.way}"
-        return f"<Surface {self._connection.display_name} {self.id:#x} {size} {self.format}, {state}>"
+        return f"<Surface {printable(self._connection.display_name)} {self.id:#x} {size} {self.format}, {state}>"
 
     # -- behind it ---------------------------------------------------------------------------------------------------
 
     def _place(self, at: tuple[int, int], width: int, height: int, *, clip: bool) -> tuple[Rect, Rect | None]:
         """Return where a picture goes, and the part of it that is inside: None, with `clip`, where there is none."""
         self._presenter.check_open()
-        if not isinstance(at, (tuple, list)):
-            raise InvalidType(f"at= is (x, y), not {type(at).__name__}")
-        if len(at) != 2:  # noqa: PLR2004
-            raise InvalidArgument(f"at= is (x, y), not {len(at)} numbers: {at!r}")
-        place, whole = Rect(*at, width, height), self.rect
+        place, whole = Rect(*checks.point(at, "at= is"), width, height), self.rect
         if place == whole:
             return whole, whole
         if whole.contains(place):
@@ -384,6 +383,12 @@ class _Arrival:
         return self._inbox.done or bool(self._inbox.input)
 
 
-def _check_timeout(timeout: float | None) -> None:
-    if timeout is not None and not checks.number(timeout, "a timeout is a number of seconds, or None") >= 0:
-        raise InvalidArgument(f"a timeout is a number of seconds from 0 on, or None for no limit; not {timeout!r}")
+def _seconds(timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    seconds = checks.number(timeout, "a timeout is a number of seconds, or None")
+    if not seconds >= 0:
+        raise InvalidArgument(
+            f"a timeout is a number of seconds from 0 on, or None for no limit; not {quoted(timeout)}"
+        )
+    return seconds

@@ -17,8 +17,10 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NewType
 
+from xshm import limits
 from xshm import sysv_layouts as layouts
 from xshm.errors import InvalidType
+from xshm.printable import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -138,7 +140,7 @@ def shmget(key: int, size: int, flags: int = 0) -> ShmId:
     Errors: ENOENT no such key, EEXIST it is taken, EACCES, EINVAL for the size, ENOMEM, ENOSPC. (shmget(2))
     """
     key, size, flags = _whole("shmget: key", key), _whole("shmget: size", size), _whole("shmget: flags", flags)
-    call = f"shmget(key={'IPC_PRIVATE' if key == IPC_PRIVATE else hex(key)}, size={size}, flags={flags:#o})"
+    call = f"shmget(key={'IPC_PRIVATE' if key == IPC_PRIVATE else hex(key)}, size={quoted(size)}, flags={flags:#o})"
     if not (_is_word(key) and _is_word(flags) and 0 <= size <= _FAILED):
         raise _error(errno.EINVAL, call)
     shmid, code = _ask(_shmget, key, size, flags)
@@ -158,7 +160,7 @@ def shmat(shmid: int, flags: int = 0, address: int | None = None) -> memoryview:
     """
     shmid, flags = _whole("shmat: shmid", shmid), _whole("shmat: flags", flags)
     place = 0 if address is None else _whole("shmat: address", address)
-    call = f"shmat(shmid={shmid}, flags={flags:#o}{'' if address is None else f', address={place:#x}'})"
+    call = f"shmat(shmid={quoted(shmid)}, flags={flags:#o}{'' if address is None else f', address={place:#x}'})"
     if flags & SHM_REMAP:
         raise _error(errno.EINVAL, call, "SHM_REMAP would replace memory that other objects use")
     if not (_is_id(shmid) and _is_word(flags) and 0 <= place <= _FAILED):
@@ -243,13 +245,13 @@ def shmctl(shmid: int, cmd: int, desc: ShmDesc | ShmLimits | ShmUsage | None = N
     Errors: EINVAL no such id, index or command, EACCES, EPERM. (shmctl(2))
     """
     shmid, cmd = _whole("shmctl: shmid", shmid), _whole("shmctl: cmd", cmd)
-    name, record = _COMMANDS.get(cmd, (str(cmd), None))
+    name, record = _COMMANDS.get(cmd, (quoted(cmd), None))
     if record is not None and not isinstance(desc, record):
-        raise InvalidType(f"shmctl: {name} takes a {record.__name__}, not {type(desc).__name__}: {desc!r}")
-    call = f"shmctl(shmid={shmid}, cmd={name})"
+        raise InvalidType(f"shmctl: {name} takes a {record.__name__}, not {type(desc).__name__}: {quoted(desc)}")
+    call = f"shmctl(shmid={quoted(shmid)}, cmd={name})"
     if cmd == IPC_SET and isinstance(desc, ShmDesc):
         perm = desc.perm
-        call = f"shmctl(shmid={shmid}, cmd={name}, mode={perm.mode:#o}, uid={perm.uid}, gid={perm.gid})"
+        call = f"shmctl(shmid={quoted(shmid)}, cmd={name}, mode={perm.mode:#o}, uid={perm.uid}, gid={perm.gid})"
     if not (_is_id(shmid) and _is_word(cmd)):
         raise _error(errno.EINVAL, call)
     result, code = _ask(_shmctl, shmid, cmd, None if record is None or desc is None else ctypes.byref(desc))
@@ -282,8 +284,12 @@ def ftok(path: str | bytes | os.PathLike[str], project: int) -> int:
     """
     project = _whole("ftok: project", project)
     if not isinstance(path, str | bytes | os.PathLike):
-        raise InvalidType(f"ftok: path is a text, bytes or a path, not {type(path).__name__}: {path!r}")
-    call, raw = f"ftok(path={os.fspath(path)!r}, project={project})", os.fsencode(path)
+        raise InvalidType(f"ftok: path is a text, bytes or a path, not {type(path).__name__}: {quoted(path)}")
+    call = f"ftok(path={quoted(os.fspath(path))}, project={quoted(project)})"
+    try:
+        raw = os.fsencode(path)
+    except UnicodeEncodeError:  # half of a surrogate pair
+        raise _error(errno.EINVAL, call) from None
     if not 1 <= project <= _FTOK_PROJECTS or b"\0" in raw:
         raise _error(errno.EINVAL, call)
     key, code = _ask(_ftok, raw, project)
@@ -320,7 +326,10 @@ def segments() -> list[SegmentInfo]:
         with open("/proc/sysvipc/shm", encoding="ascii") as file:  # noqa: PTH123 - a screenshot needs no pathlib
             header, *lines = file.read().splitlines()
     except OSError as error:
-        raise _error(error.errno or errno.EIO, "segments()", "reading /proc/sysvipc/shm") from error
+        why = limits.told(error)
+        raise _error(
+            error.errno or errno.EIO, "segments()", f"reading /proc/sysvipc/shm{why and ': '}{why or ''}"
+        ) from error
     rows = [dict(zip(header.split(), line.split(), strict=True)) for line in lines]
     same = [field.name for field in fields(SegmentInfo) if field.name not in ("shmid", "mode")]
     return [
@@ -349,9 +358,9 @@ def _hide(owner: object, view: memoryview) -> None:
 
 def _whole(what: str, value: int) -> int:
     try:
-        return operator.index(value)
+        return operator.index(value)  # a bool as well: it is one to C
     except TypeError:
-        raise InvalidType(f"{what} is a whole number, not {type(value).__name__}: {value!r}") from None
+        raise InvalidType(f"{what} is a whole number, not {type(value).__name__}: {quoted(value)}") from None
 
 
 def _is_id(value: int) -> bool:

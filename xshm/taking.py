@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from xshm.errors import InvalidArgument, InvalidType
+from xshm import checks
+from xshm.errors import InvalidArgument
 from xshm.x11.mit_shm import PLACE_BYTES, pack_get_image
 
 if TYPE_CHECKING:
@@ -101,13 +102,7 @@ class Begun:
 
 def several(regions: Iterable[Region]) -> list[Region]:
     """Make a list of regions; InvalidType for one alone."""
-    try:
-        each = iter(regions)
-    except TypeError:
-        each = None
-    if each is None or isinstance(regions, str | Mapping):
-        raise InvalidType(f"grab_many takes a list of regions, not {type(regions).__name__}: {regions!r}")
-    return list(each)
+    return checks.several(regions, "grab_many takes a list of regions", no_types=(str, Mapping))
 
 
 def check_fits(array: NDArray[Any], frame: Frame) -> None:

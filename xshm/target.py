@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import operator
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from xshm import checks
 from xshm.drawable import Drawable
-from xshm.errors import BadDrawable, BadWindow, InvalidArgument, InvalidType, RequestTimeout, WindowGone
+from xshm.errors import BadDrawable, BadWindow, InvalidArgument, RequestTimeout, WindowGone
 from xshm.events import Inbox
 from xshm.geometry import Rect
 from xshm.paint import Cells
 from xshm.pixels import VisualClass
+from xshm.printable import quoted
+from xshm.window_list import IDS
 from xshm.x11 import colour_cube, core
 from xshm.x11.colormap import Colormap
 from xshm.x11.replies import Asked
@@ -57,29 +59,32 @@ class Target:
         resizable: bool,
     ) -> Self:
         """Check what a caller has said."""
+        checks.text(title, "a title")
+        checks.flag(resizable, "resizable")
         if (on is None) != (width is not None and height is not None):
             raise InvalidArgument("a surface takes a width and a height, or on=, a window or pixmap; one of the two")
         if on is None:
-            place = Rect(*(position or (0, 0)), *cls.window_size(width, height))
+            corner = (0, 0) if position is None else checks.point(position, "a position is")
+            if not all(-_GREATEST <= each <= _GREATEST for each in corner):
+                raise InvalidArgument(f"X names positions from -{_GREATEST} to {_GREATEST}, not {quoted(position)}")
+            place = Rect(*corner, *cls.window_size(width, height))
             return cls(display, None, place, title, position is not None, resizable)
         if position is not None or resizable:
             raise InvalidArgument("position= and resizable= are for a surface's own window, not for one it is put on")
         if isinstance(on, Drawable) and display is None:
             display = on._connection.display_name  # noqa: SLF001 - rooms of one house
-        try:
-            number = operator.index(getattr(on, "id", on))
-            return cls(display, number, None, title, positioned=False, resizable=False)
-        except TypeError:
-            raise InvalidType(
-                f"a surface is put on a window's or pixmap's id, or on a Window or Pixmap; not on {type(on).__name__}"
-            ) from None
+        what = "a surface is put on a window's or pixmap's id, or on a Window or Pixmap"
+        number = checks.whole(getattr(on, "id", on), what)
+        if number not in IDS:
+            raise InvalidArgument(f"a window's or pixmap's id is a number from 1 to {IDS[-1]:#x}, not {quoted(number)}")
+        return cls(display, number, None, title, positioned=False, resizable=False)
 
     @staticmethod
     def window_size(width: int | None, height: int | None) -> tuple[int, int]:
         """Check what a window's size shall be."""
         size = Rect(0, 0, width, height)  # type: ignore[arg-type]  # it says what is wrong with None
         if size.width > _GREATEST or size.height > _GREATEST:
-            raise InvalidArgument(f"a window is at most {_GREATEST} wide and high, not {width}x{height}")
+            raise InvalidArgument(f"a window is at most {_GREATEST} wide and high, not {size}")
         return size.width, size.height
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from xshm import picture_file
+from xshm import limits, picture_file
 from xshm.errors import InvalidArgument, InvalidType
 from xshm.frame import Frame
+from xshm.printable import quoted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +67,8 @@ def template(picture: Picture, bounds: Rect) -> Template:
 
 def _pixels(picture: Picture, bounds: Rect) -> tuple[str, NDArray[Any]]:
     """Return a picture's name in messages, and its pixels: (height, width, 3 or 4) uint8."""
-    from PIL import Image  # noqa: PLC0415 - arrays and frames do without in most programs
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415 - arrays and frames do without in most programs
 
     if isinstance(picture, Frame):
         transparent = picture.format.alpha_mask or picture.bounding_shape is not None
@@ -95,5 +97,5 @@ def _of_image(image: Image.Image) -> NDArray[np.uint8]:
         image.load()
     except picture_file.BROKEN as error:  # it was opened, and is decoded only here
         name = getattr(image, "filename", "")
-        raise InvalidArgument(f"the Pillow image {name!r} can't be read: {picture_file.said(error)}") from error
+        raise InvalidArgument(f"the Pillow image {quoted(name)} can't be read: {picture_file.said(error)}") from error
     return picture_file.rgba(picture_file.as_shown(image), "a Pillow image")

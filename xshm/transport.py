@@ -11,17 +11,18 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
+from xshm import checks, limits
 from xshm.errors import (
     BadAccess,
     BadSeg,
     Closed,
     DisplayGone,
-    InvalidArgument,
     InvalidType,
     ServerError,
     TransportUnavailable,
 )
 from xshm.memory import Segment
+from xshm.printable import quoted
 from xshm.x11 import core, mit_shm
 from xshm.x11.holdings import Held
 from xshm.x11.kernel import is_the_kernels
@@ -83,7 +84,7 @@ class Transport:
     def detach(self, shmseg: int) -> None:
         """Make the server let go of what `attach` returned; without effect on a connection that is over."""
         if not isinstance(shmseg, Attached):
-            raise InvalidType(f"detach takes what attach returned, not {type(shmseg).__name__}: {shmseg!r}")
+            raise InvalidType(f"detach takes what attach returned, not {type(shmseg).__name__}: {quoted(shmseg)}")
         with suppress(Closed, DisplayGone):
             self._connection.holdings.free(shmseg)
 
@@ -105,8 +106,7 @@ class _MitShm:
 
 def choose(connection: Connection, wanted: str = "auto") -> Transport:
     """Find the best transport that works, or the one wanted by name; raises TransportUnavailable with the reason."""
-    if wanted != "auto" and wanted not in KINDS:
-        raise InvalidArgument(f"a transport is one of auto, {', '.join(KINDS)}; not {wanted!r}")
+    checks.choice(wanted, ("auto", *KINDS), "a transport is one of")
     if wanted == "core":
         return Transport(connection, "core", "asked for by name", None)
     extension = connection.extension(mit_shm.NAME)
@@ -151,7 +151,7 @@ def _why_not(connection: Connection, kind: str, shm: _MitShm | None) -> str | No
     except OSError as error:
         if error.errno is None or isinstance(error, ConnectionError | TimeoutError) or not is_the_kernels(error):
             raise  # it is no word of the kernel's on memory
-        return f"this machine refused the memory: {error.strerror or error}"
+        return f"this machine refused the memory: {limits.said(error)}"
     return None if works else "the server attached another segment with the same id; it is in another IPC namespace"
 
 

@@ -14,13 +14,23 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
-from xshm import checks, display_start, process_groups, server_memory
-from xshm.descriptor import owned
+from xshm import checks, display_start, limits, process_groups, server_memory
+from xshm.descriptor import Descriptor, owned
 from xshm.display_spec import AuthorityFile, DisplaySpec, as_tuple
-from xshm.errors import Closed, InvalidArgument, InvalidType, TransportUnavailable, WaitTimeout
+from xshm.errors import (
+    Closed,
+    ConnectFailed,
+    InvalidArgument,
+    InvalidType,
+    StartFailed,
+    TransportUnavailable,
+    WaitTimeout,
+)
+from xshm.printable import quoted
 from xshm.program import Program, check_wait
 from xshm.screen import Screen
 from xshm.server_log import open_log
@@ -31,7 +41,7 @@ from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from xshm.display_spec import FramebufferKind, ScreenSpec
     from xshm.framebuffer import Framebuffer
@@ -99,6 +109,8 @@ class VirtualDisplay:
     @classmethod
     def from_spec(cls, spec: DisplaySpec) -> Self:
         """Start the display that a DisplaySpec describes."""
+        if not isinstance(spec, DisplaySpec):
+            raise InvalidType(f"a display is started from a DisplaySpec, not {type(spec).__name__}: {quoted(spec)}")
         self = cls.__new__(cls)
         self._start(spec)
         return self
@@ -111,6 +123,7 @@ class VirtualDisplay:
         programs have that one.
         """
         parsed = DisplayName.parse(name)
+        checks.flag(writable, "writable")
         self = cls.__new__(cls)
         self._prepare(None)
         self.name, self._address, self._writable = parsed.name, parsed.name, writable
@@ -142,7 +155,8 @@ class VirtualDisplay:
     def _start(self, spec: DisplaySpec) -> None:
         self._prepare(spec)
         try:
-            self._supervision = self._supervise(spec)
+            with limits.Named(StartFailed, "the display can't be started"):
+                self._supervision = self._supervise(spec)
             _HELD.add(self._supervision)
             self.name, self.pid = f":{self._supervision.number}", self._supervision.pid
             # Without a socket file of its own there may be one of another server, of another network namespace.
@@ -207,7 +221,7 @@ class VirtualDisplay:
     def env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
         """Return a copy of the environment (`base`: of that one) that leads programs to this display."""
         self._check_open()
-        environment = dict(os.environ if base is None else base)
+        environment = dict(os.environ) if base is None else _checked(base)
         for name in _OTHER_DISPLAYS:
             environment.pop(name, None)
         environment["DISPLAY"] = self.name
@@ -254,11 +268,11 @@ class VirtualDisplay:
         try:
             within(time.monotonic() + timeout, lambda: program.wait_painted(self.screen, window, timeout=timeout))
         except WaitTimeout as error:
-            program.end()
+            self._give_up(program)
             way_out = "run() starts a program without waiting, and its wait_window() waits for no more than a window"
             raise WaitTimeout(f"{error}; {way_out}", frame=error.frame) from None
         except BaseException:
-            program.end()
+            self._give_up(program)
             raise
         return program
 
@@ -278,14 +292,20 @@ class VirtualDisplay:
         self._check_open()
         if timeout is not None:
             timeout = checks.number(timeout, "a timeout is a number of seconds")
-        try:
-            ours = self._supervision if self.spec else None
-            pidfd = ours.pidfd if ours is not None else owned(os.pidfd_open, self.pid or 0)
-        except OSError as error:
-            if not is_the_kernels(error):
-                raise
-            raise InvalidArgument(f"the server of {self.name} is no process that can be waited for: {error}") from error
-        return process_groups.wait((pidfd,), None if timeout is None else time.monotonic() + timeout) == pidfd
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pidfd = self._supervision.pidfd if self.spec and self._supervision else self._watched_server()
+        return process_groups.wait((pidfd,), deadline) == pidfd
+
+    def _watched_server(self) -> Descriptor:
+        with limits.Named(ConnectFailed, f"the server of {self.name} can't be waited for"):
+            try:
+                return owned(os.pidfd_open, self.pid or 0)
+            except OSError as error:
+                if limits.told(error) or not is_the_kernels(error):
+                    raise
+                raise InvalidArgument(
+                    f"the server of {self.name} is no process that can be waited for: {error}"
+                ) from error
 
     def said(self) -> str:
         """Return what the server has said so far on its standard error; "" for somebody else's."""
@@ -366,11 +386,20 @@ class VirtualDisplay:
         self, command: Command, env: Mapping[str, str] | None, options: dict[str, Any], *, keep_stderr: bool
     ) -> Program:
         self._check_open()
-        program = Program(self._looked_after(), self._connect, command, self.env(env), options, keep_stderr=keep_stderr)
+        environment = self.env(env)
+        with limits.Named(StartFailed, "the program can't be started"):
+            looked_after = self._looked_after()
+            program = Program(looked_after, self._connect, command, environment, options, keep_stderr=keep_stderr)
         with self._lock:
             self._programs = [each for each in self._programs if each.poll() is None]  # a Program keeps its exit code
             self._programs.append(program)
         return program
+
+    def _give_up(self, program: Program) -> None:
+        """End a program that is handed to nobody, and let go of what was kept of it."""
+        program.end()
+        with self._lock:
+            self._programs = [each for each in self._programs if each is not program]
 
     def _screen_of(self, framebuffer: int) -> Screen:
         """Return the Screen that a framebuffer belongs to: its own, or the one that Xinerama joins all of them in."""
@@ -384,7 +413,8 @@ class VirtualDisplay:
         """Return who looks after programs; a display of somebody else's has a supervisor for them alone."""
         with self._lock:
             if self._supervision is None:
-                self._log = open_log(None)
+                if self._log is None:
+                    self._log = open_log(None)
                 self._supervision = Supervision([], log=self._log, timeout=DisplaySpec().timeout)
                 _HELD.add(self._supervision)
             return self._supervision
@@ -392,6 +422,20 @@ class VirtualDisplay:
     def _check_open(self) -> None:
         if self._closed:
             raise Closed(f"the display {self.name} was closed")
+
+
+def _checked(base: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy of an environment; raise InvalidType or InvalidArgument where the kernel can't be given it."""
+    if not isinstance(base, Mapping):
+        raise InvalidType(f"an environment is a dict of texts, not {type(base).__name__}: {quoted(base)}")
+    for name, value in base.items():
+        found = checks.word(name, "a variable's name is a text", "which the environment can't have")
+        if not found or "=" in found:
+            raise InvalidArgument(
+                f"a variable's name has at least one character, and none of them is '=': {quoted(name)}"
+            )
+        checks.word(value, f"the variable {found} is a text", "which the environment can't have")
+    return dict(base)
 
 
 def _set_environment(values: Mapping[str, str | None]) -> None:

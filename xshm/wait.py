@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xshm.error_line import error_line
 from xshm.errors import InvalidArgument, WaitTimeout
 from xshm.options import add_display, add_window, geometry, in_time, named, number, open_screen, open_window, seconds
+from xshm.printable import quoted
 from xshm.standard_streams import complain
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _wait(source: Drawable, chosen: argparse.Namespace, pixel: tuple[int, int, s
 def _pixel(text: str) -> tuple[int, int, str]:
     match = re.fullmatch(r"([0-9]{1,9}),([0-9]{1,9}),(.+)", text)
     if match is None:
-        raise InvalidArgument(f"--pixel {text!r}: write X,Y,COLOUR, for example 10,20,#ff0000 or 10,20,red")
+        raise InvalidArgument(f"--pixel {quoted(text)}: write X,Y,COLOUR, for example 10,20,#ff0000 or 10,20,red")
     return int(match[1]), int(match[2]), match[3]
 
 

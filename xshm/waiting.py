@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
-from xshm import checks
+from xshm import checks, limits
 from xshm.bounding_shape import cut
 from xshm.changes import Changes
 from xshm.compare import Difference
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds, RequestTimeout, WaitTimeout
 from xshm.frame import Frame
 from xshm.geometry import Rect, merged
+from xshm.printable import quoted
 from xshm.search import find
 from xshm.shades import shown_as, shows
 from xshm.template import template
@@ -110,10 +111,9 @@ def wait_stable(
     _check_ratio(threshold)
     quiet = checks.number(quiet, "quiet is a number of seconds")
     if not 0 < quiet < math.inf or (timeout is not None and quiet > timeout):
-        raise InvalidArgument(f"quiet is above 0 and at most the timeout, {timeout} seconds, not {quiet!r}")
-    if not isinstance(ignore, Iterable) or isinstance(ignore, str | Mapping):
-        raise InvalidType(f"ignore is a list of regions, not {type(ignore).__name__}: {ignore!r}")
-    ignored = [clock.ask(source.within, each) for each in ignore]
+        raise InvalidArgument(f"quiet is above 0 and at most the timeout, {timeout} seconds, not {quoted(quiet)}")
+    regions = checks.several(ignore, "ignore is a list of regions", no_types=(str, Mapping))
+    ignored = [clock.ask(source.within, each) for each in regions]
     with _changes(source, region, clock) as changes:
         # Compared with the picture that the quiet time began with: what moves a little at a time adds up.
         calm = last = clock.ask(_first, changes)
@@ -143,7 +143,7 @@ def wait_for(
     """See `Drawable.wait_for`."""
     clock = _Clock(timeout)
     if not callable(predicate):
-        raise InvalidType(f"a predicate is a function of a frame, not {type(predicate).__name__}: {predicate!r}")
+        raise InvalidType(f"a predicate is a function of a frame, not {type(predicate).__name__}: {quoted(predicate)}")
     return _wait_for(source, predicate, clock, region, "what the predicate wants")
 
 
@@ -169,7 +169,7 @@ def wait_pixel(
     place = clock.ask(source.within, (x, y, 1, 1))
     checks.number(tolerance, "a tolerance is a number")
     if not tolerance >= 0:
-        raise InvalidArgument(f"a tolerance is 0 or more, of 255; not {tolerance!r}")
+        raise InvalidArgument(f"a tolerance is 0 or more, of 255; not {quoted(tolerance)}")
 
     def is_met(frame: Frame) -> bool:
         if not frame.rect.contains(place):
@@ -227,7 +227,7 @@ class _Clock:
         if timeout is not None:
             timeout = checks.number(timeout, "a timeout is a number of seconds, or None for no limit")
             if not timeout >= 0:
-                raise InvalidArgument(f"a timeout is 0 seconds or more, or None for no limit; not {timeout!r}")
+                raise InvalidArgument(f"a timeout is 0 seconds or more, or None for no limit; not {quoted(timeout)}")
         self._start = time.monotonic()
         self.end = nearest(math.inf if timeout is None else self._start + timeout)
         self.is_unanswered = False  # the last look
@@ -360,7 +360,7 @@ def _all_of(frame: Frame) -> Rect:
 def _check_ratio(threshold: float) -> None:
     checks.number(threshold, "a threshold is a ratio from 0 to 1")
     if not 0 <= threshold <= 1:
-        raise InvalidArgument(f"a threshold is a ratio from 0 to 1, not {threshold!r}")
+        raise InvalidArgument(f"a threshold is a ratio from 0 to 1, not {quoted(threshold)}")
 
 
 def _spellings(colour: Colour, form: PixelFormat) -> str:
@@ -371,19 +371,22 @@ def _spellings(colour: Colour, form: PixelFormat) -> str:
 
 def _colour(colour: Any) -> tuple[int, int, int]:
     if isinstance(colour, str):
-        from PIL import ImageColor  # noqa: PLC0415 - for names alone
+        with limits.loading():
+            from PIL import ImageColor  # noqa: PLC0415 - for names alone
 
         try:
             red, green, blue, *alpha = ImageColor.getrgb(colour)
         except ValueError as error:
-            raise InvalidArgument(f"{colour!r} is no colour; write '#rrggbb' or a name that CSS has") from error
+            raise InvalidArgument(f"{quoted(colour)} is no colour; write '#rrggbb' or a name that CSS has") from error
         if alpha or max(red, green, blue) > 255:  # noqa: PLR2004 - 8 bits; it takes rgb(300, 0, 0)
-            raise InvalidArgument(f"{colour!r} is no colour to wait for: it has alpha, or a channel above 255")
+            raise InvalidArgument(f"{quoted(colour)} is no colour to wait for: it has alpha, or a channel above 255")
         return red, green, blue
     try:
         red, green, blue = map(operator.index, colour)
     except (TypeError, ValueError):
-        raise InvalidArgument(f"a colour is (red, green, blue), each 0 to 255, or '#rrggbb'; not {colour!r}") from None
+        raise InvalidArgument(
+            f"a colour is (red, green, blue), each 0 to 255, or '#rrggbb'; not {quoted(colour)}"
+        ) from None
     if not all(0 <= each <= 255 for each in (red, green, blue)):  # noqa: PLR2004 - 8 bits
-        raise InvalidArgument(f"a colour is (red, green, blue), each 0 to 255; not {colour!r}")
+        raise InvalidArgument(f"a colour is (red, green, blue), each 0 to 255; not {quoted(colour)}")
     return red, green, blue

@@ -11,8 +11,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from xshm.errors import InvalidArgument, ServerError, TransportUnavailable
+from xshm import checks
+from xshm.errors import ServerError, TransportUnavailable
 from xshm.memory import Segment
+from xshm.printable import quoted
 from xshm.shared_pixmap import SharedPixmaps
 from xshm.x11 import core, mit_shm
 from xshm.x11.kernel import is_the_kernels
@@ -38,10 +40,9 @@ class ChosenWay:
 
 def check_way(transport: Transport, wanted: str) -> None:
     """Raise InvalidArgument for what is no way, TransportUnavailable for one that is not to be had, with the reason."""
-    if wanted not in ("auto", "pixmap", "put"):
-        raise InvalidArgument(f"a way is one of auto, pixmap, put; not {wanted!r}")
+    checks.choice(wanted, ("auto", "pixmap", "put"), "a way is one of")
     if transport.kind == "core" and wanted != "auto":
-        raise TransportUnavailable(f"way={wanted!r} takes shared memory, and there is none: {transport.reason}")
+        raise TransportUnavailable(f"way={quoted(wanted)} takes shared memory, and there is none: {transport.reason}")
     if wanted == "pixmap" and not transport.shared_pixmaps:
         raise TransportUnavailable("this server has no shared pixmaps; way='put' works without")
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, SupportsIndex
 
+from xshm import checks
 from xshm.errors import (
     BadWindow,
     InvalidArgument,
-    InvalidType,
     WindowGone,
     WindowNotFound,
     WindowNotViewable,
 )
-from xshm.printable import printable
+from xshm.printable import printable, quoted
 from xshm.x11.ewmh import active
 from xshm.x11.look import Compositor, Look, lets_through
 from xshm.x11.processes import Processes
@@ -70,12 +69,10 @@ class WindowInfo:
 
 def resource_id(what: str, number: SupportsIndex) -> int:
     """Check the number that a caller gives for a window or a pixmap."""
-    if isinstance(number, bool) or not isinstance(number, SupportsIndex):
-        names = "its id, its title, a compiled regular expression or 'active'" if what == "a window" else "its id"
-        raise InvalidType(f"{what} is named by {names}, not by {type(number).__name__}: {number!r}")
-    found = operator.index(number)
+    names = "its id, its title, a compiled regular expression or 'active'" if what == "a window" else "its id"
+    found = checks.whole(number, f"{what} is named by {names}")
     if found not in IDS:
-        raise InvalidArgument(f"{what}'s id is a number from 1 to {IDS[-1]:#x}, not {found}")
+        raise InvalidArgument(f"{what}'s id is a number from 1 to {IDS[-1]:#x}, not {quoted(found)}")
     return found
 
 
@@ -154,8 +151,8 @@ def _fits(title: str, description: str | re.Pattern[str]) -> bool:
 
 def _wanted(description: str | re.Pattern[str]) -> str:
     if isinstance(description, str):
-        return f"the title {description!r} (all of it; re.compile({description!r}) finds a part)"
-    return f"the expression {description.pattern!r}"
+        return f"the title {quoted(description)} (all of it; re.compile({quoted(description)}) finds a part)"
+    return f"the expression {quoted(description.pattern)}"
 
 
 def _lines(windows: list[WindowInfo]) -> str:

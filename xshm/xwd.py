@@ -15,6 +15,7 @@ import numpy as np
 
 from xshm.errors import UnsupportedFormat
 from xshm.pixels import PixelFormat, VisualClass
+from xshm.printable import quoted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,7 +100,7 @@ class XwdHeader:
         name = bytes(raw[_FIELDS.size : fields.header_size]).split(b"\0")[0].decode(errors="replace")
         match = _NAME.fullmatch(name)
         if match is None:
-            raise UnsupportedFormat(f"an XWD dump named {name[:80]!r}, which is no screen of an Xvfb")
+            raise UnsupportedFormat(f"an XWD dump named {quoted(name[:80])}, which is no screen of an Xvfb")
         number, screen = int(match["number"]), int(match["screen"])
         return cls(width, height, form, fields.ncolors, fields.header_size, pixels_at, number, screen)
 

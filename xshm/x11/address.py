@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from xshm.errors import ConnectFailed, InvalidType, RequestTimeout
+from xshm.printable import printable, quoted
 from xshm.x11.kernel import is_the_kernels
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class DisplayName:
                 return sock, f"unix:{place}"
         if any(isinstance(error, BlockingIOError) for _, error in failures):
             return None
-        told = "; ".join(f"{place}: {error.strerror or error}" for place, error in failures)
+        told = "; ".join(f"{printable(place)}: {error.strerror or error}" for place, error in failures)
         raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({told})")
 
     def _connect_tcp(self, deadline: float | None) -> tuple[ServerSocket, str]:
@@ -159,7 +160,7 @@ class DisplayName:
             else:
                 return sock, f"tcp:{address[0]}:{port}"
         told = "; ".join(f"{place} port {port}: {error.strerror or error}" for place, error in failures)
-        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({told})")
+        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {quoted(self.name)} ({told})")
 
 
 class ServerSocket(_socket.socket):
@@ -184,7 +185,7 @@ def _text(name: object) -> str:
         return os.fsdecode(name)  # type: ignore[arg-type]  # it says so
     except TypeError:
         raise InvalidType(
-            f"a display is named by a text such as ':0', not by {type(name).__name__}: {name!r}"
+            f"a display is named by a text such as ':0', not by {type(name).__name__}: {quoted(name)}"
         ) from None
 
 

@@ -24,7 +24,7 @@ import Xlib.X
 from Xlib.protocol import event, rq
 from Xlib.protocol import request as xlib_request
 
-from xshm import errors
+from xshm import errors, limits
 from xshm.errors import (
     Closed,
     ConnectFailed,
@@ -132,7 +132,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         """Send a request that has a reply (an rq.ReplyRequest class) and return the reply's fields.
 
         With `received`, the reply's descriptors come back too: (fields, list of Descriptor). Each is closed when the
-        last reference to it goes. Raises OSError (EMFILE) where this process had no room for them.
+        last reference to it goes. Raises ConnectFailed where this process had no room for them.
         """
         pending = packed(request, **fields)
         if received:
@@ -145,7 +145,8 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
             return reply
         if len(pending.received) < answer[1]:
             lost = answer[1] - len(pending.received)
-            raise OSError(errno.EMFILE, f"{request.__name__}: {lost} descriptors were lost, too many are open here")
+            why = limits.told(OSError(errno.EMFILE, ""))
+            raise ConnectFailed(errno.EMFILE, f"{request.__name__}: {lost} descriptors were lost: {why}")
         return reply, pending.received
 
     def send(self, request: Any, *, descriptors: Sequence[int] = (), keep: object = None, **fields: Any) -> Pending:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from Xlib.protocol import display as xlib_display
 
+from xshm import limits
 from xshm.errors import AccessDenied, ConnectFailed, RequestTimeout, ServerNonsense
+from xshm.printable import printable
 from xshm.x11 import xauth
 from xshm.x11.deadlines import bounded
 from xshm.x11.decoding import Gate, believing_no_length
@@ -53,7 +55,8 @@ def connect(
     deadline = None if timeout is None else time.monotonic() + timeout
     # A server that resets itself when its last client has left also drops who connects at that moment.
     for attempts_left in reversed(range(_RESETS)):
-        sock, address = display.connect(_left(deadline))
+        with limits.Named(ConnectFailed, f"{display.name!r} can't be connected to"):
+            sock, address = display.connect(_left(deadline))
         try:
             return sock, address, _set_up(display, sock, address, xauthority, structures, deadline)
         except _Dropped as dropped:
@@ -106,8 +109,12 @@ def _set_up(
     if data["status"] != _ACCEPTED:
         reason = body[: data["reason_length"] or None].rstrip(b"\0\n ").decode(errors="replace")
         if _CROWDED in reason:
-            raise ConnectFailed(errno.EAGAIN, f"the X server at {display.name!r} ({address}) has no room: {reason}")
-        raise AccessDenied(errno.EACCES, f"the X server at {display.name!r} ({address}) refused: {reason}; {told}")
+            raise ConnectFailed(
+                errno.EAGAIN, f"the X server at {display.name!r} ({address}) has no room: {printable(reason)}"
+            )
+        raise AccessDenied(
+            errno.EACCES, f"the X server at {display.name!r} ({address}) refused: {printable(reason)}; {told}"
+        )
     info = _SETUP.__new__(_SETUP)
     with Gate(_NAME):
         success, _ = _BODY.parse_binary(body, structures, rawdict=True)

@@ -13,7 +13,9 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from xshm import checks, limits
 from xshm.errors import ConnectFailed, InvalidArgument, InvalidType
+from xshm.printable import printable, quoted
 from xshm.x11 import peer
 from xshm.x11.kernel import is_the_kernels
 
@@ -87,8 +89,9 @@ def find(
     except OSError as error:
         if not is_the_kernels(error):
             raise
-        if path is not None:
-            raise ConnectFailed(error.errno, f"the authority file {place} can't be read: {error.strerror}") from error
+        if path is not None or limits.told(error):
+            why = f"the authority file {printable(place)} can't be read: {limits.said(error)}"
+            raise ConnectFailed(error.errno, why) from error
         return b"", f"there is no authority file ({place}: {error.strerror})"
     families = _families(display, sock)
     entries = list(parse(raw))
@@ -110,11 +113,11 @@ def _is_by_hand(path: str | os.PathLike[str] | None) -> bool:
 
 def _place(path: str | os.PathLike[str] | None) -> str:
     if path is not None:
-        place = os.fspath(path) if isinstance(path, str | os.PathLike) else None
-        if not isinstance(place, str):
-            raise InvalidType(f"xauthority is the path of a file, or None; not {type(path).__name__}: {path!r}")
-        if not place or "\0" in place:
-            raise InvalidArgument(f"xauthority is the path of a file, which {place!r} can't be")
+        if isinstance(path, bytes):
+            raise InvalidType(f"xauthority is the path of a file, or None, not bytes: {quoted(path)}")
+        place = checks.word(path, "xauthority is the path of a file, or None", "which can't be one")
+        if not place:
+            raise InvalidArgument("xauthority is the path of a file, which '' can't be")
         return place
     named = os.environ.get("XAUTHORITY")
     if named:
