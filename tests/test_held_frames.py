@@ -182,7 +182,7 @@ def test_a_screen_without_copies_says_what_is_held_and_lends_no_slot_beyond(xvfb
             screen.grab(BOX)
         assert pool(screen).slots == len(held)
         assert not screen.copies
-    with pytest.raises(xshm.InvalidType, match="copies is True or False, not 1"):
+    with pytest.raises(xshm.InvalidType, match="copies is True or False, not int: 1"):
         xshm.Screen(xvfb.name, copies=1)  # type: ignore[arg-type]
 
 

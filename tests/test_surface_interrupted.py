@@ -160,7 +160,7 @@ def test_frames_shown_and_interrupted_at_any_point_are_let_go(surface: Surface, 
             # requests that were cut short before they were sent would be more each time, with a point for each of them.
             pool.trim()
             screen.xlib.sync()
-    assert {"Surface.show_frame", "FrameMemory.source", "Blitter.send", "Presenter._finish"} <= places.met
+    assert {"Presenter.put", "FrameMemory.source", "Blitter.send", "Presenter._finish"} <= places.met
     assert ("Picture.put" if surface.transport.kind != "fd" else "Picture.put_all") in places.met
     if surface.way == "pixmap" and surface.transport.kind == "sysv":
         assert {"Transport.attach", "SharedPixmaps.make"} <= places.met

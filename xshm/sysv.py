@@ -140,7 +140,7 @@ def shmget(key: int, size: int, flags: int = 0) -> ShmId:
     Errors: ENOENT no such key, EEXIST it is taken, EACCES, EINVAL for the size, ENOMEM, ENOSPC. (shmget(2))
     """
     key, size, flags = _whole("shmget: key", key), _whole("shmget: size", size), _whole("shmget: flags", flags)
-    call = f"shmget(key={'IPC_PRIVATE' if key == IPC_PRIVATE else hex(key)}, size={quoted(size)}, flags={flags:#o})"
+    call = f"shmget(key={'IPC_PRIVATE' if key == IPC_PRIVATE else hex(key)}, size={_digits(size)}, flags={flags:#o})"
     if not (_is_word(key) and _is_word(flags) and 0 <= size <= _FAILED):
         raise _error(errno.EINVAL, call)
     shmid, code = _ask(_shmget, key, size, flags)
@@ -160,7 +160,7 @@ def shmat(shmid: int, flags: int = 0, address: int | None = None) -> memoryview:
     """
     shmid, flags = _whole("shmat: shmid", shmid), _whole("shmat: flags", flags)
     place = 0 if address is None else _whole("shmat: address", address)
-    call = f"shmat(shmid={quoted(shmid)}, flags={flags:#o}{'' if address is None else f', address={place:#x}'})"
+    call = f"shmat(shmid={_digits(shmid)}, flags={flags:#o}{'' if address is None else f', address={place:#x}'})"
     if flags & SHM_REMAP:
         raise _error(errno.EINVAL, call, "SHM_REMAP would replace memory that other objects use")
     if not (_is_id(shmid) and _is_word(flags) and 0 <= place <= _FAILED):
@@ -245,13 +245,13 @@ def shmctl(shmid: int, cmd: int, desc: ShmDesc | ShmLimits | ShmUsage | None = N
     Errors: EINVAL no such id, index or command, EACCES, EPERM. (shmctl(2))
     """
     shmid, cmd = _whole("shmctl: shmid", shmid), _whole("shmctl: cmd", cmd)
-    name, record = _COMMANDS.get(cmd, (quoted(cmd), None))
+    name, record = _COMMANDS.get(cmd, (_digits(cmd), None))
     if record is not None and not isinstance(desc, record):
         raise InvalidType(f"shmctl: {name} takes a {record.__name__}, not {type(desc).__name__}: {quoted(desc)}")
-    call = f"shmctl(shmid={quoted(shmid)}, cmd={name})"
+    call = f"shmctl(shmid={_digits(shmid)}, cmd={name})"
     if cmd == IPC_SET and isinstance(desc, ShmDesc):
         perm = desc.perm
-        call = f"shmctl(shmid={quoted(shmid)}, cmd={name}, mode={perm.mode:#o}, uid={perm.uid}, gid={perm.gid})"
+        call = f"shmctl(shmid={_digits(shmid)}, cmd={name}, mode={perm.mode:#o}, uid={perm.uid}, gid={perm.gid})"
     if not (_is_id(shmid) and _is_word(cmd)):
         raise _error(errno.EINVAL, call)
     result, code = _ask(_shmctl, shmid, cmd, None if record is None or desc is None else ctypes.byref(desc))
@@ -285,7 +285,7 @@ def ftok(path: str | bytes | os.PathLike[str], project: int) -> int:
     project = _whole("ftok: project", project)
     if not isinstance(path, str | bytes | os.PathLike):
         raise InvalidType(f"ftok: path is a text, bytes or a path, not {type(path).__name__}: {quoted(path)}")
-    call = f"ftok(path={quoted(os.fspath(path))}, project={quoted(project)})"
+    call = f"ftok(path={quoted(os.fspath(path))}, project={_digits(project)})"
     try:
         raw = os.fsencode(path)
     except UnicodeEncodeError:  # half of a surrogate pair
@@ -361,6 +361,11 @@ def _whole(what: str, value: int) -> int:
         return operator.index(value)  # a bool as well: it is one to C
     except TypeError:
         raise InvalidType(f"{what} is a whole number, not {type(value).__name__}: {quoted(value)}") from None
+
+
+def _digits(value: int) -> str:
+    """Return what an error says of a number; without `quoted`, in which an interrupt could be taken for a fault."""
+    return str(value) if -_FAILED <= value <= _FAILED else quoted(value)
 
 
 def _is_id(value: int) -> bool:

@@ -75,7 +75,7 @@ def holding(lock: Lock, work: Callable[_Given, _Returned], *args: _Given.args, *
     left = bounded(None)
     try:
         # Noted inside the call that takes it: a signal handler may raise right after that.
-        taken.extend(map(lock.acquire, (True,), (-1 if left is None else max(left, 0.0),)))
+        taken.extend(map(lock.acquire, (True,), (-1 if left is None else min(max(left, 0.0), threading.TIMEOUT_MAX),)))
         if not taken[0]:
             raise timed_out()
         return work(*args, **options)
