@@ -5,6 +5,7 @@
 # pytest in it. A second run finds everything there and costs nothing. In the environment:
 #   XSHM_VENV=DIR       another place for the virtual environment
 #   XSHM_SETUP_ONLY=1   stop when all is installed
+# `-n 0` runs all in one process, where a debugger can be used.
 set -eu
 cd "$(dirname "$0")/.."
 venv=${XSHM_VENV:-.venv}
@@ -82,4 +83,5 @@ if [ "$(cat "$venv/installed" 2>/dev/null)" != "$stamp" ]; then
 fi
 
 [ -z "${XSHM_SETUP_ONLY:-}" ] || exit 0
-exec "$venv/bin/python" -m pytest "$@"
+# Most of a test's time is a server's or a wait: two files at a time take little more than half as long.
+exec "$venv/bin/python" -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"
