@@ -251,6 +251,20 @@ def test_a_directory_of_a_stranger_s_is_done_without() -> None:
 
 
 @needs_root
+def test_a_directory_in_which_everybody_can_replace_sockets_is_done_without() -> None:
+    program = f"""
+        import os
+        from xshm.display_spec import DisplaySpec, why_not_for_sockets
+        for user in (0, {UID}):  # root's server makes the directory sticky
+            os.seteuid(user)
+            print("unix" in DisplaySpec().command(), why_not_for_sockets(is_started=True))
+    """
+    mount = f"mkdir -p {_SOCKETS} && mount -t tmpfs -o mode=777 none {_SOCKETS}"
+    why = f"everybody can replace what is in {_SOCKETS} (chmod +t)"
+    assert _run(program, unshare="--mount", before=mount) == f"False {why}\nTrue {why}\n"
+
+
+@needs_root
 def test_a_directory_that_became_a_stranger_s_during_the_start_is_told() -> None:
     program = f"""
         import os, time, xshm

@@ -278,15 +278,20 @@ def _can_write(directory: str | Path) -> bool:
     return os.access(directory, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def why_not_for_sockets() -> str | None:
-    """Return who else could replace a display's socket in the file system: who owns the directory; None for nobody."""
+def why_not_for_sockets(*, is_started: bool = False) -> str | None:
+    """Return who else could replace a display's socket in the file system, as a clause; None for nobody.
+
+    A directory that everybody can write and that is not sticky a server of root's mends, when it `is_started`.
+    """
     try:
         status = os.lstat(_SOCKETS)
     except OSError:
         return None
-    if status.st_uid in (0, os.geteuid()):
-        return None
-    return f"{_SOCKETS} belongs to uid {status.st_uid}"
+    if status.st_uid not in (0, os.geteuid()):
+        return f"{_SOCKETS} belongs to uid {status.st_uid}"
+    if status.st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH and (is_started or os.geteuid() != 0):
+        return f"everybody can replace what is in {_SOCKETS} (chmod +t)"
+    return None
 
 
 def _runtime_directory() -> str:

@@ -36,7 +36,7 @@ def start(command: Sequence[str], log: ServerLog, timeout: float, places: Places
         if reason := why_not_for_sockets():
             raise StartFailed(f"{error}; since {reason}, an abstract socket was all that it tried") from error
         raise
-    if supervision.has_socket_file and (reason := why_not_for_sockets()):
+    if supervision.has_socket_file and (reason := why_not_for_sockets(is_started=True)):
         supervision.end()
         raise StartFailed(f"{reason} since a moment ago; started again, the display does without a socket there")
     return supervision
