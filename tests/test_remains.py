@@ -248,3 +248,36 @@ def test_a_server_beside_another_program_in_the_supervisor_s_place_goes_with_the
     assert not directory.exists()
     assert not lives(server)
     assert not lives(stranger)
+
+
+@needs_root
+def test_a_directory_that_a_stranger_has_put_there_tells_nothing_of_what_is_to_be_removed(tmp_path: Path) -> None:
+    his = tmp_path / "his"
+    his.mkdir()
+    number = 61000 + os.getpid() % 4000
+    path = Path(f"/tmp/.X11-unix/X{number}")  # noqa: S108 - the protocol's well-known place
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+    try:
+        os.chown(his, 65534, 65534)
+        remains.remove(str(his), has_processes=False)
+        assert path.exists()
+        os.chown(his, 0, 0)  # of ours it would be what a server has left that was killed as it started
+        remains.remove(str(his), has_processes=False)
+        assert not path.exists()
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def test_no_place_is_swept_in_which_others_could_give_a_directory_another_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    namespace = str(Path("/proc/self/ns/pid").readlink())[len("pid:[") : -1]
+    directory = tmp_path / f"xshm-{_DEAD_PID}-1-{namespace}-{'0' * 16}"
+    directory.mkdir(mode=0o700)
+    (directory / "letter").touch()
+    for mode, is_left in ((0o777, True), (0o1777, False)):
+        tmp_path.chmod(mode)
+        start_another()
+        assert directory.exists() == is_left

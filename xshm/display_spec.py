@@ -223,6 +223,11 @@ def places() -> tuple[str, ...]:
     return tuple(dict.fromkeys(os.path.abspath(place) for place in found if place))  # noqa: PTH100 - texts throughout
 
 
+def swept_places() -> tuple[str, ...]:
+    """Return those of `places` that hold nothing but what its owner has put there: nobody could rename a directory."""
+    return tuple(place for place in places() if _is_directory(place) and _why_not_ours_alone(place) is None)
+
+
 class AuthorityFile(PosixPath):
     """The path of a display's own authority file. Given by hand, too, its cookie is for no stranger (`xauth.find`)."""
 

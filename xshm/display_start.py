@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xshm.display_spec import places, private_place, why_not_for_sockets
+from xshm.display_spec import private_place, swept_places, why_not_for_sockets
 from xshm.errors import StartFailed
 from xshm.launch import Places
 from xshm.supervision import Supervision
@@ -25,7 +25,7 @@ def places_of(spec: DisplaySpec) -> Places:
         kept = str(spec.framebuffer.resolve())
     elif spec.framebuffer == "file":
         memory = spec.memory_directory()
-    return Places(private_place(), memory, kept, len(spec.all_screens()), places())
+    return Places(private_place(), memory, kept, len(spec.all_screens()), swept_places())
 
 
 def start(command: Sequence[str], log: ServerLog, timeout: float, places: Places) -> Supervision:

@@ -191,12 +191,20 @@ def _namespace() -> str:
 # -- what is left ------------------------------------------------------------------------------------------------------
 
 
-def _noted(directory: str, what: str) -> str:
-    """Return what is written down in a directory of ours; of one that somebody else has put there first, nothing."""
+def _is_ours(directory: str) -> bool:
+    """Tell whether a display's directory is ours, and not what somebody else has put there first."""
     try:
         found = posix.lstat(directory)  # a link is no directory
-        if found.st_mode & _TYPE != _DIRECTORY or found.st_uid != posix.geteuid():
-            return ""
+    except FileNotFoundError:
+        return False
+    return found.st_mode & _TYPE == _DIRECTORY and found.st_uid == posix.geteuid()
+
+
+def _noted(directory: str, what: str) -> str:
+    """Return what is written down in a directory of ours; of somebody else's, nothing."""
+    if not _is_ours(directory):
+        return ""
+    try:
         with open(f"{directory}/{what}", "rb") as file:  # noqa: PTH123 - pathlib takes its time
             return file.read().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
@@ -204,7 +212,9 @@ def _noted(directory: str, what: str) -> str:
 
 
 def _began(directory: str) -> float:
-    """Return when a display's server was started (seconds of the epoch), or 0 where there is no such directory."""
+    """Return when a display's server was started (seconds of the epoch), or 0 where we have no such directory."""
+    if not _is_ours(directory):
+        return 0.0
     for path in (f"{directory}/what", directory):
         try:
             return posix.stat(path).st_mtime

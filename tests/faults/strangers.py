@@ -11,7 +11,9 @@ import contextlib
 import ctypes
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -303,11 +305,15 @@ def _files(report: Report, display: xshm.VirtualDisplay, kept: Path) -> None:
         row.failed(f"{len(told)} of {len(paths)} were tried")
 
 
-# He reads the name of a directory that is about to be made on the command line that makes it.
+# He reads the name of a directory that is about to be made on the command line that makes it, and makes there, in turn,
+# a link to a directory of ours, and a directory of his in which is noted what he would like to be removed and ended.
 _PLANTS = """
-import os, re, sys
+import json, os, re, sys
+precious, notes = sys.argv[1], json.loads(sys.argv[2])
 print("ready", flush=True)
-me, known, names = os.getpid(), set(), re.compile(rb"(/[^\\0]*/xshm-[0-9a-f]{16})\\0")
+me, known, planted = os.getpid(), set(), 0
+# Of this process's displays alone: the tests are not to be in the way of others'.
+names = re.compile(rb"(/[^\\0\\n]*/xshm-" + sys.argv[3].encode() + rb"-[0-9]+-[0-9]+-[0-9a-f]{16})\\0")
 while True:
     for pid in os.listdir("/proc"):
         if pid.isdigit() and int(pid) > me:
@@ -320,7 +326,14 @@ while True:
                 if name not in known:
                     known.add(name)
                     try:
-                        os.symlink(sys.argv[1], name)
+                        if planted % 2:
+                            os.mkdir(name)
+                            for what, text in notes.items():
+                                with open(os.path.join(name, what.encode()), "w") as file:
+                                    file.write(text)
+                        else:
+                            os.symlink(precious, name)
+                        planted += 1
                         print("planted", flush=True)
                     except OSError:
                         pass
@@ -328,27 +341,49 @@ while True:
 
 
 def _planted(report: Report, place: Path, effort: int) -> None:
-    """He puts a link to a directory of ours where a display is about to make one of its own."""
-    row = report.row("links planted where a display makes its directories")
+    """He puts links and directories where a display is about to make directories of its own."""
+    row = report.row("links and directories planted where a display makes its own")
     precious = place / "precious"
     precious.mkdir(mode=0o700)
-    files = [precious / "Xauthority", precious / "Xvfb_screen0", precious / "letter"]
-    for file in files:
-        file.write_bytes(b"precious")
-    with _him(_PLANTS, precious) as him:
-        for _ in range(3 * effort):
+    files = [precious / name for name in ("Xauthority", "Xvfb_screen0", "letter")]
+    with contextlib.ExitStack() as held:
+        bystander = held.enter_context(subprocess.Popen(["sleep", "1000"]))
+        held.callback(bystander.kill)
+        segment = sysv.shmget(sysv.IPC_PRIVATE, 4096, sysv.IPC_CREAT | 0o600)
+        held.callback(sysv.remove, segment)
+        dead = _SOCKETS / "X60999"
+        listening = held.enter_context(socket.socket(socket.AF_UNIX))
+        listening.bind(str(dead))
+        listening.close()
+        held.callback(dead.unlink)
+        status = dead.lstat()
+        notes = {
+            "what": f"sysv\n1\n{precious}\n{precious}\n",
+            "pid": f"{bystander.pid} {os.getpid()}\n",
+            "socket": f"60999 {status.st_ino} {status.st_ctime_ns}",
+            "supervisor": "",
+            "Xauthority": "his",
+        }
+        him = held.enter_context(_him(_PLANTS, precious, json.dumps(notes), os.getpid()))
+        for _ in range(2 * effort):
+            for file in files:
+                file.write_bytes(b"precious")
             with contextlib.suppress(*_NOT_OURS), xshm.VirtualDisplay(64, 48, timeout=60) as display:
                 display.screen.grab()
             lost = [file.name for file in files if not file.exists() or file.read_bytes() != b"precious"]
+            lost += ["a process"] if bystander.poll() is not None else []
+            lost += ["a segment"] if segment not in {each.shmid for each in sysv.segments()} else []
+            lost += [] if dead.exists() else ["a socket"]
             row.count(f"lost: {', '.join(lost)}" if lost else None)
-            for file in files:
-                file.write_bytes(b"precious")
         him.kill()
         planted = _rest(him).count("planted")
-    report.row("of these links, in time").tried += planted
-    for link in (*place.glob("xshm-*"), *Path("/dev/shm").glob("xshm-*")):  # noqa: S108
-        if link.is_symlink():
-            link.unlink()
+    theirs = [path for where in (place, Path("/dev/shm")) for path in where.glob("xshm-*")]  # noqa: S108
+    his = report.row("of these, in time; his own are left to him")
+    his.tried += planted
+    if len(theirs) != planted or any(path.lstat().st_uid != UID for path in theirs):
+        his.failed(f"{planted} planted, there are {theirs}")
+    for path in theirs:
+        path.unlink() if path.is_symlink() else shutil.rmtree(path)
 
 
 def _pictures(report: Report, place: Path, effort: int) -> None:
@@ -468,7 +503,7 @@ def _inside(effort: int) -> None:
     outside.chmod(0o755)
     try:
         with _mounted(outside, "mode=1777"):
-            tempfile.tempdir = str(outside)
+            tempfile.tempdir = os.environ["TMPDIR"] = str(outside)
             _first(report, "abstract names", effort)
             _first(report, "files", effort)
             _replaced(report, effort)
