@@ -281,3 +281,20 @@ def test_no_place_is_swept_in_which_others_could_give_a_directory_another_name(
         tmp_path.chmod(mode)
         start_another()
         assert directory.exists() == is_left
+
+
+def test_a_display_whose_supervisor_was_killed_before_it_had_read_all_is_closed() -> None:
+    with VirtualDisplay(64, 48, args=("-extension", "GLX")) as display:
+        program = display.run(["sleep", "60"])
+        above = parent(display.pid)
+        os.kill(above, signal.SIGSTOP)
+        program.kill()
+        program.wait()  # of which the supervisor is told
+        shell = parent(above)
+        os.kill(above, signal.SIGKILL)
+        os.waitid(os.P_PID, shell, os.WEXITED | os.WNOWAIT)  # which has the line, too
+        assert display.xauthority is not None
+        server, directory = display.pid, display.xauthority.parent
+        assert server is not None
+    assert not lives(server)
+    assert not directory.exists()

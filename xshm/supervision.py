@@ -186,7 +186,7 @@ class Supervision:
             with self._lock:
                 try:
                     self._line.send(b"end")
-                except BrokenPipeError as error:
+                except (BrokenPipeError, ConnectionResetError) as error:  # the latter where it had not read all
                     if not is_the_kernels(error):
                         raise
                 problems = self._expect("ended", time.monotonic() + _PATIENCE)
