@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
+import signal
 import subprocess
 import sys
 import textwrap
+import time
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import xshm
-from xshm import ConnectFailed, InvalidArgument, StartFailed, limits
+from xshm import ConnectFailed, InvalidArgument, StartFailed, limits, process_groups
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from servers import Server
 
-_LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+_LIMIT, _HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 def test_an_error_about_a_limit_becomes_one_of_ours_that_names_it() -> None:
@@ -92,3 +99,62 @@ def test_a_display_that_no_process_is_left_for_says_which_limit_that_is() -> Non
     )
     assert done.stdout.startswith("the display can't be started: all processes that this user may have are running")
     assert "RLIMIT_NPROC 1" in done.stdout
+
+
+@contextlib.contextmanager
+def _no_descriptor_free() -> Iterator[None]:
+    held = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 1, _HARD))
+    while True:
+        try:
+            held.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            break
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_LIMIT, _HARD))
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def test_what_a_killed_supervisor_leaves_is_ended_as_soon_as_there_is_a_descriptor() -> None:
+    # A framebuffer's mapping has descriptors that its end sets free.
+    display = xshm.VirtualDisplay(8, 8, args=["-extension", "GLX"], framebuffer="none")
+    program = display.run(["sh", "-c", "setsid sleep 61 & echo $!; exec sleep 62"], stdout=subprocess.PIPE)
+    assert program.stdout is not None
+    with program.stdout:
+        beside = os.pidfd_open(int(program.stdout.readline()))
+    supervisor = int(Path(f"/proc/{display.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(supervisor, signal.SIGKILL)
+    with _no_descriptor_free():
+        with pytest.raises(ConnectFailed, match=r"the program's processes can't be looked for: .*RLIMIT_NOFILE"):
+            program.end()
+        with pytest.raises(StartFailed, match=r"the display can't be taken down: .*RLIMIT_NOFILE"):
+            display.close()
+    display.close()
+    assert process_groups.wait((beside,), time.monotonic() + 5) == beside
+    assert program.returncode == -signal.SIGTERM
+    assert display.xauthority is not None
+    assert not display.xauthority.parent.exists()
+    os.close(beside)
+
+
+def test_a_supervisor_with_few_descriptors_ends_all_of_many_programs(tmp_path: Path) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (28, _HARD))
+    try:
+        display = xshm.VirtualDisplay(8, 8, args=["-extension", "GLX"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_LIMIT, _HARD))
+    fifo = tmp_path / "held by all of them"
+    os.mkfifo(fifo)
+    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    held = os.open(fifo, os.O_WRONLY)
+    for _ in range(20):
+        display.run(["sh", "-c", "setsid sleep 61 & exec sleep 62"], pass_fds=[held])
+    os.close(held)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        display.close()
+    assert process_groups.wait((reading,), time.monotonic() + 5) == reading  # its end: nobody has it any more
+    os.close(reading)

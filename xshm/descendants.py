@@ -23,7 +23,7 @@ import posix
 import time
 
 from xshm import polling
-from xshm.process_groups import ENDING, GRACE, signal_group, wait
+from xshm.process_groups import ENDING, GRACE, NO_ROOM, signal_group, wait
 
 TYPE_CHECKING = False  # that of typing takes its time
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _RANDOM = 34  # bits that tell displays apart; with the others a limit that is n
 _LIMIT = b"Max file locks"
 RLIMIT_LOCKS = 10  # asm-generic/resource.h; the `resource` module has no name for it
 _AT_ONCE = 64  # descriptors that are held open to wait for
+_GONE, _NO_ROOM = -1, -2  # in place of one
 
 
 def first_mark(random: bytes) -> int:
@@ -153,21 +154,36 @@ def _signal_and_wait(found: list[Process], to_ask: list[Process], how: int, dead
     gone = False
     try:
         for each in found:
-            try:
-                pidfd = posix.pidfd_open(each.pid)
-            except ProcessLookupError:
-                gone = True
-                continue
-            pidfds.append(pidfd)
-            now = process(each.pid) if each.pid in asking else None
-            if now is not None and now.start == each.start:
-                _send(pidfd, how)
+            while (pidfd := _opened(each, how if each.pid in asking else 0, pidfds)) == _NO_ROOM:
+                posix.close(pidfds.pop())  # it is waited for by those that are left
+            gone = gone or pidfd == _GONE
+            if pidfd >= 0:
+                pidfds.append(pidfd)
             if len(pidfds) > _AT_ONCE:
                 posix.close(pidfds.pop())
         return (gone or wait(tuple(pidfds), deadline) >= 0) and time.monotonic() < deadline
     finally:
         for pidfd in pidfds:
             posix.close(pidfd)
+
+
+def _opened(each: Process, how: int, others: list[int]) -> int:
+    """Signal a process and return its pidfd; or _GONE, or _NO_ROOM where one of the others can make some."""
+    pidfd = -1
+    try:
+        pidfd = posix.pidfd_open(each.pid)
+        now = process(each.pid) if how else None
+    except ProcessLookupError:
+        return _GONE
+    except OSError as error:
+        if pidfd >= 0:
+            posix.close(pidfd)
+        if error.errno in NO_ROOM and others:
+            return _NO_ROOM
+        raise
+    if now is not None and now.start == each.start:
+        _send(pidfd, how)
+    return pidfd
 
 
 def _send(pidfd: int, how: int) -> None:
@@ -215,5 +231,7 @@ def _read(pid: int, name: str) -> bytes:
     try:
         with open(f"/proc/{pid}/{name}", "rb") as file:  # noqa: PTH123 - pathlib takes its time
             return file.read()
-    except OSError:
+    except OSError as error:
+        if error.errno in NO_ROOM:  # it is not known to have ended
+            raise
         return b""

@@ -13,7 +13,7 @@ import time
 from xshm import polling
 
 GRACE = 2.0  # seconds between asking (TERM) and ending (KILL)
-_NO_ROOM = (errno.EMFILE, errno.ENFILE)
+NO_ROOM = (errno.EMFILE, errno.ENFILE)  # for another descriptor
 ENDING = 1.0  # seconds for what was killed to be gone
 
 
@@ -59,7 +59,7 @@ def processes() -> list[tuple[int, bytes, int, int]]:
                 with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - pathlib takes its time
                     state, parent, group = file.read().rpartition(b")")[2].split()[:3]
             except OSError as error:
-                if error.errno in _NO_ROOM:  # it is not known to have ended
+                if error.errno in NO_ROOM:  # it is not known to have ended
                     raise
                 continue  # it has ended
             found.append((int(name), state, int(parent), int(group)))

@@ -302,6 +302,10 @@ class Program(subprocess.Popen[Any]):
 
     def _end_alone(self) -> str:
         """End what descends from it without the supervisor, and return what is left."""
+        with limits.Named(ConnectFailed, "the program's processes can't be looked for"):
+            return self._end_descendants()
+
+    def _end_descendants(self) -> str:
         groups, held, ourselves = set(), {}, process(os.getpid())
         if self.poll() is None:  # so the number is its own, and its group's
             if os.getpgid(self.pid) == self.group:

@@ -16,6 +16,7 @@ from xshm.process_groups import members, signal_group
 
 _MOST_LEFT = 16  # groups that are kept until there is time to look whether they are empty
 _IDLE = 0.1  # seconds
+_ROOM = 16  # descriptors that it takes to look at processes, and to end them
 _MOST_HELD = 256  # pidfds; of what runs beside so many programs the marks have to do
 
 
@@ -66,7 +67,9 @@ class ProgramGroups:
         """Take note of the program itself."""
         group = self._groups.get(mark)
         held = sum(each.pidfd >= 0 for each in self._groups.values())
-        if group is None or group.pidfd >= 0 or held >= _MOST_HELD:
+        # Of open files a new one has the lowest number that is free.
+        is_near_the_limit = pidfd >= posix.sysconf("SC_OPEN_MAX") - _ROOM
+        if group is None or group.pidfd >= 0 or held >= _MOST_HELD or is_near_the_limit:
             posix.close(pidfd)
         else:
             group.pid, group.pidfd = pid, pidfd

@@ -21,7 +21,7 @@ from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xshm import process_groups, remains
+from xshm import limits, process_groups, remains
 from xshm.descendants import Descendants, first_mark, of_the_display, process
 from xshm.descriptor import Descriptor, owned
 from xshm.errors import Closed, StartFailed
@@ -155,7 +155,11 @@ class Supervision:
         del self._descriptors[1:]
 
     def end(self) -> None:
-        """End programs and server, and remove every file; ending twice is fine. In a forked process: only let go."""
+        """End programs and server, and remove every file; ending twice is fine. In a forked process: only let go.
+
+        Raises StartFailed where the supervisor was killed, and no descriptor is left for what it was to do; ended again
+        when there is one, the rest is done.
+        """
         if self._ended:
             return
         self._ended = True
@@ -163,12 +167,17 @@ class Supervision:
             return
         try:
             if os.getpid() == self._owner:
-                self._end()
+                with limits.Named(StartFailed, "the display can't be taken down"):
+                    self._end()
+        except StartFailed:
+            self._ended = False
+            raise
         finally:
-            self._line.close()
-            if self._arrived:
-                self._own_descriptors()
-            del self._descriptors[:]
+            if self._ended:
+                self._line.close()
+                if self._arrived:
+                    self._own_descriptors()
+                del self._descriptors[:]
 
     def leave(self) -> None:
         """Leave it to the supervisor to end all, as it does when this process has ended, which it is about to."""

@@ -317,7 +317,8 @@ class VirtualDisplay:
     def close(self) -> None:
         """End programs and server, by TERM, then by KILL, and wait for them; a display of somebody else's goes on.
 
-        Arrays over the framebuffer stay valid, and show its last picture. Closing twice is fine.
+        Arrays over the framebuffer stay valid, and show its last picture. Closing twice is fine. Raises StartFailed
+        where somebody has killed the supervisor, and no descriptor is left to do its work; close again when one is.
         """
         with self._lock:
             if self._closed:
@@ -329,7 +330,12 @@ class VirtualDisplay:
             framebuffer.close()
         if self._supervision is not None:
             _HELD.discard(self._supervision)
-            self._supervision.end()
+            try:
+                self._supervision.end()
+            except StartFailed:
+                _HELD.add(self._supervision)
+                self._closed = False
+                raise
         if os.getpid() == self._owner:
             for program in self._programs:
                 program.bury()
