@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PosixPath
 from typing import Any, Final, Literal
@@ -24,6 +23,7 @@ _BITS_PER_PIXEL: Final = {8: 8, 15: 16, 16: 16, 24: 32, 30: 32}  # the depths th
 _GREATEST: Final = 32767  # coordinates are signed 16-bit numbers in the protocol
 _PRIVATE: Final = 0o600  # the mode of a framebuffer's file
 _READ_WRITE: Final = 0o666
+_ALL_BITS: Final = 0o177777  # of st_mode
 _HEADER_ROOM: Final = 16384  # the XWD header and, at depth 30, 1,024 colours of 12 bytes
 _SOCKETS: Final = "/tmp/.X11-unix"  # noqa: S108 - the protocol's well-known place
 _DISPLAY_NUMBER: Final = re.compile(r":\d+(\.\d+)?")
@@ -137,16 +137,17 @@ class DisplaySpec:
     def _check_mode(self) -> None:
         mode = self.framebuffer_mode
         if type(mode) is not int:
-            raise InvalidType(f"framebuffer_mode is a whole number, as os.chmod takes it, not {mode!r}")
+            raise InvalidType(f"framebuffer_mode is a whole number, as os.chmod takes it, not {quoted(mode)}")
         if mode & ~_READ_WRITE or mode & _PRIVATE != _PRIVATE:
+            shown = f"{mode:#o}" if abs(mode) <= _ALL_BITS else quoted(mode)
             raise InvalidArgument(
                 f"framebuffer_mode is 0o600, which is this user alone, and who else may read (0o640, 0o644) and write "
-                f"(0o660, 0o666); not {mode:#o}"
+                f"(0o660, 0o666); not {shown}"
             )
         if mode != _PRIVATE and not isinstance(self.framebuffer, Path):
             raise InvalidArgument(
-                f"framebuffer_mode={mode:#o} is about the file in a directory, and framebuffer={self.framebuffer!r} "
-                f"has none that others could open"
+                f"framebuffer_mode={mode:#o} is about the file in a directory, and "
+                f"framebuffer={quoted(self.framebuffer)} has none that others could open"
             )
 
     def all_screens(self) -> tuple[ScreenSpec, ...]:
@@ -367,4 +368,10 @@ def _megabytes(count: int) -> str:
 
 def as_tuple(values: Any) -> Any:
     """Make a tuple of a list; what is none, one text in place of several too, is the DisplaySpec's to refuse."""
-    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else values
+    if isinstance(values, str):
+        return values
+    try:
+        found = iter(values)
+    except TypeError:  # an array of no dimension has the method, too
+        return values
+    return tuple(found)

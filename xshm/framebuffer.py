@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import stat
 import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
@@ -36,6 +37,7 @@ from xshm.errors import (
     OutOfBounds,
     TransportUnavailable,
     UnsupportedFormat,
+    XshmError,
 )
 from xshm.frame import Frame
 from xshm.framebuffer_file import FramebufferFile, can_be_cut, open_file
@@ -45,6 +47,7 @@ from xshm.read_only_array import ReadOnlyArray
 from xshm.x11.address import DisplayName
 from xshm.x11.deadlines import PATIENCE
 from xshm.x11.extent import Extent
+from xshm.x11.kernel import is_the_kernels
 from xshm.x11.server_grab import alone
 from xshm.xwd import XwdHeader
 
@@ -151,9 +154,12 @@ class Framebuffer:
         checks.flag(writable, "writable")
         _check_pointer(has_pointer)
         try:
-            size = os.fstat(descriptor).st_size
+            status = os.fstat(descriptor)
         except (OSError, OverflowError):
             raise InvalidArgument(f"{quoted(descriptor)} is no descriptor that is open here") from None
+        if not stat.S_ISREG(status.st_mode):
+            raise UnsupportedFormat(f"descriptor {descriptor} is no file of a framebuffer")
+        size = status.st_size
         if not size:
             raise UnsupportedFormat("0 bytes are no XWD dump")
         both = mmap.PROT_READ | mmap.PROT_WRITE
@@ -166,6 +172,13 @@ class Framebuffer:
                     shared = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
                     # Linux shows in a private mapping what is written to the file, in pages not written here.
                     private = mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, both)
+        except OSError as error:  # opened for less, or sealed
+            if isinstance(error, XshmError) or not is_the_kernels(error):
+                raise
+            how = "and written " if writable else ""
+            raise InvalidArgument(
+                f"descriptor {descriptor} can't be mapped to be read {how}({error.strerror})"
+            ) from error
         except ValueError as error:  # mmap's own look at the size
             raise FramebufferTruncated(f"a framebuffer's file of {size} bytes was cut short meanwhile") from error
         return cls(shared, screen, private=private, file=file, has_pointer=has_pointer)

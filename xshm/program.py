@@ -271,7 +271,13 @@ class Program(subprocess.Popen[Any]):
         return f"; it said: {'…' * (begin > 0)}{' | '.join(lines[-_TOLD_LINES:])}" if lines else ""
 
     def pass_on(self, number: int) -> None:
-        """Send a signal to all of the program's group, and to the program where it has left that (setsid)."""
+        """Send a signal to all of the program's group, and to the program where it has left that (setsid).
+
+        Raises InvalidType, InvalidArgument for what is no signal's number.
+        """
+        number = checks.whole(number, "a signal is a number")
+        if number not in signal.valid_signals():
+            raise InvalidArgument(f"a signal is a number from 1 to {signal.NSIG - 1}, not {quoted(number)}")
         pidfd = self._pidfd  # held, should the end be noted meanwhile
         process_groups.signal_group(self.group, number)
         with contextlib.suppress(ProcessLookupError, PermissionError):

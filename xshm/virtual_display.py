@@ -35,6 +35,7 @@ from xshm.program import Program, check_wait
 from xshm.screen import Screen
 from xshm.server_log import open_log
 from xshm.supervision import Supervision
+from xshm.x11 import xauth
 from xshm.x11.address import DisplayName
 from xshm.x11.deadlines import PATIENCE, within
 from xshm.x11.kernel import is_the_kernels
@@ -124,11 +125,12 @@ class VirtualDisplay:
         """
         parsed = DisplayName.parse(name)
         checks.flag(writable, "writable")
+        authority = xauthority if isinstance(xauthority, Path | None) else Path(xauth.checked(xauthority))
         self = cls.__new__(cls)
         self._prepare(None)
         self.name, self._address, self._writable = parsed.name, parsed.name, writable
         self._number = parsed.screen
-        self.xauthority = xauthority if isinstance(xauthority, Path | None) else Path(xauthority)
+        self.xauthority = authority
         try:
             self.pid = server_memory.server_pid(self._screen(self._number))
         except BaseException:

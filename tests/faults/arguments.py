@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from faults.report import Report
 
 _SEED: Final = 20
-_QUICK: Final = 1000  # calls of an effort of 1
-_QUICK_STARTS: Final = 2  # of them that may start a server
+_QUICK: Final = 600  # calls of an effort of 1
+_QUICK_STARTS: Final = 1  # of them that may start a server
 _LIMIT: Final = 10.0  # seconds; no call of these takes a tenth of it
 _WAIT: Final = 0.1  # seconds; the calls that are told to wait without end are let do so for so long
 _SMALL: Final = (0, 0, 4, 4)
@@ -379,9 +379,11 @@ class Call:
         """Tell whether the call could change what is not ours: a segment of a number that somebody has."""
         if parameter == "predicate":  # what it raises is its own
             return value in ("a class", "Rect, the class")
-        if parameter not in ("shmid", "key"):
+        if parameter not in ("shmid", "key", "number"):  # the last one is a signal's, which ends the program
             return False
         try:
+            if parameter == "number":
+                return operator.index(VALUES[value]()) in signal.valid_signals()
             return -(2**31) <= operator.index(VALUES[value]()) < 2**32
         except TypeError:
             return False
@@ -419,6 +421,7 @@ def _constant(value: Any) -> Callable[[Objects], Any]:
 
 def _public(kind: type) -> list[str]:
     extra = [name for name in ("__array__", "__dlpack__") if hasattr(kind, name)]
+    extra += ["attach"] if kind is xshm.VirtualDisplay else []  # a transport's is another one
     return extra + [name for name in dir(kind) if not name.startswith("_") and name not in _OF_THE_HOUSE]
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from faults.report import Report
 
 _SEED: Final = 19
-_QUICK: Final = 400  # files of an effort of 1
+_QUICK: Final = 240  # files of an effort of 1
 _SIZE: Final = (31, 24)
 _SCREEN: Final = (64, 48)
 _SECONDS: Final = 20.0
@@ -39,7 +39,7 @@ _SUFFIXES: Final = (".png", ".jpg", ".eps", ".pdf", ".gif", ".tif", "", ".wmf", 
 
 
 def provoke(report: Report, effort: int) -> None:
-    """Read 400 broken files, or (effort 100) a hundred times as many."""
+    """Read 240 broken files, or (effort 100) a hundred times as many."""
     tests = Path(__file__).resolve().parent.parent
     for reader in _MOST_MEMORY:
         done = subprocess.run(

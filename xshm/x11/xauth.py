@@ -111,14 +111,19 @@ def _is_by_hand(path: str | os.PathLike[str] | None) -> bool:
     return path is not None and not getattr(path, "is_for_own_server", False)
 
 
+def checked(path: str | os.PathLike[str]) -> str:
+    """Return the path of an authority file that was named by hand; raise InvalidType or InvalidArgument for none."""
+    if isinstance(path, bytes):
+        raise InvalidType(f"xauthority is the path of a file, or None, not bytes: {quoted(path)}")
+    place = checks.word(path, "xauthority is the path of a file, or None", "which can't be one")
+    if not place:
+        raise InvalidArgument("xauthority is the path of a file, which '' can't be")
+    return place
+
+
 def _place(path: str | os.PathLike[str] | None) -> str:
     if path is not None:
-        if isinstance(path, bytes):
-            raise InvalidType(f"xauthority is the path of a file, or None, not bytes: {quoted(path)}")
-        place = checks.word(path, "xauthority is the path of a file, or None", "which can't be one")
-        if not place:
-            raise InvalidArgument("xauthority is the path of a file, which '' can't be")
-        return place
+        return checked(path)
     named = os.environ.get("XAUTHORITY")
     if named:
         return named
