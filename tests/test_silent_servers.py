@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +32,7 @@ from xshm.x11.deadlines import ENDS, GRACE, bounded, holding, nearest, within
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+    from types import FrameType
 
     from servers import Server
 
@@ -116,6 +118,26 @@ def test_a_change_is_waited_for_without_a_limit(server: Server, *, in_a_loop: bo
         timer.start()
         assert take(stream, in_a_loop=in_a_loop).pixel(5, 5) == (9, 8, 7)
         timer.join()
+
+
+def test_a_signal_handlers_timeout_is_not_a_streams(server: Server) -> None:
+    def interrupt(frame: FrameType, _event: str, _arg: object) -> None:
+        if frame.f_code is asyncio.Event.wait.__code__:
+            sys.settrace(None)
+            raise TimeoutError("the alarm's")
+
+    async def wait(stream: xshm.Stream) -> None:
+        await anext(stream)
+        sys.settrace(interrupt)
+        await anext(stream)
+
+    former = sys.gettrace()
+    with xshm.Screen(server.name) as screen, screen.stream((0, 0, 20, 20), on_change=True) as stream:
+        try:
+            with pytest.raises(TimeoutError, match="the alarm's"):
+                asyncio.run(asyncio.wait_for(wait(stream), 5))
+        finally:
+            sys.settrace(former)
 
 
 def test_the_time_for_an_answer_is_the_wait_s_and_not_that_of_the_caller(server: Server) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from xshm import checks, limits
 from xshm.changes import Changes
+from xshm.descriptor import owned
 from xshm.errors import BadWindow, ConnectFailed, InvalidArgument, InvalidType, RequestTimeout
 from xshm.frame import Frame
 from xshm.printable import quoted
@@ -174,15 +175,16 @@ class Stream:
             arrived = asyncio.Event()
             # A descriptor of its own: a loop knows one reader for each, and several streams may share a connection.
             with limits.Named(ConnectFailed, "a stream can't be waited for"):
-                descriptor = os.dup(wire.socket.fileno())
+                descriptor = owned(os.dup, wire.socket.fileno())
+            # Not asyncio.timeout, whose TimeoutError can't be told from a signal handler's.
+            timer = loop.call_later(left, arrived.set)
             try:
                 loop.add_reader(descriptor, arrived.set)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(left):
-                        await arrived.wait()
+                await arrived.wait()
             finally:
+                timer.cancel()
                 loop.remove_reader(descriptor)
-                os.close(descriptor)
+                del descriptor
             wire.pump()
 
 
