@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import pickle
 import resource
+import select
 import signal
+import socket
 import struct
 import threading
 import time
@@ -22,9 +24,11 @@ from Xlib.protocol import request as xlib_request
 from Xlib.protocol import rq
 
 import xshm
+from xshm import target
 from xshm.errors import BadAlloc, InvalidArgument, RequestTimeout, ServerNonsense, XshmError
 from xshm.events import Inbox
-from xshm.x11 import core, tree
+from xshm.x11 import core, damage, tree, wire
+from xshm.x11.arrivals import Arrivals
 from xshm.x11.connection import Connection
 from xshm.x11.decoding import Gate, believing_no_length, decode
 from xshm.x11.keyboard import Keyboard
@@ -343,6 +347,77 @@ def test_what_a_surface_is_told_without_end_is_kept_up_to_a_number(liar: Liar) -
     inbox.sort()
     assert inbox.destroyed
     connection.close()
+
+
+@contextlib.contextmanager
+def endless(connection: Connection, message: bytes) -> Iterator[None]:
+    """Have the kernel bring one thing without end, faster than anybody reads, and nothing else."""
+    connection.sync()
+    flood = _numbered(message, struct.pack("=HH", 0, connection.wire._in.seen & 0xFFFF)) * 128
+    connection.wire.post(Pending(REQUEST))  # whose answer stays where it is, so that there is always something to read
+    assert select.select([connection.fileno()], [], [], 10)[0]
+    told: Any = connection.wire
+    told._recv = lambda _count: flood
+    try:
+        yield
+    finally:
+        told._recv = told.socket.recv
+
+
+def ends(connection: Connection, work: Callable[[], object]) -> object:
+    """Return what some work returns; fail where it does not end within seconds."""
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    thread.start()
+    thread.join(8)
+    is_late = thread.is_alive()
+    if is_late:
+        connection.wire.end(lambda: RequestTimeout("the test is over"))
+    thread.join(8)
+    assert not is_late
+    return found[0]
+
+
+EXPOSE = struct.pack("=BxHI24x", X.Expose, 0, 0x1234567)
+
+
+def test_what_has_arrived_is_taken_in_and_not_what_comes_without_end(xvfb: Server) -> None:
+    with contextlib.closing(Connection(xvfb.name, timeout=10)) as connection, endless(connection, EXPOSE):
+        ends(connection, connection.wire.pump)
+        assert connection.wire.events
+
+
+def test_a_window_is_not_waited_for_longer_because_of_what_else_comes(xvfb: Server) -> None:
+    with contextlib.closing(Connection(xvfb.name, timeout=10)) as connection, socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        arrivals = Arrivals(connection)
+        with endless(connection, EXPOSE):
+            assert ends(connection, lambda: arrivals.wait(silent.fileno(), time.monotonic() + 0.1)) is False
+
+
+def test_a_window_of_our_own_is_exposed_without_end(xvfb: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(target, "_MOST_WAIT", 0.1)
+    monkeypatch.setattr(wire, "_MOST_READS", 20)
+    with contextlib.closing(Connection(xvfb.name, timeout=10)) as connection:
+        inbox = Inbox(connection, 0x1234567)
+        with endless(connection, EXPOSE):
+            ends(connection, lambda: target._wait_until_mapped(connection, inbox))
+    with xshm.Surface(20, 10, display=xvfb.name, timeout=10) as surface:
+        exposed = struct.pack("=BxHI24x", X.Expose, 0, surface.id)
+        with endless(surface._connection, exposed):
+            assert ends(surface._connection, lambda: list(surface.events(timeout=0.1))) == []
+
+
+def test_strokes_that_count_as_forgotten_do_not_keep_anybody(xvfb: Server) -> None:
+    with contextlib.closing(Connection(xvfb.name, timeout=10)) as connection:
+        extension = connection.extension(damage.NAME)
+        assert extension is not None
+        strokes = damage.Damage(connection, extension, connection.setup.root.id)
+        told = struct.pack("=BxH4xI20x", extension.first_event, 0, int(strokes._id))
+        with endless(connection, told):
+            strokes.forget()
+            assert ends(connection, lambda: strokes.wait(0.1)) is False
 
 
 # -- decoding ----------------------------------------------------------------------------------------------------------

@@ -219,7 +219,7 @@ class OffScreen:
             if strokes is None:
                 time.sleep(_REPAINT)
             elif strokes.wait(_REPAINT):
-                while strokes.wait(min(_PAUSE, max(0.0, deadline - time.monotonic()))):
+                while (left := deadline - time.monotonic()) > 0 and strokes.wait(min(_PAUSE, left)):
                     pass
         finally:
             if strokes is not None and not connection.closed:

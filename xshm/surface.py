@@ -331,6 +331,7 @@ class Surface:
         wire = self._connection.wire
         deadline = None if timeout is None else time.monotonic() + timeout
         end = math.inf if deadline is None else deadline
+        is_last = False
         while not self._told_close:
             try:
                 event = within(end, holding, self._presenter.lock, self._attended, inbox)
@@ -343,8 +344,9 @@ class Surface:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 wire.pump()
-                if not (inbox.done or inbox.input):
+                if is_last or not (inbox.done or inbox.input):
                     return None
+                is_last = True  # what comes after it comes too late, be it without end
                 continue
             try:
                 wire.wait_for(_Arrival(inbox), left)

@@ -157,9 +157,9 @@ def _cells(connection: Connection, colormap: int, form: PixelFormat, ours: list[
 
 def _wait_until_mapped(connection: Connection, inbox: Inbox) -> None:
     deadline = time.monotonic() + _MOST_WAIT
-    while not inbox.mapped:
+    while not inbox.mapped and (left := deadline - time.monotonic()) > 0:
         try:
-            connection.wire.wait_for(inbox, max(0.0, deadline - time.monotonic()))
+            connection.wire.wait_for(inbox, left)
         except RequestTimeout:
             return
         inbox.sort()

@@ -45,6 +45,8 @@ class Arrivals:
             if not fired or other in fired:
                 return False
             self._connection.wire.pump()
+            if time.monotonic() >= deadline and not any(route.queue for route in self._routes):
+                return False  # there is always something to read, of other kinds
         self._listen()
         return True
 

@@ -60,6 +60,8 @@ class Damage:
             if not self._is_forgotten(message):
                 self._subtract()
                 return True
+            if time.monotonic() >= deadline:
+                return False  # what is forgotten comes again and again
 
     def forget(self) -> None:
         """Let `wait` tell only of what is drawn from now on."""

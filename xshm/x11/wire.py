@@ -51,6 +51,8 @@ _RECEIVE_FLAGS = getattr(socket, "MSG_CMSG_CLOEXEC", 0)  # no program that is st
 # the sleeper finds out by itself after this many seconds.
 _SECOND_LOOK: Final = 0.5
 _FAREWELL: Final = 1.0  # seconds that `close` gives a thread to come back from the kernel
+# So many reads `pump` makes: of more than a socket holds, and an end where the server sends faster than we read.
+_MOST_READS: Final = 1024
 
 
 class Wire:
@@ -277,7 +279,7 @@ class Wire:
         return bool(queue)
 
     def pump(self) -> None:
-        """Send and take in as much as goes without waiting."""
+        """Send as much as goes without waiting, and take in what has arrived; not what comes meanwhile, without end."""
         me = object()
         try:
             with self._lock:
@@ -505,8 +507,12 @@ class Wire:
 
     def _receive_all(self, me: object) -> None:
         """As the reader: take in what has arrived by now."""
+        reads = 0
         while self._reader is me and self._ended is None and (not self._in.parsed or self._readable(0)):
             self._receive(None)
+            reads += 1
+            if reads >= _MOST_READS:
+                return
 
     def _readable(self, seconds: float | None) -> bool:
         return is_readable(self.socket.fileno(), seconds)
