@@ -11,6 +11,8 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +29,7 @@ import xshm
 from xshm import target
 from xshm.errors import BadAlloc, InvalidArgument, RequestTimeout, ServerNonsense, XshmError
 from xshm.events import Inbox
-from xshm.x11 import core, damage, tree, wire
+from xshm.x11 import core, damage, incoming, tree, wire
 from xshm.x11.arrivals import Arrivals
 from xshm.x11.connection import Connection
 from xshm.x11.decoding import Gate, believing_no_length, decode
@@ -418,6 +420,52 @@ def test_strokes_that_count_as_forgotten_do_not_keep_anybody(xvfb: Server) -> No
         with endless(connection, told):
             strokes.forget()
             assert ends(connection, lambda: strokes.wait(0.1)) is False
+
+
+def test_replies_to_one_request_that_nobody_takes_have_a_number(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incoming, "_MOST_EVENTS", 1000)
+    several = Pending(REQUEST)
+    several.replies = deque()
+    peer.say_after((8, reply(1) * 1000 + reply(2)))
+    peer.wire.send(several)
+    assert peer.wire.call(REQUEST).reply == reply(2)
+    assert len(several.replies) == 1000
+    several = Pending(REQUEST)
+    several.replies = deque()
+    peer.wire.send(several)
+    peer.say(reply(3) * 1001)
+    with pytest.raises(ServerNonsense, match="1001 replies to request 3, none of which was taken"):
+        peer.wire.pump()
+
+
+def test_long_replies_to_one_request_that_nobody_takes_have_a_size(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incoming, "_MOST_BYTES", 10_000)
+    several = Pending(REQUEST)
+    several.replies = deque()
+    peer.wire.send(several)
+    peer.say_after((4, reply(1, bytes(4000)) * 4))
+    with pytest.raises(ServerNonsense, match="4 replies to request 1, none of which was taken"):
+        peer.wire.next_event(peer.wire.events, 10)
+
+
+def test_many_events_that_wait_do_not_make_the_next_one_slow(peer: Peer) -> None:
+    started = time.thread_time()
+    for _ in range(300):
+        peer.wire._in.chunks.append(generic_event(0, bytes(52)) * 100)
+        peer.wire._in.hand_out()
+    assert time.thread_time() - started < 2
+    assert len(peer.wire.events) == 30_000
+
+
+def test_descriptors_that_come_with_a_message_that_has_no_end_are_few(peer: Peer) -> None:
+    peer.wire._takes_descriptors = True
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        peer.say(b"\1", (peer.socket.fileno(),) * 16)
+    with pytest.raises(ServerNonsense, match="80 descriptors that belong to no reply"):
+        peer.wire.pump()
+    peer.wire.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 1
 
 
 # -- decoding ----------------------------------------------------------------------------------------------------------

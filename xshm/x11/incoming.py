@@ -35,9 +35,10 @@ _SEQUENCE = struct.Struct("=H")
 _LENGTH = struct.Struct("=I")
 _READ_LEAST, _READ_MOST = 4096, 1 << 20
 _NO_LENGTH = bytes(4)  # no words follow the 32 bytes that every reply has
-_MOST_EVENTS: Final = 1 << 17  # that wait to be taken
+_MOST_EVENTS: Final = 1 << 17  # that wait to be taken; as many replies to one request, of those that have several
 _LONGEST_EVENT: Final = 1 << 20  # bytes; XInput's longest, which describe a device, are of a few thousand
-_MOST_EVENT_BYTES: Final = 64 << 20  # in events of more than 32 bytes that wait to be taken
+_MOST_BYTES: Final = 64 << 20  # that wait where one more long message comes
+_SHORT: Final = _MOST_BYTES // _MOST_EVENTS  # bytes of a message of which that many may wait
 _MOST_DESCRIPTORS: Final = 64  # that came, and belong to no reply so far
 
 
@@ -182,14 +183,17 @@ class Incoming:
         if parts and not parts[-1]:
             self.over = True
             return False
+        descriptors = self._descriptors
+        if parts and not isinstance(chunks[-1], bytes):
+            descriptors += tuple(_descriptors_in(chunks))
+            if len(descriptors) > _MOST_DESCRIPTORS:
+                self.wrong = f"{len(descriptors)} descriptors that belong to no reply"
+                return False
         arrived = sum(map(len, parts))
         if arrived < missing:
             self.expected = min(max(missing - arrived, _READ_LEAST), _READ_MOST)
             return False
         buffer = b"".join([self._buffer[self._at :], *parts])
-        descriptors = self._descriptors + tuple(_descriptors_in(chunks))
-        if len(descriptors) > _MOST_DESCRIPTORS:
-            self.wrong = f"{len(descriptors)} descriptors that belong to no reply"
         self._buffer = buffer
         self._at = 0
         self._descriptors = descriptors
@@ -201,13 +205,17 @@ class Incoming:
         if pending is None:
             self._at = end
             return
+        replies = pending.replies
+        if replies is not None and (len(replies) >= _MOST_EVENTS or _is_too_much(replies, message)):
+            self.wrong = f"{len(replies) + 1} replies to request {pending.serial & 0xFFFF}, none of which was taken"
+            return
         if pending.received is not None:
             count = message[1]
             if not pending.received:  # else a signal handler raised just after this was done
                 pending.received.extend(map(Descriptor, self._descriptors[:count]))
             self._descriptors = self._descriptors[count:]
-        if pending.replies is not None:
-            pending.replies += (message,)
+        if replies is not None:
+            replies += (message,)
         else:
             pending.reply = message
         self._at = end
@@ -232,15 +240,9 @@ class Incoming:
         routed, take = self._way_of(kind, message)
         if routed is not None:
             routed += (message,)
-        if self.kept and not take and not self._is_too_much(message):
+        if self.kept and not take and not _is_too_much(general, message):
             general += (message,)
         self._at = end
-
-    def _is_too_much(self, message: bytes) -> bool:
-        """Tell whether there is no room for one more long event."""
-        if len(message) == _HEADER or len(self.events) < _MOST_EVENT_BYTES // _LONGEST_EVENT:
-            return False
-        return sum(map(len, self.events)) > _MOST_EVENT_BYTES + _HEADER * _MOST_EVENTS
 
     def _way_of(self, kind: int, message: bytes) -> tuple[deque[bytes] | None, bool]:
         """Return the queue of the route that wants an event, and whether it is for that alone."""
@@ -248,6 +250,11 @@ class Incoming:
             if route.wants(message):
                 return route.queue, route.take
         return None, False
+
+
+def _is_too_much(waiting: deque[bytes], message: bytes) -> bool:
+    """Tell whether there is no room for one more long message; short ones, which may be many, are only counted."""
+    return len(message) > _SHORT and sum(map(len, waiting)) > _MOST_BYTES
 
 
 def _descriptors_in(chunks: list[Received]) -> list[int]:
