@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -590,6 +591,18 @@ def test_what_a_signal_handler_raises_while_something_is_decoded_comes_out_as_it
 class _Raises(rq.Card8):
     def parse_value(self, _value: int, _display: object) -> None:
         signal.raise_signal(signal.SIGUSR1)
+
+
+def test_a_process_that_is_out_of_memory_is_told_so_and_the_connection_stays(liar: Liar) -> None:
+    def greedy(_self: object, _value: int, _display: object) -> bytearray:
+        return bytearray(1 << 62)
+
+    field = type("Greedy", (rq.Card8,), {"parse_value": FunctionType(greedy.__code__, vars(rq))})  # as one of theirs
+    connection = Connection(liar.name, timeout=10)
+    with pytest.raises(MemoryError):
+        connection.ask(type("Greedy", (core.GetInputFocus,), {"_reply": rq.Struct(rq.ReplyCode(), field("greedy"))}))
+    connection.sync()
+    connection.close()
 
 
 def test_what_means_something_else_is_left_alone_by_the_gate() -> None:

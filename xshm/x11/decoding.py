@@ -85,7 +85,7 @@ def refuse(error: BaseException, name: str, nonsense: Callable[[str, str], Excep
 
 
 def _is_of_decoding(error: BaseException) -> bool:
-    if not isinstance(error, Exception) or isinstance(error, OSError | RecursionError):
+    if not isinstance(error, Exception) or isinstance(error, OSError | RecursionError | MemoryError):
         return False
     module = ""
     trace = error.__traceback__
