@@ -24,6 +24,7 @@ import xshm
 from xshm import cli
 from xshm.errors import Closed, RequestTimeout, WaitTimeout, WindowNotFound, XshmError
 from xshm.last_picture import LastPicture
+from xshm.stream import Wait
 from xshm.surface import Surface
 from xshm.x11.address import DisplayName
 from xshm.x11.connection import Connection
@@ -138,6 +139,19 @@ def test_a_signal_handlers_timeout_is_not_a_streams(server: Server) -> None:
                 asyncio.run(asyncio.wait_for(wait(stream), 5))
         finally:
             sys.settrace(former)
+
+
+def test_a_stream_whose_screen_another_thread_closes_is_closed(server: Server) -> None:
+    opened = xshm.Screen(server.name)
+
+    class Closing:
+        @property
+        def done(self) -> bool:  # looked at between what has arrived and what is waited for
+            opened.close()
+            return False
+
+    with opened.stream() as stream, pytest.raises(Closed):
+        asyncio.run(stream._wait_async(Wait(Closing())))
 
 
 def test_the_time_for_an_answer_is_the_wait_s_and_not_that_of_the_caller(server: Server) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import inspect
 import math
 import os
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from xshm import checks, limits
 from xshm.changes import Changes
-from xshm.descriptor import owned
+from xshm.descriptor import Descriptor, owned
 from xshm.errors import BadWindow, ConnectFailed, InvalidArgument, InvalidType, RequestTimeout
 from xshm.frame import Frame
 from xshm.printable import quoted
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from xshm.cursor import CursorMode
     from xshm.drawable import Drawable
     from xshm.geometry import Rect, Region
-    from xshm.x11.wire import Awaited
+    from xshm.x11.wire import Awaited, Wire
 
 # Another thread may take in what we wait for; then our descriptor stays silent, and we look again after this long.
 _SECOND_LOOK: Final = 0.25
@@ -173,9 +174,7 @@ class Stream:
                     raise timed_out()
                 return
             arrived = asyncio.Event()
-            # A descriptor of its own: a loop knows one reader for each, and several streams may share a connection.
-            with limits.Named(ConnectFailed, "a stream can't be waited for"):
-                descriptor = owned(os.dup, wire.socket.fileno())
+            descriptor = _watched(wire)
             # Not asyncio.timeout, whose TimeoutError can't be told from a signal handler's.
             timer = loop.call_later(left, arrived.set)
             try:
@@ -186,6 +185,17 @@ class Stream:
                 loop.remove_reader(descriptor)
                 del descriptor
             wire.pump()
+
+
+def _watched(wire: Wire) -> Descriptor:
+    """Return a descriptor of its own: a loop knows one reader for each, and several streams may share a connection."""
+    try:
+        with limits.Named(ConnectFailed, "a stream can't be waited for"):
+            return owned(os.dup, wire.socket.fileno())
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            wire.check()  # another thread has closed it since
+        raise
 
 
 # -- what to do; no function holds the Stream, which could not be dropped then -----------------------------------------
