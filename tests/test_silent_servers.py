@@ -22,7 +22,7 @@ from servers import start
 
 import xshm
 from xshm import cli
-from xshm.errors import Closed, RequestTimeout, WaitTimeout, WindowNotFound, XshmError
+from xshm.errors import Closed, ConnectFailed, RequestTimeout, WaitTimeout, WindowNotFound, XshmError
 from xshm.last_picture import LastPicture
 from xshm.stream import Wait
 from xshm.surface import Surface
@@ -332,6 +332,30 @@ def test_a_server_that_has_no_room_for_who_connects_is_waited_for(tmp_path: Path
         timer.start()
         opened.callback(name.connect(5)[0].close)
         timer.join()
+
+
+def test_a_hosts_name_that_is_not_found_out_is_waited_for_in_the_time_that_was_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over = threading.Event()
+    real = socket.getaddrinfo
+
+    def silent(*wanted: Any) -> Any:  # as where no name server answers
+        over.wait(30)
+        return real(*wanted)
+
+    name = DisplayName.parse("tcp/127.0.0.1:59000")
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    try:
+        with takes(0.1), pytest.raises(ConnectFailed, match=r"the host '127.0.0.1' is not known .*no answer in time"):
+            name.connect(0.1)
+        with takes(GRACE), pytest.raises(ConnectFailed, match="no answer in time"):
+            within(time.monotonic(), Connection, name.name)
+    finally:
+        over.set()
+    for timeout in (None, 5):
+        with pytest.raises(ConnectFailed, match="no X server answers"):
+            name.connect(timeout)
 
 
 # -- the end -----------------------------------------------------------------------------------------------------------

@@ -9,11 +9,12 @@ import _socket  # what eventlet and gevent leave alone: `Wire` waits for it in t
 import os
 import re
 import socket
+import threading
 import time
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import ConnectFailed, InvalidType, RequestTimeout
 from xshm.printable import printable, quoted
@@ -95,8 +96,8 @@ class DisplayName:
     def connect(self, timeout: float | None) -> tuple[ServerSocket, str]:
         """Connect, and tell to what: "unix:/tmp/.X11-unix/X0", "unix:@/tmp/.X11-unix/X0", "tcp:127.0.0.1:6000".
 
-        `timeout` bounds it but for the look-up of a host's name, which is the system's to bound. Raises ConnectFailed,
-        and RequestTimeout where the server of a local name is there and takes no more connections.
+        `timeout` bounds it. Raises ConnectFailed, and RequestTimeout where the server of a local name is there and
+        takes no more connections.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self.is_local:
@@ -137,7 +138,7 @@ class DisplayName:
         if port > _LAST_PORT:  # getaddrinfo would take it modulo 65536, to another display's
             raise ConnectFailed(f"{self.name!r}: display {self.number} would be TCP port {port}, and the last is 65535")
         try:
-            found = socket.getaddrinfo(self.host, port, self.family, socket.SOCK_STREAM)
+            found = _addresses(deadline, self.host, port, self.family, socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:  # UnicodeError: no name that DNS could have (IDNA)
             if not (isinstance(error, socket.gaierror | UnicodeError) or is_the_kernels(error, "socket")):
                 raise
@@ -161,6 +162,31 @@ class DisplayName:
                 return sock, f"tcp:{address[0]}:{port}"
         told = "; ".join(f"{place} port {port}: {error.strerror or error}" for place, error in failures)
         raise ConnectFailed(failures[0][1].errno, f"no X server answers at {quoted(self.name)} ({told})")
+
+
+def _addresses(deadline: float | None, *wanted: Any) -> list[Any]:
+    """Look a host up, as getaddrinfo does, which knows no limit: after the deadline it is left to a thread.
+
+    Raises socket.gaierror (EAI_AGAIN) then.
+    """
+    if deadline is None:
+        return socket.getaddrinfo(*wanted)
+    found: list[Any] = []
+
+    def look_up() -> None:
+        try:
+            found.append(socket.getaddrinfo(*wanted))
+        except (OSError, UnicodeError) as error:
+            found.append(error)
+
+    thread = threading.Thread(target=look_up, name="xshm look-up", daemon=True)
+    thread.start()
+    thread.join(max(0.0, deadline - time.monotonic()))
+    if not found:
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer in time")
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return list(found[0])
 
 
 class ServerSocket(_socket.socket):
