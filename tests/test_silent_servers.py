@@ -18,6 +18,7 @@ import pytest
 from checkpoints import at_every_checkpoint
 from faults.stopped import Dripping
 from painter import Painter
+from peer import REQUEST, Peer, error, reply
 from servers import start
 
 import xshm
@@ -46,6 +47,13 @@ UNDER_WAY = KINDS[0], KINDS[2]  # whose next frame is asked for before it is wan
 def server() -> Iterator[Server]:
     with start("Xvfb", 320, 200) as server:
         yield server
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    peer = Peer()
+    yield peer
+    peer.close()
 
 
 @pytest.fixture
@@ -284,6 +292,41 @@ def test_a_surface_ends_its_waits_though_another_thread_draws(server: Server) ->
             surface._connection.wire.timeout = 0.1
             with takes(0.1), pytest.raises(RequestTimeout, match=SILENT):
                 surface.wait(60)
+
+
+def test_a_verb_ends_in_its_time_though_another_thread_waits_for_memory_without_a_limit(
+    server: Server, screen: xshm.Screen
+) -> None:
+    with ThreadPoolExecutor() as threads:
+        with paused(server):
+            first = threads.submit(screen.grab)  # which the server has to attach
+            while not screen.connection.wire._reader:
+                time.sleep(0.005)
+            with takes(0.05), pytest.raises(RequestTimeout, match=SILENT):
+                within(time.monotonic() + 0.05, screen.grab)
+        assert first.result().rect == screen.grab().rect
+
+
+def test_a_verb_ends_in_its_time_though_another_threads_error_handler_does_not(peer: Peer) -> None:
+    over, told = threading.Event(), threading.Event()
+
+    def ask(_error: bytes) -> None:
+        told.set()
+        over.wait(20)
+
+    peer.wire.on_stray_error(ask)
+    peer.say(error(0))
+    with ThreadPoolExecutor() as threads:
+        other = threads.submit(peer.wire.pump)
+        assert told.wait(5)
+        peer.say_after((4, reply(1)), (4, reply(2)))
+        try:
+            with takes(GRACE), pytest.raises(RequestTimeout, match=SILENT):
+                within(time.monotonic(), peer.wire.call, REQUEST)
+        finally:
+            over.set()
+        other.result()
+    assert peer.wire.call(REQUEST).reply == reply(2)
 
 
 def test_a_programs_window_is_waited_for_in_the_time_that_was_given(server: Server) -> None:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from xshm import own_segments, sysv
 from xshm.descriptor import owned
 from xshm.errors import Closed, InvalidArgument, PoolExhausted
+from xshm.x11.deadlines import ENDS, holding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,18 +171,23 @@ class Pool:
         The slot is out of the pool until the array, and all that was made over it, is gone. What is in the memory is
         undefined. Raises PoolExhausted at the limit, or at the kernel's.
         """
+        if ENDS:  # another thread may wait for the server, to which it makes a new slot known, without a limit
+            return holding(self._lock, self._take, nbytes)
         with self._lock:
-            shelf = self._by_bytes.get(nbytes) or self._shelf_for(nbytes)
-            self._takes = takes = self._takes + 1
-            if not takes % _LOOK_EVERY:
-                self._give_back_idle(takes - _IDLE_TAKES)
-            slot = shelf.free.pop().slot if shelf.free else self._find(shelf) or self._grow(shelf)
-            slot.last_take = takes
-            owner = slot.array.from_buffer(slot.memory)
-            home = _Return(owner, shelf.free.append)
-            home.slot = slot
-            self._lent[slot] = home
-            return owner, slot
+            return self._take(nbytes)
+
+    def _take(self, nbytes: int) -> tuple[Any, Slot]:
+        shelf = self._by_bytes.get(nbytes) or self._shelf_for(nbytes)
+        self._takes = takes = self._takes + 1
+        if not takes % _LOOK_EVERY:
+            self._give_back_idle(takes - _IDLE_TAKES)
+        slot = shelf.free.pop().slot if shelf.free else self._find(shelf) or self._grow(shelf)
+        slot.last_take = takes
+        owner = slot.array.from_buffer(slot.memory)
+        home = _Return(owner, shelf.free.append)
+        home.slot = slot
+        self._lent[slot] = home
+        return owner, slot
 
     def take_or_land(self, nbytes: int) -> tuple[Any, Slot, bool]:
         """As `take`, and where that is PoolExhausted a landing slot and True: copy out of it, and let go of it.

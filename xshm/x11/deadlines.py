@@ -16,7 +16,7 @@ from xshm.errors import RequestTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from threading import Lock
+    from threading import Lock, RLock
 
 # Seconds for an answer on a connection that nobody has given another limit, since somebody else has opened it for him.
 PATIENCE: Final = 30.0
@@ -69,7 +69,9 @@ def bounded(timeout: float | None) -> float | None:
     return left if timeout is None or left < timeout else timeout
 
 
-def holding(lock: Lock, work: Callable[_Given, _Returned], *args: _Given.args, **options: _Given.kwargs) -> _Returned:
+def holding(
+    lock: Lock | RLock, work: Callable[_Given, _Returned], *args: _Given.args, **options: _Given.kwargs
+) -> _Returned:
     """Call `work` under a lock that another thread may hold while it waits for the server; RequestTimeout as above."""
     taken: list[bool] = []
     left = bounded(None)

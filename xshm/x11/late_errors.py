@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from xshm.x11.deadlines import ENDS, holding
 from xshm.x11.holdings import Release
 
 if TYPE_CHECKING:
@@ -33,8 +34,11 @@ class LateErrors:
 
     def tell(self) -> None:
         """Call the handlers: outside the Wire's lock, and not as the reader, since they may make requests."""
-        with self._lock:
-            self._tell_each()
+        if ENDS:  # another thread's handler may wait for the server without a limit
+            holding(self._lock, self._tell_each)
+        else:
+            with self._lock:
+                self._tell_each()
 
     def _tell_each(self) -> None:
         queue = self._queue
