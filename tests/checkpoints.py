@@ -135,3 +135,27 @@ def interrupted_at(point: int, work: Callable[[], object]) -> bool:
     finally:
         countdown.stop()
     return False
+
+
+def outcome(point: int, raised: type[BaseException], work: Callable[[], object]) -> tuple[BaseException | None, bool]:
+    """Do the work, with something raised at one point; return the exception that came out, and whether one was."""
+    countdown = _Countdown(point, raised)
+    try:
+        countdown.start()
+        work()
+    except BaseException as error:  # noqa: BLE001 - it is what is asked for
+        return error, not countdown._left
+    finally:
+        countdown.stop()
+    return None, not countdown._left
+
+
+def count_points(work: Callable[[], object]) -> int:
+    """Do the work; return how many points it has."""
+    countdown = _Countdown(sys.maxsize)
+    try:
+        countdown.start()
+        work()
+    finally:
+        countdown.stop()
+    return sys.maxsize - countdown._left

@@ -13,15 +13,18 @@ import subprocess
 import sys
 import textwrap
 import time
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import checkpoints
 import pytest
 from checkpoints import Interrupted, interrupted_at
+from PIL import Image
 
 import xshm
-from xshm import supervision
+from xshm import picture_file, supervision
+from xshm.atomic_write import replace_file
 from xshm.framebuffer import Framebuffer
 from xshm.x11 import core, xfixes
 from xshm.x11.connection import Connection
@@ -244,6 +247,68 @@ def test_a_handlers_error_while_a_display_starts_is_its_own_and_leaves_nothing(s
         _after(seconds, lambda: [xshm.VirtualDisplay(64, 48) for _ in range(20)])
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_a_handlers_error_while_pillow_writes_is_its_own(xvfb: Server) -> None:
+    with xshm.Screen(xvfb.name) as screen:
+        frame = screen.grab()
+    frame.encode("webp")
+    with pytest.raises(_Own, match="the handler's own"):
+        _after(0.05, lambda: [frame.encode("webp") for _ in range(1000)])
+
+
+class _Reset(ConnectionResetError):
+    pass
+
+
+class _Blocking(BlockingIOError):
+    pass
+
+
+class _Missing(FileNotFoundError):
+    pass
+
+
+class _Value(ValueError):
+    pass
+
+
+_OF_HANDLERS = (_Own, _Value, _Blocking, _Reset, _Missing)
+
+
+def _check_outcomes(work: Callable[[], object], step: int) -> None:
+    """Raise at every so-manieth point, each time another exception, which has to come out as it is."""
+    work()
+    wrong = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of what was made and nobody was given
+        for number, point in enumerate(range(1, checkpoints.count_points(work), step)):
+            raised = _OF_HANDLERS[number % len(_OF_HANDLERS)]
+            error, fired = checkpoints.outcome(point, raised, work)
+            if fired and type(error) is not raised and not isinstance(getattr(error, "__cause__", None), raised):
+                wrong.append((point, raised.__name__, repr(error)))
+            error = None
+        gc.collect()
+    assert wrong == []
+
+
+def test_a_handlers_error_comes_out_of_connecting_wherever_it_is_raised(xvfb: Server) -> None:
+    _check_outcomes(lambda: Connection(xvfb.name).close(), 3)
+
+
+def test_a_handlers_error_comes_out_of_starting_a_program_wherever_it_is_raised() -> None:
+    with xshm.VirtualDisplay(64, 48, args=("-extension", "GLX")) as display:
+        _check_outcomes(lambda: display.run(["true"]).wait(), 4)
+
+
+def test_a_handlers_error_comes_out_of_files_wherever_it_is_raised(tmp_path: Path) -> None:
+    path = tmp_path / "picture.png"
+    Image.new("RGB", (8, 8)).save(path)
+    before = path.read_bytes()
+    _check_outcomes(lambda: replace_file(path, before), 1)
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    _check_outcomes(lambda: picture_file.read(path, (9, 9, "is too large")), 2)
 
 
 # -- generators --------------------------------------------------------------------------------------------------------

@@ -19,15 +19,15 @@ _PACKAGE = Path(__file__).parent.parent / "xshm"
 # anywhere. Several on a line are one idea in several files; they have an order too.
 _FLOORS = (
     "errors printable checks",
-    "later limits",
+    "later limits x11 x11.kernel",
     "descriptor polling atomic_write",
     "sysv_layouts sysv own_segments",
     "geometry",
     "pixels channels opencv packing alpha convert nearest paint palette png_file plain_palette plain_png png",
     "bounding_shape encode picture_headers picture_file compare dlpack read_only_array frame shades",
-    "x11 x11.deadlines",
+    "x11.deadlines",
     "memory",
-    "x11.kernel x11.address x11.peer x11.xauth x11.messages x11.decoding x11.replies x11.holdings",
+    "x11.address x11.peer x11.xauth x11.messages x11.decoding x11.replies x11.holdings",
     "x11.late_errors x11.incoming x11.outgoing x11.wire",
     "x11.mit_shm x11.core x11.server_grab",
     "x11.put x11.visuals x11.colormap x11.randr x11.extent x11.text x11.outputs x11.composite",

@@ -21,12 +21,12 @@ import errno
 import os
 import stat
 from collections import deque
-from contextlib import suppress
 from typing import Final
 
 from xshm import limits
 from xshm.descriptor import Descriptor
 from xshm.polling import ready
+from xshm.x11.kernel import Ignored, is_a_handlers, is_the_kernels
 
 # What says that no file can be put in this one's place; its own bytes may be written all the same.
 _NOT_REPLACEABLE: Final = (
@@ -46,11 +46,15 @@ def replace_file(path: str | bytes | os.PathLike[str], data: bytes) -> None:
     try:
         try:
             target = _open(name, os.O_WRONLY)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if is_a_handlers(error):
+                raise
             _write_beside(_followed(name) or name, data, None)
         else:
             _overwrite(name, target, data)
     except OSError as error:
+        if is_a_handlers(error):
+            raise
         raise _about(name, error) from error
 
 
@@ -68,7 +72,7 @@ def create_file(path: str | bytes | os.PathLike[str], data: bytes) -> None:
     except BaseException as error:
         if made:
             _remove(name)
-        if isinstance(error, OSError):
+        if is_the_kernels(error):
             raise _about(name, error) from error
         raise
 
@@ -79,7 +83,9 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
     while left:
         try:
             left = left[os.write(descriptor, left) :]
-        except BlockingIOError:
+        except BlockingIOError as error:
+            if is_a_handlers(error):
+                raise
             ready((), (descriptor,), None)
 
 
@@ -97,7 +103,7 @@ def _overwrite(name: str, target: int, data: bytes) -> None:
     try:
         _write_beside(place, data, target)
     except OSError as error:
-        if error.errno not in _NOT_REPLACEABLE:
+        if error.errno not in _NOT_REPLACEABLE or is_a_handlers(error):
             raise
         _write_in_place(target, status.st_size, data)
 
@@ -147,7 +153,9 @@ def _copy_attributes(former: int, made: int) -> None:
 def _attributes(descriptor: int) -> list[str]:
     try:
         return os.listxattr(descriptor)
-    except OSError:  # a file system that has none
+    except OSError as error:  # a file system that has none
+        if is_a_handlers(error):
+            raise
         return []
 
 
@@ -163,7 +171,9 @@ def _followed(name: str) -> str | None:
     while True:
         try:
             link = os.readlink(name)  # noqa: PTH115 - a screenshot needs no pathlib
-        except OSError:
+        except OSError as error:
+            if is_a_handlers(error):
+                raise
             return name
         _check_owner(name, os.lstat(name))
         directory = os.path.dirname(name)  # noqa: PTH120 - as above
@@ -186,7 +196,7 @@ def _open(name: str, flags: int, mode: int = 0) -> Descriptor:
 
 
 def _remove(name: str) -> None:
-    with suppress(OSError):
+    with Ignored(OSError):
         os.unlink(name)  # noqa: PTH108 - as above
 
 

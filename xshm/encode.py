@@ -19,6 +19,7 @@ from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
 from xshm.pixels import PixelFormat, VisualClass
 from xshm.png import png
 from xshm.printable import quoted
+from xshm.x11.kernel import PILLOW, is_a_handlers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -340,6 +341,8 @@ def _written(picture: Image.Image, kind: str, **options: Any) -> bytes:
     try:
         picture.save(buffer, kind, **options)
     except (OSError, ValueError, KeyError, OverflowError, RuntimeError, struct.error) as error:
+        if is_a_handlers(error, *PILLOW):
+            raise
         raise InvalidArgument(f"Pillow can't write {picture.mode} {picture.size} as {kind}: {error}") from error
     return buffer.getvalue()
 

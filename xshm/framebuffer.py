@@ -47,7 +47,7 @@ from xshm.read_only_array import ReadOnlyArray
 from xshm.x11.address import DisplayName
 from xshm.x11.deadlines import PATIENCE
 from xshm.x11.extent import Extent
-from xshm.x11.kernel import is_the_kernels
+from xshm.x11.kernel import is_a_handlers, is_the_kernels
 from xshm.x11.server_grab import alone
 from xshm.xwd import XwdHeader
 
@@ -155,7 +155,9 @@ class Framebuffer:
         _check_pointer(has_pointer)
         try:
             status = os.fstat(descriptor)
-        except (OSError, OverflowError):
+        except (OSError, OverflowError) as error:
+            if is_a_handlers(error):
+                raise
             raise InvalidArgument(f"{quoted(descriptor)} is no descriptor that is open here") from None
         if not stat.S_ISREG(status.st_mode):
             raise UnsupportedFormat(f"descriptor {descriptor} is no file of a framebuffer")
@@ -180,6 +182,8 @@ class Framebuffer:
                 f"descriptor {descriptor} can't be mapped to be read {how}({error.strerror})"
             ) from error
         except ValueError as error:  # mmap's own look at the size
+            if is_a_handlers(error):
+                raise
             raise FramebufferTruncated(f"a framebuffer's file of {size} bytes was cut short meanwhile") from error
         return cls(shared, screen, private=private, file=file, has_pointer=has_pointer)
 

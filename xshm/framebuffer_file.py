@@ -21,6 +21,7 @@ import numpy as np
 
 from xshm.descriptor import Descriptor
 from xshm.errors import FramebufferTruncated, UnsupportedFormat
+from xshm.x11.kernel import is_a_handlers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,8 +44,9 @@ def can_be_cut(descriptor: int) -> bool:
     try:
         if fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
             return False
-    except OSError:
-        pass  # on a file system without seals
+    except OSError as error:
+        if is_a_handlers(error):
+            raise  # else it is on a file system without seals
     status = os.fstat(descriptor)
     return bool(status.st_nlink or status.st_uid not in (_ROOT, os.geteuid()) or status.st_mode & _BY_OTHERS)
 

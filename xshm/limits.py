@@ -33,7 +33,8 @@ def told(error: BaseException | None) -> str | None:
 
 def told_of_processes(error: BaseException | None) -> str | None:
     """Return what `told` does, and of a process that could not be started which limit that was."""
-    if isinstance(error, BlockingIOError) and not isinstance(error, XshmError):
+    # Without a number it is nobody's but a signal handler's.
+    if isinstance(error, BlockingIOError) and error.errno == errno.EAGAIN and not isinstance(error, XshmError):
         return (
             f"all processes that this user may have are running (RLIMIT_NPROC {os.sysconf('SC_CHILD_MAX')}), or all of "
             f"the container's (pids.max); end some, or raise the limit (ulimit -u)"

@@ -9,7 +9,6 @@ back. Where that way is barred, by an interpreter without its lock, or by a libr
 
 from __future__ import annotations
 
-import contextlib
 import operator
 import os
 import resource
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xshm import process_groups
 from xshm.descendants import RLIMIT_LOCKS, inherited
+from xshm.x11.kernel import Ignored, is_a_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ def mark(pid: int, number: int) -> None:
 
     What is refused, its group and environment make up for: a hard limit that is lower, or another user's (`user=`).
     """
-    with contextlib.suppress(OSError, ValueError):
+    with Ignored(OSError, ValueError):
         soft, hard = resource.prlimit(pid, RLIMIT_LOCKS)
         if soft != number:
             resource.prlimit(pid, RLIMIT_LOCKS, (number, hard))
@@ -77,7 +77,7 @@ def _unmark(pids: list[int], number: int) -> None:
     An orphan of the program's, which is our child where we are a subreaper, has the mark in its environment, too.
     """
     for pid in pids:
-        with contextlib.suppress(OSError, ValueError):
+        with Ignored(OSError, ValueError):
             if resource.prlimit(pid, RLIMIT_LOCKS)[0] == number and number not in inherited(pid):
                 resource.prlimit(pid, RLIMIT_LOCKS, resource.getrlimit(RLIMIT_LOCKS))
                 _unmark(_children(pid), number)
@@ -87,6 +87,8 @@ def _children(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task")
     try:
         said = [tasks.joinpath(task, "children").read_text() for task in os.listdir(tasks)]  # noqa: PTH208 - numbers
-    except OSError:  # a thread has ended, or the kernel does not list them (CONFIG_PROC_CHILDREN)
+    except OSError as error:  # a thread has ended, or the kernel does not list them (CONFIG_PROC_CHILDREN)
+        if is_a_handlers(error, "pathlib"):
+            raise
         return [child for child, _, parent, _ in process_groups.processes() if parent == pid]
     return [int(child) for line in said for child in line.split()]

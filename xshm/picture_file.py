@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm import limits, picture_headers
 from xshm.errors import InvalidArgument, XshmError
 from xshm.printable import printable, quoted
+from xshm.x11.kernel import PILLOW, is_a_handlers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,6 +98,8 @@ def read(path: str | os.PathLike[str], most: Bound) -> PictureFile:
     except XshmError:
         raise
     except BROKEN as error:
+        if is_a_handlers(error, *PILLOW):
+            raise
         raise InvalidArgument(f"{name} can't be read as {kind}: {said(error)}") from error
 
 
@@ -162,6 +165,8 @@ def _bytes(path: str | os.PathLike[str], name: str) -> tuple[bytes, str]:
             error.filename = name
         raise
     except ValueError as error:  # a path with a NUL
+        if is_a_handlers(error):
+            raise
         raise InvalidArgument(f"{quoted(name)} is no path: {error}") from None
     raise InvalidArgument(
         f"{name} is no picture that can be read: it begins like none of {', '.join(picture_headers.KINDS)}"

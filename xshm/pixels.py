@@ -110,15 +110,18 @@ class PixelFormat:
 
     def _check_masks(self) -> None:
         masks = (self.red_mask, self.green_mask, self.blue_mask)
-        shown = f"{self._size()}: masks {', '.join(f'{mask:#x}' for mask in masks)}"
+
+        def shown() -> str:
+            return f"{self._size()}: masks {', '.join(f'{mask:#x}' for mask in masks)}"
+
         if any(mask >> self.depth for mask in masks):
-            raise UnsupportedFormat(f"{shown} leave the depth")
+            raise UnsupportedFormat(f"{shown()} leave the depth")
         if not all(map(_is_run, masks)) or any(mask.bit_count() > _WIDEST_CHANNEL for mask in masks):
-            raise UnsupportedFormat(f"{shown} are not each a run of 1 to {_WIDEST_CHANNEL} bits")
+            raise UnsupportedFormat(f"{shown()} are not each a run of 1 to {_WIDEST_CHANNEL} bits")
         if sum(masks) != self.colour_mask:
-            raise UnsupportedFormat(f"{shown} overlap")
+            raise UnsupportedFormat(f"{shown()} overlap")
         if self.alpha_mask and not (_is_run(self.alpha_mask) and self.alpha_mask.bit_count() <= _WIDEST_CHANNEL):
-            raise UnsupportedFormat(f"{shown} leave {self.alpha_mask:#x} for alpha, which is no run of bits")
+            raise UnsupportedFormat(f"{shown()} leave {self.alpha_mask:#x} for alpha, which is no run of bits")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PixelFormat, (

@@ -24,7 +24,11 @@ def quoted(value: object) -> str:
     Whatever the value is: Python refuses to write an int of more than 4300 digits, and a repr may raise anything.
     """
     try:
-        told = printable(repr(value))
-    except Exception as error:  # noqa: BLE001 - it is about to be told of another one
+        raw = repr(value)
+    except Exception as error:
+        trace = error.__traceback__ and error.__traceback__.tb_next
+        if trace and trace.tb_frame.f_code.co_name not in ("__repr__", "wrapper"):  # the latter is reprlib's
+            raise  # a signal handler's
         return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
+    told = printable(raw)
     return told if len(told) <= _MOST else f"{told[:_MOST]}… ({len(told):,} characters)"

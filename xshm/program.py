@@ -6,7 +6,6 @@ leaves the group is known by the marks that all of the program's descendants car
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import math
@@ -39,6 +38,7 @@ from xshm.shell_script import by_the_shell
 from xshm.supervision import NotInTime, Supervision
 from xshm.x11.arrivals import Arrivals
 from xshm.x11.deadlines import nearest, within
+from xshm.x11.kernel import Ignored, is_a_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -107,7 +107,7 @@ class Program(subprocess.Popen[Any]):
     def _make_known(self) -> None:
         """Tell the supervisor which process is the program itself; without, the marks have to do."""
         marked_start.mark(self.pid, self._mark)
-        with contextlib.suppress(OSError):
+        with Ignored(OSError):
             self._pidfd = next(map(Descriptor, map(os.pidfd_open, (self.pid,))))
             self._supervision.started(self._mark, self.pid, self._pidfd)
 
@@ -117,7 +117,7 @@ class Program(subprocess.Popen[Any]):
         self._supervision.stop(self._mark)
         if getattr(self, "pid", None) is not None:
             self.wait()
-        with contextlib.suppress(ChildProcessError):
+        with Ignored(ChildProcessError):
             os.waitid(os.P_PGID, self.group, os.WEXITED | os.WNOHANG)
 
     def _execute(self, words: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], **options: Any) -> None:
@@ -280,7 +280,7 @@ class Program(subprocess.Popen[Any]):
             raise InvalidArgument(f"a signal is a number from 1 to {signal.NSIG - 1}, not {quoted(number)}")
         pidfd = self._pidfd  # held, should the end be noted meanwhile
         process_groups.signal_group(self.group, number)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        with Ignored(ProcessLookupError, PermissionError):
             if pidfd is not None and os.getpgid(self.pid) != self.group:
                 signal.pidfd_send_signal(pidfd, number)
 
@@ -377,6 +377,8 @@ def _words(command: object) -> list[str | os.PathLike[str]]:
     try:
         words: list[Any] = shlex.split(command) if isinstance(command, str) else checks.several(command, _A_COMMAND)
     except ValueError as error:
+        if is_a_handlers(error, "shlex"):
+            raise
         raise InvalidArgument(f"the command {quoted(command)} can't be split: {error}; give a list of words") from None
     if not words:
         raise InvalidArgument("the command is empty; name a program to run")

@@ -7,7 +7,6 @@ are told apart.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from xshm.framebuffer import Framebuffer
 from xshm.framebuffer_file import open_file
 from xshm.x11 import peer
 from xshm.x11.address import DisplayName
+from xshm.x11.kernel import Ignored, is_a_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,9 @@ class _How:
             descriptor = open_file(path, self.writable, os.O_NOFOLLOW)
             status = os.fstat(descriptor)
             is_ours = status.st_uid == os.geteuid() and status.st_nlink == 1
-        except (OSError, UnsupportedFormat):
+        except (OSError, UnsupportedFormat) as error:
+            if is_a_handlers(error):
+                raise
             is_ours = False
         if not is_ours:
             raise StartFailed(
@@ -126,6 +128,8 @@ def _find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> t
         try:
             found |= {each.screen_number: each for each in look(pid, how) if each.number == number}
         except PermissionError as error:
+            if is_a_handlers(error, "pathlib"):
+                raise
             refused.append(f"{error.filename}: {error.strerror}")
     if not found:
         told = f" ({'; '.join(refused)})" if refused else ""
@@ -143,8 +147,8 @@ def _files(pid: int, how: _How) -> list[Framebuffer]:
     # The entries lead to the open files themselves, to unlinked ones too, whatever has their names now.
     found = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed in the meantime: a client's connection, for one
-            if _FILE.search(str(entry.readlink())):
+        with Ignored(FileNotFoundError):  # closed in the meantime: a client's connection, for one
+            if _FILE.search(os.readlink(entry)):  # noqa: PTH115 - what pathlib has called is not told from a handler
                 found.append(how.map_file(entry))
     return found
 

@@ -223,29 +223,6 @@ class _Timer:
             raise self._raised
 
 
-def _count_points(work: Callable[[], object]) -> int:
-    countdown = checkpoints._Countdown(sys.maxsize)
-    try:
-        countdown.start()
-        work()
-    finally:
-        countdown.stop()
-    return sys.maxsize - countdown._left
-
-
-def _at_point(point: int, raised: type[BaseException], work: Callable[[], object]) -> tuple[BaseException | None, bool]:
-    """Do the work; return the exception that came out of it, and whether one was raised."""
-    countdown = checkpoints._Countdown(point, raised)
-    try:
-        countdown.start()
-        work()
-    except BaseException as error:  # noqa: BLE001 - it is what is asked for
-        return error, not countdown._left
-    finally:
-        countdown.stop()
-    return None, not countdown._left
-
-
 def _wrong_exception(error: BaseException | None, raised: type[BaseException]) -> str | None:
     if error is None or type(error) is raised:
         return None
@@ -329,7 +306,7 @@ def _attempt(place: _Place, verb: _Verb, points: int, seed: str) -> str | None:
     else:
         point = chance.randint(1, points)
         how = f"point {point}"
-        error, fired = _at_point(point, raised, work)
+        error, fired = checkpoints.outcome(point, raised, work)
     wrong = _wrong_exception(error, raised) or _is_served(place)
     if fired and error is None:
         wrong = "was swallowed"
@@ -358,11 +335,13 @@ def provoke(report: Report, effort: int) -> None:
         stack.callback(lambda: setattr(sys, "unraisablehook", hook))
         stack.callback(lambda: gc.callbacks.extend(callbacks))
         place = _Place(stack, Path(directory))
+        gc.freeze()  # what there is by now need not be looked through each time
+        stack.callback(gc.unfreeze)
         for verb in _VERBS:
             row = report.row(verb.name)
             for _ in range(2):
                 _settle(place, verb)
-            points = _count_points(partial(verb.work, place))
+            points = checkpoints.count_points(partial(verb.work, place))
             _settle(place, verb)
             before = _state(place)
             for number in range(max(1, 4 * effort // verb.costs)):

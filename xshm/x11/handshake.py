@@ -101,6 +101,8 @@ def _set_up(
             raise
         raise RequestTimeout(f"the X server at {address} took the connection and did not answer in time") from None
     except ConnectionError as error:
+        if not is_the_kernels(error):
+            raise
         raise _Dropped(
             errno.ECONNRESET, f"the X server at {address} ended the connection while it was set up"
         ) from error

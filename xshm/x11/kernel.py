@@ -5,9 +5,14 @@ Handlers raise such errors too, TimeoutError above all; the connection has nothi
 
 from __future__ import annotations
 
-from typing import Final, TypeGuard
+import sys
+from typing import TYPE_CHECKING, Final, TypeGuard
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 _OURS: Final = __name__.partition(".")[0]
+PILLOW: Final = ("PIL", "numpy", *sys.stdlib_module_names)  # in which Pillow's own errors are raised
 
 
 def is_the_kernels(error: BaseException, *through: str) -> TypeGuard[OSError]:
@@ -15,10 +20,29 @@ def is_the_kernels(error: BaseException, *through: str) -> TypeGuard[OSError]:
 
     `through` are modules in Python that were called in between, such as "socket".
     """
+    return isinstance(error, OSError) and not is_a_handlers(error, *through)
+
+
+def is_a_handlers(error: BaseException, *through: str) -> bool:
+    """Tell of an error that xshm caught whether code was running that is neither ours nor of `through`."""
     trace = error.__traceback__
     while trace is not None:
         names = trace.tb_frame.f_globals
-        if str(names.get("__package__")).partition(".")[0] != _OURS and names.get("__name__") not in through:
-            return False
+        package, name = str(names.get("__package__")).partition(".")[0], names.get("__name__")
+        if package != _OURS and name not in through and package not in through:
+            return True
         trace = trace.tb_next
-    return isinstance(error, OSError)
+    return False
+
+
+class Ignored:
+    """A with block that these errors end without a word, but for a handler's: contextlib.suppress takes its too."""
+
+    def __init__(self, *kinds: type[Exception]) -> None:
+        self._kinds = kinds
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> bool:
+        return isinstance(error, self._kinds) and not is_a_handlers(error)
