@@ -28,6 +28,8 @@ _KEYMAPS = ("/var/lib/xkb", "/tmp")  # noqa: S108 - where servers compile them
 _NEW = 60.0
 _START = 60.0  # at most, of a server that was killed before it said its number
 _TYPE, _DIRECTORY = 0o170000, 0o040000  # of st_mode: S_IFMT, S_IFDIR
+# None that can be looked at. Another error, as for want of a descriptor, says nothing of the process.
+_NO_PROCESS = (FileNotFoundError, ProcessLookupError, PermissionError)
 _TWICE = 0.005  # between two looks at a socket: there is a moment between bind(2) and listen(2)
 
 
@@ -175,7 +177,7 @@ def _started(pid: int) -> str:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - pathlib takes its time
             fields = file.read().rpartition(b")")[2].split()
-    except OSError:
+    except _NO_PROCESS:
         return ""
     return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
 
@@ -184,7 +186,7 @@ def _namespace() -> str:
     """Return the number of our PID namespace, "0" where the kernel does not tell."""
     try:
         return posix.readlink("/proc/self/ns/pid")[len("pid:[") : -1]
-    except OSError:
+    except _NO_PROCESS:
         return "0"
 
 
