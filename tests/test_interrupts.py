@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import warnings
 import weakref
@@ -108,6 +109,28 @@ def test_a_grab_that_nobody_ended_ends_with_the_next_answer(connection: Connecti
     connection.sync()
     del grab
     connection.sync()
+    other.sync()
+
+
+def test_threads_that_grab_the_server_by_one_connection_take_turns(connection: Connection, other: Connection) -> None:
+    begun, may_end, done = threading.Event(), threading.Event(), []
+
+    def first() -> None:
+        begun.set()
+        may_end.wait(20)
+        done.append("the first")
+
+    threads = [threading.Thread(target=alone, args=(connection, first))]
+    threads[0].start()
+    assert begun.wait(20)
+    threads.append(threading.Thread(target=alone, args=(connection, lambda: done.append("the second"))))
+    threads[1].start()
+    threads[1].join(0.1)
+    assert done == []
+    may_end.set()
+    for each in threads:
+        each.join()
+    assert done == ["the first", "the second"]
     other.sync()
 
 

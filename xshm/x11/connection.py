@@ -16,6 +16,7 @@ import weakref
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 import Xlib.display
@@ -105,6 +106,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         self._error_types: dict[int, type[ServerError]] = {
             code: getattr(errors, name) for code, name in enumerate(_CORE_ERRORS, start=1)
         }
+        self.alone = Lock()  # held by the thread that has grabbed the server, see `server_grab`
         self.initialising: Extension | None = None  # the one whose module is registering itself
 
         sock, self.address, self.info = connect(display, xauthority, timeout, self)

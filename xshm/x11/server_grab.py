@@ -1,10 +1,14 @@
-"""The server for one client alone (core protocol, GrabServer): all others wait, and seem to hang, until it is over."""
+"""The server for one client alone (core protocol, GrabServer): all others wait, and seem to hang, until it is over.
+
+Grabs do not nest, the first UngrabServer ends all of a client's: the threads that share a connection take turns.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from xshm.x11 import core
+from xshm.x11.deadlines import holding
 from xshm.x11.messages import Pending
 
 if TYPE_CHECKING:
@@ -40,6 +44,11 @@ class _Grab:
 
 def alone(connection: Connection, work: Callable[[], _Result]) -> _Result:
     """Do some work while the server serves nobody else. The others go on before anything that it raises is handled."""
+    connection.check_for_error()  # after fork the lock may be held by a thread that only the parent has
+    return holding(connection.alone, _alone, connection, work)
+
+
+def _alone(connection: Connection, work: Callable[[], _Result]) -> _Result:
     grab = _Grab(connection)
     # A signal handler may raise in the middle of the end, too, and another one in the middle of the next attempt.
     try:
