@@ -142,8 +142,7 @@ class Presenter:
                     self._present(buffer.source, inside, None)
                 return
             if buffer.stale:
-                for lacking in subtract(buffer.stale, part):
-                    buffer.source.copy_from(self._picture, lacking)
+                self._complete(buffer, part)
             self._present(buffer.source, part, buffer)
 
     def put(self, pixels: NDArray[Any], place: Rect, part: Rect) -> bool:
@@ -220,6 +219,11 @@ class Presenter:
         self._blit.forget()
 
     # -- behind it ---------------------------------------------------------------------------------------------------
+
+    def _complete(self, buffer: Buffer, part: Rect) -> None:
+        """Bring a buffer up to what is shown, but for a part."""
+        for lacking in subtract(buffer.stale, part):
+            buffer.source.copy_from(self._picture, lacking)
 
     def _may_pin(self, part: Rect) -> bool:
         """Tell whether one frame more may be part of what is shown."""

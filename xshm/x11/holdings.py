@@ -110,12 +110,15 @@ class Holdings:
         with self._lock:
             lapsed = release.lapsed is not None and release.lapsed()
             if not release.request.serial:
-                for route in release.routes:
-                    self._wire.remove_route(route, None if lapsed else release.request)
-                if not lapsed:
-                    self._wire.queue(release.request)
+                self._queue(release, lapsed=lapsed)
             if release.number is not None and self.numbers.get(release.number) is release:
                 self.numbers.pop(release.number, None)
+
+    def _queue(self, release: Release, *, lapsed: bool) -> None:
+        for route in release.routes:
+            self._wire.remove_route(route, None if lapsed else release.request)
+        if not lapsed:
+            self._wire.queue(release.request)
 
     # -- ids alone -------------------------------------------------------------------------------------------------
 
