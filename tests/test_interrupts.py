@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -332,6 +333,24 @@ def test_a_handlers_error_comes_out_of_files_wherever_it_is_raised(tmp_path: Pat
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     _check_outcomes(lambda: picture_file.read(path, (9, 9, "is too large")), 2)
+
+
+# -- the end of a display ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("point", [8, 60, 150])
+def test_a_display_whose_close_was_interrupted_ends_and_is_gone_when_it_is_closed_again(point: int) -> None:
+    display = xshm.VirtualDisplay(64, 48, args=("-extension", "GLX"))
+    display.screen.grab()
+    server = os.pidfd_open(display.pid or 0)
+    program = display.run(["sleep", "100"])
+    assert interrupted_at(point, display.close)
+    assert select.select([server], [], [], 5)[0]  # by itself
+    display.close()
+    assert program.returncode == -signal.SIGTERM
+    with pytest.raises(FileNotFoundError):
+        os.stat(f"/tmp/.X11-unix/X{display.name[1:]}")  # noqa: PTH116, S108
+    os.close(server)
 
 
 # -- generators --------------------------------------------------------------------------------------------------------

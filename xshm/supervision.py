@@ -7,7 +7,6 @@ was one, is ended and removed here, whether or not the shell above it is at it, 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import secrets
@@ -28,7 +27,7 @@ from xshm.errors import Closed, StartFailed
 from xshm.launch import WAY_OUT, Places, launch
 from xshm.printable import printable
 from xshm.process_groups import GRACE
-from xshm.x11.kernel import is_the_kernels
+from xshm.x11.kernel import Ignored, is_the_kernels
 
 if TYPE_CHECKING:
     import _socket
@@ -72,6 +71,7 @@ class Supervision:
         self._arrived: list[_Message] = []  # what the line has brought and nobody has looked at
         self._descriptors: list[Descriptor] = []  # the server's pidfd, then its framebuffers
         self._ended = False
+        self._over = False  # and nothing is left
         self.exit_code: int | None = None
         self.number, self.pid = "", 0
         self.authority = Path()
@@ -160,38 +160,42 @@ class Supervision:
         Raises StartFailed where the supervisor was killed, and no descriptor is left for what it was to do; ended again
         when there is one, the rest is done.
         """
-        if self._ended:
-            return
         self._ended = True
-        if not self._launched:
+        if self._over or not self._launched:
             return
         try:
             if os.getpid() == self._owner:
                 with limits.Named(StartFailed, "the display can't be taken down"):
                     self._end()
-        except StartFailed:
-            self._ended = False
-            raise
         finally:
-            if self._ended:
-                self._line.close()
-                if self._arrived:
-                    self._own_descriptors()
-                del self._descriptors[:]
+            self._line.close()
+            if self._arrived:
+                self._own_descriptors()
+        del self._descriptors[:]
+        self._over = True
 
     def leave(self) -> None:
-        """Leave it to the supervisor to end all, as it does when this process has ended, which it is about to."""
+        """Leave it to the supervisor to end all, as it does when the line is closed; `end` may wait for that."""
         self._ended = True
-        if not self._launched:
-            return
-        self._line.close()
-        self._shell.returncode = 0  # else Popen warns of a process that no user of a display has started
+        if self._launched:
+            self._line.close()
+
+    def forget(self) -> None:
+        """Leave it, since this process is about to end."""
+        self.leave()
+        if self._launched:
+            self._shell.returncode = 0  # else Popen warns of a process that no user of a display has started
 
     def _end(self) -> None:
         if not self._speaks:
             self._end_orphans()
             return
         try:
+            if self._line.fileno() < 0:  # it was left to the supervisor, by an end that was interrupted
+                self._wait_for_supervisor()
+                if self._launched[0].directory and os.path.lexists(self._launched[0].directory):  # it had been killed
+                    self._end_orphans()
+                return
             with self._lock:
                 try:
                     self._line.send(b"end")
@@ -210,7 +214,7 @@ class Supervision:
     def _wait_for_supervisor(self) -> None:
         """Wait for the shell above it, which waits for it; where that was killed, for who is left of its group."""
         shell = self._shell.pid
-        with contextlib.suppress(ChildProcessError):
+        with Ignored(ChildProcessError):
             state = os.waitid(os.P_PID, shell, os.WEXITED | os.WNOWAIT | os.WNOHANG)
             if state and state.si_code != os.CLD_EXITED:
                 process_groups.wait_for_members({shell}, _PATIENCE)
@@ -228,12 +232,12 @@ class Supervision:
             _kill_children(shell)
         if self.pidfd >= 0 and self.exit_code is None:
             for how in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError):
+                with Ignored(ProcessLookupError):
                     signal.pidfd_send_signal(self.pidfd, how)
                     signal.pidfd_send_signal(self.pidfd, signal.SIGCONT)
                 if _readable(self.pidfd, GRACE):
                     break
-            with contextlib.suppress(ChildProcessError):  # an orphan that became ours, should we be a subreaper
+            with Ignored(ChildProcessError):  # an orphan that became ours, should we be a subreaper
                 os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
         if launched.directory:
             group, is_held = shell if has_group else 0, has_group and _is_alive(shell)
@@ -293,10 +297,14 @@ class Supervision:
             except OSError as error:  # what there is to read says why
                 if not is_the_kernels(error):
                     raise
-            while True:
-                of, _, rest = self._expect(answer or question, deadline).partition(" ")
-                if int(of) == mark:  # else it comes after its own time
-                    return rest
+            return self._answer(answer or question, mark, deadline)
+
+    def _answer(self, word: str, mark: int, deadline: float) -> str:
+        """Return the rest of the answer about a mark; one about another comes after its own time."""
+        while True:
+            of, _, rest = self._expect(word, deadline).partition(" ")
+            if int(of) == mark:
+                return rest
 
     def _mention(self, what: str, rights: list[tuple[int, int, array[int]]]) -> None:
         """Say what needs no answer, and nothing where nobody listens."""
@@ -400,7 +408,7 @@ def _kill_children(shell: int) -> None:
     """End the children of a process, which is a child of ours that nobody has waited for."""
     for pid, _, parent, _ in process_groups.processes():
         if parent == shell:
-            with contextlib.suppress(ProcessLookupError):
+            with Ignored(ProcessLookupError):
                 pidfd = owned(os.pidfd_open, pid)
                 if (pid, shell) in {(each, above) for each, _, above, _ in process_groups.processes()}:
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)

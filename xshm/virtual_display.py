@@ -152,6 +152,8 @@ class VirtualDisplay:
         self._screens: dict[int, Screen] = {}
         self._framebuffers: tuple[Framebuffer, ...] | None = None
         self._writable = False
+        self._closing = threading.RLock()
+        self._ended = False  # all that `close` does is done
         self._closed = False  # last: what was interrupted before has nothing to be ended
 
     def _start(self, spec: DisplaySpec) -> None:
@@ -319,12 +321,25 @@ class VirtualDisplay:
     def close(self) -> None:
         """End programs and server, by TERM, then by KILL, and wait for them; a display of somebody else's goes on.
 
-        Arrays over the framebuffer stay valid, and show its last picture. Closing twice is fine. Raises StartFailed
-        where somebody has killed the supervisor, and no descriptor is left to do its work; close again when one is.
+        Arrays over the framebuffer stay valid, and show its last picture. Closing twice is fine. Interrupted, it leaves
+        the end to the supervisor, and another close waits for that. Raises StartFailed where somebody has killed the
+        supervisor, and no descriptor is left to do its work; close again when one is.
         """
+        if os.getpid() != self._owner:  # the lock may be another thread's, of the parent
+            self._close()
+            return
+        with self._closing:
+            try:
+                self._close()
+            except BaseException:
+                if self._supervision is not None:
+                    self._supervision.leave()
+                raise
+
+    def _close(self) -> None:
+        if self._ended:
+            return
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
         for screen in self._screens.values():
             screen.close()
@@ -343,6 +358,7 @@ class VirtualDisplay:
                 program.bury()
         if self._log is not None:
             self._log.close()
+        self._ended = True
 
     def __enter__(self) -> Self:
         return self
@@ -362,7 +378,7 @@ class VirtualDisplay:
             if not sys.is_finalizing():
                 self.close()
             elif supervision is not None:
-                supervision.leave()
+                supervision.forget()
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType(
