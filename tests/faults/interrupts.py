@@ -65,6 +65,10 @@ class _OwnReset(ConnectionResetError):
     pass
 
 
+class _OwnBlocking(BlockingIOError):
+    pass
+
+
 class _OwnMissing(FileNotFoundError):
     pass
 
@@ -73,7 +77,7 @@ class _OwnValue(ValueError):
     pass
 
 
-_RAISED: Final = (_OwnTimeout, _OwnError, _OwnReset, _OwnMissing, _OwnValue, checkpoints.Interrupted)
+_RAISED: Final = (_OwnTimeout, _OwnError, _OwnReset, _OwnBlocking, _OwnMissing, _OwnValue, checkpoints.Interrupted)
 
 
 class _Place:
