@@ -85,11 +85,15 @@ class _Countdown:
     def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
         if not frame.f_code.co_filename.startswith(_PACKAGE):
             return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        if event == "return":
-            self.returns(frame.f_code)
+        code = frame.f_code
+        if event == "call":  # an event for each instruction is what takes the time
+            frame.f_trace_opcodes, frame.f_trace_lines = bool(_points(code)), False
+        elif event == "return":
+            self.returns(code)
         elif event == "opcode":
-            self.meets(frame.f_code, frame.f_lasti)
+            self.meets(code, frame.f_lasti)
+            if len(_points(code)) == 1 and frame.f_lasti in _points(code):
+                frame.f_trace_opcodes = False  # it is where the function is entered, or a call that is made once
         return self._trace
 
 
