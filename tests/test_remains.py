@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from xshm import remains
+from xshm.descendants import first_mark
 from xshm.errors import StartFailed
 from xshm.virtual_display import VirtualDisplay
 
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 
 _OLD = 100.0  # seconds: more than a directory of another PID namespace is left alone for being new
 _HOLD = "from xshm.virtual_display import VirtualDisplay as V; d = V(64, 48); print(d.xauthority, flush=True); input()"
+# Its program leaves a daemon without a group, a parent and an environment of the display's.
+_RUN = """
+import subprocess
+from xshm.virtual_display import VirtualDisplay
+display = VirtualDisplay(64, 48)
+program = display.run(["sh", "-c", "setsid env -i /bin/sleep 20 & exec sleep 20"])
+mine = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL)
+print(display.pid, program.pid, mine.pid, display.xauthority, flush=True)
+input()
+"""
 _DEAD_PID = 1 << 22  # greater than any
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a namespace")
@@ -227,6 +238,62 @@ def test_a_display_of_another_pid_namespace_is_left_alone_as_long_as_it_lives(pl
         assert owner.stdout.read() == ""
     start_another()
     assert not directory.exists()
+
+
+@pytest.mark.parametrize("has_shell", [True, False])
+def test_programs_are_ended_whose_owner_and_supervisor_were_killed_at_once(
+    display: VirtualDisplay, has_shell: bool
+) -> None:
+    other = display.run(["sleep", "60"])
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", _RUN], stdin=pipe, stdout=pipe, text=True) as owner:
+        assert owner.stdout is not None
+        server, program, mine, authority = owner.stdout.readline().split()
+        supervisor = parent(int(server))
+        if not has_shell:
+            os.kill(parent(supervisor), signal.SIGKILL)
+        os.kill(owner.pid, signal.SIGSTOP)
+        os.kill(supervisor, signal.SIGKILL)
+        owner.kill()
+        owner.wait()
+        if not has_shell:
+            assert lives(int(program))
+            start_another()
+        assert owner.stdout.read() == ""  # which all of its programs had open
+    assert lives(int(mine))
+    os.kill(int(mine), signal.SIGKILL)
+    assert not lives(int(program))
+    assert other.poll() is None
+    deadline = time.monotonic() + 10
+    while has_shell and Path(authority).parent.exists() and time.monotonic() < deadline:  # its server goes last
+        time.sleep(0.01)
+    assert not Path(authority).parent.exists()
+
+
+def test_of_dead_displays_programs_only_those_with_a_mark_are_ended_and_a_display_that_one_starts_is_spared(
+    place: Path,
+) -> None:
+    mark, another = (first_mark(bytes([each] * 8)) for each in (1, 2))
+    directory = make(place, _DEAD_PID, "1")
+    (directory / "what").write_text(f"file\n1\n{mark}\n\n\n")
+    cut_short = make(place, _DEAD_PID, "2")
+    (cut_short / "what").write_text(f"file\n1\n{str(mark)[:-1]}")
+    limits = (mark + 1, another + 1, int(str(mark)[:-1]) + 1, mark - 1)
+    with contextlib.ExitStack() as ending:
+        programs = []
+        for limit in limits:
+            programs.append(ending.enter_context(subprocess.Popen(["prlimit", f"--locks={limit}:", "sleep", "60"])))
+            ending.callback(programs[-1].kill)
+        for program in programs:
+            while b"sleep" not in Path(f"/proc/{program.pid}/comm").read_bytes():
+                time.sleep(0.001)
+        starting = [sys.executable, "-c", f"{_HOLD.removesuffix('input()')}d.close()"]
+        subprocess.run(["prlimit", f"--locks={mark + 1}:", *starting], stdout=subprocess.DEVNULL, check=True)
+        assert directory.exists()
+        start_another()
+        assert not directory.exists()
+        assert [program.poll() for program in programs] == [-signal.SIGTERM, None, None, None]
+    assert not cut_short.exists()
 
 
 def test_a_server_beside_another_program_in_the_supervisor_s_place_goes_with_the_next_start(

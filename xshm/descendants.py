@@ -49,6 +49,12 @@ def of_the_display(mark: int) -> range:
     return range(first, first + (1 << _COUNTED))
 
 
+def noted(text: str) -> range:
+    """Return the numbers of all programs of a display of which one number was written down; none where none was."""
+    is_one = text.isdecimal() and int(text) >> _COUNTED + _RANDOM == 1  # cut short it is less
+    return of_the_display(int(text)) if is_one else range(0)
+
+
 def marked(environment: Mapping[str, str], mark: int) -> dict[str, str]:
     """Return an environment with the mark, beside that of a program in which this process runs."""
     before = environment.get(VARIABLE)
@@ -59,6 +65,12 @@ def carries(pid: int, marks: range) -> bool:
     """Tell whether a process has the limit that only descent brings."""
     limit = _read(pid, "limits").partition(_LIMIT)[2].split(maxsplit=1)[:1]
     return bool(limit) and limit[0].isdigit() and int(limit[0]) in marks
+
+
+def are_ours(marks: range) -> bool:
+    """Tell whether this process descends from a program with one of these marks."""
+    pid = posix.getpid()
+    return carries(pid, marks) or any(mark in marks for mark in inherited(pid))
 
 
 class Process:

@@ -45,8 +45,8 @@ python=$1 flags=$2 boot=$3 clean=$4 package=$5 ready=$6 owner=$7 screens=$8
 shift 8
 entry=$1 life=$2 places=$3 directory=$4 memory=$5 kept=$6 kind=$7 tee=$8
 shift 8
-errors=$1
-shift
+errors=$1 mark=$2
+shift 2
 trap : HUP INT QUIT TERM USR1 USR2 PIPE TSTP TTIN TTOU
 exec FREE>&2 2>/dev/null
 (
@@ -55,7 +55,7 @@ exec FREE>&2 2>/dev/null
   if [ $# -gt 0 ]; then
     server=failed
     if mkdir -m 700 "$directory" ${memory:+"$memory"} &&
-      printf '%s\n' "$kind" "$screens" "$memory" "$kept" >"$directory/what" &&
+      printf '%s\n' "$kind" "$screens" "$mark" "$memory" "$kept" >"$directory/what" &&
       read -r cookie <"/proc/self/fd/$entry" && printf %b "$cookie" >"$directory/Xauthority"
     then
       ( umask 077; [ -z "$errors" ] || exec 2>"$errors"; exec "$@" 3>&1 >&2 </dev/null ) &
@@ -146,10 +146,11 @@ def _checked(path: str, origin: str) -> str:
     return path
 
 
-def launch(server: Sequence[str], log: ServerLog, places: Places, started: list[Launched]) -> None:
+def launch(server: Sequence[str], log: ServerLog, places: Places, mark: int, started: list[Launched]) -> None:
     """Start a server (no words: none) and its supervisor, and add that to `started`, whose owner is to end it.
 
-    Whatever is raised, by a signal handler too, one is left running if it is in there, and none if it is not.
+    Whatever is raised, by a signal handler too, one is left running if it is in there, and none if it is not. `mark` is
+    a number of the display's programs (descendants.py), which is written down for those who have to end them.
     """
     python = interpreter()
     shells: list[subprocess.Popen[bytes]] = []
@@ -184,7 +185,7 @@ def launch(server: Sequence[str], log: ServerLog, places: Places, started: list[
         shell += [python, "-B" if sys.dont_write_bytecode else "", _BOOT, _CLEAN]
         shell += [str(Path(__file__).parent), str(ready), str(owner), str(places.screens), str(entry), str(life)]
         shell += ["\n".join(places.swept), directory, memory, places.kept, "sysv" if "-shmem" in server else ""]
-        shell += [tee, errors]
+        shell += [tee, errors, str(mark)]
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
             shell = [python, "-I", "-S", "-c", _RESET_SIGCHLD, *shell]
         os.write(entry_end, _for_shell(files.entry(secrets.token_bytes(files.COOKIE_SIZE))))

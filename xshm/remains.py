@@ -1,4 +1,4 @@
-"""What a killed display has left, and its removal: a server, directories, a socket, a keymap, segments.
+"""What a killed display has left, and its removal: a server, programs, directories, a socket, a keymap, segments.
 
 The names of a display's directories hold its owner: process id, start and PID namespace. Its supervisor keeps a lock on
 them (flock(2)), which the kernel takes back when it ends, in whatever namespace. So a directory whose owner and whose
@@ -17,8 +17,8 @@ import posix
 import sys
 import time
 
+from xshm import descendants, process_groups
 from xshm import display_files as files
-from xshm import process_groups
 
 BOOT = "import sys; xshm = type(sys)('xshm'); xshm.__path__ = [sys.argv[1]]; sys.modules['xshm'] = xshm; "
 _PREFIX, _FIELDS = "xshm", 5
@@ -26,6 +26,7 @@ _SOCKETS = "/tmp/.X11-unix"  # noqa: S108 - the protocol's well-known place
 _KEYMAPS = ("/var/lib/xkb", "/tmp")  # noqa: S108 - where servers compile them
 # Seconds. A directory of another PID namespace whose lock nobody has may be so new that its supervisor is not up yet.
 _NEW = 60.0
+_SWEEP = 2.0  # after which no further one is begun: programs may be deaf, and a display that starts has its time
 _START = 60.0  # at most, of a server that was killed before it said its number
 _TYPE, _DIRECTORY = 0o170000, 0o040000  # of st_mode: S_IFMT, S_IFDIR
 # None that can be looked at. Another error, as for want of a descriptor, says nothing of the process.
@@ -57,13 +58,14 @@ def note(directory: str, what: str, text: str) -> None:
 
 def sweep(places: list[str]) -> None:
     """Remove what displays of this user have left whose owner and supervisor are dead, in whatever way they died."""
+    deadline = time.monotonic() + _SWEEP
     for place in places:
         try:
             names = posix.listdir(place)
         except OSError:
             continue
         for each in names:
-            if each.startswith(_PREFIX):
+            if each.startswith(_PREFIX) and time.monotonic() < deadline:
                 try:  # noqa: SIM105 - contextlib takes its time
                     _sweep(f"{place}/{each}", each.split("-"))
                 except OSError:
@@ -73,15 +75,16 @@ def sweep(places: list[str]) -> None:
 def remove(
     directory: str, memory: str = "", *, group: int = 0, is_held: bool = False, has_processes: bool = True
 ) -> None:
-    """Remove all that is left of a display whose supervisor is dead, and end its server.
+    """Remove all that is left of a display whose supervisor is dead, and end its programs and its server.
 
     Of its process `group`, if that is known to be still its own, the leader is left alone. Others may be at it at the
     same time. Where the lock on the caller's own directory `is_held` by a process of the display, no other display can
     have it by now.
     """
-    kind, screens, noted_memory, kept = [*_noted(directory, "what").split("\n", 3), *[""] * 4][:4]
+    kind, screens, mark, noted_memory, kept = [*_noted(directory, "what").split("\n", 4), *[""] * 5][:5]
     creators = [int(pid) for pid in _noted(directory, "pid").split()]
     if has_processes:
+        _end_programs(directory, descendants.noted(mark))
         creators += _end_processes(directory, spared=group)
         if group:
             end_heirs(group)
@@ -167,6 +170,9 @@ def _sweep(path: str, fields: list[str]) -> None:
         if not is_near and time.time() - found.st_mtime < _NEW:
             return
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        marks = _noted(path, "what").split("\n")[2:3]
+        if is_near and any(descendants.are_ours(descendants.noted(mark)) for mark in marks):
+            return  # a program of its own that starts another display would end that with its own end
         remove(path, has_processes=is_near)
     finally:
         posix.close(descriptor)
@@ -227,6 +233,13 @@ def _began(directory: str) -> float:
 
 def _within(made: float, began: float) -> bool:
     return -1 <= made - began <= _START
+
+
+def _end_programs(directory: str, marks: range) -> None:
+    """End all that has a mark of the display's, which nobody else has, and began after its owner did."""
+    fields = directory.rpartition("/")[2].split("-")
+    if marks and len(fields) == _FIELDS and fields[1].isdecimal() and fields[2].isdecimal():
+        descendants.Descendants(marks, set(), {}, int(fields[2]), int(fields[1])).end()
 
 
 def _end_processes(directory: str, spared: int) -> list[int]:

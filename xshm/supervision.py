@@ -81,7 +81,7 @@ class Supervision:
         self._fate = ""  # of a supervisor that the shell above it has survived
         self._launched: list[Launched] = []
         try:
-            launch(server, log, places, self._launched)
+            launch(server, log, places, self._mark, self._launched)
             deadline = time.monotonic() + timeout
             self._hear_hello(deadline)
             answer = self._expect("ready", deadline)
