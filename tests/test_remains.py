@@ -188,6 +188,33 @@ def test_the_next_start_takes_away_only_what_is_a_dead_display_s_of_this_user(pl
     assert (left[0] / "Xauthority").exists()
 
 
+def test_a_directory_s_name_need_not_be_text_in_this_locale(tmp_path: Path) -> None:
+    place = tmp_path / "bücher"
+    place.mkdir(mode=0o700)
+    script = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from xshm.virtual_display import VirtualDisplay\n"
+        "assert sys.getfilesystemencoding() == 'ascii'\n"
+        "for kills in (False, True):\n"
+        "    with VirtualDisplay(64, 48) as display:\n"
+        "        assert display.run(['true']).wait() == 0\n"
+        "        display.screen.grab()\n"
+        "        stat = Path(f'/proc/{display.pid}/stat').read_text()\n"
+        "        if kills: os.kill(int(stat.rpartition(')')[2].split()[1]), 9)\n"
+    )
+    locale = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "XDG_RUNTIME_DIR": str(place)}
+    told = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        env=os.environ | locale,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+    assert list(place.iterdir()) == []
+
+
 def test_only_sockets_that_nobody_listens_on_and_that_a_dead_display_made_are_removed(place: Path) -> None:
     sockets = Path("/tmp/.X11-unix")  # noqa: S108 - where X servers listen
     sockets.mkdir(mode=0o1777, exist_ok=True)

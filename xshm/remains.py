@@ -214,7 +214,7 @@ def _noted(directory: str, what: str) -> str:
         return ""
     try:
         with open(f"{directory}/{what}", "rb") as file:  # noqa: PTH123 - pathlib takes its time
-            return file.read().decode("utf-8", "surrogateescape")
+            return file.read().decode(sys.getfilesystemencoding(), "surrogateescape")
     except FileNotFoundError:
         return ""
 
@@ -277,7 +277,7 @@ def _end(pid: int, directory: str, signals: tuple[int, ...]) -> None:
 
 def _find(directory: str) -> tuple[list[int], list[int]]:
     """Return the servers and the keepers, shells or interpreters, that have a directory in their command line."""
-    place = directory.encode("utf-8", "surrogateescape")
+    place = directory.encode(sys.getfilesystemencoding(), "surrogateescape")
     mark = b"\0-auth\0" + place + b"/Xauthority\0-displayfd\0"
     servers, keepers = [], []
     for entry in posix.listdir("/proc"):

@@ -106,7 +106,7 @@ ROWS = (
     Victims("owner, then all orphans", _end_owner_and_orphans, at_once=False),
 )
 KINDS = ("file", "sysv", "kept", "xclock", "deaf program", "forked child")
-_NEED_SUPERVISOR = {"deaf program", "forked child"}  # programs that don't end with the server are its to end
+_NEED_SUPERVISOR = {"forked child"}  # which would be one of those that are looked for
 MOMENTS = ("start", "run", "close")
 
 
@@ -199,7 +199,7 @@ class _Trial:
             if self._moment == "run" and not self._victims.supervisor_lives and self._victims.at_once:
                 # A segment stays as long as its owner has it attached.
                 yield "at once", self._left({owner}, _LIMIT, "processes", "sockets", "files")
-            elif self._moment == "run" and self._victims.server_lives:
+            elif self._server_ends_itself:
                 yield "the server, at once", self._left({owner}, _LIMIT, "processes", "sockets")
             os.close(close)  # on which it closes the display
             deadline = time.monotonic() + _PATIENCE
@@ -214,7 +214,7 @@ class _Trial:
             os.close(close)
             if self._victims.at_once:
                 yield "at once", self._left(set(), _LIMIT)
-            elif self._moment == "run" and self._victims.server_lives:
+            elif self._server_ends_itself:
                 yield "the server, at once", self._left(set(), _LIMIT, "processes", "sockets")
             else:
                 self._left(set(), _ENDING, "processes")
@@ -223,6 +223,11 @@ class _Trial:
         next_owner = _fork(lambda: _own("file", "none", -1))
         _wait_for(next_owner)
         yield "after the next start", self._left(set(), _ENDING)
+
+    @property
+    def _server_ends_itself(self) -> bool:
+        """Whether the server ends by itself when its supervisor does; programs that don't end with it are others'."""
+        return self._moment == "run" and self._victims.server_lives and self._kind != "deaf program"
 
     def _left(self, spared: set[int], seconds: float, *of: str) -> str | None:
         """Wait until all is as it was before but for some processes; say what still differs then."""
