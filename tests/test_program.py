@@ -21,7 +21,7 @@ from programs import eventually
 
 from xshm import marked_start
 from xshm.descendants import RLIMIT_LOCKS, marked, of_the_display
-from xshm.errors import StartFailed
+from xshm.errors import Closed, StartFailed
 from xshm.process_groups import GRACE
 from xshm.virtual_display import VirtualDisplay
 
@@ -233,6 +233,80 @@ def test_programs_that_nobody_waits_for_leave_no_zombies_and_keep_their_exit_cod
         assert not Path(f"/proc/{held.pid}").exists()
         assert held.wait() == 3
     held.end()
+
+
+def test_programs_beside_few_descriptors_end_in_time_and_all_of_them() -> None:
+    # The supervisor has the limits of its owner, and a descriptor of each program.
+    script = (
+        "import resource, sys, time\n"
+        "from xshm.virtual_display import VirtualDisplay\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (40, hard))\n"
+        "display = VirtualDisplay(64, 48)\n"
+        "programs = [display.run(['setsid', 'sleep', '20']) for _ in range(26)]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))\n"
+        "started = time.monotonic()\n"
+        "programs[0].end()\n"
+        "display.close()\n"
+        "assert time.monotonic() - started < 1.9\n"
+        "assert {program.returncode for program in programs} == {-15}"
+    )
+    told = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False, timeout=50
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("what", ["run", "poll", "end", "close"])
+def test_a_signal_handler_can_use_a_display_of_which_something_is_being_asked(what: str) -> None:
+    with VirtualDisplay(64, 48) as display:
+        supervisor = int(Path(f"/proc/{display.pid}/stat").read_text().rpartition(")")[2].split()[1])
+        other = display.run(["sh", "-c", "exit 3"])
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        program = display.run(["sleep", "20"])
+
+        def handle(*_: object) -> None:
+            os.kill(supervisor, signal.SIGCONT)
+            if what == "run":
+                assert display.run("true").wait() == 0
+            elif what == "poll":
+                assert other.poll() == 3
+            elif what == "end":
+                program.end()
+            else:
+                display.close()
+
+        before = signal.signal(signal.SIGALRM, handle)
+        os.kill(supervisor, signal.SIGSTOP)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        started = time.monotonic()
+        try:
+            if what == "close":
+                with pytest.raises(Closed, match="this display was closed"):
+                    display.run("true")
+            program.end()
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        assert program.returncode == -signal.SIGTERM
+        assert time.monotonic() - started < 5
+
+
+def test_what_was_started_and_interrupted_ends_though_its_supervisor_was_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pids = []
+    with VirtualDisplay(64, 48) as display, monkeypatch.context() as patch:
+        supervisor = int(Path(f"/proc/{display.pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+        def interrupt(pid: int, _: int) -> None:
+            pids.append(pid)
+            os.kill(supervisor, signal.SIGKILL)
+            raise InterruptedError
+
+        patch.setattr(marked_start, "mark", interrupt)
+        with pytest.raises(InterruptedError):
+            display.run(["sleep", "20"])
+        assert not Path(f"/proc/{pids[0]}").exists()
 
 
 def test_a_program_that_a_debugger_does_not_let_go_is_named_and_not_waited_for() -> None:

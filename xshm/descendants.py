@@ -23,7 +23,7 @@ import posix
 import time
 
 from xshm import polling
-from xshm.process_groups import ENDING, GRACE, NO_ROOM, signal_group, wait
+from xshm.process_groups import ENDING, GRACE, NO_ROOM, signal_group
 
 TYPE_CHECKING = False  # that of typing takes its time
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _LIMIT = b"Max file locks"
 RLIMIT_LOCKS = 10  # asm-generic/resource.h; the `resource` module has no name for it
 _AT_ONCE = 64  # descriptors that are held open to wait for
 _GONE, _NO_ROOM = -1, -2  # in place of one
+_TOGETHER = 0.005  # seconds between the ends of two that are waited for at once
 
 
 def first_mark(random: bytes) -> int:
@@ -173,7 +174,7 @@ def _signal_and_wait(found: list[Process], to_ask: list[Process], how: int, dead
                 pidfds.append(pidfd)
             if len(pidfds) > _AT_ONCE:
                 posix.close(pidfds.pop())
-        return (gone or wait(tuple(pidfds), deadline) >= 0) and time.monotonic() < deadline
+        return (gone or _wait_for_some(pidfds, deadline)) and time.monotonic() < deadline
     finally:
         for pidfd in pidfds:
             posix.close(pidfd)
@@ -196,6 +197,15 @@ def _opened(each: Process, how: int, others: list[int]) -> int:
     if now is not None and now.start == each.start:
         _send(pidfd, how)
     return pidfd
+
+
+def _wait_for_some(pidfds: list[int], deadline: float) -> bool:
+    """Wait until one has ended, and then for those that end with it: to look who is left takes longer."""
+    left, until = set(pidfds), deadline
+    while left and (ended := polling.readable(tuple(left), until - time.monotonic())):
+        left.difference_update(ended)
+        until = min(deadline, time.monotonic() + _TOGETHER)
+    return len(left) < len(pidfds)
 
 
 def _send(pidfd: int, how: int) -> None:

@@ -108,15 +108,19 @@ class Program(subprocess.Popen[Any]):
         """Tell the supervisor which process is the program itself; without, the marks have to do."""
         marked_start.mark(self.pid, self._mark)
         with Ignored(OSError):
-            self._pidfd = next(map(Descriptor, map(os.pidfd_open, (self.pid,))))
+            self._pidfd = owned(os.pidfd_open, self.pid)
             self._supervision.started(self._mark, self.pid, self._pidfd)
 
     def _undo(self) -> None:
         """End what was started before something was raised: interrupted, a Popen may not even know of it."""
         self._left = self._ended = True
-        self._supervision.stop(self._mark)
-        if getattr(self, "pid", None) is not None:
-            self.wait()
+        has_started = getattr(self, "pid", None) is not None
+        try:
+            left = self._supervision.stop(self._mark)
+        except (StartFailed, NotInTime):  # somebody killed or stopped the supervisor
+            left = self._end_alone() if has_started else ""
+        if has_started:
+            self._bury(left)
         with Ignored(ChildProcessError):
             os.waitid(os.P_PGID, self.group, os.WEXITED | os.WNOHANG)
 

@@ -12,7 +12,7 @@ import time
 
 from xshm import polling
 from xshm.descendants import Descendants, of_the_display, process, processes
-from xshm.process_groups import members, signal_group
+from xshm.process_groups import signal_group
 
 _MOST_LEFT = 16  # groups that are kept until there is time to look whether they are empty
 _IDLE = 0.1  # seconds
@@ -118,8 +118,8 @@ class ProgramGroups:
             del self._groups[mark]
             group.close()
             posix.waitpid(group.number, 0)
-            # An owner that was killed in the middle of starting a program may have put it there just now. While there
-            # are members the number is taken, so it is still the same group; without any it has no successor yet.
-            if members({group.number}):
-                signal_group(group.number, _signal.SIGKILL)
+        # An owner that was killed in the middle of starting a program may have put it there just now. While there are
+        # members the number is taken, so it is still the same group; without any it has no successor yet.
+        for number in {each.group for each in processes() if each.lives and each.group in numbers}:
+            signal_group(number, _signal.SIGKILL)
         return []

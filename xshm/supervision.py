@@ -65,7 +65,9 @@ class Supervision:
     def __init__(self, server: Sequence[str], *, log: ServerLog, timeout: float, places: Places = _NO_PLACES) -> None:
         self._owner = os.getpid()
         self._session = os.getsid(0)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler asks while this thread waits for an answer
+        self._wanted: list[str] = []  # answers that are waited for, by who was interrupted by a handler too
+        self._kept: dict[str, str] = {}  # those of them that a handler's question has met
         self._log = log
         self._log_start = os.lseek(log.log, 0, os.SEEK_END)
         self._arrived: list[_Message] = []  # what the line has brought and nobody has looked at
@@ -95,9 +97,9 @@ class Supervision:
             self.end()
             raise
         if server:
-            number, pid, has_socket_file, authority = answer.split(" ", 3)
-            self.number, self.pid, self.authority = number, int(pid), Path(authority)
-            self.has_socket_file = has_socket_file == "1"
+            self.number, pid, has_socket_file = answer.split()
+            self.pid, self.has_socket_file = int(pid), has_socket_file == "1"
+            self.authority = Path(self._launched[0].directory, "Xauthority")
 
     @property
     def pidfd(self) -> int:
@@ -125,7 +127,16 @@ class Supervision:
         with self._lock:
             self._mark += 1
             mark = self._mark
-        return int(self._ask("group", mark)), mark
+        try:
+            return int(self._ask("group", mark)), mark
+        except BaseException as error:
+            self.left(mark)  # what was asked for may have been made
+            if isinstance(error, NotInTime):
+                raise StartFailed(
+                    f"the display's supervisor has not answered within {_PATIENCE:g} s; close the display and start "
+                    f"another"
+                ) from None
+            raise
 
     def started(self, mark: int, pid: int, pidfd: int) -> None:
         """Say which process is a program itself."""
@@ -141,7 +152,10 @@ class Supervision:
             with self._lock:  # until that end has come
                 return ""
         self._check_owner()
-        return self._ask("stop", mark, "stopped")
+        try:
+            return self._ask("stop", mark, "stopped")
+        except Closed:  # meanwhile
+            return ""
 
     # -- the server ----------------------------------------------------------------------------------------------------
 
@@ -168,7 +182,8 @@ class Supervision:
                 with limits.Named(StartFailed, "the display can't be taken down"):
                     self._end()
         finally:
-            self._line.close()
+            if not self._wanted:  # else by who waits on it
+                self._line.close()
             if self._arrived:
                 self._own_descriptors()
         del self._descriptors[:]
@@ -246,6 +261,8 @@ class Supervision:
             os.kill(shell, signal.SIGKILL)
             process_groups.end({shell})
             self._shell.wait()
+        else:
+            self._shell.poll()  # else Popen warns of it
         if left:
             warnings.warn(f"programs of the display did not end: {', '.join(left)}", ResourceWarning, 3)
 
@@ -289,44 +306,54 @@ class Supervision:
 
     def _ask(self, question: str, mark: int, answer: str = "") -> str:
         deadline = time.monotonic() + _PATIENCE
+        wanted = f"{answer or question} {mark}"
         with self._lock:
-            if process_groups.wait((), deadline, (self._line.fileno(),)) < 0:
-                raise NotInTime
+            self._check_owner()
             try:
-                self._line.send(f"{question} {mark}".encode())
-            except OSError as error:  # what there is to read says why
-                if not is_the_kernels(error):
-                    raise
-            return self._answer(answer or question, mark, deadline)
-
-    def _answer(self, word: str, mark: int, deadline: float) -> str:
-        """Return the rest of the answer about a mark; one about another comes after its own time."""
-        while True:
-            of, _, rest = self._expect(word, deadline).partition(" ")
-            if int(of) == mark:
-                return rest
-
-    def _mention(self, what: str, rights: list[tuple[int, int, array[int]]]) -> None:
-        """Say what needs no answer, and nothing where nobody listens."""
-        if not self._ended and os.getpid() == self._owner:
-            with self._lock:
+                self._wanted.append(wanted)
+                if process_groups.wait((), deadline, (self._line.fileno(),)) < 0:
+                    raise NotInTime
                 try:
-                    self._line.sendmsg([what.encode()], rights, socket.MSG_DONTWAIT)
-                except OSError as error:
+                    self._line.send(f"{question} {mark}".encode())
+                except OSError as error:  # what there is to read says why
                     if not is_the_kernels(error):
                         raise
+                return self._expect(wanted, deadline)
+            finally:
+                if wanted in self._wanted:
+                    self._wanted.remove(wanted)
+                if self._ended and not self._wanted:
+                    self._line.close()
+                elif self._kept:
+                    self._mention("wake", [])  # who waits for a message, and it has come
+
+    def _mention(self, what: str, rights: list[tuple[int, int, array[int]]]) -> None:
+        """Say what needs no answer, and nothing where nobody listens; without the lock, while others wait as well."""
+        if not self._ended and os.getpid() == self._owner:
+            try:
+                self._line.sendmsg([what.encode()], rights, socket.MSG_DONTWAIT)
+            except OSError as error:
+                if not is_the_kernels(error):
+                    raise
 
     def _expect(self, wanted: str, deadline: float) -> str:
-        """Return the rest of the message that begins with the word `wanted`; NotInTime when it does not come."""
-        while True:
+        """Return the rest of the message that begins with the words `wanted`; NotInTime when it does not come."""
+        while wanted not in self._kept:
             if not self._arrived and not _readable(self._line.fileno(), deadline - time.monotonic()):
                 raise NotInTime
+            if self._ended and wanted != "ended":  # by a handler
+                raise Closed("this display was closed")
             data = self._receive()
             del self._arrived[:]  # no sooner: whoever is interrupted before finds it again
-            word, _, rest = data.decode("utf-8", "surrogateescape").partition(" ")
-            if word == wanted:
-                return rest
+            message = data.decode("utf-8", "surrogateescape")
+            if f"{message} ".startswith(f"{wanted} "):
+                return message[len(wanted) + 1 :]
+            answered = " ".join(message.split(" ", 2)[:2])
+            if answered in self._wanted:
+                self._kept[answered] = message[len(answered) + 1 :]
+            word, _, rest = message.partition(" ")
             self._take_note(word, rest, wanted)
+        return self._kept.pop(wanted)
 
     def _take_note(self, word: str, rest: str, wanted: str) -> None:
         """Take note of another message than the one that is waited for; raise StartFailed where that won't come."""

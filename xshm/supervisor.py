@@ -119,7 +119,7 @@ class Supervisor:
                 descriptors.append(posix.open(path, posix.O_RDWR | posix.O_CLOEXEC))
             files.remove_directory(self._memory)
             self._directories.remove(self._memory)
-        self._tell(f"ready {number} {self._pid} {int(self._socket.exists)} {self._authority}", descriptors)
+        self._tell(f"ready {number} {self._pid} {int(self._socket.exists)}", descriptors)
         for descriptor in descriptors[1:]:
             posix.close(descriptor)
 
@@ -180,6 +180,8 @@ class Supervisor:
                 self._groups.left(int(mark))
             case ["stop", mark]:
                 self._tell(f"stopped {mark} {', '.join(self._groups.end(int(mark)))}")
+            case ["wake"]:
+                self._tell("woken")
             case _:  # "end", or the end of the line
                 return False
         return True
