@@ -291,6 +291,20 @@ def test_a_signal_handler_can_use_a_display_of_which_something_is_being_asked(wh
         assert time.monotonic() - started < 5
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_signal_handler_can_end_the_program_that_is_waited_for(
+    display: VirtualDisplay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = display.run(["sleep", "20"])
+    monkeypatch.setattr("xshm.process_groups.ENDING", 0.1)  # seconds that it tries to take note itself
+    before = signal.signal(signal.SIGALRM, lambda *_: program.end())
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        assert program.wait() == -signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_what_was_started_and_interrupted_ends_though_its_supervisor_was_killed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -331,7 +331,8 @@ class Program(subprocess.Popen[Any]):
         try:
             self.wait(process_groups.ENDING)
         except subprocess.TimeoutExpired:
-            left = left or f"process {self.pid}"
+            # Where a `wait` of Popen's holds this lock (we are in a signal handler above it), that takes note.
+            left = left or ("" if vars(self)["_waitpid_lock"].locked() else f"process {self.pid}")
         if left:
             warnings.warn(f"{self._name} could not be ended completely: {left} did not end", ResourceWarning, 3)
 
