@@ -178,7 +178,9 @@ def main() -> None:
     for line in sys.stdin:
         session = Session(**json.loads(line))
         session.run()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        # Not getrusage, whose peak begins with that of the process that this one was forked from.
+        status = dict(row.split(":", 1) for row in Path("/proc/self/status").read_text().splitlines())
+        peak = int(status["VmHWM"].split()[0]) // 1024
         print(json.dumps({"wrong": session.wrong, "peak": peak}), flush=True)
 
 

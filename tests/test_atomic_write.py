@@ -272,7 +272,7 @@ def test_a_file_that_is_mounted_is_written_to(tmp_path: Path) -> None:
 @pytest.fixture
 def own_directory(tmp_path: Path) -> Iterator[Path]:
     """Give a directory that is anybody's to enter and nobody's but its owner's to write; the way there is open."""
-    opened = [each for each in (tmp_path, *tmp_path.parents[:2]) if not each.stat().st_mode & 0o001]
+    opened = [each for each in (tmp_path, *tmp_path.parents) if not each.stat().st_mode & 0o001]
     for each in opened:
         each.chmod(each.stat().st_mode | 0o011)
     place = tmp_path / "place"

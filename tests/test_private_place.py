@@ -57,14 +57,14 @@ def test_the_first_that_will_do_is_taken(tmp_path: Path, monkeypatch: pytest.Mon
 
 _FULL = """
 import os, subprocess, sys
+from xshm.display_spec import private_place  # before another /tmp may cover the checkout
+from xshm.errors import StartFailed
 full = {"/tmp": "size=4k,mode=1777", "/var/tmp": "nr_inodes=1,mode=1777", "/dev/shm": "ro"}
 for place, options in full.items():
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], check=True)
 with open("/tmp/much", "wb") as file:
     file.write(bytes(4096))
 sys.stdout.flush()
-from xshm.display_spec import private_place
-from xshm.errors import StartFailed
 try:
     private_place()
 except StartFailed as error:

@@ -40,7 +40,8 @@ def test_a_frame_is_shown_from_its_own_memory(
     painter.rectangles()
     other = make_server("Xvfb", 640, 480)
     with xshm.Screen(xvfb.name) as screen:
-        frame = next(screen.stream((100, 100, 200, 150), on_change=on_change))
+        stream = screen.stream((100, 100, 200, 150), on_change=on_change)  # which knows whose memory its frames are in
+        frame = next(stream)
         truth = frame.rgb()
         mine = {segment.shmid for segment in sysv.segments() if segment.cpid == os.getpid()}
         for display in (xvfb.name, other.name):
