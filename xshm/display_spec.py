@@ -291,7 +291,9 @@ def why_not_for_sockets(*, is_started: bool = False) -> str | None:
     """
     try:
         status = os.lstat(_SOCKETS)
-    except OSError:
+    except OSError as error:
+        if not is_the_kernels(error):
+            raise
         return None
     if status.st_uid not in (0, os.geteuid()):
         return f"{_SOCKETS} belongs to uid {status.st_uid}"
