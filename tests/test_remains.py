@@ -289,6 +289,9 @@ def test_programs_are_ended_whose_owner_and_supervisor_were_killed_at_once(
         assert owner.stdout.read() == ""  # which all of its programs had open
     assert lives(int(mine))
     os.kill(int(mine), signal.SIGKILL)
+    until = time.monotonic() + 10  # the sweep goes on beside the start
+    while lives(int(program)) and time.monotonic() < until:
+        time.sleep(0.01)
     assert not lives(int(program))
     assert other.poll() is None
     deadline = time.monotonic() + 10
