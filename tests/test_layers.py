@@ -19,7 +19,7 @@ _PACKAGE = Path(__file__).parent.parent / "xshm"
 # anywhere. Several on a line are one idea in several files; they have an order too.
 _FLOORS = (
     "errors printable checks",
-    "later limits x11 x11.kernel",
+    "later limits x11 x11.kernel user_namespace",
     "descriptor polling atomic_write",
     "sysv_layouts sysv own_segments",
     "geometry",

@@ -24,7 +24,7 @@ from collections import deque
 from typing import Final
 
 from xshm import limits
-from xshm.descriptor import Descriptor
+from xshm.descriptor import Descriptor, owned
 from xshm.polling import ready
 from xshm.x11.kernel import Ignored, is_a_handlers, is_the_kernels
 
@@ -192,7 +192,7 @@ def _check_owner(name: str, status: os.stat_result) -> None:
 
 
 def _open(name: str, flags: int, mode: int = 0) -> Descriptor:
-    return next(map(Descriptor, map(os.open, (name,), (flags,), (mode,))))
+    return owned(os.open, name, flags, mode)
 
 
 def _remove(name: str) -> None:

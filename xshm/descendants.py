@@ -23,7 +23,7 @@ import posix
 import time
 
 from xshm import polling
-from xshm.process_groups import ENDING, GRACE, NO_ROOM, signal_group
+from xshm.process_groups import ENDING, GRACE, NO_ROOM, Process, process, processes, read, signal_group
 
 TYPE_CHECKING = False  # that of typing takes its time
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def marked(environment: Mapping[str, str], mark: int) -> dict[str, str]:
 
 def carries(pid: int, marks: range) -> bool:
     """Tell whether a process has the limit that only descent brings."""
-    limit = _read(pid, "limits").partition(_LIMIT)[2].split(maxsplit=1)[:1]
+    limit = read(pid, "limits").partition(_LIMIT)[2].split(maxsplit=1)[:1]
     return bool(limit) and limit[0].isdigit() and int(limit[0]) in marks
 
 
@@ -72,31 +72,6 @@ def are_ours(marks: range) -> bool:
     """Tell whether this process descends from a program with one of these marks."""
     pid = posix.getpid()
     return carries(pid, marks) or any(mark in marks for mark in inherited(pid))
-
-
-class Process:
-    """What proc(5) says in `stat`: process id, parent, process group, state, and the start in ticks since boot."""
-
-    __slots__ = ("group", "lives", "parent", "pid", "start", "state")
-
-    def __init__(self, pid: int, fields: list[bytes]) -> None:
-        self.pid = pid
-        self.state = fields[0].decode()
-        self.parent, self.group, self.start = int(fields[1]), int(fields[2]), int(fields[19])
-        # One whose first thread has ended is called a zombie, and may have others that go on.
-        self.lives = self.state not in ("Z", "X") or (self.state == "Z" and int(fields[17]) > 1)
-
-
-def process(pid: int) -> Process | None:
-    """Return a process; None when it has ended."""
-    stat = _read(pid, "stat").rpartition(b")")[2].split()
-    return Process(pid, stat) if stat else None
-
-
-def processes() -> list[Process]:
-    """Return every process, those that have ended and are not buried as well."""
-    found = [process(int(name)) for name in posix.listdir("/proc") if name.isdigit()]
-    return [each for each in found if each is not None]
 
 
 class Descendants:
@@ -156,7 +131,7 @@ class Descendants:
             each.parent in above
             and each.parent != self._owner
             and any(mark in self._marks for mark in inherited(each.pid))
-            and _read(each.pid, "cgroup") == _read(posix.getpid(), "cgroup")
+            and read(each.pid, "cgroup") == read(posix.getpid(), "cgroup")
         )
 
 
@@ -228,7 +203,7 @@ def _ancestors(table: dict[int, Process]) -> set[int]:
 def inherited(pid: int) -> list[int]:
     """Return the marks in the environment with which a process was executed."""
     name = f"{VARIABLE}=".encode()
-    environment = _read(pid, "environ")
+    environment = read(pid, "environ")
     if name not in environment:
         return []
     values = [entry[len(name) :] for entry in environment.split(b"\0") if entry.startswith(name)]
@@ -244,16 +219,5 @@ def inherited(pid: int) -> list[int]:
 def _described(each: Process) -> str:
     from xshm.printable import printable  # noqa: PLC0415 - hardly ever needed, and it takes its time
 
-    name = printable(_read(each.pid, "comm").removesuffix(b"\n").decode(errors="replace"))
+    name = printable(read(each.pid, "comm").removesuffix(b"\n").decode(errors="replace"))
     return f"process {each.pid} ({name}, state {each.state})"
-
-
-def _read(pid: int, name: str) -> bytes:
-    """Return a file of a process's; nothing where it has ended or is another user's."""
-    try:
-        with open(f"/proc/{pid}/{name}", "rb") as file:  # noqa: PTH123 - pathlib takes its time
-            return file.read()
-    except OSError as error:
-        if error.errno in NO_ROOM:  # it is not known to have ended
-            raise
-        return b""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from xshm.descriptor import Descriptor
+from xshm.descriptor import Descriptor, owned
 from xshm.errors import FramebufferTruncated, UnsupportedFormat
 from xshm.x11.kernel import is_a_handlers
 
@@ -33,7 +33,7 @@ _ROOT: Final = 0
 def open_file(path: str | os.PathLike[str], writable: bool, flags: int = 0) -> Descriptor:
     """Open a regular file to map it; UnsupportedFormat for what is none, at once for a FIFO too."""
     flags |= (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    descriptor = next(map(Descriptor, map(os.open, (path,), (flags,))))
+    descriptor = owned(os.open, path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise UnsupportedFormat(f"{os.fsdecode(path)} is no file of a framebuffer, but a device, a pipe or a directory")
     return descriptor
@@ -55,8 +55,7 @@ class FramebufferFile:
     """An open file of `size` bytes at first; it has a descriptor of its own."""
 
     def __init__(self, descriptor: int, size: int) -> None:
-        duplicates = map(fcntl.fcntl, (descriptor,), (fcntl.F_DUPFD_CLOEXEC,), (0,))
-        self._descriptor: Descriptor = next(map(Descriptor, duplicates))
+        self._descriptor = owned(fcntl.fcntl, descriptor, fcntl.F_DUPFD_CLOEXEC, 0)
         self._size = size
 
     def check(self) -> None:

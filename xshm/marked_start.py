@@ -90,5 +90,5 @@ def _children(pid: int) -> list[int]:
     except OSError as error:  # a thread has ended, or the kernel does not list them (CONFIG_PROC_CHILDREN)
         if is_a_handlers(error, "pathlib"):
             raise
-        return [child for child, _, parent, _ in process_groups.processes() if parent == pid]
+        return [each.pid for each in process_groups.processes() if each.parent == pid]
     return [int(child) for line in said for child in line.split()]

@@ -82,7 +82,7 @@ def children() -> set[int]:
     except ChildProcessError:  # it has none, which takes no look at every process
         return set()
     ours = os.getpid()
-    return {pid for pid, _, parent, _ in process_groups.processes() if parent == ours}
+    return {each.pid for each in process_groups.processes() if each.parent == ours}
 
 
 def become_subreaper() -> None:

@@ -27,6 +27,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm import sysv
+from xshm.user_namespace import may_be_anybody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +38,6 @@ _KEYS: Final = 0x7F787300  # "\x7fxs"; to ftok, a project that is no letter
 _AGE = 60  # seconds
 _MODE: Final = 0o600
 _CREATORS_TOLD: Final = (4, 17)  # the first Linux that gives a creator's number in the reader's namespace
-_NOBODY: Final = 65534  # what stands for every user that a user namespace has no number for
-_ALL_USERS: Final = [0, 0, 2**32 - 1]
 
 _kill = sysv._libc("kill", ctypes.c_int, ctypes.c_int, ctypes.c_int)  # noqa: SLF001 - one subject in two files
 _first_look = iter((True,))
@@ -88,7 +87,7 @@ def _left(before: float) -> list[int]:
     # Each step fills the desc anew. -1 is what is not there, or not for us to look at.
     ids = map(sysv._shmctl, range(last + 1), repeat(sysv.SHM_STAT), repeat(ctypes.byref(desc)))  # noqa: SLF001
     left = [shmid for shmid in ids if shmid >= 0 and _is_left(desc, before)]
-    return left if left and _creators_are_told() and not _may_be_anybody() else []
+    return left if left and _creators_are_told() and not may_be_anybody(os.geteuid()) else []
 
 
 def _is_left(desc: ShmDesc, before: float) -> bool:
@@ -110,16 +109,3 @@ def _shmctl(*arguments: object) -> tuple[int, int]:
 def _creators_are_told() -> bool:
     release = re.match(r"(\d+)\.(\d+)", os.uname().release)
     return release is not None and (int(release[1]), int(release[2])) >= _CREATORS_TOLD
-
-
-def _may_be_anybody() -> bool:
-    """Tell whether our own user id is the one by which a user namespace shows those that it has no number for."""
-    if os.geteuid() != _NOBODY:
-        return False
-    try:
-        with open("/proc/self/uid_map", encoding="ascii") as file:  # noqa: PTH123 - a screenshot needs no pathlib
-            return [int(number) for number in file.read().split()] != _ALL_USERS
-    except OSError as error:
-        if error.errno is None:  # a signal handler's, a TimeoutError perhaps
-            raise
-        return True

@@ -12,9 +12,44 @@ import time
 
 from xshm import polling
 
+_NO_PROCESS = (FileNotFoundError, ProcessLookupError, PermissionError)  # it has ended, or is another user's
 GRACE = 2.0  # seconds between asking (TERM) and ending (KILL)
 NO_ROOM = (errno.EMFILE, errno.ENFILE)  # for another descriptor
 ENDING = 1.0  # seconds for what was killed to be gone
+
+
+class Process:
+    """What proc(5) says in `stat`: process id, parent, process group, state, and the start in ticks since boot."""
+
+    __slots__ = ("group", "lives", "parent", "pid", "start", "state")
+
+    def __init__(self, pid: int, fields: list[bytes]) -> None:
+        self.pid = pid
+        self.state = fields[0].decode()
+        self.parent, self.group, self.start = int(fields[1]), int(fields[2]), int(fields[19])
+        # One whose first thread has ended is called a zombie, and may have others that go on.
+        self.lives = self.state not in ("Z", "X") or (self.state == "Z" and int(fields[17]) > 1)
+
+
+def process(pid: int) -> Process | None:
+    """Return a process; None when it has ended."""
+    stat = read(pid, "stat").rpartition(b")")[2].split()
+    return Process(pid, stat) if stat else None
+
+
+def processes() -> list[Process]:
+    """Return every process, those that have ended and are not buried as well."""
+    found = [process(int(name)) for name in posix.listdir("/proc") if name.isdigit()]
+    return [each for each in found if each is not None]
+
+
+def read(pid: int, name: str) -> bytes:
+    """Return a file of a process's; nothing where it has ended or is another user's. Raises OSError (EMFILE)."""
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as file:  # noqa: PTH123 - pathlib takes its time
+            return file.read()
+    except _NO_PROCESS:
+        return b""
 
 
 def end(groups: set[int]) -> None:
@@ -47,23 +82,7 @@ def members(groups: set[int]) -> list[int]:
     """Return the living processes of these groups."""
     if not groups:
         return []
-    return [pid for pid, state, _, group in processes() if group in groups and state not in (b"Z", b"X")]
-
-
-def processes() -> list[tuple[int, bytes, int, int]]:
-    """Return process id, state, parent and process group of every process (proc(5), stat)."""
-    found = []
-    for name in posix.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123 - pathlib takes its time
-                    state, parent, group = file.read().rpartition(b")")[2].split()[:3]
-            except OSError as error:
-                if error.errno in NO_ROOM:  # it is not known to have ended
-                    raise
-                continue  # it has ended
-            found.append((int(name), state, int(parent), int(group)))
-    return found
+    return [each.pid for each in processes() if each.lives and each.group in groups]
 
 
 def wait(descriptors: tuple[int, ...], deadline: float | None, writable: tuple[int, ...] = ()) -> int:

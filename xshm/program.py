@@ -19,7 +19,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from xshm import checks, limits, marked_start, process_groups
-from xshm.descendants import Descendants, carries, marked, process
+from xshm.descendants import Descendants, carries, marked
 from xshm.descriptor import Descriptor, owned
 from xshm.errors import (
     ConnectFailed,
@@ -316,7 +316,7 @@ class Program(subprocess.Popen[Any]):
             return self._end_descendants()
 
     def _end_descendants(self) -> str:
-        groups, held, ourselves = set(), {}, process(os.getpid())
+        groups, held, ourselves = set(), {}, process_groups.process(os.getpid())
         if self.poll() is None:  # so the number is its own, and its group's
             if os.getpgid(self.pid) == self.group:
                 groups.add(self.group)

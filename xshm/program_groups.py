@@ -11,8 +11,8 @@ import posix
 import time
 
 from xshm import polling
-from xshm.descendants import Descendants, of_the_display, process, processes
-from xshm.process_groups import signal_group
+from xshm.descendants import Descendants, of_the_display
+from xshm.process_groups import process, processes, signal_group
 
 _MOST_LEFT = 16  # groups that are kept until there is time to look whether they are empty
 _IDLE = 0.1  # seconds

@@ -180,12 +180,8 @@ def _sweep(path: str, fields: list[str]) -> None:
 
 def _started(pid: int) -> str:
     """Return when a living process was started (ticks since the start of the machine), or "" where there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - pathlib takes its time
-            fields = file.read().rpartition(b")")[2].split()
-    except _NO_PROCESS:
-        return ""
-    return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
+    found = process_groups.process(pid)
+    return str(found.start) if found is not None and found.lives else ""
 
 
 def _namespace() -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xshm import limits, process_groups, remains
-from xshm.descendants import Descendants, first_mark, of_the_display, process
+from xshm.descendants import Descendants, first_mark, of_the_display
 from xshm.descriptor import Descriptor, owned
 from xshm.errors import Closed, StartFailed
 from xshm.launch import WAY_OUT, Places, launch
@@ -268,7 +268,7 @@ class Supervision:
 
     def _end_programs(self) -> list[str]:
         """End all that carries a mark of the display's; the groups are nobody's any more."""
-        marks, ourselves = of_the_display(self._mark), process(os.getpid())
+        marks, ourselves = of_the_display(self._mark), process_groups.process(os.getpid())
         if self._mark == marks.start or ourselves is None:
             return []
         return Descendants(marks, set(), {}, ourselves.start, os.getpid()).end()
@@ -433,11 +433,12 @@ def _is_alive(child: int) -> bool:
 
 def _kill_children(shell: int) -> None:
     """End the children of a process, which is a child of ours that nobody has waited for."""
-    for pid, _, parent, _ in process_groups.processes():
-        if parent == shell:
+    for each in process_groups.processes():
+        if each.parent == shell:
             with Ignored(ProcessLookupError):
-                pidfd = owned(os.pidfd_open, pid)
-                if (pid, shell) in {(each, above) for each, _, above, _ in process_groups.processes()}:
+                pidfd = owned(os.pidfd_open, each.pid)
+                now = process_groups.process(each.pid)
+                if now is not None and now.parent == shell:
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
 
 

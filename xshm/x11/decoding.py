@@ -16,13 +16,14 @@ from Xlib.protocol import rq
 from Xlib.protocol.request import GetGeometry
 
 from xshm.errors import InvalidArgument, ServerNonsense, XshmError
+from xshm.x11.kernel import is_a_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
 # Whose functions may be running when decoding goes wrong; a signal handler has a frame of its own, of another package.
-_DECODERS: Final = {"xshm", "Xlib", "numpy", "enum", "encodings"}
+_DECODERS: Final = ("Xlib", "numpy", "enum", "encodings")
 _GEOMETRY: Final = "xshm.geometry"  # whose InvalidArgument is of numbers that are the server's, inside of a gate
 # How many bytes may follow the 32 of a reply: by far more than any server has to say in answer to that question.
 _MOST: Final = 1 << 20
@@ -87,14 +88,17 @@ def refuse(error: BaseException, name: str, nonsense: Callable[[str, str], Excep
 def _is_of_decoding(error: BaseException) -> bool:
     if not isinstance(error, Exception) or isinstance(error, OSError | RecursionError | MemoryError):
         return False
-    module = ""
-    trace = error.__traceback__
+    if is_a_handlers(error, *_DECODERS):
+        return False
+    return not isinstance(error, XshmError) or (type(error) is InvalidArgument and _raised_in(error) == _GEOMETRY)
+
+
+def _raised_in(error: BaseException) -> str:
+    """Return the name of the module in which an error was raised."""
+    module, trace = "", error.__traceback__
     while trace is not None:
-        module = trace.tb_frame.f_globals.get("__name__", "")
-        if module.partition(".")[0] not in _DECODERS:
-            return False
-        trace = trace.tb_next
-    return not isinstance(error, XshmError) or (type(error) is InvalidArgument and module == _GEOMETRY)
+        module, trace = str(trace.tb_frame.f_globals.get("__name__")), trace.tb_next
+    return module
 
 
 def _told(error: BaseException) -> str:

@@ -13,14 +13,13 @@ import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xshm.errors import UntrustedServer
+from xshm.user_namespace import may_be_anybody
 
 if TYPE_CHECKING:
     import _socket
 
 _UCRED: Final = struct.Struct("iII")  # struct ucred: pid, uid, gid
 _ROOT: Final = 0
-_OVERFLOW: Final = 65534  # in a user namespace, every user that has no number there
-_ALL_UIDS: Final = 0xFFFFFFFF
 
 
 class Credentials(NamedTuple):
@@ -43,7 +42,7 @@ def check_may_have_cookie(sock: _socket.socket, address: str, authority: str, ow
     """Raise UntrustedServer if a stranger listens; `owner` is the user whose file `authority` has the cookie."""
     peer = credentials(sock)
     us = os.geteuid()
-    if peer is None or (peer.uid in (_ROOT, us, owner) and (peer.uid != _OVERFLOW or _has_a_number(us, owner))):
+    if peer is None or (peer.uid in (_ROOT, us, owner) and not may_be_anybody(peer.uid)):
         return
     process = f", process {peer.pid}" if peer.pid else ""
     raise UntrustedServer(
@@ -51,14 +50,3 @@ def check_may_have_cookie(sock: _socket.socket, address: str, authority: str, ow
         f"the X server at {address} belongs to uid {peer.uid}{process}, who is neither root nor uid {us}, and is not "
         f"sent the cookie that {authority} has for it; if that server is meant, say so with xauthority={authority!r}",
     )
-
-
-def _has_a_number(us: int, owner: int) -> bool:
-    """Tell whether the kernel's number for nobody in particular is one user: us, or the owner of a file."""
-    if _OVERFLOW not in (us, owner):
-        return False
-    try:
-        with open("/proc/self/uid_map", "rb") as ranges:  # noqa: PTH123 - pathlib takes its time to import
-            return sum(int(line.split()[2]) for line in ranges) >= _ALL_UIDS
-    except OSError:
-        return False

@@ -115,8 +115,7 @@ class Wire:
 
     def send(self, pending: Pending) -> Pending:
         """Queue a request; `flush` and every wait send what is queued."""
-        if self._ledger and self._ledger[-1].serial - self._in.seen > _MOST_UNSEEN:
-            self.sync()
+        self.keep_in_step()
         self.queue(pending)
         return pending
 
@@ -133,8 +132,7 @@ class Wire:
 
     def post(self, pending: Pending) -> None:
         """Queue a request and give it to the kernel, all in one where the kernel takes it without waiting."""
-        if self._ledger and self._ledger[-1].serial - self._in.seen > _MOST_UNSEEN:
-            self.sync()
+        self.keep_in_step()
         with self._lock:
             self.check()
             try:
@@ -146,8 +144,7 @@ class Wire:
 
     def send_all(self, batch: tuple[Pending, ...]) -> None:
         """Queue requests that belong together: all of them, or none if a signal handler raises."""
-        if self._ledger and self._ledger[-1].serial - self._in.seen > _MOST_UNSEEN:
-            self.sync()
+        self.keep_in_step()
         with self._lock:
             if self._ended is not None:
                 raise self._ended()
@@ -186,7 +183,7 @@ class Wire:
         else:
             pending = Pending(_SYNC)
             self.queue(pending)
-            self.wait_for(pending, bounded(timeout))
+            self.wait(pending, timeout)
         if pending.reply is None and pending.error is None:
             raise self.nonsense("GetInputFocus", passed_over(pending))
 
