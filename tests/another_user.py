@@ -54,20 +54,25 @@ for line in sys.stdin:
 """
 
 
+def start_as_him(program: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start a program in Python as that user, with a line to and from it."""
+    return subprocess.Popen(
+        [PYTHON, "-c", program, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        user=UID,
+        group=UID,
+        extra_groups=[],
+        cwd="/",
+    )
+
+
 class Stranger:
     """Listens at `places`, paths or "@" and abstract names, as uid 65534."""
 
     def __init__(self, *places: str | Path) -> None:
-        self._process = subprocess.Popen(
-            [PYTHON, "-c", _LISTEN, *map(str, places)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            user=UID,
-            group=UID,
-            extra_groups=[],
-            cwd="/",
-        )
+        self._process = start_as_him(_LISTEN, *places)
         if self._line() != "ready":
             self.close()
             raise OSError(f"uid {UID} can't listen at {', '.join(map(str, places))}")

@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 import warden
 from painter import Painter
+from peer import Peer
 from server_kinds import MissingProgram
 from servers import Server, start
 
@@ -53,6 +54,13 @@ def painter(xvfb: Server) -> Iterator[Painter]:
     """Give a Painter on `xvfb`."""
     with Painter(xvfb) as painter:
         yield painter
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    """Give a Wire, and the other end of its socket in our own hands."""
+    with contextlib.closing(Peer()) as peer:
+        yield peer
 
 
 @pytest.fixture

@@ -52,13 +52,6 @@ ENDLESS = 5_000  # messages that stand for messages without end
 
 
 @pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
 def liar(xvfb: Server) -> Iterator[Liar]:
     with Liar(xvfb) as liar:
         yield liar

@@ -86,13 +86,6 @@ def interrupts(request: pytest.FixtureRequest) -> Iterator[Interrupts]:
     assert not [what for what in swallowed if isinstance(what[0], Interrupted)]
 
 
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
-    yield peer
-    peer.close()
-
-
 @pytest.fixture(params=["sysv", "fd"])
 def place(make_server: Callable[..., Server], request: pytest.FixtureRequest) -> Iterator[Workplace]:
     with workplace.opened(make_server("Xvfb", workplace.WIDTH, workplace.HEIGHT), request.param) as place:

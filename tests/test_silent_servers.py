@@ -50,13 +50,6 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
 def screen(server: Server) -> Iterator[xshm.Screen]:
     with xshm.Screen(server.name) as screen:
         yield screen

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from peer import REQUEST, Peer, error, event, is_open, reply
@@ -20,17 +19,6 @@ from peer import REQUEST, Peer, error, event, is_open, reply
 from xshm.errors import Closed, DisplayGone, RequestTimeout
 from xshm.memory import Segment
 from xshm.x11.wire import Pending, Route
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
-    yield peer
-    peer.close()
-
 
 # -- waiting ---------------------------------------------------------------------------------------------------------
 

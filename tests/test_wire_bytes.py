@@ -8,9 +8,7 @@ import select
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from peer import REQUEST, Peer, error, event, generic_event, is_open, reply
@@ -18,17 +16,6 @@ from peer import REQUEST, Peer, error, event, generic_event, is_open, reply
 from xshm.x11.incoming import Incoming
 from xshm.x11.messages import Ledger
 from xshm.x11.wire import Pending
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
-    yield peer
-    peer.close()
-
 
 # -- framing ---------------------------------------------------------------------------------------------------------
 

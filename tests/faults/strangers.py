@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from another_user import PYTHON, UID, Stranger
+from another_user import UID, Stranger, start_as_him
 
 import xshm
 from xshm import sysv
@@ -84,16 +84,7 @@ def provoke(report: Report, effort: int) -> None:
 @contextlib.contextmanager
 def _him(program: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     """Run a program as him, until it is ended; it says "ready" first."""
-    process = subprocess.Popen(
-        [PYTHON, "-c", textwrap.dedent(program), *map(str, arguments)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        user=UID,
-        group=UID,
-        extra_groups=[],
-        cwd="/",
-    )
+    process = start_as_him(textwrap.dedent(program), *arguments)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
