@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import resource
 import struct
@@ -15,6 +14,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from descriptors import new_descriptors, open_descriptors
 from Xlib import X
 from Xlib.protocol import request
 
@@ -362,13 +362,12 @@ def test_a_closed_connection_says_so_and_closing_twice_is_fine(xvfb: Server) -> 
 
 
 def test_closing_gives_the_descriptor_back_and_the_server_its_client(xvfb: Server) -> None:
-    gc.collect()
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count
+    before = open_descriptors()
     connections = [Connection(xvfb.name) for _ in range(5)]
     windows = [_window(each) for each in connections]
     for each in connections:
         each.close()
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert not new_descriptors(before)
     other = Connection(xvfb.name)
     deadline = time.monotonic() + 2
     while _children(other) & set(windows):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
+from descriptors import new_descriptors, open_descriptors
 from painter import Painter
 
 from xshm.display_spec import ScreenSpec
@@ -20,6 +20,7 @@ from xshm.virtual_display import VirtualDisplay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _RED, _GREEN, _BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -132,12 +133,12 @@ def test_who_comes_after_the_resize_finds_the_size_that_is(display: VirtualDispl
 
 def test_memory_that_is_smaller_than_the_screen_is_not_that_screens(tmp_path: Path) -> None:
     with VirtualDisplay(64, 48, framebuffer=tmp_path) as small, VirtualDisplay(200, 30) as other:
-        before = len(list(Path("/proc/self/fd").iterdir()))
+        before = open_descriptors()
         with pytest.raises(
             TransportUnavailable, match=rf"the screen is 200x30, .* of {small.name}\.0, has room for 64x48: .*grab the"
         ):
             Framebuffer.open(tmp_path / "Xvfb_screen0", other.name, other.xauthority)
-        assert len(list(Path("/proc/self/fd").iterdir())) == before
+        assert not new_descriptors(before)
     with pytest.raises(ConnectFailed):
         _open_without_a_server(tmp_path)
 

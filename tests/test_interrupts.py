@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import checkpoints
 import pytest
 from checkpoints import Interrupted, interrupted_at
+from descriptors import new_descriptors, open_descriptors
 from PIL import Image
 
 import xshm
@@ -265,12 +266,10 @@ def test_a_handlers_error_while_a_supervisor_is_waited_for_is_its_own(
 
 @pytest.mark.parametrize("seconds", [0.004, 0.02])
 def test_a_handlers_error_while_a_display_starts_is_its_own_and_leaves_nothing(seconds: float) -> None:
-    gc.collect()
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before = open_descriptors()
     with pytest.raises(_Own, match="the handler's own"):
         _after(seconds, lambda: [xshm.VirtualDisplay(64, 48) for _ in range(20)])
-    gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert not new_descriptors(before)
 
 
 def test_a_handlers_error_while_pillow_writes_is_its_own(xvfb: Server) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from descriptors import new_descriptors, open_descriptors
 
 import xshm
 from xshm import ConnectFailed, InvalidArgument, StartFailed, limits, process_groups
@@ -51,9 +52,9 @@ def test_what_is_about_no_limit_stays_what_it_is(error: BaseException) -> None:
 def test_waiting_for_somebody_elses_server_keeps_no_descriptor(xvfb: Server) -> None:
     display = xshm.VirtualDisplay.attach(xvfb.name, xvfb.authority)
     try:
-        before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are enough
+        before = open_descriptors()
         assert not any(display.wait(0) for _ in range(5))
-        assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208 - as above
+        assert not new_descriptors(before)
     finally:
         display.close()
 

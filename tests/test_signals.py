@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 import workplace
 from checkpoints import at_every_checkpoint, interrupted_at
+from descriptors import new_descriptors, open_descriptors
 from peer import REQUEST, Peer, reply
 from workplace import Colleagues, Ticker, Workplace
 
@@ -152,23 +153,22 @@ def test_interrupts_of_one_thread_do_no_harm_to_the_others(place: Workplace, int
 
 @pytest.mark.filterwarnings("ignore:unclosed <connection:ResourceWarning")  # closed it is, by its finalizer
 def test_interrupts_while_connecting_leave_no_socket_open(xvfb: Server, interrupts: Interrupts) -> None:
-    descriptors = workplace.open_descriptors()
+    descriptors = open_descriptors()
     while interrupts.count < 40:
         connections: list[Connection] = []
         interrupts.during(lambda: connections.append(Connection(xvfb.name)), 3000)  # noqa: B023 - called at once
         for connection in connections:
             connection.close()
-    gc.collect()
-    assert workplace.open_descriptors() == descriptors
+    assert not new_descriptors(descriptors)
 
 
 def test_interrupts_while_segments_are_made_leave_none_in_the_kernels_table(interrupts: Interrupts) -> None:
-    descriptors = workplace.open_descriptors()
+    descriptors = open_descriptors()
     while interrupts.count < 200:
         for kind in ("sysv", "memfd"):
             interrupts.during(lambda kind=kind: Segment(kind, 4096), 60)  # type: ignore[misc]
     assert not workplace.own_segments()
-    assert workplace.open_descriptors() == descriptors
+    assert not new_descriptors(descriptors)
 
 
 def test_an_interrupt_in_an_error_handler_is_not_swallowed(place: Workplace, interrupts: Interrupts) -> None:
@@ -248,10 +248,10 @@ def test_an_os_error_of_a_handler_while_sending_is_no_word_of_the_kernel(
 
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_segment_interrupted_at_any_point_of_its_making_leaves_nothing(kind: Kind) -> None:
-    descriptors = workplace.open_descriptors()
+    descriptors = open_descriptors()
     assert sum(at_every_checkpoint(lambda: Segment(kind, 4096))) > 7
     assert not workplace.own_segments()
-    assert workplace.open_descriptors() == descriptors
+    assert not new_descriptors(descriptors)
 
 
 def test_a_slot_that_was_being_given_back_is_not_kept_for_ever() -> None:

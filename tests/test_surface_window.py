@@ -6,11 +6,11 @@ import contextlib
 import subprocess
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from descriptors import new_descriptors, open_descriptors
 from oracles import core_image, xwd
 from painter import Painter
 from surfaces import WAYS, cover_and_uncover, noise, seen
@@ -319,7 +319,7 @@ def test_a_server_that_dies_in_the_middle_is_told_within_a_second(way: str, make
 
 
 def test_a_surface_that_fails_to_open_leaves_no_connection(xvfb: Server) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_descriptors()
     with pytest.raises(WindowGone):
         Surface(on=0x1234567, display=xvfb.name)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert not new_descriptors(before)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import mmap
 import os
 import random
 import struct
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from descriptors import new_descriptors, open_descriptors
 from painter import Painter
 from Xlib import X
 
@@ -132,15 +131,13 @@ def opened(server: Server, kind: str) -> Iterator[Workplace]:
     """Open a Workplace on a server that is painted for it; in the end no descriptor and no segment may be left."""
     with Painter(server) as painter:
         painter.noise((0, 0, WIDTH, HEIGHT))
-        gc.collect()
         descriptors = open_descriptors()
         place = Workplace(server.name, kind)
         try:
             yield place
         finally:
             place.close()
-        gc.collect()
-        assert open_descriptors() == descriptors
+        assert not new_descriptors(descriptors)
         # The server lets go of its segments when it hears that the client has gone.
         deadline = time.monotonic() + 2
         while own_segments() and time.monotonic() < deadline:
@@ -150,15 +147,6 @@ def opened(server: Server, kind: str) -> Iterator[Workplace]:
 
 def own_segments() -> list[sysv.SegmentInfo]:
     return [each for each in sysv.segments() if each.cpid == os.getpid()]
-
-
-def open_descriptors() -> list[str]:
-    """Return what this process has open."""
-    links = []
-    for each in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # the one that listed them
-            links.append(str(each.readlink()))
-    return sorted(links)
 
 
 class Ticker(threading.Thread):

@@ -33,6 +33,7 @@ import checkpoints
 import numpy as np
 import pytest
 import workplace
+from descriptors import open_descriptors
 from oracles import core_image
 from painter import Painter
 from Xlib.ext import res
@@ -250,7 +251,7 @@ def _state(place: _Place) -> tuple[Any, ...]:
     place.screen.grab()
     segments = sorted(each.size for each in workplace.own_segments())
     files = sorted(path.name for path in Path(os.environ["XDG_RUNTIME_DIR"]).iterdir())
-    return place.held(), workplace.open_descriptors(), segments, files, _children(place.children)
+    return place.held(), sorted(open_descriptors().values()), segments, files, _children(place.children)
 
 
 def _child_ids() -> list[str]:
