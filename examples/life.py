@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from xshm import Rect
 from xshm.events import Close, Key
-from xshm.surface import Surface
+from xshm.surface.surface import Surface
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ import numpy as np
 
 from xshm import Rect, Screen
 from xshm.events import Button, Close, Key
-from xshm.surface import Surface
+from xshm.surface.surface import Surface
 
 if TYPE_CHECKING:
     from xshm import Frame

@@ -13,7 +13,7 @@ import av
 import numpy as np
 
 from xshm.events import Close, Key
-from xshm.surface import Surface
+from xshm.surface.surface import Surface
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame

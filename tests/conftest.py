@@ -8,10 +8,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
+import leak_watch
 import pytest
-import warden
+from fake_server import Peer
 from painter import Painter
-from peer import Peer
 from server_kinds import MissingProgram
 from servers import Server, start
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("xshm", deadline=None)
 hypothesis.settings.load_profile("xshm")
 
-_line = pytest.StashKey[warden.Line]()
+_line = pytest.StashKey[leak_watch.Line]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Put a warden above this process; not above a worker of pytest-xdist, whose pipe is its own."""
     if not hasattr(config, "workerinput"):
-        config.stash[_line] = warden.fork()
+        config.stash[_line] = leak_watch.fork()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,21 +19,22 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
-import checkpoints
+import interrupt_points
 import pytest
-from checkpoints import Interrupted, interrupted_at
 from descriptors import new_descriptors, open_descriptors
+from interrupt_points import Interrupted, interrupted_at
 from PIL import Image
 
 import xshm
-from xshm import picture_file, supervision
-from xshm.atomic_write import replace_file
-from xshm.framebuffer import Framebuffer
-from xshm.x11 import core, xfixes
+from xshm.image.files import reader
+from xshm.system.atomic_write import replace_file
+from xshm.virtual.framebuffer import Framebuffer
+from xshm.virtual.servers import server
 from xshm.x11.connection import Connection
-from xshm.x11.messages import weakly
+from xshm.x11.protocol import core, xfixes
+from xshm.x11.protocol.requests import weakly
 from xshm.x11.server_grab import _Grab, alone
-from xshm.x11.structure import StructureEvents
+from xshm.x11.windows.structure_events import StructureEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,7 +93,7 @@ def test_other_clients_go_on_whichever_point_of_a_grab_is_interrupted(
     point, goes_on = 0, True
     while goes_on:
         point += 1
-        countdown = checkpoints._Countdown(point)
+        countdown = interrupt_points._Countdown(point)
         try:
             countdown.start()
             work()
@@ -187,7 +188,7 @@ def test_what_is_freed_is_not_freed_again_when_it_goes(connection: Connection) -
     connection.send(core.CreatePixmap, depth=24, pid=pixmap, drawable=root, width=1, height=1)
     connection.holdings.free(pixmap)
     connection.holdings.free(pixmap)
-    last = connection.wire.send(xshm.x11.messages.Pending(b"\x2b\0\1\0")).serial
+    last = connection.wire.send(xshm.x11.protocol.requests.Pending(b"\x2b\0\1\0")).serial
     del pixmap
     connection.sync()
     assert connection.wire._ledger[-1].serial == last + 1  # the sync alone
@@ -253,13 +254,13 @@ def test_a_handlers_error_while_a_supervisor_is_waited_for_is_its_own(
     silent.write_text("#!/bin/sh\nexec sleep 60\n")
     silent.chmod(0o700)
     monkeypatch.setenv("XSHM_PYTHON", str(silent))
-    readable = supervision._readable
+    readable = server._readable
 
     def interrupted(descriptor: int, seconds: float) -> bool:
         signal.setitimer(signal.ITIMER_REAL, 0.02)
         return readable(descriptor, seconds)
 
-    monkeypatch.setattr(supervision, "_readable", interrupted)
+    monkeypatch.setattr(server, "_readable", interrupted)
     with pytest.raises(_Own, match="the handler's own"):
         _after(20, lambda: xshm.VirtualDisplay(64, 48))
 
@@ -305,9 +306,9 @@ def _check_outcomes(work: Callable[[], object], step: int) -> None:
     wrong = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # of what was made and nobody was given
-        for number, point in enumerate(range(1, checkpoints.count_points(work), step)):
+        for number, point in enumerate(range(1, interrupt_points.count_points(work), step)):
             raised = _OF_HANDLERS[number % len(_OF_HANDLERS)]
-            error, fired = checkpoints.outcome(point, raised, work)
+            error, fired = interrupt_points.outcome(point, raised, work)
             if fired and type(error) is not raised and not isinstance(getattr(error, "__cause__", None), raised):
                 wrong.append((point, raised.__name__, repr(error)))
             error = None
@@ -331,7 +332,7 @@ def test_a_handlers_error_comes_out_of_files_wherever_it_is_raised(tmp_path: Pat
     _check_outcomes(lambda: replace_file(path, before), 1)
     assert path.read_bytes() == before
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
-    _check_outcomes(lambda: picture_file.read(path, (9, 9, "is too large")), 2)
+    _check_outcomes(lambda: reader.read(path, (9, 9, "is too large")), 2)
 
 
 # -- the end of a display ----------------------------------------------------------------------------------------------

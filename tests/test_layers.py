@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from xshm.later import np
+from xshm._numpy import np
 
 _PACKAGE = Path(__file__).parent.parent / "xshm"
 
@@ -75,7 +75,7 @@ def _imports(tree: ast.AST) -> list[str]:
 
 
 def _room(imported: str) -> str | None:
-    """Return the room that "xshm.frame.Frame" lies in; names of the package itself are `__init__`'s."""
+    """Return the room that "xshm.image.frame.Frame" lies in; names of the package itself are `__init__`'s."""
     if imported != "xshm" and not imported.startswith("xshm."):
         return None
     name = imported.removeprefix("xshm").removeprefix(".")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from programs import Programs
 
-from xshm import cli
+from xshm.cli import main
 
 if TYPE_CHECKING:
     from servers import Server
@@ -69,7 +69,7 @@ def test_the_first_piece_makes_its_own_display() -> None:
 
 @pytest.mark.parametrize("line", _COMMANDS)
 def test_each_command_is_one_that_the_command_line_takes(line: str) -> None:
-    assert callable(cli._parser().parse_args(shlex.split(line, comments=True)[1:]).run)
+    assert callable(main._parser().parse_args(shlex.split(line, comments=True)[1:]).run)
 
 
 def test_every_file_that_it_names_is_there() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from warden import PLACE
+from leak_watch import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,10 +22,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xshm import errors, events, geometry, sysv
-    from xshm.compare import Difference
-    from xshm.cursor import Cursor
-    from xshm.display_spec import DisplaySpec, ScreenSpec
-    from xshm.encode import Encoded
+    from xshm.capture.session import Stats
+    from xshm.capture.stream import Stream
+    from xshm.capture.waiting.wait import Change, Found, Stability
+    from xshm.drawables.monitors import Monitor
+    from xshm.drawables.pixmap import Pixmap
+    from xshm.drawables.screen import Screen, grab
+    from xshm.drawables.window import Window, WindowSource
+    from xshm.drawables.window_list import WindowInfo
     from xshm.errors import (
         AccessDenied,
         BadAccess,
@@ -73,23 +77,19 @@ if TYPE_CHECKING:
         WindowNotViewable,
         XshmError,
     )
-    from xshm.frame import Frame
-    from xshm.framebuffer import Framebuffer
     from xshm.geometry import Rect
-    from xshm.memory import PoolStats
-    from xshm.monitors import Monitor
-    from xshm.pixels import PixelFormat, VisualClass
-    from xshm.pixmap import Pixmap
-    from xshm.program import Program
-    from xshm.screen import Screen, grab
-    from xshm.stream import Stream
-    from xshm.surface import Surface
-    from xshm.taking import Stats
-    from xshm.transport import Transport
-    from xshm.virtual_display import VirtualDisplay
-    from xshm.waiting import Change, Found, Stability
-    from xshm.window import Window, WindowSource
-    from xshm.window_list import WindowInfo
+    from xshm.image.cursor import Cursor
+    from xshm.image.difference import Difference
+    from xshm.image.files.encode import Encoded
+    from xshm.image.frame import Frame
+    from xshm.pixels.format import PixelFormat, VisualClass
+    from xshm.shm.segment import PoolStats
+    from xshm.shm.transport import Transport
+    from xshm.surface.surface import Surface
+    from xshm.virtual.display import VirtualDisplay
+    from xshm.virtual.framebuffer import Framebuffer
+    from xshm.virtual.program import Program
+    from xshm.virtual.spec import DisplaySpec, ScreenSpec
 
 __version__ = "0.1.0"
 
@@ -177,33 +177,33 @@ __all__ = [
 # Which module a public name lives in; those that are not here live in `errors`. Each is imported when it is first used
 # (PEP 562), so that `from xshm import sysv` loads no numpy and no python-xlib.
 _HOMES = {
-    "Change": "waiting",
-    "Cursor": "cursor",
-    "Difference": "compare",
-    "DisplaySpec": "display_spec",
-    "Encoded": "encode",
-    "Found": "waiting",
-    "Frame": "frame",
-    "Framebuffer": "framebuffer",
-    "Monitor": "monitors",
-    "PixelFormat": "pixels",
-    "Pixmap": "pixmap",
-    "PoolStats": "memory",
-    "Program": "program",
+    "Change": "capture.waiting.wait",
+    "Cursor": "image.cursor",
+    "Difference": "image.difference",
+    "DisplaySpec": "virtual.spec",
+    "Encoded": "image.files.encode",
+    "Found": "capture.waiting.wait",
+    "Frame": "image.frame",
+    "Framebuffer": "virtual.framebuffer",
+    "Monitor": "drawables.monitors",
+    "PixelFormat": "pixels.format",
+    "Pixmap": "drawables.pixmap",
+    "PoolStats": "shm.segment",
+    "Program": "virtual.program",
     "Rect": "geometry",
-    "Screen": "screen",
-    "ScreenSpec": "display_spec",
-    "Stability": "waiting",
-    "Stats": "taking",
-    "Stream": "stream",
-    "Surface": "surface",
-    "Transport": "transport",
-    "VirtualDisplay": "virtual_display",
-    "VisualClass": "pixels",
-    "Window": "window",
-    "WindowInfo": "window_list",
-    "WindowSource": "window",
-    "grab": "screen",
+    "Screen": "drawables.screen",
+    "ScreenSpec": "virtual.spec",
+    "Stability": "capture.waiting.wait",
+    "Stats": "capture.session",
+    "Stream": "capture.stream",
+    "Surface": "surface.surface",
+    "Transport": "shm.transport",
+    "VirtualDisplay": "virtual.display",
+    "VisualClass": "pixels.format",
+    "Window": "drawables.window",
+    "WindowInfo": "drawables.window_list",
+    "WindowSource": "drawables.window",
+    "grab": "drawables.screen",
 }
 _MODULES = frozenset({"errors", "events", "geometry", "sysv"})
 
@@ -215,7 +215,7 @@ if not TYPE_CHECKING:  # a type checker would take any misspelt name for an Any
         try:
             module = importlib.import_module(f"xshm.{name if name in _MODULES else _HOMES.get(name, 'errors')}")
         except OSError:  # no descriptor is left, say; without `limits` nothing of xshm's is in use yet
-            limits = sys.modules.get("xshm.limits")
+            limits = sys.modules.get("xshm.system.limits")
             if limits is None:
                 raise
             with limits.loading():

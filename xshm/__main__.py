@@ -2,6 +2,6 @@
 
 import sys
 
-from xshm.cli import main
+from xshm.cli.main import main
 
 sys.exit(main())

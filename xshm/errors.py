@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xshm.frame import Frame
+    from xshm.image.frame import Frame
 
 
 class XshmError(Exception):

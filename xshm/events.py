@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from xshm.geometry import Rect
-from xshm.x11.ewmh import atom
-from xshm.x11.keyboard import Keyboard
-from xshm.x11.messages import Route
+from xshm.x11.protocol.requests import Route
+from xshm.x11.server.keyboard import Keyboard
+from xshm.x11.windows.properties import atom
 
 if TYPE_CHECKING:
     from collections.abc import Callable

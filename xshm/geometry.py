@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
 
-from xshm import checks
+from xshm import _arguments
 from xshm.errors import InvalidArgument, InvalidType
-from xshm.printable import quoted
+from xshm.system.printable import quoted
 
 _NUMBER = r"[0-9]{1,20}"  # what is longer is no number of pixels, and int() has a limit of its own
 _GEOMETRY = rf"({_NUMBER})x({_NUMBER})(?:([+-]-?{_NUMBER})([+-]-?{_NUMBER}))?"  # XParseGeometry
@@ -199,7 +199,7 @@ def merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
             raise InvalidType(f"rectangles are a list of Rects, not {type(rects).__name__}: {quoted(rects)}") from None
         for each in rects:
             _check(each)
-        checks.whole(most, "the number of rectangles is a whole number")
+        _arguments.whole(most, "the number of rectangles is a whole number")
         raise
 
 
@@ -240,4 +240,4 @@ def _check(other: object) -> None:
 
 
 def _index(name: str, value: SupportsIndex) -> int:
-    return value if type(value) is int else checks.whole(value, f"a region's {name} is a whole number")
+    return value if type(value) is int else _arguments.whole(value, f"a region's {name} is a whole number")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 
-from xshm.framebuffer import Framebuffer
+from xshm.virtual.framebuffer import Framebuffer
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ def _picture(width: int, height: int, channels: int) -> NDArray[np.uint8]:
 
 
 def _surface(display: str, y: int, width: int, height: int, way: str = "auto") -> Any:
-    from xshm.surface import Surface  # noqa: PLC0415 - a contestant loads only its own library
+    from xshm.surface.surface import Surface  # noqa: PLC0415 - a contestant loads only its own library
 
     return Surface(width, height, display=display, position=(0, y), way=way)
 

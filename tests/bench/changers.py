@@ -34,7 +34,7 @@ def full_held(display: str) -> None:
 
 def _after_a_change(display: str, box: tuple[int, int, int, int] | None, *, hold: bool = True) -> None:
     import xshm  # noqa: PLC0415 - a worker loads only what it measures
-    from xshm.changes import Changes  # noqa: PLC0415
+    from xshm.capture.changes import Changes  # noqa: PLC0415
 
     with xshm.Screen(display) as screen, xshm.Screen(display) as other:
         rect = screen.rect

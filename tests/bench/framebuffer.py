@@ -21,7 +21,7 @@ sys.path.insert(0, str(_HERE.parent))
 
 from painter import Painter  # noqa: E402 - the tests' own tools lie a folder higher
 
-from xshm.virtual_display import VirtualDisplay  # noqa: E402
+from xshm.virtual.display import VirtualDisplay  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,8 +22,9 @@ import numpy as np
 import rounds
 from PIL import Image
 
-from xshm import convert, encode
-from xshm.pixels import PixelFormat, VisualClass
+from xshm.image.files import encode
+from xshm.pixels import to_rgb
+from xshm.pixels.format import PixelFormat, VisualClass
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,26 +77,26 @@ def conversions(pixels: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
     colormap = random.integers(0, 65536, (256, 3)).astype(np.uint16)
     return {
         "rgb": {
-            "xshm, base": ours(convert.rgb, out, "numpy"),
-            "xshm, OpenCV": ours(convert.rgb, out, "opencv"),
+            "xshm, base": ours(to_rgb.rgb, out, "numpy"),
+            "xshm, OpenCV": ours(to_rgb.rgb, out, "opencv"),
             "numpy, a channel at a time": by_channel,
             "numpy, one slice": by_slice,
             "Pillow's raw encoder, copied into out": pillow_encoder,
             "Pillow's raw decoder, to an Image": pillow_decoder,
             "bytearrays, as mss does": by_bytes,
         },
-        "bgr": {"xshm, base": ours(convert.bgr, out, "numpy"), "xshm, OpenCV": ours(convert.bgr, out, "opencv")},
-        "rgba": {"xshm, base": ours(convert.rgba, out4, "numpy"), "xshm, OpenCV": ours(convert.rgba, out4, "opencv")},
+        "bgr": {"xshm, base": ours(to_rgb.bgr, out, "numpy"), "xshm, OpenCV": ours(to_rgb.bgr, out, "opencv")},
+        "rgba": {"xshm, base": ours(to_rgb.rgba, out4, "numpy"), "xshm, OpenCV": ours(to_rgb.rgba, out4, "opencv")},
         "gray": {
-            "xshm, base": ours(convert.gray, flat, "numpy"),
-            "xshm, OpenCV": ours(convert.gray, flat, "opencv"),
+            "xshm, base": ours(to_rgb.gray, flat, "numpy"),
+            "xshm, OpenCV": ours(to_rgb.gray, flat, "opencv"),
             "Pillow, to an Image": pillow_gray,
         },
         "rgb of other depths": {
-            "depth 16": lambda: convert.rgb(sixteen, R5G6B5, out=out),
-            "depth 30": lambda: convert.rgb(thirty, DEEP, out=out),
-            "depth 30, to uint16": lambda: convert.rgb(thirty, DEEP, dtype=np.uint16),
-            "depth 8, colormap": lambda: convert.rgb(eight, PSEUDO, out=out, colormap=colormap),
+            "depth 16": lambda: to_rgb.rgb(sixteen, R5G6B5, out=out),
+            "depth 30": lambda: to_rgb.rgb(thirty, DEEP, out=out),
+            "depth 30, to uint16": lambda: to_rgb.rgb(thirty, DEEP, dtype=np.uint16),
+            "depth 8, colormap": lambda: to_rgb.rgb(eight, PSEUDO, out=out, colormap=colormap),
         },
     }
 

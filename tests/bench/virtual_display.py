@@ -185,7 +185,7 @@ def _hold(contestant: Callable[[], Display]) -> None:
 
 def _at_once(contestant: Callable[[], Display]) -> None:
     with contextlib.suppress(ImportError):
-        import xshm.virtual_display  # noqa: F401, PLC0415 - before the signal
+        import xshm.virtual.display  # noqa: F401, PLC0415 - before the signal
     print("ready", flush=True)
     input()
     display = contestant()

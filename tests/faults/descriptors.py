@@ -251,7 +251,7 @@ def _tried(verb: Verb, objects: Objects, free: int, *, kernels: bool) -> str | N
 
 def _commanded(words: list[str], free: int) -> str | None:
     """Run a command in a fork, which has only imported what the program `xshm` does before it looks at its words."""
-    from xshm import cli  # noqa: PLC0415 - as above
+    from xshm.cli import main  # noqa: PLC0415 - as above
 
     told = os.memfd_create("told")
     child = os.fork()
@@ -262,7 +262,7 @@ def _commanded(words: list[str], free: int) -> str | None:
             os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
             sys.stderr = io.TextIOWrapper(io.FileIO(2, "w"), line_buffering=True)
             with _only(free):
-                code = cli.main(words)
+                code = main.main(words)
         finally:
             os._exit(code)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -29,18 +29,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
-import checkpoints
+import interrupt_points
+import interrupt_workload
 import numpy as np
 import pytest
-import workplace
 from descriptors import open_descriptors
-from oracles import core_image
 from painter import Painter
+from reference import core_image
 from Xlib.ext import res
 from Xlib.protocol import request
 
 import xshm
-from xshm.framebuffer import Framebuffer
+from xshm.virtual.framebuffer import Framebuffer
 from xshm.x11.connection import Connection
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class _OwnValue(ValueError):
     pass
 
 
-_RAISED: Final = (_OwnTimeout, _OwnError, _OwnReset, _OwnBlocking, _OwnMissing, _OwnValue, checkpoints.Interrupted)
+_RAISED: Final = (_OwnTimeout, _OwnError, _OwnReset, _OwnBlocking, _OwnMissing, _OwnValue, interrupt_points.Interrupted)
 
 
 class _Place:
@@ -249,7 +249,7 @@ def _state(place: _Place) -> tuple[Any, ...]:
     assert pool is not None
     pool.trim()  # what the server may still write to was held a while longer, and another slot made meanwhile
     place.screen.grab()
-    segments = sorted(each.size for each in workplace.own_segments())
+    segments = sorted(each.size for each in interrupt_workload.own_segments())
     files = sorted(path.name for path in Path(os.environ["XDG_RUNTIME_DIR"]).iterdir())
     return place.held(), sorted(open_descriptors().values()), segments, files, _children(place.children)
 
@@ -311,7 +311,7 @@ def _attempt(place: _Place, verb: _Verb, points: int, seed: str) -> str | None:
     else:
         point = chance.randint(1, points)
         how = f"point {point}"
-        error, fired = checkpoints.outcome(point, raised, work)
+        error, fired = interrupt_points.outcome(point, raised, work)
     wrong = _wrong_exception(error, raised) or _is_served(place)
     if fired and error is None:
         wrong = "was swallowed"
@@ -346,7 +346,7 @@ def provoke(report: Report, effort: int) -> None:
             row = report.row(verb.name)
             for _ in range(2):
                 _settle(place, verb)
-            points = checkpoints.count_points(partial(verb.work, place))
+            points = interrupt_points.count_points(partial(verb.work, place))
             _settle(place, verb)
             before = _state(place)
             for number in range(max(1, 4 * effort // verb.costs)):

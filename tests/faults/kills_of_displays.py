@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from faults.report import Report
-    from xshm.virtual_display import VirtualDisplay
+    from xshm.virtual.display import VirtualDisplay
 
     Left = dict[str, list[str]]
 
@@ -130,7 +130,7 @@ def provoke(report: Report, effort: int) -> None:
 def main() -> None:
     """Be the namespaces' init: kill, count and print a line for each count."""
     effort, seed = map(int, sys.argv[1:])
-    import xshm.virtual_display  # noqa: F401, PLC0415 - owners are forked, so that they don't have to
+    import xshm.virtual.display  # noqa: F401, PLC0415 - owners are forked, so that they don't have to
 
     (Path(os.environ["TMPDIR"]) / "kept").mkdir()
     before = namespaces.present()
@@ -269,7 +269,7 @@ def _wait_for(pid: int) -> None:
 def _own(kind: str, moment: str, ready: int, closing: int = -1) -> None:
     """Be an owner: start a display, use it, close it when told, and say so at the moment that is asked for."""
     from xshm.errors import ConnectFailed, DisplayGone, StartFailed  # noqa: PLC0415 - after the fork
-    from xshm.virtual_display import VirtualDisplay  # noqa: PLC0415
+    from xshm.virtual.display import VirtualDisplay  # noqa: PLC0415
 
     os.setpgid(0, 0)
     signal.signal(signal.SIGUSR1, _kill_own_children)
@@ -327,7 +327,9 @@ def _find(owner: int) -> dict[str, int]:
     for above, name in (("owner", "shell"), ("shell", "supervisor"), ("supervisor", "server")):
         named = _children(found[above])[:1]
         if name == "shell":  # and no program of the display's
-            named = [pid for pid in _children(owner) if b"xshm.remains" in _read(f"/proc/{pid}/cmdline")][:1]
+            named = [
+                pid for pid in _children(owner) if b"xshm.virtual.servers.remains" in _read(f"/proc/{pid}/cmdline")
+            ][:1]
         if not named:
             break
         found[name] = named[0]

@@ -45,7 +45,7 @@ def provoke(report: Report, effort: int) -> None:
 
 
 def _segment() -> None:
-    memory.Segment("sysv", 65536)
+    segment.Segment("sysv", 65536)
 
 
 def _recipe() -> None:
@@ -172,6 +172,8 @@ if __name__ == "__main__":
     sys.path[:1] = [str(Path(__file__).resolve().parent.parent)]
     import servers
 
-    from xshm import memory, own_segments, screen, sysv
+    from xshm import sysv
+    from xshm.drawables import screen
+    from xshm.shm import own_segments, segment
 
     _main(*map(int, sys.argv[1:]))

@@ -165,7 +165,7 @@ def _standard_error() -> Iterator[list[bytes]]:
 def _awaited(path: Path) -> tuple[str | None, bytes]:
     """Read a file as wait_image does; return what is wrong with how that ended, and what it said instead."""
     from xshm import InvalidArgument, Rect  # noqa: PLC0415 - by the process that does it
-    from xshm.template import template  # noqa: PLC0415
+    from xshm.capture.waiting.template import template  # noqa: PLC0415
 
     with _standard_error() as said:
         try:
@@ -181,10 +181,10 @@ def _awaited(path: Path) -> tuple[str | None, bytes]:
 
 def _compared(path: Path) -> tuple[str | None, bytes]:
     """Compare a file with itself on the command line."""
-    from xshm import cli  # noqa: PLC0415 - as above
+    from xshm.cli import main  # noqa: PLC0415 - as above
 
     with _standard_error() as said:
-        code = cli.main(["diff", str(path), str(path)])
+        code = main.main(["diff", str(path), str(path)])
     if code == 0:
         return None, said[0]
     text = said[0].decode(errors="replace")

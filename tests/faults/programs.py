@@ -18,13 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from xshm.virtual_display import VirtualDisplay
+from xshm.virtual.display import VirtualDisplay
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from faults.report import Report
-    from xshm.program import Program
+    from xshm.virtual.program import Program
 
     Failures = dict[str, str | None]
 
@@ -50,7 +50,7 @@ _CODE = 3  # of the command of `xshm run`
 
 _OWNER = """
 import sys, time
-from xshm.virtual_display import VirtualDisplay
+from xshm.virtual.display import VirtualDisplay
 display = VirtualDisplay(64, 48)
 for descriptor, script in zip(sys.argv[1::2], sys.argv[2::2]):
     display.run(["sh", "-c", script], stdout=int(descriptor), stderr=-3)

@@ -27,12 +27,12 @@ import numpy as np
 from servers import start
 
 import xshm
-from xshm.cli import ERROR
+from xshm.cli.main import ERROR
 from xshm.errors import RequestTimeout, WaitTimeout, WindowNotFound
-from xshm.surface import Surface
-from xshm.virtual_display import VirtualDisplay
-from xshm.x11 import core
+from xshm.surface.surface import Surface
+from xshm.virtual.display import VirtualDisplay
 from xshm.x11.connection import Connection
+from xshm.x11.protocol import core
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from servers import Server
 
     from faults.report import Report
-    from xshm.drawable import Drawable
+    from xshm.drawables.drawable import Drawable
 
 LIMIT: Final = 0.4  # seconds that a call has
 LATE: Final = 1.0  # seconds more are a failure
@@ -323,9 +323,9 @@ _STREAMS: Final[tuple[dict[str, Any], ...]] = (
 # The time that an interpreter and numpy take to be loaded is not the server's.
 _TIMED: Final = """
 import sys, time
-import numpy, xshm.screen, xshm.stream, xshm.surface, xshm.cli
+import numpy, xshm.drawables.screen, xshm.capture.stream, xshm.surface.surface, xshm.cli.main
 began = time.monotonic()
-code = xshm.cli.main(sys.argv[1:])
+code = xshm.cli.main.main(sys.argv[1:])
 print(time.monotonic() - began, file=sys.stderr)
 sys.exit(code)
 """

@@ -26,9 +26,9 @@ from another_user import UID, Stranger, start_as_him
 
 import xshm
 from xshm import sysv
-from xshm.atomic_write import replace_file
-from xshm.display_files import entry
-from xshm.framebuffer import Framebuffer
+from xshm.system.atomic_write import replace_file
+from xshm.virtual.framebuffer import Framebuffer
+from xshm.virtual.servers.server_files import entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -443,7 +443,7 @@ def _segments(report: Report, effort: int) -> None:
 _READS = """
 import sys
 from xshm.errors import FramebufferTruncated
-from xshm.framebuffer import Framebuffer
+from xshm.virtual.framebuffer import Framebuffer
 framebuffer = Framebuffer.open(sys.argv[1])
 print("ready", flush=True)
 try:

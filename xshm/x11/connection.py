@@ -25,7 +25,7 @@ import Xlib.X
 from Xlib.protocol import event, rq
 from Xlib.protocol import request as xlib_request
 
-from xshm import errors, limits
+from xshm import errors
 from xshm.errors import (
     Closed,
     ConnectFailed,
@@ -35,19 +35,20 @@ from xshm.errors import (
     ServerError,
     ServerNonsense,
 )
-from xshm.x11.address import DisplayName
-from xshm.x11.deadlines import bounded
-from xshm.x11.decoding import Gate, believing_no_length, decode, most_of_packed, refuse
-from xshm.x11.handshake import connect
-from xshm.x11.holdings import Holdings
-from xshm.x11.messages import expecting, weakly
-from xshm.x11.replies import packed
-from xshm.x11.wire import Pending, Wire, passed_over
+from xshm.system import limits
+from xshm.system.deadlines import bounded
+from xshm.x11.cookie import packed
+from xshm.x11.display_name import DisplayName
+from xshm.x11.io.release_queue import Holdings
+from xshm.x11.io.wire import Pending, Wire, passed_over
+from xshm.x11.protocol.decoding import Gate, believing_no_length, decode, most_of_packed, refuse
+from xshm.x11.protocol.requests import expecting, weakly
+from xshm.x11.setup import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from xshm.x11.address import Name
+    from xshm.x11.display_name import Name
 
 _CORE_ERRORS: Final = (
     *("BadRequest", "BadValue", "BadWindow", "BadPixmap", "BadAtom", "BadCursor", "BadFont", "BadMatch", "BadDrawable"),

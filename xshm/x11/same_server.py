@@ -9,7 +9,7 @@ from Xlib import X, Xatom
 from Xlib.protocol import request
 
 from xshm.errors import BadWindow
-from xshm.x11 import core
+from xshm.x11.protocol import core
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection

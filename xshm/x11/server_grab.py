@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from xshm.x11 import core
-from xshm.x11.deadlines import holding
-from xshm.x11.messages import Pending
+from xshm.system.deadlines import holding
+from xshm.x11.protocol import core
+from xshm.x11.protocol.requests import Pending
 
 if TYPE_CHECKING:
     from collections.abc import Callable

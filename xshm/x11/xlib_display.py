@@ -9,7 +9,7 @@ import Xlib.display
 import Xlib.ext
 from Xlib.protocol import rq
 
-from xshm.x11 import mit_shm
+from xshm.x11.protocol import mit_shm
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection

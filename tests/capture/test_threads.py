@@ -1,0 +1,75 @@
+"""Threads on one connection: none blocks another, and each gets what is its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import interrupt_workload
+import pytest
+from interrupt_workload import Colleagues, Ticker, Workplace
+from Xlib import X
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from servers import Server
+
+
+@pytest.fixture(params=["sysv", "fd"])
+def place(make_server: Callable[..., Server], request: pytest.FixtureRequest) -> Iterator[Workplace]:
+    with interrupt_workload.opened(
+        make_server("Xvfb", interrupt_workload.WIDTH, interrupt_workload.HEIGHT), request.param
+    ) as place:
+        yield place
+
+
+def test_sixteen_threads_share_a_connection_and_none_blocks_another(place: Workplace) -> None:
+    place.pool.limit = 32
+    colleagues, ticker = Colleagues(place, 15), Ticker(place)
+    ticker.start()
+    time.sleep(1)
+    ticker.end()
+    colleagues.end()
+    assert colleagues.received == list(range(ticker.sent))
+    assert min(colleagues.rounds) > 2
+    # A thread that was forgotten looks by itself after half a second; a crowd on two busy cores costs some hundredths.
+    assert sorted(colleagues.waits)[len(colleagues.waits) * 98 // 100] < 0.3
+
+
+def test_a_thread_that_waits_for_events_does_not_delay_replies(place: Workplace) -> None:
+    wire = place.connection.wire
+    waiter = threading.Thread(target=lambda: place.events.append(place.xlib.next_event()))
+    waiter.start()
+    while wire._reader is None:
+        time.sleep(0.001)
+    before = time.monotonic()
+    for _ in range(300):
+        place.check()
+    assert time.monotonic() - before < 1
+    place.windows[0].change_attributes(event_mask=X.PropertyChangeMask)
+    place.windows[0].change_property(place.atom, 31, 8, b"now")
+    place.xlib.flush()
+    waiter.join(5)
+    assert [type(each).__name__ for each in place.events] == ["PropertyNotify"]
+
+
+def test_threads_that_come_and_go_leave_no_one_asleep(place: Workplace) -> None:
+    # A sleeper leaves without the lock; the reader that is just looking for one to wake must not mind.
+    slowest = []
+
+    def visit() -> None:
+        for _ in range(30):
+            before = time.monotonic()
+            place.connection.sync()
+            slowest.append(time.monotonic() - before)
+
+    for _ in range(5):
+        threads = [threading.Thread(target=visit) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(slowest) == 5 * 12 * 30
+    assert sorted(slowest)[len(slowest) * 98 // 100] < 0.3

@@ -1,0 +1,162 @@
+"""`xshm wait`: what it waits for, and the exit codes that scripts go by."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import xshm
+from xshm.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from painter import Painter
+    from servers import Server
+
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+
+@pytest.fixture
+def wait(xvfb: Server) -> Callable[..., int]:
+    return lambda *arguments: main.main(["wait", "--display", xvfb.name, *arguments])
+
+
+def later(act: Callable[..., object], *args: Any) -> threading.Timer:
+    timer = threading.Timer(0.3, act, args)
+    timer.start()
+    return timer
+
+
+def test_a_change_ends_it_with_0_and_says_where(
+    wait: Callable[..., int], painter: Painter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painter.fill((0, 0, 300, 300), BLUE)
+    timer = later(painter.fill, (100, 90, 20, 10), RED)
+    assert wait("--change", "--timeout", "10", "--json") == 0
+    timer.join()
+    told = json.loads(capsys.readouterr().out)
+    assert told["seen"] is True
+    assert told["rects"] == [[100, 90, 20, 10]]
+    assert told["ratio"] == pytest.approx(200 / (1280 * 800))
+
+
+def test_time_that_runs_out_ends_it_with_1_and_no_word(
+    wait: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin = time.monotonic()
+    assert wait("--change", "--timeout", "0.2") == 1
+    assert wait("--stable", "--quiet", "0.1", "--timeout", "5") == 0
+    assert time.monotonic() - begin < 5
+    assert capsys.readouterr() == ("", "")
+    assert wait("--change", "--timeout", "0", "--json") == 1
+    assert json.loads(capsys.readouterr().out) == {"seen": False}
+
+
+def test_a_pixel_is_waited_for(wait: Callable[..., int], painter: Painter) -> None:
+    painter.fill((0, 0, 50, 50), BLUE)
+    timer = later(painter.fill, (0, 0, 50, 50), GREEN)
+    assert wait("--pixel", "10,20,#00ff00") == 0
+    timer.join()
+    assert wait("--pixel", "10,20,lime", "--timeout", "0") == 0
+
+
+def test_a_pixel_that_has_another_colour_is_named_with_it_in_one_line(
+    wait: Callable[..., int], painter: Painter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painter.fill((0, 0, 50, 50), BLUE)
+    assert wait("--pixel", "10,20,#00ff00", "--timeout", "0", "--json") == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"seen": False}
+    assert said.err == "xshm: the colour (0, 255, 0) at 10, 20 did not come within 0.0 s; it is (0, 0, 255)\n"
+
+
+def test_a_picture_is_waited_for_in_a_region(
+    wait: Callable[..., int], xvfb: Server, painter: Painter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painter.noise((200, 100, 30, 20))
+    picture = tmp_path / "picture.png"
+    xshm.grab((200, 100, 30, 20), display=xvfb.name).save(picture)
+    assert wait("--image", str(picture), "-g", "300x200+100+50", "--timeout", "0", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"seen": True, "rect": [200, 100, 30, 20], "difference": 0.0}
+    assert wait("--image", str(picture), "-g", "300x200+300+50", "--timeout", "0") == 1
+
+
+def test_calm_leaves_out_what_is_ignored(wait: Callable[..., int], painter: Painter) -> None:
+    over = threading.Event()
+
+    def blink() -> None:
+        turn = 0
+        while not over.wait(0.03):
+            turn += 1
+            painter.fill((50, 60, 2, 12), (0, 0, 250 if turn % 2 else 5))
+
+    thread = threading.Thread(target=blink)
+    thread.start()
+    try:
+        assert wait("--stable", "--quiet", "0.2", "--timeout", "0.5") == 1
+        assert wait("--stable", "--quiet", "0.2", "--timeout", "5", "--ignore", "10x20+45+55") == 0
+        assert wait("--stable", "--quiet", "0.2", "--timeout", "5", "--threshold", "0.001") == 0
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_window_is_looked_at_though_it_is_covered(wait: Callable[..., int], painter: Painter) -> None:
+    window = painter.window((10, 10, 100, 100), BLUE, title="waited for")
+    painter.window((0, 0, 200, 200), GREEN)
+    for named, x in (("waited for", 5), (hex(window.id), 50)):
+        timer = later(painter.fill, (x, 5, 3, 3), RED, window)
+        assert wait("--pixel", f"{x},5,red", "--window", named) == 0
+        timer.join()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--pixel", "nonsense"], "X,Y,COLOUR"),
+        (["--pixel", "1,2,no-colour"], "no colour"),
+        (["--pixel", "9000,2,red"], "1280x800"),
+        (["--pixel", "1,2,red", "-g", "5x5+0+0"], "--geometry"),
+        (["--image", "/nowhere/at/all.png"], "No such file"),
+        (["--change", "-g", "9000x9000+0+0"], "1280x800"),
+        (["--change", "--threshold", "7"], "threshold"),
+        (["--change", "--ignore", "5x5+0+0"], "--stable"),
+        (["--stable", "--quiet", "5", "--timeout", "1"], "quiet"),
+        (["--change", "--window", "there is no such window"], "no such window"),
+    ],
+)
+def test_an_error_ends_it_with_2_and_one_line(
+    wait: Callable[..., int], capsys: pytest.CaptureFixture[str], arguments: list[str], word: str
+) -> None:
+    assert wait(*arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert word in said.err
+
+
+def test_one_thing_to_wait_for_has_to_be_named(wait: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["--change", "--stable"], ["--change", "--timeout", "-3"]):
+        with pytest.raises(SystemExit) as ended:
+            wait(*arguments)
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.endswith("; see xshm wait --help\n")
+
+
+def test_it_runs_as_a_command_of_its_own(xvfb: Server, tmp_path: Path) -> None:
+    Image.fromarray(np.full((3, 3, 3), 77, np.uint8)).save(tmp_path / "gray.png")
+    command = [sys.executable, "-m", "xshm", "wait", "--image", str(tmp_path / "gray.png"), "--timeout", "0.1"]
+    run = subprocess.run(command, env=xvfb.env(), capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("xshm: the picture of 3x3 did not come within 0.1 s")
+    assert run.stderr.count("\n") == 1

@@ -1,0 +1,401 @@
+"""`xshm run` gives a command a display, its own exit code back, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xshm.virtual.display import VirtualDisplay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_RUN = [sys.executable, "-m", "xshm", "run"]
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "XAUTHORITY")}
+    return subprocess.run([*_RUN, *map(str, words)], capture_output=True, text=True, check=False, env=env, timeout=50)
+
+
+def gone(pid: int) -> bool:
+    """Wait until a process that is not our child has ended."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    try:
+        return bool(poll.poll(5000))
+    finally:
+        os.close(pidfd)
+
+
+# -- the command's own exit code ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (["true"], 0),
+        (["sh", "-c", "exit 7"], 7),
+        (["sh", "-c", "kill -TERM $$"], 128 + signal.SIGTERM),
+        (["no-such-command"], 127),
+        (["/etc/passwd"], 126),
+    ],
+)
+def test_the_exit_code_is_the_command_s_own(command: list[str], code: int) -> None:
+    assert run("--", *command).returncode == code
+    assert run(*command).returncode == code
+
+
+def test_the_command_finds_its_display_and_its_options_stay_its_own() -> None:
+    told = run("--size", "321x123", "--depth", "16", "sh", "-c", 'xdpyinfo; echo "$1"', "sh", "--depth")
+    assert "dimensions:    321x123 pixels" in told.stdout
+    assert "depth of root window:    16 planes" in told.stdout
+    assert told.stdout.endswith("--depth\n")
+
+
+def test_the_command_gets_the_descriptors_that_are_handed_on_and_none_of_ours() -> None:
+    ours, theirs = os.pipe()
+    command = ["bash", "-c", f"echo handed on >&{theirs}; ls /proc/$$/fd; :"]
+    told = subprocess.run([*_RUN, *command], pass_fds=[theirs], capture_output=True, text=True, check=False)
+    os.close(theirs)
+    assert os.read(ours, 64) == b"handed on\n"
+    os.close(ours)
+    assert sorted(map(int, told.stdout.split())) == [0, 1, 2, theirs]
+
+
+def test_what_xvfb_run_is_told_is_understood(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    server_args = "-screen 0 640x480x15 -screen 1 320x200x24 -dpi 100 -ac -nolisten tcp"
+    for words in (["-a", "-e", log, "-s", server_args], [f"--error-file={log}", f"--server-args={server_args}"]):
+        told = run(*words, "xdpyinfo")
+        assert told.returncode == 0, told.stderr
+        assert "dimensions:    640x480 pixels" in told.stdout
+        assert "dimensions:    320x200 pixels" in told.stdout
+        assert "depth of root window:    15 planes" in told.stdout
+    assert run("-e", log, "-s", "-bogus", "true").returncode == 2
+    assert "Unrecognized option: -bogus" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["-s", "-bogus", "true"], "Unrecognized option: -bogus"),
+        (["-s", "-screen 1 640x480x24", "true"], "they count from 0 without gaps"),
+        (["-s", "-screen 0", "true"], "ends after -screen, which has a value"),
+        (["-s", "-auth /x", "true"], "every display has a cookie of its own"),
+        (["-s", "-terminate", "true"], "the server ends with the display"),
+        (["--size", "big", "true"], "--size is WIDTHxHEIGHT"),
+        (["--depth", "9", "true"], "depth 8, 15, 16, 24 and 30, not 9"),
+        (["--framebuffer", "/nowhere/at/all", "true"], "is no directory"),
+        (["--shot", "x.png"], "are about a command"),
+        (["--shot", "x.nothing", "true"], ".nothing"),
+    ],
+)
+def test_an_error_is_told_in_a_line_and_is_exit_code_2(words: list[str], told: str) -> None:
+    ended = run(*words)
+    assert ended.returncode == 2
+    assert told in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_it_works_without_home_and_path_to_anything_else() -> None:
+    told = subprocess.run([*_RUN, "xdpyinfo"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=False)
+    assert told.returncode == 0, told.stderr
+
+
+# -- signals and groups ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_signals_are_passed_on_to_the_command(number: signal.Signals) -> None:
+    name = number.name.removeprefix("SIG")
+    command = ["sh", "-c", f"trap 'echo {name}; exit 42' {name}; echo ready; while :; do sleep 0.1; done"]
+    with subprocess.Popen([*_RUN, *command], stdout=subprocess.PIPE, text=True, process_group=0) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        running.send_signal(number)
+        assert running.stdout.read() == f"{name}\n"
+    assert running.returncode == 42
+
+
+def test_what_the_command_leaves_running_ends_with_it() -> None:
+    ended = run("--", "sh", "-c", "sleep 60 >/dev/null & echo $!; exit 3")
+    assert ended.returncode == 3
+    assert gone(int(ended.stdout))
+
+
+def test_killing_it_ends_command_and_server() -> None:
+    command = ["sh", "-c", "echo $$ $DISPLAY $XAUTHORITY; exec sleep 60"]
+    with subprocess.Popen([*_RUN, *command], stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        pid, name, authority = running.stdout.readline().split()
+        with VirtualDisplay.attach(name, authority) as display:
+            server = display.pid
+        running.kill()
+    assert server is not None
+    assert gone(int(pid))
+    assert gone(server)
+
+
+# -- pictures ----------------------------------------------------------------------------------------------------------
+
+
+def coloured(path: Path, colour: tuple[int, int, int]) -> float:
+    return float((np.asarray(Image.open(path).convert("RGB")) == colour).all(axis=2).mean())
+
+
+def test_the_shot_shows_the_last_window_though_it_went_with_its_command(tmp_path: Path) -> None:
+    shot, on_failure = tmp_path / "end.png", tmp_path / "failure.png"
+    program = (
+        "import tkinter as t, sys; r = t.Tk(); r.configure(bg='#0000ff'); r.geometry('640x400+0+0'); "
+        "r.after(500, lambda: sys.exit(5)); r.mainloop()"
+    )
+    words = ["--shot", shot, "--shot-on-failure", on_failure, "--size", "640x400", "/usr/bin/python3", "-c", program]
+    assert run(*words).returncode == 5
+    assert coloured(shot, (0, 0, 255)) == 1.0
+    assert coloured(on_failure, (0, 0, 255)) == 1.0
+
+
+@pytest.mark.parametrize("missing", ["DAMAGE", "MIT-SHM"])
+def test_the_shot_shows_the_last_window_on_a_server_without_extensions(missing: str, tmp_path: Path) -> None:
+    shot = tmp_path / "end.png"
+    server = ["--size", "300x200", "-s", f"-extension {missing}"]
+    words = ["xterm", "-bg", "#0000ff", "-fg", "#0000ff", "-geometry", "99x99-5-5", "-e", "sleep 1"]
+    ended = run(*server, "--shot", shot, "--", *words)
+    assert ended.returncode == 0
+    assert "Traceback" not in ended.stderr
+    assert coloured(shot, (0, 0, 255)) > 0.5
+    assert run(*server, "true").stderr == ""
+
+
+def test_a_shot_that_can_t_be_written_hides_no_failure_of_the_command(tmp_path: Path) -> None:
+    nowhere, shot = tmp_path / "nowhere" / "end.png", tmp_path / "failure.png"
+    ended = run("--shot", nowhere, "--shot-on-failure", shot, "--", "sh", "-c", "exit 5")
+    assert ended.returncode == 5
+    assert str(nowhere) in ended.stderr
+    assert shot.exists()
+    assert run("--shot", nowhere, "--", "true").returncode == 2
+
+
+def test_the_shot_shows_what_is_there_at_the_end_and_success_is_no_failure(tmp_path: Path) -> None:
+    shot, on_failure = tmp_path / "end.png", tmp_path / "failure.png"
+    words = ["--shot", shot, "--shot-on-failure", on_failure, "--", "xsetroot", "-solid", "red"]
+    assert run(*words).returncode == 0
+    assert coloured(shot, (255, 0, 0)) == 1.0
+    assert not on_failure.exists()
+
+
+def test_a_program_that_never_ends_is_photographed_when_its_window_is_drawn(tmp_path: Path) -> None:
+    shot = tmp_path / "clock.png"
+    ended = run(
+        "--wait-window", "--shot", shot, "--size", "200x200", "--", "xclock", "-bg", "red", "-geometry", "200x200+0+0"
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert coloured(shot, (255, 0, 0)) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "told"),
+    [
+        (["sleep", "60"], 1, "has shown no window within 2 s"),
+        (["sh", "-c", "exit 4"], 4, "ended with exit code 4 before it had a window"),
+        (["true"], 1, "ended with exit code 0 before it had a window"),
+    ],
+)
+def test_a_window_that_does_not_come_is_a_failure(command: list[str], code: int, told: str, tmp_path: Path) -> None:
+    shot = tmp_path / "failure.png"
+    ended = run("--wait-window", "--timeout", "2", "--shot-on-failure", shot, "--", *command)
+    assert ended.returncode == code
+    assert told in ended.stderr
+    assert shot.exists()
+
+
+# -- without a command -------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def held() -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(_RUN, stdout=pipe, stderr=pipe, text=True) as running:
+        assert running.stdout is not None
+        yield running, dict(running.stdout.readline().strip().split("=", 1) for _ in range(2))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_without_a_command_the_display_is_there_until_a_signal_comes(number: signal.Signals) -> None:
+    with held() as (running, environment):
+        with VirtualDisplay.attach(environment["DISPLAY"], environment["XAUTHORITY"]) as display:
+            server = display.pid
+            assert display.run("xdpyinfo", stdout=subprocess.DEVNULL).wait() == 0
+        running.send_signal(number)
+        assert running.wait(timeout=10) == 0
+    assert not Path(environment["XAUTHORITY"]).exists()
+    assert server is not None
+    assert gone(server)
+
+
+def test_without_a_command_the_death_of_the_server_is_an_error() -> None:
+    with held() as (running, environment):
+        with VirtualDisplay.attach(environment["DISPLAY"], environment["XAUTHORITY"]) as display:
+            assert display.pid is not None
+            os.kill(display.pid, signal.SIGKILL)
+        assert running.wait(timeout=10) == 2
+        assert running.stderr is not None
+        assert "has ended" in running.stderr.read()
+
+
+# -- at a terminal -----------------------------------------------------------------------------------------------------
+
+
+class Terminal:
+    """A program at a terminal of its own."""
+
+    def __init__(self, *command: str) -> None:
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ["PS1"] = "$ "
+            os.execvp(command[0], command)  # noqa: S606 - words, and no shell to read them
+        self._seen = ""
+
+    def expect(self, text: str) -> None:
+        deadline = time.monotonic() + 20
+        while text not in self._seen:
+            poll = select.poll()
+            poll.register(self.fd, select.POLLIN)
+            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+                pytest.fail(f"{text!r} did not come: {self._seen!r}")
+            try:
+                self._seen += os.read(self.fd, 4096).decode()
+            except OSError:
+                pytest.fail(f"the terminal was closed before {text!r} came: {self._seen!r}")
+        self._seen = self._seen.partition(text)[2]
+
+    def type(self, keys: str) -> None:
+        os.write(self.fd, keys.encode())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+def test_a_command_reads_from_the_terminal_and_hears_ctrl_c() -> None:
+    script = "trap 'echo interrupted; exit 9' INT; read x; echo got $x; read y; echo not this"
+    with Terminal(*_RUN, "--", "bash", "-c", script) as terminal:
+        time.sleep(0.5)
+        terminal.type("hello\n")
+        terminal.expect("got hello")
+        terminal.type("\x03")
+        terminal.expect("interrupted")
+        status = os.waitid(os.P_PID, terminal.pid, os.WEXITED | os.WNOWAIT)
+        assert status is not None
+        assert status.si_status == 9
+
+
+def test_ctrl_z_stops_the_command_for_the_shell_and_fg_goes_on() -> None:
+    with Terminal("bash", "--norc", "-i") as shell:
+        shell.expect("$ ")
+        shell.type(" ".join([*_RUN, "--", "cat"]) + "\n")
+        time.sleep(1)
+        shell.type("before\n")
+        shell.expect("before\r\nbefore")
+        shell.type("\x1a")
+        shell.expect("Stopped")
+        shell.type("echo $((6*7))\n")
+        shell.expect("42")
+        shell.type("fg\n")
+        shell.expect("-- cat\r\n")
+        time.sleep(0.3)  # what is typed while bash still has the terminal in raw mode never reaches a program
+        shell.type("after\n")
+        shell.expect("after\r\nafter")
+        shell.type("\x04")
+        shell.type("echo code $?\n")
+        shell.expect("code 0")
+        shell.type("exit\n")
+        os.waitid(os.P_PID, shell.pid, os.WEXITED | os.WNOWAIT)
+
+
+def at_a_shell(shell: Terminal, *words: str) -> None:
+    """Type a command line, and wait until the command has a display and reads."""
+    shell.expect("$ ")
+    shell.type(" ".join([*_RUN, *words]) + "\n")
+    shell.expect("\n")
+    time.sleep(1)
+
+
+def test_bg_lets_a_stopped_command_go_on_and_its_end_leaves_the_terminal_to_the_shell() -> None:
+    with Terminal("bash", "--norc", "--noediting", "-i") as shell:
+        at_a_shell(shell, "--", "sh", "-c", "'sleep 3; echo $((43*101))'")
+        shell.type("\x1a")
+        shell.expect("Stopped")
+        shell.type("bg; sleep 0.5; jobs\n")
+        shell.expect("Running")
+        shell.expect("4343")
+        time.sleep(0.5)
+        shell.type("jobs; echo $((6*7))\n")
+        shell.expect("Done")
+        shell.expect("42")
+
+
+def test_a_command_that_reads_in_the_background_is_a_stopped_job_until_fg() -> None:
+    with Terminal("bash", "--norc", "--noediting", "-i") as shell:
+        at_a_shell(shell, "--", "head", "-n1", "&")
+        shell.type("\n")
+        shell.expect("Stopped")
+        shell.type("fg\n")
+        shell.expect("head -n1\r\n")
+        time.sleep(0.3)
+        shell.type("word\n")
+        shell.expect("word\r\nword")
+        shell.type("echo code $?\n")
+        shell.expect("code 0")
+
+
+def test_a_running_command_that_is_brought_to_the_foreground_reads_from_there() -> None:
+    with Terminal("bash", "--norc", "--noediting", "-i") as shell:
+        at_a_shell(shell, "--", "sh", "-c", "'sleep 3; exec head -n1'", "&")
+        shell.type("fg\n")
+        time.sleep(3)
+        shell.type("word\n")
+        shell.expect("word\r\nword")
+
+
+def test_ctrl_z_gives_the_shell_its_prompt_while_a_window_is_waited_for() -> None:
+    with Terminal("bash", "--norc", "--noediting", "-i") as shell:
+        at_a_shell(shell, "--wait-window", "--timeout", "60", "--", "cat")
+        shell.type("\x1a")
+        shell.expect("Stopped")
+        shell.type("kill %1; wait; echo $((6*7))\n")
+        shell.expect("42")
+
+
+@pytest.mark.parametrize("how", ["stopped", "reading in the background"])
+def test_a_stopped_command_ends_when_its_terminal_does(how: str, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    with Terminal("bash", "--norc", "--noediting", "-i") as shell:
+        in_background = how != "stopped"
+        at_a_shell(shell, "--", "sh", "-c", f"'echo $$ >{told}; exec cat'", *["&"] * in_background)
+        shell.type("\n" if in_background else "\x1a")
+        shell.expect("Stopped")
+        os.close(shell.fd)
+        shell.fd = os.open(os.devnull, os.O_RDONLY)
+        assert gone(int(told.read_text()))

@@ -1,0 +1,153 @@
+"""PNG files made without numpy: the same as those made with it, and no numpy is loaded for them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import BGRX, KNOWN, Picture, bgrx, opened, photograph, random_picture
+
+from xshm.errors import InvalidArgument
+from xshm.image.files import encode, png_stdlib
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xshm.pixels.format import PixelFormat
+
+_NUMPY = sys.modules["numpy"]
+SERVED = {name: KNOWN[name] for name in ("BGRX", "XRGB", "RGBX", "XBGR")}
+
+
+def made(picture: Picture, level: int = 1) -> bytes:
+    """Return the file that is made without numpy."""
+    fmt, width, height = picture.fmt, picture.width, picture.height
+    data = png_stdlib.png(bytearray(picture.memory) + b"beyond", fmt.stride(width), width, height, fmt, level)
+    assert data is not None
+    return data
+
+
+def of_colours(rgb: NDArray[np.uint8]) -> Picture:
+    return Picture(BGRX, rgb.shape[1], rgb.shape[0], bgrx(rgb).tobytes(), None)
+
+
+def check(picture: Picture, level: int = 1) -> None:
+    got, expected = made(picture, level), encode.png(picture.pixels, picture.fmt, level=level)
+    assert opened(got).mode == opened(expected).mode
+    assert np.array_equal(np.asarray(opened(got).convert("RGB")), np.asarray(opened(expected).convert("RGB")))
+    if opened(got).mode == "RGB":
+        assert got == expected
+
+
+@pytest.mark.parametrize("pad", [32, 64])
+@pytest.mark.parametrize("name", SERVED)
+def test_the_file_holds_what_numpys_does_whatever_the_order_of_bytes(name: str, pad: int) -> None:
+    for width, height in ((1, 1), (1, 700), (37, 5), (5, 70), (333, 65)):
+        check(random_picture(replace(SERVED[name], scanline_pad=pad), width, height))
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    name=st.sampled_from(sorted(SERVED)),
+    width=st.integers(1, 70),
+    height=st.integers(1, 70),
+    colours=st.integers(1, 300),
+    seed=st.integers(0, 1 << 32),
+)
+def test_any_picture_of_few_or_many_colours_is_the_same(
+    name: str, width: int, height: int, colours: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    words = random.integers(0, 1 << 32, colours, np.uint32)[random.integers(0, colours, (height, width))]
+    check(Picture(SERVED[name], width, height, words.tobytes(), None))
+
+
+@pytest.mark.parametrize("level", range(10))
+def test_photographs_are_filtered_as_numpy_filters_them(level: int) -> None:
+    smooth = photograph(150, 160)
+    mixed = smooth.copy()
+    mixed[40:101] = np.random.default_rng(0).integers(0, 256, (61, 160, 3))
+    for rgb in (smooth, mixed):
+        check(of_colours(rgb), level)
+
+
+@pytest.mark.parametrize("step", [*range(7, 10), *range(247, 250)])
+def test_a_step_as_large_as_numpy_takes_for_small_is_small(step: int) -> None:
+    rgb = np.cumsum(np.full((33, 700, 3), step), axis=1).astype(np.uint8)
+    rgb[..., 1] = np.arange(700) // 3
+    check(of_colours(rgb))
+
+
+def test_a_257th_colour_that_no_sample_sees_ends_the_palette() -> None:
+    rgb = np.zeros((90, 1000, 3), np.uint8)
+    rgb[61, 1:511:2, 0] = np.arange(1, 256)
+    assert opened(made(of_colours(rgb))).mode == "P"
+    rgb[61, 513] = (1, 1, 1)
+    assert opened(made(of_colours(rgb))).mode == "RGB"
+    check(of_colours(rgb))
+
+
+def test_every_256_colours_but_a_full_cube_are_told_apart() -> None:
+    cube = np.stack(np.meshgrid(*[np.arange(0, 256, 51)] * 3), axis=-1).reshape(1, 216, 3).astype(np.uint8)
+    picture = of_colours(cube)
+    assert png_stdlib.png(picture.memory, 4 * 216, 216, 1, BGRX, 1) is None, "numpy has to tell them apart"
+    shades = [
+        np.linspace(ink, paper, 16) for ink in ((0, 0, 0), (200, 30, 60)) for paper in ((255, 255, 255), (9, 8, 7))
+    ]
+    for colours in (cube[:, :150], np.repeat(np.arange(256), 3).reshape(1, 256, 3), np.concatenate(shades)[None]):
+        check(of_colours(colours.astype(np.uint8)))
+
+
+@pytest.mark.parametrize("height", [1, 15, 16, 17, 32, 33, 64])
+def test_rows_that_are_alike_stay_where_they_are(height: int) -> None:
+    rgb = np.full((height, 20, 3), 7, np.uint8)
+    check(of_colours(rgb))
+    rgb[-1, 3] = (1, 2, 3)
+    rgb[height // 2, 5] = (3, 2, 1)
+    check(of_colours(rgb))
+
+
+def test_a_level_that_there_is_not_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="not 10"):
+        made(random_picture(BGRX, 1, 1), 10)
+
+
+@pytest.mark.parametrize("fmt", KNOWN.values(), ids=KNOWN)
+def test_only_opaque_pixels_of_three_whole_bytes_in_four_are_served(
+    fmt: PixelFormat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not png_stdlib.serves(fmt), "numpy is loaded here"
+    with monkeypatch.context() as patched:
+        patched.delitem(sys.modules, "numpy")
+        assert png_stdlib.serves(fmt) == (fmt in SERVED.values())
+    assert sys.modules["numpy"] is _NUMPY
+
+
+def test_the_sum_is_right_for_every_pair_of_bytes() -> None:
+    these, others = (bytes(part) for part in zip(*[(a, b) for a in range(256) for b in range(256)], strict=True))
+    less = png_stdlib._Less(1 << 16)
+    found = less.of(int.from_bytes(these, "little"), int.from_bytes(others, "little")).to_bytes(1 << 16, "little")
+    assert found == bytes(a - b & 255 for a, b in zip(these, others, strict=True))
+
+
+def test_a_process_without_numpy_makes_the_file_without_it() -> None:
+    picture = of_colours(photograph(40, 50))
+    program = (
+        "import sys\nfrom xshm import encode\nfrom xshm.geometry import Rect\n"
+        "from xshm.pixels.format import PixelFormat, VisualClass\n"
+        "class Frame:\n"
+        "    rect, format = Rect(0, 0, 50, 40), PixelFormat(24, 32, 32, 'little', 0xFF0000, 0xFF00, 0xFF, 4)\n"
+        "    memory, bounding_shape = (bytearray(sys.stdin.buffer.read()), 200), None\n"
+        "made = encode.encode_frame(Frame)\n"
+        "assert made.width, made.height == (50, 40)\n"
+        "assert not {'numpy', 'PIL', 'cv2'} & set(sys.modules)\n"
+        "sys.stdout.buffer.write(made.data)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], input=picture.memory, capture_output=True, check=True)
+    assert done.stdout == encode.png(picture.pixels, BGRX)

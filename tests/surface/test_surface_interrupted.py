@@ -1,0 +1,170 @@
+"""A surface that is interrupted, at each point of the package where a signal handler may raise, knows what it shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import interrupt_points
+import numpy as np
+import pytest
+from interrupt_points import at_every_checkpoint
+from painter import Painter
+from surfaces import EACH_WAY_ONCE, Places, fill, on_a_server_of_its_own, resources, seen
+
+import xshm
+from xshm import geometry
+from xshm.surface import contents
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import CodeType
+
+    from numpy.typing import NDArray
+    from servers import Server
+
+    from xshm.surface.surface import Surface
+
+
+@pytest.fixture(params=EACH_WAY_ONCE, ids=" ".join)
+def surface(request: pytest.FixtureRequest, make_server: Callable[..., Server]) -> Iterator[Surface]:
+    """Give a small surface on a server of its own, over each way of drawing."""
+    yield from on_a_server_of_its_own(make_server, *request.param)
+
+
+@pytest.fixture(autouse=True)
+def _computing_is_one_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let functions that only compute with rectangles be interrupted where they begin, and nowhere else.
+
+    Nothing changes while they run, so that what is raised further on finds the same state: half of all points repeat.
+    """
+    every = interrupt_points._points
+
+    def points(code: CodeType) -> frozenset[int]:
+        function, _, inner = code.co_qualname.removeprefix("Rect.").partition(".<locals>.")
+        if function in {"subtract", "intersect", "contains", "moved", "slices", "as_rect"}:
+            return frozenset() if inner else frozenset({min(every(code))})
+        if function in {"_around", "right", "bottom", "__post_init__", "__init__", "from_ltrb"} and (
+            code.co_filename in {geometry.__file__, contents.__file__, "<string>"}
+        ):
+            return frozenset()
+        return every(code)
+
+    monkeypatch.setattr(interrupt_points, "_points", points)
+
+
+def _draw_all(surface: Surface) -> None:
+    with surface.draw() as pixels:
+        pixels[...] = 1
+
+
+def _draw_parts(surface: Surface) -> None:
+    for x in (0, 20):
+        with surface.draw((x, 0, 30, 20)) as pixels:
+            pixels[...] = 2 + x
+
+
+def _draw_a_part_with_another_inside(surface: Surface) -> None:
+    with surface.draw((0, 0, 50, 50)) as pixels:
+        pixels[...] = 3
+        with surface.draw((30, 30, 60, 60)) as others:
+            others[...] = 4
+
+
+def _draw_and_wait(surface: Surface) -> None:
+    surface.show(np.full((120, 160), 5, np.uint8))
+    surface.wait()
+
+
+@pytest.mark.parametrize("work", [_draw_all, _draw_parts, _draw_a_part_with_another_inside, _draw_and_wait])
+def test_whichever_point_is_interrupted_what_is_known_is_what_is_there(
+    work: Callable[[Surface], None], surface: Surface
+) -> None:
+    # Up to five seconds where one present is inside another: some 500 points, and a trace function at each instruction.
+    with surface.draw(), surface.draw(), surface.draw():  # each time the same way: all buffers are there
+        pass
+    surface.wait()
+    work(surface)
+    places = Places(lambda: work(surface))
+    with Painter(surface.server) as painter:  # type: ignore[attr-defined]
+        for points, _ in enumerate(at_every_checkpoint(places)):
+            surface.wait()
+            before = seen(painter, surface)
+            with surface.draw((159, 119, 1, 1)) as pixels:  # completes the buffer with what is known of the rest
+                pixels[...] = 9
+            surface.wait()
+            known = surface._presenter._picture.pieces
+            with surface.draw() as pixels:
+                for part, _ in known:
+                    expected = before[part.slices].copy()
+                    expected[119 - part.y :, 159 - part.x :] = 9
+                    assert np.array_equal(pixels[part.slices][..., 2::-1], expected)
+                fill(pixels, points)
+            surface.wait()
+            assert (values_of(seen(painter, surface)) == points).all()
+    assert {"Presenter.lend", "Buffers.find", "Presenter._finish"} <= places.met
+    if work is _draw_all:  # which takes the same way each time: in the others the server may be done sooner or later
+        assert {"Buffer.lend", "Presenter.give", "Blitter.send", "Buffer.presented"} <= places.met
+    assert len(surface._presenter._buffers.all) <= 3
+
+
+def values_of(image: NDArray[np.uint8]) -> NDArray[Any]:
+    wide = image.astype(int)
+    values: NDArray[Any] = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+    return values
+
+
+def test_making_a_buffer_may_be_interrupted_at_any_point(surface: Surface) -> None:
+    def work() -> None:
+        _draw_all(surface)
+
+    places = Places(work)
+    presenter = surface._presenter
+    with Painter(surface.server) as painter:  # type: ignore[attr-defined]
+        for points, _ in enumerate(at_every_checkpoint(places)):
+            surface.wait()
+            with surface.draw() as pixels:
+                fill(pixels, points)
+            surface.wait()
+            assert (values_of(seen(painter, surface)) == points).all()
+            with presenter.lock:
+                presenter.resize(surface.rect)  # so that none of those that were made is lent any more
+    work()
+    surface.wait()
+    assert {"Buffers._make", "Buffers._memory", "Buffers._tidy"} <= places.met
+    if surface.way == "pixmap":
+        assert "SharedPixmaps.make" in places.met
+    # What it still has, and the last one, of which the server is told with the next.
+    held = resources(surface)
+    assert held["PIXMAP"] <= 2
+    assert held["ShmSeg"] <= 2
+
+
+def test_frames_shown_and_interrupted_at_any_point_are_let_go(surface: Surface, xvfb: Server) -> None:
+    with xshm.Screen(xvfb.name, max_frames=12, copies=False) as screen:
+        region = (0, 0, 160, 120)
+
+        def work() -> None:
+            surface.show_frame(screen.grab(region))
+
+        places = Places(work)
+        work()  # what is made once is there from now on
+        pool = screen._link.pool
+        assert pool is not None
+        for _ in at_every_checkpoint(places):
+            surface.wait()
+            surface.show(np.zeros((120, 160), np.uint8))
+            surface.wait()
+            screen.grab(region)  # finds a slot that was on its way when that was cut short
+            assert pool.stats().held == 0
+            assert pool.stats().slots <= 2
+            # From the same state each time: the next frame's memory is new to both servers, and nothing is queued. Else
+            # requests that were cut short before they were sent would be more each time, with a point for each of them.
+            pool.trim()
+            screen.xlib.sync()
+    assert {"Presenter.put", "FrameMemory.source", "Blitter.send", "Presenter._finish"} <= places.met
+    assert ("Picture.put" if surface.transport.kind != "fd" else "Picture.put_all") in places.met
+    if surface.way == "pixmap" and surface.transport.kind == "sysv":
+        assert {"Transport.attach", "SharedPixmaps.make"} <= places.met
+    held = resources(surface)
+    assert held["PIXMAP"] <= 3
+    assert held["ShmSeg"] <= 3

@@ -1,0 +1,173 @@
+"""What looks after a display has to prove that it is a Python interpreter; of another program nothing is left."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from xshm.errors import StartFailed
+from xshm.virtual.display import VirtualDisplay
+
+if TYPE_CHECKING:
+    from xshm.virtual.spec import FramebufferKind
+
+_WAY_OUT = "set XSHM_PYTHON to the path of a Python 3.11 or newer"
+
+
+def executable(path: Path, text: str) -> str:
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def another_program(where: Path, end: str) -> str:
+    """Make a program that knows nothing of displays; it notes what it was started with."""
+    return executable(where / "application", f"#!/bin/sh\nprintf '%s\\n' \"$@\" >>'{where}/words'\n{end}\n")
+
+
+def ended(pid: int) -> bool:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([pidfd], [], [], 5)[0])
+    finally:
+        os.close(pidfd)
+
+
+def run_programs_for_ever() -> None:
+    with VirtualDisplay(2000, 2000) as display:
+        while True:
+            display.run("true").wait()
+
+
+def check_nothing_is_left(where: Path) -> None:
+    # Each start begins with "-I"; the shell above may have started the program once more, to tidy up.
+    starts = (where / "words").read_text().split("-I\n")
+    words = next(each for each in reversed(starts) if "xshm.virtual.servers.supervisor" in each)
+    directory, memory, _, server, _, _ = words.split("\n")[-7:-1]
+    assert directory.startswith(str(where))
+    assert not Path(directory).exists()
+    assert not memory or not Path(memory).exists()
+    assert ended(int(server))
+    segments = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()]
+    assert server not in {row[segments[0].index("cpid")] for row in segments[1:]}
+
+
+@pytest.mark.parametrize("kind", ["file", "sysv"])
+@pytest.mark.parametrize(
+    ("end", "fate"), [("exec sleep 60", "did not answer"), ("exit 5", "exit code 5"), ("kill -9 $$", "signal 9")]
+)
+def test_another_program_in_the_supervisor_s_place_is_named_and_nothing_is_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str, fate: str, kind: FramebufferKind
+) -> None:
+    program = another_program(tmp_path, end)
+    monkeypatch.setattr(sys, "executable", program)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with pytest.raises(StartFailed, match=rf"{program} was to look after the display.*{fate}.*{_WAY_OUT}"):
+        VirtualDisplay(64, 48, framebuffer=kind, timeout=2)
+    check_nothing_is_left(tmp_path)
+
+
+def test_framebuffers_that_were_to_stay_go_with_a_failed_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    monkeypatch.setenv("XSHM_PYTHON", another_program(tmp_path, "sleep 1; exit 3"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with pytest.raises(StartFailed, match="exit code 3"):
+        VirtualDisplay(64, 48, framebuffer=kept)
+    check_nothing_is_left(tmp_path)
+    assert list(kept.iterdir()) == []
+
+
+def test_an_interpreter_that_is_not_there_is_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    with pytest.raises(StartFailed, match=rf"sys\.executable is .*nothing, which is no program .*{_WAY_OUT}"):
+        VirtualDisplay(64, 48)
+    monkeypatch.setattr(sys, "executable", "")
+    with pytest.raises(StartFailed, match=rf"sys\.executable names no interpreter.*{_WAY_OUT}"):
+        VirtualDisplay(64, 48)
+    monkeypatch.setenv("XSHM_PYTHON", str(tmp_path))
+    with pytest.raises(StartFailed, match=rf"XSHM_PYTHON is {tmp_path}, which is no program that can be run"):
+        VirtualDisplay(64, 48)
+
+
+def test_a_frozen_application_is_not_started_again_and_can_name_an_interpreter(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    interpreter = sys.executable
+    monkeypatch.setattr(sys, "executable", another_program(tmp_path, "exit 5"))
+    monkeypatch.setattr(sys, "frozen", True, raising=False)  # as PyInstaller, cx_Freeze and py2app have it
+    with pytest.raises(StartFailed, match=f"application is a frozen application; {_WAY_OUT}"):
+        VirtualDisplay(64, 48)
+    assert not (tmp_path / "words").exists()
+    monkeypatch.setenv("XSHM_PYTHON", interpreter)
+    with VirtualDisplay(64, 48) as display:
+        assert display.screen.grab().pixels.shape == (48, 64, 4)
+
+
+def test_an_application_that_is_started_as_its_own_supervisor_starts_no_further_one(tmp_path: Path) -> None:
+    program = executable(
+        tmp_path / "application",
+        f"#!{sys.executable}\nimport sys\nopen({str(tmp_path / 'starts')!r}, 'a').write('started\\n')\n"
+        "sys.executable = sys.argv[0]\nfrom xshm.virtual.display import VirtualDisplay\nVirtualDisplay(64, 48)\n",
+    )
+    told = subprocess.run([program], capture_output=True, text=True, check=False, timeout=50)
+    assert told.returncode == 1
+    assert f"{program} was to look after the display, and ended with exit code 1" in told.stderr
+    assert "this process was started to look after a display" in told.stderr
+    assert (tmp_path / "starts").read_text() == "started\n" * 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")
+def test_a_display_starts_where_sigchld_is_ignored_though_the_shell_hands_that_on() -> None:
+    program = (
+        "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "from xshm.virtual.display import VirtualDisplay\n"
+        "with VirtualDisplay(64, 48) as d: print(d.screen.grab().pixels.shape)"
+    )
+    # Debian's /bin/sh gives SIGCHLD back its default by accident; bash, the shell of others, does not.
+    shell = 'mount --bind /bin/bash /bin/sh && exec "$0" -c "$1"'
+    command = ["unshare", "--mount", "bash", "-c", shell, sys.executable, program]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    if "unshare failed" in told.stderr or "mount: " in told.stderr:
+        pytest.skip(f"namespaces are not allowed here: {told.stderr.strip()}")
+    assert told.stdout == "(48, 64, 4)\n", told.stderr
+
+
+def test_a_supervisor_that_is_killed_before_the_server_is_up_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # The program becomes the real supervisor, and is killed while it waits for the server.
+    words = '"$@"'
+    killer = f"( sleep 0.02; kill -{signal.SIGKILL} $$ ) & exec {sys.executable} {words}"
+    monkeypatch.setenv("XSHM_PYTHON", another_program(tmp_path, killer))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    start = time.monotonic()
+    with pytest.raises(StartFailed, match=r"killed|signal 9"):
+        run_programs_for_ever()
+    assert time.monotonic() - start < 20
+    check_nothing_is_left(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["file", "sysv"])
+def test_no_descriptor_of_a_display_s_is_inherited_by_programs_that_keep_descriptors(kind: FramebufferKind) -> None:
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names
+    with VirtualDisplay(64, 48, framebuffer=kind) as display:
+        display.screen.grab()
+        opened = [int(name) for name in set(os.listdir("/proc/self/fd")) - before]  # noqa: PTH208
+        kept = [number for number in opened if os.path.exists(f"/proc/self/fd/{number}") and os.get_inheritable(number)]  # noqa: PTH110
+    assert opened
+    assert kept == []

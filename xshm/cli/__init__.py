@@ -1,0 +1,1 @@
+"""The package xshm.cli.main."""

@@ -1,0 +1,64 @@
+"""`xshm monitors`: what monitors make up a display's screen, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from xshm.cli.options import add_display, add_timeout, on_screen
+from xshm.cli.table import print_table
+from xshm.system.printable import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from xshm.drawables.monitors import Monitor
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    parser.add_argument("--json", action="store_true", help="as JSON: a list of objects, rect is [x, y, width, height]")
+    add_display(parser)
+    add_timeout(parser)
+    parser.set_defaults(run=main)
+
+
+def main(chosen: argparse.Namespace) -> int:
+    """Print one row a monitor, the primary one first, numbered as `xshm shot -m` counts them; return 0."""
+    monitors = on_screen(chosen, lambda screen: screen.monitors)
+    if chosen.json:
+        print(json.dumps([_facts(monitor) for monitor in monitors], indent=2))
+    else:
+        rows = [(str(number), *_row(monitor)) for number, monitor in enumerate(monitors)]
+        print_table(
+            ("NUMBER", "NAME", "GEOMETRY", "PRIMARY", "MILLIMETRES", "HERTZ", "OUTPUTS", "MODEL", "SERIAL"), rows
+        )
+    return 0
+
+
+def _facts(monitor: Monitor) -> dict[str, Any]:
+    return {
+        "name": monitor.name,
+        "rect": [monitor.rect.x, monitor.rect.y, monitor.rect.width, monitor.rect.height],
+        "primary": monitor.primary,
+        "width_mm": monitor.width_mm,
+        "height_mm": monitor.height_mm,
+        "refresh": monitor.refresh,
+        "model": monitor.model,
+        "serial": monitor.serial,
+        "outputs": list(monitor.outputs),
+    }
+
+
+def _row(monitor: Monitor) -> tuple[str, ...]:
+    sized = monitor.width_mm is not None and monitor.height_mm is not None
+    return (
+        printable(monitor.name),
+        str(monitor.rect),
+        "yes" if monitor.primary else "no",
+        f"{monitor.width_mm}x{monitor.height_mm}" if sized else "-",
+        "-" if monitor.refresh is None else f"{monitor.refresh:.2f}",
+        printable(",".join(monitor.outputs)) or "-",
+        printable(monitor.model or "-"),
+        printable(monitor.serial or "-"),
+    )

@@ -1,0 +1,56 @@
+"""`xshm windows`: what windows a display has, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from xshm.cli.options import add_display, add_timeout, on_screen
+from xshm.cli.table import print_table
+from xshm.system.printable import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from xshm.drawables.window_list import WindowInfo
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    parser.add_argument("--json", action="store_true", help="as JSON: a list of objects, rect is [x, y, width, height]")
+    add_display(parser)
+    add_timeout(parser)
+    parser.set_defaults(run=main)
+
+
+def main(chosen: argparse.Namespace) -> int:
+    """Print one row a window, from the bottom of the stack to the top; return 0."""
+    windows = on_screen(chosen, lambda screen: screen.windows())
+    if chosen.json:
+        print(json.dumps([_facts(info) for info in windows], indent=2))
+    else:
+        print_table(("ID", "GEOMETRY", "PID", "VISIBLE", "CLASS", "TITLE"), [_row(info) for info in windows])
+    return 0
+
+
+def _facts(info: WindowInfo) -> dict[str, Any]:
+    return {
+        "id": info.id,
+        "title": info.title,
+        "class": info.class_name,
+        "instance": info.instance,
+        "pid": info.pid,
+        "rect": [info.rect.x, info.rect.y, info.rect.width, info.rect.height],
+        "visible": info.visible,
+    }
+
+
+def _row(info: WindowInfo) -> tuple[str, ...]:
+    return (
+        f"{info.id:#x}",
+        str(info.rect),
+        "-" if info.pid is None else str(info.pid),
+        "yes" if info.visible else "no",
+        printable(info.class_name) or "-",
+        printable(info.title),
+    )

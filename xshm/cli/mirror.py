@@ -1,0 +1,97 @@
+"""A stream shown in a window as it comes: the frames in one thread, and what the window's user does in another."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from xshm.errors import Closed
+from xshm.events import Close, Event, Key
+from xshm.pixels import opencv
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xshm.capture.stream import Stream
+    from xshm.drawables.screen import Screen
+    from xshm.image.frame import Frame
+    from xshm.surface.surface import Surface
+
+_QUIT = ("q", "Escape")
+
+
+class Mirror:
+    """Shows a stream of `screen`, `factor` times as large, on a surface. All three are closed at the end."""
+
+    def __init__(self, screen: Screen, stream: Stream, surface: Surface, factor: float) -> None:
+        self._screen = screen
+        self._stream = stream
+        self._surface = surface
+        self._factor = factor
+        self._over = False
+        self._failed: BaseException | None = None
+
+    def run(self) -> None:
+        """Return when the window was closed, or q or Escape was pressed; raise what ends the stream."""
+        frames = threading.Thread(target=self._show_all, name="xshm mirror", daemon=True)
+        frames.start()
+        try:
+            for event in self._surface.events():
+                if _is_end(event):
+                    break
+        except Closed:
+            if self._failed is None:
+                raise
+        finally:
+            self._over = True
+            self._screen.close()  # ends what the other thread waits for
+            self._surface.close()
+            frames.join()
+        failed, self._failed = self._failed, None
+        if failed is not None:
+            try:
+                raise failed
+            finally:
+                del failed  # else it and this frame would hold each other, and with them the last picture's memory
+
+    def _show_all(self) -> None:
+        try:
+            for frame in self._stream:
+                self._show(frame)
+        except BaseException as error:  # noqa: BLE001 - it is raised where `run` was called
+            if not self._over:
+                self._failed = error
+                self._surface.close()
+
+    def _show(self, frame: Frame) -> None:
+        surface, size = self._surface, scaled_size(frame, self._factor)
+        if size != (surface.rect.width, surface.rect.height):
+            surface.resize(*size)  # the source was; until that has come, what is shown is cut
+        if self._factor == 1:
+            surface.show_frame(frame, clip=True)
+        else:
+            surface.show(resized(frame.rgb(), *size), clip=True)
+
+
+def resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Return a picture, (height, width, 3), in another size: smaller by averages, larger by squares."""
+    smaller = width < picture.shape[1]
+    cv2 = opencv.find()[0]
+    if cv2 is not None:
+        how = cv2.INTER_AREA if smaller else cv2.INTER_NEAREST
+        found: NDArray[np.uint8] = cv2.resize(picture, (width, height), interpolation=how)
+        return found
+    plain = Image.Resampling.BOX if smaller else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(picture).resize((width, height), plain))
+
+
+def scaled_size(frame: Frame, factor: float) -> tuple[int, int]:
+    """Return width and height of a frame that is shown `factor` times as large."""
+    return max(1, round(frame.width * factor)), max(1, round(frame.height * factor))
+
+
+def _is_end(event: Event) -> bool:
+    return isinstance(event, Close) or (isinstance(event, Key) and event.pressed and event.name in _QUIT)

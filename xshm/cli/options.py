@@ -1,0 +1,206 @@
+"""What the commands of the command line share: naming a display, a window, a rectangle; numbers."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from xshm.errors import InvalidArgument, WindowGone, WindowNotFound
+from xshm.system.deadlines import PATIENCE, within
+from xshm.system.printable import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xshm.drawables.screen import Screen
+    from xshm.drawables.window import Window
+
+WINDOW_HELP: Final = (
+    "a window: its id (decimal, or hexadecimal after 0x), 'active', its title or a part of it that no other title has, "
+    "or /EXPRESSION/, a regular expression that is found in its title; a number that is no window's id is a title"
+)
+_XAUTHORITY_HELP: Final = (
+    "the authority file (default: $XAUTHORITY, ~/.Xauthority); the cookie in one that is named here is sent to another "
+    "user's server, too"
+)
+# Compiled where they are used: that takes longer than to read all of a screenshot's arguments.
+_ID: Final = r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}"
+_EXPRESSION: Final = r"(?s:/.+/)"
+_NUMBER: Final = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_LONGEST: Final = 1_000_000.0  # seconds that the kernel's waits take, with room to spare
+
+_Done = TypeVar("_Done")
+
+
+def add_display(parser: argparse.ArgumentParser) -> None:
+    """Add --display, --xauthority and --transport."""
+    parser.add_argument("--display", metavar="NAME", help="the X display, for example :0 (default: $DISPLAY)")
+    parser.add_argument("--xauthority", metavar="FILE", help=_XAUTHORITY_HELP)
+    parser.add_argument(
+        "--transport",
+        default="auto",
+        choices=("auto", "sysv", "fd", "core"),
+        help="how pixels get here; auto takes the best that works (default: %(default)s)",
+    )
+
+
+def add_window(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: str) -> None:
+    """Add -i/--window; `what` says in the help what is done with it."""
+    parser.add_argument("-i", "--window", type=named, metavar="WINDOW", help=f"{what} {WINDOW_HELP}")
+
+
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """Add --timeout, where nothing is waited for but the server's answers."""
+    parser.add_argument(
+        "--timeout",
+        type=positive_seconds,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="give up when the server has not answered within this time (default: %(default)g)",
+    )
+
+
+def open_screen(chosen: argparse.Namespace, timeout: float | None = None) -> Screen:
+    """Open the screen that these name; `timeout` bounds each answer."""
+    from xshm.drawables.screen import Screen  # noqa: PLC0415 - numpy and python-xlib are not needed for --help
+
+    return Screen(chosen.display, chosen.transport, chosen.xauthority, timeout=timeout)
+
+
+def in_time(chosen: argparse.Namespace, work: Callable[[], _Done]) -> _Done:
+    """Do what needs the server's answers, all of them within --timeout; else it is RequestTimeout."""
+    import xshm.drawables.screen  # noqa: F401, PLC0415 - the time that it takes is not the server's
+
+    return within(time.monotonic() + chosen.timeout, work)
+
+
+def on_screen(chosen: argparse.Namespace, work: Callable[[Screen], _Done]) -> _Done:
+    """Open the screen that these name, and return what is done with it, all within --timeout."""
+
+    def with_screen() -> _Done:
+        with open_screen(chosen) as screen:
+            return work(screen)
+
+    return in_time(chosen, with_screen)
+
+
+def open_window(screen: Screen, text: str) -> Window:
+    """Open the window that a person names, as WINDOW_HELP says.
+
+    Raises WindowNotFound (none, or several; it lists what there is), WindowNotViewable, InvalidArgument for what is no
+    regular expression.
+    """
+    if text == "active":
+        return screen.window(text)
+    if re.fullmatch(_EXPRESSION, text):
+        return screen.window(_expression(text[1:-1]))
+    if re.fullmatch(_ID, text):
+        try:
+            return _open_numbered(screen, int(text, 16 if text[:2] in ("0x", "0X") else 10))
+        except WindowGone:
+            pass
+    return _open_titled(screen, text)
+
+
+def _open_numbered(screen: Screen, window: int) -> Window:
+    from xshm.drawables.window_list import IDS  # noqa: PLC0415 - python-xlib is not needed for --help
+
+    if window not in IDS:
+        raise WindowGone(f"{window} is no window's id")
+    return screen.window(window)
+
+
+def _open_titled(screen: Screen, text: str) -> Window:
+    """Open the window whose title this is, or else the one whose title this is a part of."""
+    from xshm.drawables.window_list import not_found  # noqa: PLC0415 - as above
+
+    for description in (text, re.compile(re.escape(text))):
+        try:
+            return screen.window(description)
+        except WindowNotFound:
+            continue
+    listed = screen.windows()
+    wanted = f"{quoted(text)}, as a number or as a title" if re.fullmatch(_ID, text) else repr(text)
+    raise not_found([info for info in listed if text in info.title], listed, wanted)
+
+
+def _expression(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise InvalidArgument(f"/{text}/ is no regular expression: {error}") from error
+
+
+def named(text: str) -> str:
+    """Take a name of something; an empty one, a variable that was not set, is refused."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text names nothing")
+    return text
+
+
+def file_mode(text: str) -> int:
+    """Read a file's mode as chmod(1) has it, in octal digits."""
+    if not re.fullmatch(r"(0o)?[0-7]{1,5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no mode in octal digits, for example 640")
+    return int(text, 8)
+
+
+def geometry(text: str) -> str:
+    """Check a rectangle, WxH+X+Y; it stays a text, since what counts from the far edge needs the picture's size."""
+    from xshm.geometry import Rect  # noqa: PLC0415 - not needed for --help
+
+    try:
+        Rect.parse(text, within=Rect(0, 0, 1, 1))
+    except InvalidArgument as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def number(text: str) -> float:
+    """Read a number, 0 or more, in decimal notation."""
+    value = float(text) if re.fullmatch(_NUMBER, text) else float("inf")
+    if value == float("inf"):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number, 0 or more")
+    return value
+
+
+def positive_number(text: str) -> float:
+    """Read a number above 0."""
+    value = number(text)
+    if not value:
+        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
+    return value
+
+
+def whole_number(text: str) -> int:
+    """Read a whole number, 0 or more."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no whole number, 0 or more")
+    return int(text)
+
+
+def positive_whole_number(text: str) -> int:
+    """Read a whole number above 0."""
+    value = whole_number(text)
+    if not value:
+        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, 0 or more."""
+    if not re.fullmatch(_NUMBER, text):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of seconds")
+    if float(text) > _LONGEST:
+        raise argparse.ArgumentTypeError(f"{text} seconds are more than the longest time, {_LONGEST:,.0f}")
+    return float(text)
+
+
+def positive_seconds(text: str) -> float:
+    """Read a number of seconds above 0."""
+    value = seconds(text)
+    if not value:
+        raise argparse.ArgumentTypeError("0 seconds are no time to answer in")
+    return value

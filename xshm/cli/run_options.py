@@ -1,0 +1,254 @@
+"""The arguments of `xshm run`, and the display that they describe: ours, and xvfb-run's way of giving them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from xshm.cli.options import file_mode, named, seconds, whole_number
+from xshm.errors import InvalidArgument
+from xshm.system.printable import quoted
+from xshm.virtual.spec import DisplaySpec, ScreenSpec
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+_LONG_WITH_VALUE: Final = (
+    *("--size", "--depth", "--framebuffer", "--framebuffer-mode", "--shot", "--shot-on-failure", "--timeout"),
+    *("--server-args", "--error-file", "--server-num", "--auth-file", "--xauth-protocol", "--wait"),
+)
+_SHORT_WITH_VALUE: Final = {
+    "s": "--server-args",
+    "e": "--error-file",
+    "n": "--server-num",
+    "f": "--auth-file",
+    "p": "--xauth-protocol",
+    "w": "--wait",
+}
+_COOKIE: Final = (".", "MIT-MAGIC-COOKIE-1")  # xauth's names for it
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `xshm run`."""
+    parse = parser.parse_known_args
+
+    def parse_known_args(args: Any = None, namespace: Any = None) -> Any:
+        return parse(_with_values_glued(sys.argv[1:] if args is None else args, parser), namespace)
+
+    parser.parse_known_args = parse_known_args  # type: ignore[method-assign]
+    parser.add_argument("--size", metavar="WxH", help="the screen's size in pixels (default: 1280x800)")
+    parser.add_argument("--depth", type=whole_number, metavar="BITS", help="8, 15, 16, 24 or 30 (default: 24)")
+    parser.add_argument(
+        "-s", "--server-args", default="", metavar="ARGS", help="further arguments for Xvfb, in one word"
+    )
+    parser.add_argument("-l", "--listen-tcp", action="store_true", help="let the server listen on TCP as well")
+    parser.add_argument(
+        "-e", "--error-file", type=_path, metavar="FILE", help="append to it what the server says; /dev/stderr too"
+    )
+    _add_what_xvfb_run_needs(parser)
+    parser.add_argument(
+        "--framebuffer",
+        type=named,
+        metavar="KIND",
+        help="file, sysv, none, or a directory in which the screen's file stays for other readers (default: file)",
+    )
+    parser.add_argument(
+        "--framebuffer-mode",
+        type=file_mode,
+        metavar="MODE",
+        help="who can open the file in that directory, as chmod has it: 600, this user alone; 640, 644 (default: 600)",
+    )
+    parser.add_argument("--shot", type=_path, metavar="FILE", help="save a picture of the screen at the end")
+    parser.add_argument(
+        "--shot-on-failure",
+        type=_path,
+        metavar="FILE",
+        help="the same, if the exit code is not 0: the screen at the end, after the last of several tests",
+    )
+    parser.add_argument(
+        "--wait-window",
+        action="store_true",
+        help="the end is when the command has shown a window and what it draws has come to rest; then it is ended",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="for the start, and for the window (default: 10); and for the server to answer where a picture is asked "
+        "for (default: 30)",
+    )
+    parser.add_argument(
+        "command",
+        nargs="...",
+        metavar="-- COMMAND",
+        help="what to run, and to end with all that it has started, daemons too; without it, the display's name is "
+        "printed, and it is there until a signal comes",
+    )
+
+
+def _path(text: str) -> Path:
+    return Path(named(text))
+
+
+def _add_what_xvfb_run_needs(parser: argparse.ArgumentParser) -> None:
+    """Add xvfb-run's options about what a display does by itself here."""
+    parser.add_argument(
+        "-a", "--auto-servernum", action="store_true", help="as with xvfb-run; the server always finds a free number"
+    )
+    parser.add_argument(
+        "-n", "--server-num", metavar="NUMBER", help="as with xvfb-run, and only with -a: any free number will do"
+    )
+    parser.add_argument("-f", "--auth-file", metavar="FILE", help="refused: XAUTHORITY names the display's own file")
+    parser.add_argument("-p", "--xauth-protocol", metavar="NAME", help="MIT-MAGIC-COOKIE-1, or . for the same")
+    parser.add_argument(
+        "-w", "--wait", metavar="SECONDS", help="as with xvfb-run; the display is ready when the command starts"
+    )
+
+
+def _with_values_glued(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """Write options as "--name=value", by getopt(3)'s rules, as far as the words are ours and not the command's.
+
+    To argparse "-screen 0 640x480x24" after -s is no value of it, but -s once more, with the value "creen 0 ...".
+    """
+    glued: list[str] = []
+    remaining = iter(words)
+    for word in remaining:
+        if word in ("-", "--") or not word.startswith("-"):
+            return [*glued, word, *remaining]
+        if not word.startswith("--"):
+            glued += _short_options(word, remaining, parser)
+        elif word in _LONG_WITH_VALUE:
+            glued.append(_with_value(word, remaining, parser))
+        else:
+            glued.append(word)
+    return glued
+
+
+def _short_options(word: str, remaining: Iterator[str], parser: argparse.ArgumentParser) -> list[str]:
+    """Take apart one word of short options: flags, and at its end one with a value, which may be the next word."""
+    found: list[str] = []
+    for place, letter in enumerate(word[1:], 1):
+        if letter in _SHORT_WITH_VALUE:
+            name, value = _SHORT_WITH_VALUE[letter], word[place + 1 :]
+            return [*found, f"{name}={value}" if value else _with_value(name, remaining, parser)]
+        found.append(f"-{letter}")
+    return found
+
+
+def _with_value(name: str, remaining: Iterator[str], parser: argparse.ArgumentParser) -> str:
+    value = next(remaining, "--")
+    if value == "--":
+        parser.error(f"argument {name}: expected one argument")
+    return f"{name}={value}"
+
+
+def spec(args: argparse.Namespace) -> DisplaySpec:
+    """Make a DisplaySpec of the arguments, xvfb-run's way of giving them (--server-args) included."""
+    _check_what_xvfb_run_needs(args)
+    options: dict[str, Any] = {"log": args.error_file}
+    if args.timeout is not None:
+        options["timeout"] = args.timeout
+    try:
+        words = shlex.split(args.server_args)
+    except ValueError as error:
+        raise InvalidArgument(f"--server-args can't be split into words ({error}): {args.server_args}") from None
+    _read_server_args(words, options)
+    if args.listen_tcp:
+        options["args"] += ("-listen", "tcp")
+    if args.size is not None:
+        size = re.fullmatch(r"([0-9]+)x([0-9]+)", args.size)
+        if size is None:
+            raise InvalidArgument(f"--size is WIDTHxHEIGHT, for example 1280x800, not {quoted(args.size)}")
+        options |= {"width": int(size[1]), "height": int(size[2])}
+    if args.depth is not None:
+        options["depth"] = args.depth
+    if args.framebuffer is not None:
+        kind = args.framebuffer
+        options["framebuffer"] = kind if kind in ("file", "sysv", "none") else Path(kind)
+    if args.framebuffer_mode is not None:
+        options["framebuffer_mode"] = args.framebuffer_mode
+    return DisplaySpec(**options)
+
+
+def _check_what_xvfb_run_needs(args: argparse.Namespace) -> None:
+    if args.server_num is not None and not args.auto_servernum:
+        raise InvalidArgument(
+            f"-n {args.server_num} can't be had: the server finds a free number by itself, and DISPLAY tells the "
+            "command; leave -n out, or add -a, which lets any number do"
+        )
+    if args.auth_file is not None:
+        raise InvalidArgument(
+            f"-f {args.auth_file} can't be had: a display has a cookie file of its own, which XAUTHORITY names; leave "
+            "-f out"
+        )
+    if args.xauth_protocol not in (None, *_COOKIE):
+        raise InvalidArgument(
+            f"-p is MIT-MAGIC-COOKIE-1, the only protocol here, not {args.xauth_protocol}; leave it out"
+        )
+
+
+def _read_server_args(words: list[str], options: dict[str, Any]) -> None:
+    """Take from Xvfb's arguments those that a display has parameters for, and leave it the others."""
+    rest, screens = [], {}
+    remaining = iter(words)
+    for word in remaining:
+        match word:
+            case "-screen":
+                number = _value(word, remaining).removesuffix(",")
+                screens[number] = _screen(_value(word, remaining))
+            case "-dpi":
+                options["dpi"] = _dpi(_value(word, remaining))
+            case "-fp":
+                options["fonts"] = tuple(_value(word, remaining).split(","))
+            case "-fbdir":
+                options["framebuffer"] = _directory(_value(word, remaining))
+            case "-shmem":
+                options["framebuffer"] = "sysv"
+            case "-nocursor":
+                options["cursor"] = False
+            case _:
+                rest.append(word)
+    options["args"] = tuple(rest)
+    if screens:
+        if sorted(screens) != [str(number) for number in range(len(screens))]:
+            raise InvalidArgument(f"--server-args has the screens {', '.join(screens)}; they count from 0 without gaps")
+        first, *further = (screens[number] for number in sorted(screens))
+        options |= {"width": first.width, "height": first.height, "depth": first.depth, "screens": tuple(further)}
+
+
+def _value(word: str, remaining: Iterator[str]) -> str:
+    value = next(remaining, None)
+    if value is None:
+        raise InvalidArgument(f"--server-args ends after {word}, which has a value")
+    return value
+
+
+def _directory(text: str) -> Path:
+    if not text:
+        raise InvalidArgument("--server-args has -fbdir without a directory")
+    return Path(text)
+
+
+def _dpi(text: str) -> int:
+    if not re.fullmatch(r"0*[1-9][0-9]{0,4}(?:\.0*)?", text):
+        raise InvalidArgument(f"--server-args has -dpi {text}; it is a whole number of dots per inch, for example 96")
+    return int(text.partition(".")[0])
+
+
+def _screen(text: str) -> ScreenSpec:
+    match = re.fullmatch(r"([0-9]+)x([0-9]+)(?:x([0-9]+)(?:\+([0-9]+))?)?", text)
+    if match is None:
+        raise InvalidArgument(
+            f"--server-args has a screen of {quoted(text)}; it is WIDTHxHEIGHTxDEPTH, for example 1280x800x24"
+        )
+    screen = ScreenSpec(int(match[1]), int(match[2]), int(match[3] or 24))
+    if match[4] and int(match[4]) != screen.bits_per_pixel:
+        raise InvalidArgument(
+            f"--server-args has a screen of {text!r}; at depth {screen.depth} Xvfb has {screen.bits_per_pixel} bits "
+            f"per pixel, not {match[4]}"
+        )
+    return screen

@@ -1,0 +1,66 @@
+"""Pixmap: Screen's verbs on a pixmap, which has no place on the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from xshm.drawables.drawable import Drawable
+from xshm.errors import BadDrawable, InvalidArgument, WindowGone
+from xshm.geometry import Rect
+from xshm.x11.cookie import Asked
+from xshm.x11.protocol import core
+from xshm.x11.server.visuals import format_of
+
+if TYPE_CHECKING:
+    from xshm.capture.session import Link
+
+
+class Pixmap(Drawable):
+    """A pixmap that another client, or this one, has made; made by `Screen.pixmap`. `id` is its number.
+
+    It has no visual of its own: its channels are taken to be those of the first visual of its depth, and its colours,
+    where they are indices, those of the screen. Raises WindowGone once it was freed.
+    """
+
+    def __init__(self, link: Link, pixmap: int) -> None:
+        connection, setup = link.connection, link.connection.setup
+        size = Asked(connection, core.GetGeometry, drawable=pixmap)
+        window = Asked(connection, core.GetWindowAttributes, window=pixmap)
+        if window.answer_if_there() is not None:
+            raise InvalidArgument(f"{pixmap:#x} is a window: open it with Screen.window")
+        try:
+            found = size.answer()
+        except BadDrawable:
+            raise WindowGone(f"no pixmap has the id {pixmap:#x}: it was freed, or never was") from None
+        self.id = pixmap
+        form = format_of(connection, found.depth, None)
+        colormap = setup.default_colormap.id if found.depth == setup.root_depth else 0
+        super().__init__(link, pixmap, Rect(0, 0, found.width, found.height), form, colormap)
+
+    def close(self) -> None:
+        """Be done with it; the pixmap itself is its owner's and stays. Closing twice is fine."""
+        self._closed = self._barred = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Pixmap {self.id:#x} {self._whole.width}x{self._whole.height} {self._format}>"
+
+    def _name(self) -> str:
+        return f"the pixmap {self.id:#x}"
+
+    def _after_refusal(self, rect: Rect) -> None:
+        try:
+            found: Any = self._connection.ask(core.GetGeometry, drawable=self.id)
+        except BadDrawable:
+            raise WindowGone(f"the pixmap {self.id:#x} was freed") from None
+        if (found.width, found.height) != (self._whole.width, self._whole.height):
+            raise WindowGone(f"the pixmap {self.id:#x} was freed, and its id given to another one") from None
+        super()._after_refusal(rect)
+
+    def _pointed_window(self) -> int:
+        raise InvalidArgument("a pixmap is nowhere on the screen, and has no pointer in it; grab it without cursor")

@@ -1,0 +1,232 @@
+"""Reading picture files from outside: what comes out is what a viewer shows, or one error that names the file.
+
+Always true: the kind is told by the file's first bytes (`picture_headers.KINDS`), so that no suffix calls for another
+program, as EPS and PDF do; nothing larger than the caller allows is decoded; no warning is given, and nothing that is
+global, of Pillow or of Python, is changed: any thread may read at any time.
+
+What does not work: `Image.open` refuses 13,500x13,500 pixels by the global `Image.MAX_IMAGE_PIXELS` and warns from
+half of that on, and `warnings.catch_warnings` is global too, up to Python 3.13. So the classes of Pillow's plugins are
+called themselves, which leaves the size to who calls them, and what they warn of is looked for before they are.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from xshm.errors import InvalidArgument, XshmError
+from xshm.image.files import headers
+from xshm.system import limits
+from xshm.system.kernel_errors import PILLOW, is_a_handlers
+from xshm.system.printable import printable, quoted
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+    from PIL.ImageFile import ImageFile
+else:
+    from xshm._numpy import np
+
+# Width and height that may be decoded, and what is too small for a larger picture, for the message.
+Bound = tuple[int, int, str]
+
+_PLUGINS: Final = {
+    "PNG": ("PngImagePlugin", "PngImageFile"),
+    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
+    "WebP": ("WebPImagePlugin", "WebPImageFile"),
+    "GIF": ("GifImagePlugin", "GifImageFile"),
+    "BMP": ("BmpImagePlugin", "BmpImageFile"),
+    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
+    "PPM": ("PpmImagePlugin", "PpmImageFile"),
+}
+# What decoders raise for broken files. Not Exception: what a signal's handler raises meanwhile is not the file's.
+BROKEN: Final = (
+    *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
+    *(SyntaxError, TypeError, ValueError, struct.error, zlib.error),
+)
+# These of Pillow's classes look at Image.MAX_IMAGE_PIXELS themselves.
+_BOUND_BY_PILLOW: Final = ("WebP", "GIF", "TIFF")
+# Modes that convert("RGBA") shows right. Not "I" and "F", whose white is any number, nor "LAB", a matter of profiles.
+_SHOWN: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
+_TURNS: Final = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+_ORIENTATION: Final = 0x0112
+# Of any picture: as many as the largest screens of graphics cards, 16384x16384, have. A GiB as R G B A.
+_MOST_PIXELS: Final = 1 << 28
+# Pillow makes greys of 2 and 4 bits greys of 8, but for the one that PNG's tRNS names as transparent.
+_GREY_STEPS: Final = {"L;2": 85, "L;4": 17}
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """A file's picture, decoded and turned; `halved` where the file has 16 bits a channel, of which 8 were read."""
+
+    image: Image.Image
+    halved: bool
+
+
+def read(path: str | os.PathLike[str], most: Bound) -> PictureFile:
+    """Return a file's picture, decoded, and turned as its EXIF block says.
+
+    Raises OSError where the file can't be read; InvalidArgument for what is no picture, one that is broken or larger
+    than `most`, or several in one file. A file is read whole; larger pictures are not decoded.
+    """
+    name = os.fsdecode(path)
+    data, kind = _bytes(path, name)
+    try:
+        headers.check(kind, data)
+        size = headers.size(kind, data)
+        if size is not None:
+            _check_size(kind, size, most, name)
+        picture = _opened(kind, data)
+        _check_size(kind, picture.size, most, name)
+        _check_one(picture, name)
+        return _decoded(picture)
+    except XshmError:
+        raise
+    except BROKEN as error:
+        if is_a_handlers(error, *PILLOW):
+            raise
+        raise InvalidArgument(f"{name} can't be read as {kind}: {said(error)}") from error
+
+
+def said(error: BaseException) -> str:
+    """Return an error's words in one line; they may have the file's own bytes among them."""
+    return printable(" ".join(str(error).split())) or type(error).__name__
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Tell whether a picture, as `read` and `as_shown` give it, is grey of 16 bits."""
+    return image.mode.startswith("I;16")
+
+
+def check_shown(image: Image.Image, name: str) -> None:
+    """Raise InvalidArgument for a picture whose numbers have no colours that all agree on."""
+    if image.mode not in _SHOWN and not is_deep(image):
+        raise InvalidArgument(
+            f"{name} has the mode {image.mode!r} of Pillow's, whose colours can't be told; convert it to RGB first"
+        )
+
+
+def rgba(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Return (height, width, 4) uint8 R G B A of a Pillow image; of 16 bits the upper 8."""
+    check_shown(image, name)
+    if not is_deep(image):
+        return np.asarray(image.convert("RGBA"))
+    values = np.asarray(image)
+    shown = np.full((*values.shape, 4), 255, np.uint8)
+    shown[..., :3] = (values >> 8)[..., np.newaxis]
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        shown[values == transparent, 3] = 0
+    return shown
+
+
+def as_shown(image: Image.Image) -> Image.Image:
+    """Return a Pillow image turned as its EXIF block says; grey of 16 bits in the mode "I;16"."""
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415 - as in `_opened`
+
+    if image.mode == "I" and image.format in ("PNG", "PPM"):  # in these it is 16 bits; else it can be any number
+        image = image.convert("I;16")
+    exif = image.info.get("exif")
+    turn = _TURNS.get(headers.orientation(exif) if isinstance(exif, bytes) else 1)
+    return image if turn is None else image.transpose(Image.Transpose[turn])
+
+
+def _bytes(path: str | os.PathLike[str], name: str) -> tuple[bytes, str]:
+    """Return a file's bytes and its kind; of a file that is no picture, a device for one, only the first are read."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - a path from a PathLike may be bytes, which pathlib refuses
+            begin = file.read(headers.LONGEST_MAGIC)
+            kind = headers.kind(begin)
+            if kind is not None and file.seekable():
+                file.seek(0)
+                return file.read(), kind
+            if kind is not None:
+                return begin + file.read(), kind
+    except OSError as error:
+        if limits.told(error):
+            raise OSError(error.errno, limits.said(error), name) from error
+        if error.filename is None:  # reading fails without one
+            error.filename = name
+        raise
+    except ValueError as error:  # a path with a NUL
+        if is_a_handlers(error):
+            raise
+        raise InvalidArgument(f"{quoted(name)} is no path: {error}") from None
+    raise InvalidArgument(f"{name} is no picture that can be read: it begins like none of {', '.join(headers.KINDS)}")
+
+
+def _opened(kind: str, data: bytes) -> ImageFile:
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415 - it takes as long to import as a grab of ten frames
+
+    module, name = _PLUGINS[kind]
+    plugin: Any = getattr(importlib.import_module(f"PIL.{module}"), name)
+
+    class WithoutExif(plugin):  # type: ignore[misc]
+        """A picture that lets Pillow see of its EXIF block the orientation alone; it warns of what is broken there."""
+
+        def getexif(self) -> Image.Exif:
+            exif = Image.Exif()
+            tags = getattr(self, "tag_v2", {})
+            if _ORIENTATION in tags:  # a TIFF, which Pillow turns by this
+                exif[_ORIENTATION] = tags[_ORIENTATION]
+            return exif
+
+    opened: ImageFile = WithoutExif(io.BytesIO(data))
+    return opened
+
+
+def _check_one(picture: ImageFile, name: str) -> None:
+    pictures = getattr(picture, "n_frames", 1)
+    if pictures > 1:
+        raise InvalidArgument(f"{name} holds {pictures} pictures; which one is meant can't be told")
+
+
+def _decoded(picture: ImageFile) -> PictureFile:
+    tiles = " ".join(str(tile) for tile in picture.tile)
+    halved = re.search(r"(LA|CMYK|RGB[AXa]?);16[BLN]", tiles) is not None
+    if picture.format == "PPM" and picture.mode == "RGB":
+        halved = any(isinstance(tile[3], tuple) and tile[3][-1] > 0xFF for tile in picture.tile)  # noqa: PLR2004
+    if "I;12" in tiles:
+        raise ValueError("it has 12 bits a pixel")
+    transparent = picture.info.get("transparency")
+    if halved and transparent is not None:
+        raise ValueError("which of its colours of 16 bits is transparent can't be told from 8 of them")
+    step = _GREY_STEPS.get(str(picture.tile[0][3])) if picture.tile else None
+    with picture:  # which lets go of the file's bytes
+        picture.load()
+    if step is not None and isinstance(transparent, int):
+        picture.info["transparency"] = transparent * step
+    return PictureFile(as_shown(picture), halved)
+
+
+def _check_size(kind: str, size: tuple[int, int], most: Bound, name: str) -> None:
+    """Refuse a picture that is too large either way: how it is turned may be told only at the end of the file."""
+    width, height = size
+    if not (width <= most[0] and height <= most[1]) and not (height <= most[0] and width <= most[1]):
+        raise InvalidArgument(f"{name}: a picture of {width}x{height} {most[2]}")
+    if width * height > _MOST_PIXELS:
+        raise InvalidArgument(f"{name}: a picture of {width}x{height} has more than {_MOST_PIXELS:,} pixels")
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415 - as in `_opened`
+
+    limit = Image.MAX_IMAGE_PIXELS
+    if kind in _BOUND_BY_PILLOW and limit is not None and width * height > limit:
+        raise InvalidArgument(f"{name}: a {kind} of {width}x{height} has more than {limit} pixels; a PNG may have them")

@@ -1,0 +1,204 @@
+"""Files that are written whole or not at all: a full disk or Ctrl-C leaves what was there before.
+
+A file is replaced by renaming: the new one is written beside it, takes over its mode, owner and extended attributes,
+and then its name. Written in place, with room reserved first, is what can't be replaced so:
+
+- a file with several hard links, which a rename would tear apart;
+- a file in a directory that can't be written, or whose owner or attributes can't be given to another file;
+- one that has room for the new bytes in place of the old, on a disk that has not room for both.
+
+There an error of the disk, or a signal, in the middle of the writing is the one thing that can damage the old bytes.
+Symbolic links stay, and what they point to is replaced. In a directory where everybody can put something, as /tmp, what
+others have put there is neither followed nor written to: what Linux's fs.protected_symlinks and protected_regular ask
+for, which `open` without O_CREAT passes by. What is no regular file (a pipe, a terminal, /dev/null), and what is named
+by a descriptor (/dev/stdout, /proc/self/fd/3), is written to as it is. Nothing is synced to the disk. A process that is
+killed in the middle leaves a file `.xshm-…` beside.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import deque
+from typing import Final
+
+from xshm._signal_safety import Descriptor, owned
+from xshm.system import limits
+from xshm.system.kernel_errors import Ignored, is_a_handlers, is_the_kernels
+from xshm.system.polling import ready
+
+# What says that no file can be put in this one's place; its own bytes may be written all the same.
+_NOT_REPLACEABLE: Final = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY),  # the directory; a sticky one; a mounted file
+    *(errno.EINVAL, errno.ENOTSUP),  # an owner, or attributes, that the new file can't have
+    *(errno.ENOSPC, errno.EDQUOT),
+)
+_FOR_ALL: Final = stat.S_ISVTX | stat.S_IWOTH
+
+
+def replace_file(path: str | bytes | os.PathLike[str], data: bytes) -> None:
+    """Write a file, new or in place of the old one, which stays as it is until all of `data` is on the disk.
+
+    A new file has the mode 0666 less the umask. Raises OSError with the file's name.
+    """
+    name = os.fsdecode(path)
+    try:
+        try:
+            target = _open(name, os.O_WRONLY)
+        except FileNotFoundError as error:
+            if is_a_handlers(error):
+                raise
+            _write_beside(_followed(name) or name, data, None)
+        else:
+            _overwrite(name, target, data)
+    except OSError as error:
+        if is_a_handlers(error):
+            raise
+        raise _about(name, error) from error
+
+
+def create_file(path: str | bytes | os.PathLike[str], data: bytes) -> None:
+    """Write a file that is not there yet; what can't be written whole is removed again.
+
+    Raises FileExistsError where it is there, and OSError, each with the file's name.
+    """
+    name = os.fsdecode(path)
+    made: deque[Descriptor] = deque()
+    try:
+        # In C throughout: no signal handler can come between the file and the note that it is ours to remove.
+        made.extend(map(Descriptor, map(os.open, (name,), (os.O_WRONLY | os.O_CREAT | os.O_EXCL,), (0o666,))))
+        _write_and_flush(made[0], data)
+    except BaseException as error:
+        if made:
+            _remove(name)
+        if is_the_kernels(error):
+            raise _about(name, error) from error
+        raise
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all bytes to a descriptor, a non-blocking one too, or raise OSError."""
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError as error:
+            if is_a_handlers(error):
+                raise
+            ready((), (descriptor,), None)
+
+
+def _overwrite(name: str, target: int, data: bytes) -> None:
+    status = os.fstat(target)
+    place = _followed(name)
+    if place is not None:
+        _check_owner(place, status)
+    if not stat.S_ISREG(status.st_mode):
+        write_all(target, data)
+        return
+    if place is None or status.st_nlink != 1:
+        _write_in_place(target, status.st_size, data)
+        return
+    try:
+        _write_beside(place, data, target)
+    except OSError as error:
+        if error.errno not in _NOT_REPLACEABLE or is_a_handlers(error):
+            raise
+        _write_in_place(target, status.st_size, data)
+
+
+def _write_beside(place: str, data: bytes, former: int | None) -> None:
+    """Write a file of another name, with all that the file `former` has but its bytes, and rename it to `place`."""
+    beside = os.path.join(os.path.dirname(place), f".xshm-{os.urandom(8).hex()}")  # noqa: PTH118, PTH120 - no pathlib
+    try:
+        # Until it has its own mode, nobody else may look into what replaces a private file.
+        made = _open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if former is None else 0o600)
+        if former is not None:
+            _copy_attributes(former, made)
+        _write_and_flush(made, data)
+        os.rename(beside, place)  # noqa: PTH104 - a screenshot needs no pathlib
+    except BaseException:
+        _remove(beside)
+        raise
+
+
+def _write_in_place(target: int, size: int, data: bytes) -> None:
+    """Overwrite a file of `size` bytes; where there is no room for `data`, before a byte of it is touched."""
+    import resource  # noqa: PLC0415 - hardly ever needed
+
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if most != resource.RLIM_INFINITY and len(data) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    if len(data) > size:
+        try:
+            os.posix_fallocate(target, size, len(data) - size)
+        except BaseException:
+            os.ftruncate(target, size)
+            raise
+    write_all(target, data)
+    os.ftruncate(target, len(data))
+
+
+def _copy_attributes(former: int, made: int) -> None:
+    """Give one file the owner, the mode and the extended attributes (access lists are such) of another."""
+    before, now = os.fstat(former), os.fstat(made)
+    if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
+        os.fchown(made, before.st_uid, before.st_gid)
+    os.fchmod(made, stat.S_IMODE(before.st_mode))
+    for attribute in _attributes(former):
+        os.setxattr(made, attribute, os.getxattr(former, attribute))
+
+
+def _attributes(descriptor: int) -> list[str]:
+    try:
+        return os.listxattr(descriptor)
+    except OSError as error:  # a file system that has none
+        if is_a_handlers(error):
+            raise
+        return []
+
+
+def _write_and_flush(descriptor: int, data: bytes) -> None:
+    write_all(descriptor, data)
+    # Network file systems report a full disk when a descriptor is closed. This one is closed by its owner, who can't
+    # say so; a duplicate's close can, and both calls are one step in C, so that a signal leaves no duplicate open.
+    deque(map(os.close, map(os.dup, (descriptor,))), maxlen=0)
+
+
+def _followed(name: str) -> str | None:
+    """Return the path at the end of a chain of symbolic links; None where a link is one of /proc's to a descriptor."""
+    while True:
+        try:
+            link = os.readlink(name)  # noqa: PTH115 - a screenshot needs no pathlib
+        except OSError as error:
+            if is_a_handlers(error):
+                raise
+            return name
+        _check_owner(name, os.lstat(name))
+        directory = os.path.dirname(name)  # noqa: PTH120 - as above
+        if os.stat(directory or ".").st_dev == os.stat("/proc").st_dev:  # noqa: PTH116 - as above
+            return None
+        name = os.path.join(directory, link)  # noqa: PTH118 - as above
+
+
+def _check_owner(name: str, status: os.stat_result) -> None:
+    """Raise PermissionError for what somebody else has put in a sticky directory that everybody can write."""
+    directory = os.stat(os.path.dirname(name) or ".")  # noqa: PTH116, PTH120 - as above
+    if directory.st_mode & _FOR_ALL == _FOR_ALL and status.st_uid not in (os.geteuid(), directory.st_uid):
+        raise PermissionError(
+            errno.EACCES, f"uid {status.st_uid} has put it there, where everybody can; write to another directory"
+        )
+
+
+def _open(name: str, flags: int, mode: int = 0) -> Descriptor:
+    return owned(os.open, name, flags, mode)
+
+
+def _remove(name: str) -> None:
+    with Ignored(OSError):
+        os.unlink(name)  # noqa: PTH108 - as above
+
+
+def _about(name: str, error: OSError) -> OSError:
+    return OSError(error.errno, limits.said(error), name)

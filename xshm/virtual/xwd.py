@@ -1,0 +1,155 @@
+"""The XWD dump that Xvfb keeps its screen in: a header, the colours, then the live pixels.
+
+Header and colours are big-endian whatever the machine. Nothing about them is assumed: what does not fit together is
+UnsupportedFormat, with the numbers. Source: X11/XWDFile.h, version 7.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from xshm.errors import UnsupportedFormat
+from xshm.pixels.format import PixelFormat, VisualClass
+from xshm.system.printable import quoted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xshm.geometry import Rect
+    from xshm.virtual.framebuffer_file import FramebufferFile
+
+_FIELDS: Final = struct.Struct(">25I")
+_VERSION: Final = 7
+_Z_PIXMAP: Final = 2
+_COLOUR: Final = np.dtype([("pixel", ">u4"), ("rgb", ">u2", 3), ("flags", "u1"), ("pad", "u1")])
+_NAME: Final = re.compile(r"Xvfb .*:(?P<number>[0-9]{1,5})\.(?P<screen>[0-9]{1,5})")
+
+
+class _Fields(NamedTuple):
+    """The header's 25 words, in their order."""
+
+    header_size: int
+    file_version: int
+    pixmap_format: int
+    pixmap_depth: int
+    pixmap_width: int
+    pixmap_height: int
+    xoffset: int
+    byte_order: int
+    bitmap_unit: int
+    bitmap_bit_order: int
+    bitmap_pad: int
+    bits_per_pixel: int
+    bytes_per_line: int
+    visual_class: int
+    red_mask: int
+    green_mask: int
+    blue_mask: int
+    bits_per_rgb: int
+    colormap_entries: int
+    ncolors: int
+    window_width: int
+    window_height: int
+    window_x: int
+    window_y: int
+    window_border: int
+
+
+@dataclass(frozen=True, slots=True)
+class XwdHeader:
+    """What a header says: size and layout of the picture, where colours and pixels begin, whose screen it is.
+
+    `number` and `screen` are the display's number and the screen's, as the server has named itself.
+    """
+
+    width: int
+    height: int
+    format: PixelFormat
+    colours: int
+    colours_at: int
+    pixels_at: int
+    number: int
+    screen: int
+
+    @classmethod
+    def parse(cls, raw: Any, size: int) -> XwdHeader:
+        """Read the header of a dump of `size` bytes that begins with `raw`; raises UnsupportedFormat."""
+        if len(raw) < _FIELDS.size:
+            raise UnsupportedFormat(f"{len(raw)} bytes are no XWD dump, whose header alone has {_FIELDS.size}")
+        fields = _Fields(*_FIELDS.unpack_from(raw))
+        if (fields.file_version, fields.pixmap_format) != (_VERSION, _Z_PIXMAP):
+            raise UnsupportedFormat(
+                f"no XWD dump of version {_VERSION} in ZPixmap format ({_Z_PIXMAP}): "
+                f"version {fields.file_version}, format {fields.pixmap_format}"
+            )
+        form = _format(fields)
+        width, height, stride = fields.pixmap_width, fields.pixmap_height, fields.bytes_per_line
+        if not width or not height or stride != form.stride(width):
+            raise UnsupportedFormat(f"an XWD dump of {width}x{height}, {form}, with {stride} bytes per line")
+        pixels_at = fields.header_size + fields.ncolors * _COLOUR.itemsize
+        if fields.header_size < _FIELDS.size or pixels_at + stride * height > size:
+            raise UnsupportedFormat(
+                f"an XWD dump with a header of {fields.header_size} bytes, {fields.ncolors} colours and a picture of "
+                f"{width}x{height} takes {pixels_at + stride * height} bytes; this one has {size}"
+            )
+        name = bytes(raw[_FIELDS.size : fields.header_size]).split(b"\0")[0].decode(errors="replace")
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise UnsupportedFormat(f"an XWD dump named {quoted(name[:80])}, which is no screen of an Xvfb")
+        number, screen = int(match["number"]), int(match["screen"])
+        return cls(width, height, form, fields.ncolors, fields.header_size, pixels_at, number, screen)
+
+    def pixels(self, memory: Any, width: int | None = None, height: int | None = None) -> NDArray[Any]:
+        """Return the picture in the dump's memory, or its top left part of this size, as `PixelFormat` has it. No copy.
+
+        The part is no larger than the picture.
+        """
+        _, dtype, strides = self.format.layout(self.width, self.height)
+        shape, _, _ = self.format.layout(width or self.width, height or self.height)
+        return np.ndarray(shape, dtype, memory, self.pixels_at, strides)
+
+    def read(self, file: FramebufferFile, rect: Rect) -> NDArray[Any]:
+        """Return a part of the picture, read out of the dump's file: in memory of its own, contiguous.
+
+        Raises FramebufferTruncated where the file is shorter by now.
+        """
+        stride = self.format.stride(self.width)
+        at = self.pixels_at + rect.y * stride
+        shape, dtype, strides = self.format.layout(self.width, rect.height)
+        if rect.width == self.width:
+            whole = np.empty(shape, dtype)
+            if whole.strides == strides:
+                file.read_into(whole, at)
+                return whole
+        rows = np.ndarray(shape, dtype, file.read(at, rect.height * stride), 0, strides)
+        return rows[:, rect.x : rect.x + rect.width].copy()
+
+    def colormap(self, memory: Any) -> NDArray[np.uint16]:
+        """Return the colours as they are now: (n, 3) uint16, red, green, blue, 65535 the brightest."""
+        table = np.frombuffer(memory, _COLOUR, self.colours, self.colours_at)
+        colours: NDArray[np.uint16] = table["rgb"].astype(np.uint16)
+        return colours
+
+
+def _format(fields: _Fields) -> PixelFormat:
+    if fields.byte_order > 1 or fields.bitmap_bit_order > 1 or fields.visual_class > max(VisualClass):
+        raise UnsupportedFormat(
+            f"an XWD dump of byte order {fields.byte_order}, bit order {fields.bitmap_bit_order}, "
+            f"visual class {fields.visual_class}"
+        )
+    return PixelFormat(
+        depth=fields.pixmap_depth,
+        bits_per_pixel=fields.bits_per_pixel,
+        scanline_pad=fields.bitmap_pad,
+        byte_order="big" if fields.byte_order else "little",
+        red_mask=fields.red_mask,
+        green_mask=fields.green_mask,
+        blue_mask=fields.blue_mask,
+        visual_class=VisualClass(fields.visual_class),
+        bit_order="big" if fields.bitmap_bit_order else "little",
+    )

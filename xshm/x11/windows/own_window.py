@@ -1,0 +1,105 @@
+"""A window of our own: opened, named, and asked for by the protocols that window managers know (ICCCM 2.0, EWMH)."""
+
+from __future__ import annotations
+
+import os
+import struct
+from typing import TYPE_CHECKING, Final
+
+from Xlib import X, Xatom
+from Xlib.protocol import request
+
+from xshm.geometry import Rect
+from xshm.x11.protocol import core
+from xshm.x11.windows.properties import atom
+
+if TYPE_CHECKING:
+    from xshm.x11.connection import Connection
+
+_EVENTS: Final = (
+    X.ExposureMask
+    | X.StructureNotifyMask
+    | X.KeyPressMask
+    | X.KeyReleaseMask
+    | X.ButtonPressMask
+    | X.ButtonReleaseMask
+    | X.PointerMotionMask
+)
+_GUEST_EVENTS: Final = X.ExposureMask | X.StructureNotifyMask
+# WM_SIZE_HINTS: flags, position and size (obsolete), least, greatest; increments, aspects, base size and gravity.
+_SIZE_HINTS = struct.Struct("=I4i4i9i")
+_US_POSITION, _MIN_SIZE, _MAX_SIZE = 1, 16, 32
+_BYTE, _WORD = 8, 32
+
+
+def create_window(connection: Connection, place: Rect, title: str, *, resizable: bool, positioned: bool) -> int:
+    """Create a window of the screen's own visual; return its id.
+
+    Its background is all bits zero. What it shows stays at the upper left when it is resized.
+    """
+    window = connection.allocate_resource_id()
+    attributes = {
+        "background_pixel": 0,
+        "border_pixel": 0,
+        "bit_gravity": X.NorthWestGravity,
+        "event_mask": _EVENTS,
+    }
+    created = connection.send(
+        core.CreateWindow,
+        depth=X.CopyFromParent,
+        wid=window,
+        parent=connection.setup.root.id,
+        x=place.x,
+        y=place.y,
+        width=place.width,
+        height=place.height,
+        border_width=0,
+        window_class=X.InputOutput,
+        visual=X.CopyFromParent,
+        attrs=attributes,
+    )
+    delete = atom(connection, "WM_DELETE_WINDOW")
+    set_title(connection, window, title)
+    _set(connection, window, Xatom.WM_CLASS, Xatom.STRING, _BYTE, b"xshm\0xshm\0")
+    _set_size_hints(connection, window, place, _US_POSITION if positioned else 0, resizable=resizable)
+    _set(connection, window, atom(connection, "WM_PROTOCOLS"), Xatom.ATOM, _WORD, struct.pack("=I", delete))
+    _set(connection, window, atom(connection, "_NET_WM_PID"), Xatom.CARDINAL, _WORD, struct.pack("=I", os.getpid()))
+    connection.check(created, doing="CreateWindow")
+    return window
+
+
+def map_window(connection: Connection, window: int) -> None:
+    """Have a window shown; where there is a window manager, it decides when."""
+    connection.check(connection.send(core.MapWindow, window=window), doing="MapWindow")
+
+
+def resize_window(connection: Connection, window: int, width: int, height: int, *, resizable: bool) -> None:
+    """Ask for another size; ConfigureNotify tells when it has come."""
+    _set_size_hints(connection, window, Rect(0, 0, width, height), 0, resizable=resizable)
+    connection.send(request.ConfigureWindow, window=window, attrs={"width": width, "height": height})
+
+
+def set_title(connection: Connection, window: int, title: str) -> None:
+    """Name a window, for window managers old (Latin-1, as far as it goes) and new (UTF-8)."""
+    _set(connection, window, Xatom.WM_NAME, Xatom.STRING, _BYTE, title.encode("latin-1", "replace"))
+    name, utf8 = atom(connection, "_NET_WM_NAME"), atom(connection, "UTF8_STRING")
+    _set(connection, window, name, utf8, _BYTE, title.encode())
+
+
+def visit_window(connection: Connection, window: int) -> None:
+    """Ask for word of a window that is not ours: when it is exposed, resized, destroyed."""
+    attributes = {"event_mask": _GUEST_EVENTS}
+    connection.check(connection.send(core.ChangeWindowAttributes, window=window, attrs=attributes))
+
+
+def _set_size_hints(connection: Connection, window: int, place: Rect, flags: int, *, resizable: bool) -> None:
+    limits = () if resizable else (place.width, place.height) * 2
+    flags |= _MIN_SIZE | _MAX_SIZE if limits else 0
+    hints = _SIZE_HINTS.pack(flags, place.x, place.y, place.width, place.height, *(limits or (0,) * 4), *(0,) * 9)
+    _set(connection, window, Xatom.WM_NORMAL_HINTS, Xatom.WM_SIZE_HINTS, _WORD, hints)
+
+
+def _set(connection: Connection, window: int, name: int, kind: int, size: int, data: bytes) -> None:
+    connection.send(
+        request.ChangeProperty, mode=X.PropModeReplace, window=window, property=name, type=kind, data=(size, data)
+    )
