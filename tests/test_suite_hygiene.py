@@ -34,7 +34,11 @@ class Suite:
         (where / "test_it.py").write_text("def test_it(request):\n" + "".join(f"    {n}\n" for n in body.splitlines()))
         (where / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
         tests = Path(__file__).parent
-        environment = os.environ | {"PYTHONPATH": str(tests), "XSHM_WARDEN_GRACE": "0.4", "TMPDIR": str(where)}
+        environment = os.environ | {
+            "PYTHONPATH": f"{tests}:{tests}/helpers",
+            "XSHM_WARDEN_GRACE": "0.4",
+            "TMPDIR": str(where),
+        }
         environment.pop(PLACE)
         # The conftest of this suite is loaded as a plugin: the fixtures and the warden are the real ones.
         command = [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "-s", "-q", "test_it.py"]

@@ -16,7 +16,7 @@ import rounds
 from blitters import CONTESTANTS
 
 _HERE = Path(__file__).parent
-sys.path.insert(0, str(_HERE.parent))
+sys.path.insert(0, str(_HERE.parent / "helpers"))
 
 from servers import start  # noqa: E402 - the tests' own tools lie a folder higher
 

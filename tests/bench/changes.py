@@ -22,7 +22,7 @@ from typing import Any
 import rounds
 
 _HERE = Path(__file__).parent
-sys.path.insert(0, str(_HERE.parent))
+sys.path.insert(0, str(_HERE.parent / "helpers"))
 
 from painter import Painter  # noqa: E402 - the tests' own tools lie a folder higher
 from servers import start  # noqa: E402

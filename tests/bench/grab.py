@@ -17,7 +17,7 @@ import rounds
 from grabbers import CONTESTANTS
 
 _HERE = Path(__file__).parent
-sys.path.insert(0, str(_HERE.parent))
+sys.path.insert(0, str(_HERE.parent / "helpers"))
 
 from painter import Painter  # noqa: E402 - the tests' own tools lie a folder higher
 from servers import start  # noqa: E402

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import rounds
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "helpers"))
 
 import namespaces
 

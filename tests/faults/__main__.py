@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:1] = [str(HERE.parent)]  # as pytest has it: `faults`, and what the tests share
+sys.path[:1] = [str(HERE.parent), str(HERE.parent / "helpers")]  # as pytest has it: `faults`, and what the tests share
 
 from faults.report import Report  # noqa: E402
 

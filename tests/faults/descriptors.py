@@ -38,9 +38,10 @@ _ONLY_LONG: Final = ("VirtualDisplay(framebuffer='sysv')", "VirtualDisplay(log=â
 def provoke(report: Report, effort: int) -> None:
     """Run each verb with few descriptors: 1, or (effort 100) each number up to 20."""
     tests = Path(__file__).resolve().parent.parent
+    places = os.pathsep.join((str(tests), str(tests / "helpers"), os.environ.get("PYTHONPATH", "")))
     done = subprocess.run(
         [sys.executable, "-W", "error", __file__, str(effort)],
-        env=os.environ | {"PYTHONPATH": f"{tests}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+        env=os.environ | {"PYTHONPATH": places},
         stdout=subprocess.PIPE,
         text=True,
         timeout=1200,

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if __name__ == "__main__":
-    sys.path[:1] = [str(Path(__file__).resolve().parent.parent)]
+    _TESTS = Path(__file__).resolve().parent.parent
+    sys.path[:1] = [str(_TESTS), str(_TESTS / "helpers")]
 
 import namespaces
 

@@ -169,7 +169,8 @@ def _is_number_used(pid: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.path[:1] = [str(Path(__file__).resolve().parent.parent)]
+    _TESTS = Path(__file__).resolve().parent.parent
+    sys.path[:1] = [str(_TESTS), str(_TESTS / "helpers")]
     import servers
 
     from xshm import sysv

@@ -116,7 +116,7 @@ class _Program:
     def run(self, **session: Any) -> list[str]:
         """Run one session, and return what went wrong."""
         if self._process is None:
-            program = [sys.executable, str(Path(__file__).parents[1] / "session.py")]
+            program = [sys.executable, str(Path(__file__).parents[1] / "helpers" / "session.py")]
             self._process = subprocess.Popen(
                 program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
             )

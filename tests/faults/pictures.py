@@ -41,10 +41,11 @@ _SUFFIXES: Final = (".png", ".jpg", ".eps", ".pdf", ".gif", ".tif", "", ".wmf", 
 def provoke(report: Report, effort: int) -> None:
     """Read 240 broken files, or (effort 100) a hundred times as many."""
     tests = Path(__file__).resolve().parent.parent
+    places = os.pathsep.join((str(tests), str(tests / "helpers"), os.environ.get("PYTHONPATH", "")))
     for reader in _MOST_MEMORY:
         done = subprocess.run(
             [sys.executable, "-W", "error", __file__, reader, str(_QUICK * effort // len(_MOST_MEMORY))],
-            env=os.environ | {"PYTHONPATH": f"{tests}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+            env=os.environ | {"PYTHONPATH": places},
             stdout=subprocess.PIPE,
             text=True,
             timeout=3600,

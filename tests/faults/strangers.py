@@ -63,7 +63,7 @@ def provoke(report: Report, effort: int) -> None:
         "faults.strangers",
         str(effort),
     ]
-    environment = os.environ | {"PYTHONPATH": f"{_TESTS}:{_TESTS.parent}"}
+    environment = os.environ | {"PYTHONPATH": f"{_TESTS}:{_TESTS}/helpers:{_TESTS.parent}"}
     environment.pop("XDG_RUNTIME_DIR", None)
     ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=_TESTS)
     if "unshare failed" in ran.stderr or "mount: " in ran.stderr:

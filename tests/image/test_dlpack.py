@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 VERSIONS = [(1, 0), None]
 _BOX = (0, 0, 64, 48)
-_TESTS = Path(__file__).parent
+_HELPERS = Path(__file__).parents[1] / "helpers"
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=str)
@@ -164,7 +164,7 @@ def test_who_writes_to_a_framebuffers_array_in_spite_of_its_flag_writes_to_nobod
             print(pixels[0, 0, 0], pixels[0, 1, 0], pixels[4, 0, 0], pixels[479, 639, 0])
             print(list(Consumer(memory).first()[:3]))
         """,
-        str(_TESTS),
+        str(_HELPERS),
     )
     assert printed.splitlines() == ["[77, 77, 77, 77]", "(2, 2, 2) (2, 2, 2) (2, 2, 2)", "77 1 2 2", "[2, 2, 2]"]
 

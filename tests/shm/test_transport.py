@@ -232,7 +232,7 @@ def test_from_another_ipc_namespace_it_is_the_descriptor(xvfb: Server, unshare: 
 
 def test_a_stranger_s_segment_under_our_id_is_neither_trusted_nor_written_to(unshare: tuple[str, ...]) -> None:
     # In a fresh namespace ids begin at 0: the ids of the client's segments are those of the decoys beside the server.
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[1] / "helpers")
     server = subprocess.Popen(
         [*unshare, sys.executable, "-c", _SERVER, here], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -52,7 +52,7 @@ def _run(program: str, *arguments: object, unshare: str = "", before: str = "tru
     """Run a program in namespaces of its own, after a shell command, and return what it printed."""
     command = ["unshare", *unshare.split(), "sh", "-c", f'{before} && exec "$@"', "sh"] if unshare else []
     command += [sys.executable, "-c", textwrap.dedent(program), *map(str, arguments)]
-    tests = str(Path(__file__).parent)
+    tests = str(Path(__file__).parents[1] / "helpers")
     run = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=120, env=os.environ | {"PYTHONPATH": tests}
     )

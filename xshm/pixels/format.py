@@ -198,7 +198,7 @@ class PixelFormat:
 
     @property
     def colormap_pixels(self) -> list[int]:
-        """The pixels to ask the server about (QueryColors): answer n is row n of the colormap `xshm.pixels.to_rgb` takes.
+        """The pixels to ask the server about (QueryColors): answer n is row n of the colormap `to_rgb` takes.
 
         With DirectColor pixel n has n in each channel, as far as the channel goes.
         """

@@ -1,4 +1,4 @@
-"""Arrays of colours into pixels of a format: the way back of `xshm.pixels.to_rgb`, straight into the memory that is shown.
+"""Arrays of colours into pixels of a format: the way back of `to_rgb`, straight into the memory that is shown.
 
 Each channel becomes the nearest value that the format has, exactly: 8 bits, 255 → 5 bits, 31. Pixels that are indices
 become the cell of the colormap that is nearest to the colour, the lowest where several are. Undefined bits of a pixel

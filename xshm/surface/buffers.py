@@ -1,6 +1,6 @@
 """The two or three buffers of a surface: which one may be written, and what it lacks of what is shown.
 
-A buffer is lent when nobody has it, and the server has read it: the proof has come (`xshm.surface.blit`). The one that was
+A buffer is lent when nobody has it, and the server has read it: the proof has come (`blit`). The one that was
 shown last goes first: it lacks nothing, and it is still in the processor's cache (1080p, each present waited for: two
 buffers in turn take 1.4 times as long as one). So a second one comes when the first is still being read, and a third
 likewise.

@@ -321,12 +321,12 @@ def test_without_isal_zlib_compresses_and_the_file_holds_the_same() -> None:
         "import sys, io; sys.modules['isal'] = None\n"
         "import numpy as np\n"
         "from PIL import Image\n"
-        "from xshm import encode, png_file\n"
+        "from xshm.image.files import encode, png_chunks\n"
         "from xshm.pixels.format import PixelFormat, VisualClass\n"
         "fmt = PixelFormat(24, 32, 32, 'little', 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)\n"
         "pixels = np.random.default_rng(0).integers(0, 256, (90, 80, 4)).astype(np.uint8)\n"
         "read = np.asarray(Image.open(io.BytesIO(encode.png(pixels, fmt))))\n"
-        "print(np.array_equal(read, pixels[..., 2::-1]), png_file.encoder())\n"
+        "print(np.array_equal(read, pixels[..., 2::-1]), png_chunks.encoder())\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("True zlib")
@@ -336,7 +336,7 @@ def test_without_isal_zlib_compresses_and_the_file_holds_the_same() -> None:
 
 def test_png_does_not_import_opencv_which_would_cost_more_than_it_saves() -> None:
     program = (
-        "import sys\nimport numpy as np\nfrom xshm import encode\nfrom xshm.pixels.format import PixelFormat, VisualClass\n"
+        "import sys\nimport numpy as np\nfrom xshm.image.files import encode\nfrom xshm.pixels.format import PixelFormat, VisualClass\n"
         "fmt = PixelFormat(24, 32, 32, 'little', 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)\n"
         "pixels = np.zeros((90, 80, 4), np.uint8)\nencode.png(pixels, fmt)\nbefore = set(sys.modules)\n"
         "encode.jpeg(pixels, fmt)\nprint(*sorted({'cv2', 'PIL.Image'} & before), *sorted({'cv2'} & set(sys.modules)))\n"

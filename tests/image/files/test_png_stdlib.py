@@ -139,7 +139,7 @@ def test_the_sum_is_right_for_every_pair_of_bytes() -> None:
 def test_a_process_without_numpy_makes_the_file_without_it() -> None:
     picture = of_colours(photograph(40, 50))
     program = (
-        "import sys\nfrom xshm import encode\nfrom xshm.geometry import Rect\n"
+        "import sys\nfrom xshm.image.files import encode\nfrom xshm.geometry import Rect\n"
         "from xshm.pixels.format import PixelFormat, VisualClass\n"
         "class Frame:\n"
         "    rect, format = Rect(0, 0, 50, 40), PixelFormat(24, 32, 32, 'little', 0xFF0000, 0xFF00, 0xFF, 4)\n"

@@ -249,7 +249,15 @@ except DisplayGone as gone:
 
 _PACKAGE = Path(__file__).parents[3] / "xshm"
 _LOOPS = (ast.For, ast.While, ast.ListComp, ast.SetComp, ast.DictComp)
-_KEEP_STEP = ["memory", "transport", "x11/wire", "x11/incoming", "x11/outgoing", "x11/connection", "x11/handshake"]
+_KEEP_STEP = [
+    "shm/segment",
+    "shm/transport",
+    "x11/io/wire",
+    "x11/io/packet_reader",
+    "x11/io/write_buffer",
+    "x11/connection",
+    "x11/setup",
+]
 
 
 def _loops_that_lose_their_way_out(tree: ast.AST) -> list[int]:

@@ -1,7 +1,7 @@
 """Headers of picture files, read from their bytes: the kind, the size, what Pillow would warn of, how it is turned.
 
 Nothing is decoded here, so that a file of a few bytes costs no more than these. Errors are ValueErrors (struct.error
-where the bytes end too early) that say what is wrong with the file; `xshm.image.files.reader` puts its name before them.
+where the bytes end too early) that say what is wrong with the file; `reader` puts its name before them.
 """
 
 from __future__ import annotations

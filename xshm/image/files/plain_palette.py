@@ -25,7 +25,7 @@ class TooManyColoursError(Exception):
 
 
 class InseparableError(Exception):
-    """These colours are not told apart by the means that are used here; `xshm.image.files.png_palette` does it with numpy."""
+    """These colours are not told apart by the means that are used here; `png_palette` does it with numpy."""
 
 
 def find(memory: memoryview, stride: int, width: int, height: int, places: tuple[int, int, int]) -> tuple[bytes, bytes]:

@@ -1,7 +1,7 @@
 """PNG files from pixels: lossless, and nearly as fast as the pixels can be read.
 
-Pictures of at most 256 colours become palette files, which are about half as large. `xshm.image.files.png_stdlib` makes the same
-files of the usual screens without numpy.
+Pictures of at most 256 colours become palette files, which are about half as large. `png_stdlib` makes the same files
+of the usual screens without numpy.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ def launch(server: Sequence[str], log: ServerLog, places: Places, mark: int, sta
         free = next(digit for digit in range(4, 10) if digit not in passed)  # dash knows no greater ones
         shell = ["/bin/sh", "-c", _SHELL.replace("FREE", str(free)), "sh"]
         shell += [python, "-B" if sys.dont_write_bytecode else "", _BOOT, _CLEAN]
-        shell += [str(Path(__file__).parent), str(ready), str(owner), str(places.screens), str(entry), str(life)]
+        shell += [str(Path(__file__).parents[2]), str(ready), str(owner), str(places.screens), str(entry), str(life)]
         shell += ["\n".join(places.swept), directory, memory, places.kept, "sysv" if "-shmem" in server else ""]
         shell += [tee, errors, str(mark)]
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
