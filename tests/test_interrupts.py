@@ -163,7 +163,7 @@ def test_what_is_held_is_freed_once_and_its_id_is_nobody_elses_before_that(conne
     number, release = int(region), region.release
 
     def ask() -> None:
-        connection.ask(xfixes.FetchRegion, opcode=fixes, region=number)
+        connection.request(xfixes.FetchRegion, opcode=fixes, region=number)
 
     ask()
     assert len(connection.holdings.numbers) == 1
@@ -188,7 +188,7 @@ def test_what_is_freed_is_not_freed_again_when_it_goes(connection: Connection) -
     connection.send(core.CreatePixmap, depth=24, pid=pixmap, drawable=root, width=1, height=1)
     connection.holdings.free(pixmap)
     connection.holdings.free(pixmap)
-    last = connection.wire.send(xshm.x11.protocol.requests.Pending(b"\x2b\0\1\0")).serial
+    last = connection.wire.send(xshm.x11.protocol.requests.Request(b"\x2b\0\1\0")).serial
     del pixmap
     connection.sync()
     assert connection.wire._ledger[-1].serial == last + 1  # the sync alone
@@ -209,7 +209,7 @@ def test_word_of_a_window_is_not_lost_to_a_subscription_that_was_interrupted(
         connection.sync()
         assert subscription.due
         events.unsubscribe(subscription)
-        attributes = connection.ask(core.GetWindowAttributes, window=window.id)
+        attributes = connection.request(core.GetWindowAttributes, window=window.id)
         assert not attributes.your_event_mask
         point += 1
     assert point > 30

@@ -1,4 +1,4 @@
-"""The packages of xshm are built on each other in one order, types included, and each import is as light as it can be."""
+"""The packages of xshm are built on each other in one order, types included, and imports are light."""
 
 from __future__ import annotations
 

@@ -22,14 +22,14 @@ _UNNAMED = {
     "Connection": "behind `screen.connection`, for extensions of one's own",
     "XlibDisplay": "python-xlib's Display, in a class of ours",
     "Drawing": "the context manager of Surface.draw",
-    "Way": "a word, of Surface.way",
+    "BlitPath": "a word, of Surface.way",
     "Event": "a union of the classes in xshm.events",
-    "Link": "what streams are built on",
+    "Session": "what streams are built on",
     "Wait": "what the asynchronous iteration of a stream waits for",
     "Source": "what streams are built on",
     "Pointer": "what streams are built on",
-    "Begun": "what streams are built on",
-    "Attached": "what pools are built on",
+    "PendingGrab": "what streams are built on",
+    "AttachedId": "what pools are built on",
     "Layout": "shape, dtype and strides, in a tuple",
 }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from xshm.geometry import Rect
-from xshm.x11.protocol.requests import Route
+from xshm.x11.protocol.requests import EventRoute
 from xshm.x11.server.keyboard import Keyboard
 from xshm.x11.windows.properties import atom
 
@@ -177,7 +177,7 @@ class Inbox:
         return event
 
     def _listen(self, code: int, wants: Callable[[bytes], bool], queue: deque[bytes]) -> None:
-        route = Route(code, wants)
+        route = EventRoute(code, wants)
         route.queue = queue
         self._connection.wire.add_route(route)
 

@@ -34,13 +34,13 @@ def full_held(display: str) -> None:
 
 def _after_a_change(display: str, box: tuple[int, int, int, int] | None, *, hold: bool = True) -> None:
     import xshm  # noqa: PLC0415 - a worker loads only what it measures
-    from xshm.capture.changes import Changes  # noqa: PLC0415
+    from xshm.capture.changes import ChangeTracker  # noqa: PLC0415
 
     with xshm.Screen(display) as screen, xshm.Screen(display) as other:
         rect = screen.rect
         root = other.xlib.screen().root
         gc = root.create_gc()
-        changes = Changes(screen, None, cursor=False)
+        changes = ChangeTracker(screen, None, cursor=False)
         held: list[Any] = []
         turn = 0
 
@@ -54,7 +54,7 @@ def _after_a_change(display: str, box: tuple[int, int, int, int] | None, *, hold
         def look() -> None:
             if not hold:
                 held.clear()
-            held[:] = [changes.look()]  # while the next is taken, the last is held, as in a loop
+            held[:] = [changes.poll()]  # while the next is taken, the last is held, as in a loop
 
         _serve_after(draw, look)
         changes.close()

@@ -28,8 +28,8 @@ from painter import Painter
 from pointers import Pointers
 
 import xshm
-from xshm.capture.changes import Changes
-from xshm.capture.pixmap_refresher import Canvas
+from xshm.capture.changes import ChangeTracker
+from xshm.capture.pixmap_refresher import PixmapRefresher
 from xshm.errors import Closed, OutOfBounds, PoolExhausted, WindowGone, WindowNotViewable, XshmError
 from xshm.geometry import Rect
 
@@ -54,16 +54,16 @@ def screen(xvfb: Server) -> Iterator[xshm.Screen]:
 @contextlib.contextmanager
 def watching(
     source: Drawable, region: Rect | None = None, cursor: bool = False, *, in_place: bool = True
-) -> Iterator[Changes]:
-    changes = Changes(source, region, cursor, in_place=in_place)
+) -> Iterator[ChangeTracker]:
+    changes = ChangeTracker(source, region, cursor, in_place=in_place)
     try:
         yield changes
     finally:
         changes.close()
 
 
-def first(changes: Changes) -> Frame:
-    frame = changes.look()
+def first(changes: ChangeTracker) -> Frame:
+    frame = changes.poll()
     assert frame is not None
     return frame
 
@@ -97,7 +97,7 @@ class Looks(RuleBasedStateMachine):
     @initialize(whole=st.booleans())
     def begin(self, whole: bool) -> None:
         region = None if whole else Rect(20, 10, 120, 100)
-        self.changes = Changes(self.source, region, cursor=False, in_place=self.in_place)
+        self.changes = ChangeTracker(self.source, region, cursor=False, in_place=self.in_place)
 
     @rule(seed=st.integers(0, 1000), count=st.integers(1, 5))
     def draw(self, seed: int, count: int) -> None:
@@ -145,7 +145,7 @@ class Looks(RuleBasedStateMachine):
 
     @rule(keep=st.booleans())
     def look(self, keep: bool) -> None:
-        frame = self.changes.look()
+        frame = self.changes.poll()
         if frame is not None:
             self.last = frame
             if keep and len(self.kept) < 8:
@@ -235,7 +235,7 @@ def test_drawing_beside_the_region_is_no_change(screen: xshm.Screen, painter: Pa
     with watching(screen, Rect(0, 0, 100, 100)) as changes:
         first(changes)
         painter.fill((200, 200, 50, 50), RED)
-        assert changes.look() is None
+        assert changes.poll() is None
 
 
 def test_many_small_strokes_become_few_rectangles_that_cover_them(screen: xshm.Screen, painter: Painter) -> None:
@@ -296,7 +296,7 @@ def test_who_keeps_frames_meets_the_limit_and_goes_on_after_dropping_them(xvfb: 
             kept.append(first(changes))
         painter.fill((0, 0, 9, 9), GREEN)
         with pytest.raises(PoolExhausted, match="3 frames are held"):
-            changes.look()
+            changes.poll()
         kept.clear()
         frame = first(changes)
         assert frame.changed == (Rect(0, 0, 9, 9),)
@@ -312,14 +312,14 @@ def test_a_window_that_is_unmapped_is_an_error_and_watched_again_when_it_is_back
         window.unmap()
         painter.display.sync()
         with pytest.raises(WindowNotViewable):
-            changes.look()
+            changes.poll()
         window.map()
         painter.display.sync()
         assert first(changes).changed == (Rect(0, 0, 80, 60),)
         window.destroy()
         painter.display.sync()
         with pytest.raises(WindowGone):
-            changes.look()
+            changes.poll()
 
 
 def test_a_region_that_no_longer_fits_is_out_of_bounds(make_server: Callable[..., Server]) -> None:
@@ -328,14 +328,14 @@ def test_a_region_that_no_longer_fits_is_out_of_bounds(make_server: Callable[...
         first(changes)
         subprocess.run(["xrandr", "-s", "640x480"], env=server.env(), check=True, capture_output=True)
         with pytest.raises(OutOfBounds, match="640x480"):
-            changes.look()
+            changes.poll()
 
 
 def test_closing_gives_back_segments_and_keeps_frames(xvfb: Server, painter: Painter) -> None:
     with xshm.Screen(xvfb.name, "sysv") as screen:
         painter.rectangles(10)
         mapped = len(shared(xvfb.pid))
-        changes = Changes(screen, None, cursor=False)
+        changes = ChangeTracker(screen, None, cursor=False)
         frame = first(changes)
         before = frame.pixels.tobytes()
         assert len(shared(xvfb.pid)) == mapped + 1
@@ -354,16 +354,16 @@ def shared(pid: int) -> list[str]:
 
 def test_after_the_screen_was_closed_it_says_so(xvfb: Server) -> None:
     with xshm.Screen(xvfb.name) as screen:
-        changes = Changes(screen, None, cursor=False)
+        changes = ChangeTracker(screen, None, cursor=False)
     with pytest.raises(Closed):
-        changes.look()
+        changes.poll()
     changes.close()
 
 
 def test_a_server_without_damage_is_named(make_server: Callable[..., Server]) -> None:
     server = make_server("Xvfb", 320, 240, 24, "-extension", "DAMAGE")
     with xshm.Screen(server.name) as screen, pytest.raises(XshmError, match="DAMAGE"):
-        Changes(screen, None, cursor=False)
+        ChangeTracker(screen, None, cursor=False)
 
 
 @pytest.mark.parametrize("region", [None, Rect(30, 40, 500, 300)], ids=["all", "a part"])
@@ -383,7 +383,7 @@ def test_where_nearly_all_is_drawn_pictures_come_in_either_way_and_are_right(
             del kept[: -1 - turn % 3]
             assert all(undiffering(frame, truth) for frame, truth in kept)
         canvas = changes._refresher
-        assert isinstance(canvas, Canvas)
+        assert isinstance(canvas, PixmapRefresher)
         assert all(canvas._race._took.values())  # both ways were taken
 
 
@@ -393,7 +393,7 @@ def test_a_look_that_the_collector_ends_sends_nothing_and_the_next_is_right(
     with watching(screen) as changes:
         first(changes)
         painter.fill((10, 10, 30, 30), GREEN)
-        steps: Any = changes.looking()
+        steps: Any = changes.poll_steps()
         next(steps)
         cycle: list[Any] = [steps]
         cycle.append(cycle)
@@ -424,11 +424,11 @@ def test_a_look_that_is_interrupted_anywhere_spoils_no_later_one(xvfb: Server, p
                 painter.fill((pick.randrange(300), pick.randrange(200), 60, 60), (pick.randrange(256), 9, 9))
                 try:
                     signal.setitimer(signal.ITIMER_REAL, pick.uniform(1e-6, 1.2e-3))
-                    last = changes.look() or last
+                    last = changes.poll() or last
                     signal.setitimer(signal.ITIMER_REAL, 0)
                 except Interrupted:
                     times += 1
-                last = changes.look() or last
+                last = changes.poll() or last
                 assert last is not None
                 assert undiffering(last, screen.grab((0, 0, 400, 300)))
     finally:
@@ -465,7 +465,7 @@ def test_the_pointer_is_drawn_where_it_is_and_leaves_no_trace(
             pointers.move(pick.randrange(40, 360), pick.randrange(40, 260))
             if turn % 7 == 0:
                 painter.fill((pick.randrange(350), pick.randrange(250), 30, 30), (0, turn, 99))
-            last = changes.look() or last
+            last = changes.poll() or last
             kept.append(last)
             del kept[pick.randrange(len(kept))]
             kept = kept[-5:]
@@ -483,10 +483,10 @@ def test_a_moved_pointer_is_a_change_of_the_place_it_left_and_of_the_one_it_came
             assert frame.changed == (Rect(10, 10, 8, 8), Rect(100, 100, 8, 8))
             assert frame.cursor is not None
             assert frame.cursor.position == (100, 100)
-            assert changes.look() is None
+            assert changes.poll() is None
 
 
-def told_within(changes: Changes, seconds: float) -> bool:
+def told_within(changes: ChangeTracker, seconds: float) -> bool:
     """Wait for word from the server, without the look from time to time."""
     with contextlib.suppress(TimeoutError):
         changes.wait(seconds)
@@ -502,7 +502,7 @@ def test_word_of_the_pointer_comes_for_motion_for_a_new_picture_and_for_a_warp_o
             lambda: pointers.show(pointers.picture(sprite(BLUE))),
         ):
             while changes.done:
-                changes.look()
+                changes.poll()
             act()
             assert told_within(changes, 2)
 
@@ -512,7 +512,7 @@ def test_the_first_one_of_a_connection_to_stop_listening_leaves_the_others_their
         with watching(screen, cursor=True):
             pass
         while changes.done:
-            changes.look()
+            changes.poll()
         pointers.move(311, 322)
         assert told_within(changes, 2)
     assert struct.calcsize("=BBHIHxxHHIHHI") == 28  # seven words, as XISelectEvents' length says

@@ -277,7 +277,7 @@ def test_frames_on_change_that_are_all_kept_are_right_and_so_are_those_that_foll
 def test_where_the_kernel_has_no_segment_left_frames_are_copies() -> None:
     printed = run_python_with_few_segments(
         """
-        from xshm.capture.changes import Changes
+        from xshm.capture.changes import ChangeTracker
 
         def fill(shade):
             root.fill_rectangle(root.create_gc(foreground=shade << 16), 0, 0, 320, 200)
@@ -299,7 +299,7 @@ def test_where_the_kernel_has_no_segment_left_frames_are_copies() -> None:
             many = screen.grab_many([(at, 0, 20, 20) for at in range(30)])
             print({frame.pixel(frame.rect.x, 0) for frame in many}, {frame.shared for frame in many})
             for in_place in (True, False):
-                changes = Changes(screen, None, True, in_place=in_place)
+                changes = ChangeTracker(screen, None, True, in_place=in_place)
                 seen = []
                 for shade in range(5):
                     fill(shade)

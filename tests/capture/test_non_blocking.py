@@ -17,7 +17,7 @@ from interrupt_workload import Colleagues, Ticker, Workplace
 
 import xshm
 from xshm.errors import DisplayGone, RequestTimeout
-from xshm.x11.io.wire import Pending
+from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ def test_an_answer_that_takes_its_time_is_waited_for(peer: Peer, timeout: float 
 
 def test_a_server_that_says_nothing_is_still_a_timeout_and_one_that_ends_still_gone(peer: Peer) -> None:
     with pytest.raises(RequestTimeout):
-        peer.wire.wait(peer.wire.send(Pending(REQUEST)), 0.05)
+        peer.wire.wait(peer.wire.send(Request(REQUEST)), 0.05)
     timer = threading.Timer(0.1, peer.socket.close)
     timer.start()
     with pytest.raises(DisplayGone):
@@ -72,7 +72,7 @@ def test_a_server_that_says_nothing_is_still_a_timeout_and_one_that_ends_still_g
 
 def test_megabytes_go_both_ways(peer: Peer) -> None:
     peer.say_after((0, b"".join(event(0, number) for number in range(50_000))), (4_000_000, reply(2)))
-    peer.wire.send(Pending(bytes(3_999_996)))
+    peer.wire.send(Request(bytes(3_999_996)))
     assert peer.wire.call(REQUEST).done
     assert len(peer.wire.events) == 50_000
 

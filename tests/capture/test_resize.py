@@ -115,7 +115,7 @@ def test_grabs_of_a_screen_that_is_resized_all_the_time_are_of_one_size_or_the_o
 def test_a_screen_that_gets_smaller_between_two_steps_of_a_look_is_followed(xvnc: Server, transport: str) -> None:
     _resize(xvnc, "1024x768")
     with xshm.Screen(xvnc.name, transport) as screen, watching(screen, in_place=False) as changes:
-        looking = changes.looking()
+        looking = changes.poll_steps()
         next(looking)  # what was drawn is asked for, and the picture itself comes after that
         _resize(xvnc, "640x480")
         assert rest(looking).rect == xshm.Rect(0, 0, 640, 480)

@@ -22,7 +22,7 @@ from interrupt_workload import Colleagues, Ticker, Workplace
 
 from xshm.shm.segment import Kind, Pool, Segment
 from xshm.x11.connection import Connection
-from xshm.x11.io.wire import Pending
+from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -116,7 +116,7 @@ def _interrupt(place: Workplace, interrupts: Interrupts, count: int) -> None:
 
 def _all_slots_can_be_had(place: Workplace) -> bool:
     gc.collect()  # tracebacks of interrupts hold frames, which hold slots
-    held = [place.pool.take(100)[0] for _ in range(place.pool.limit)]
+    held = [place.pool.acquire(100)[0] for _ in range(place.pool.limit)]
     return len(held) == place.pool.limit
 
 
@@ -236,7 +236,7 @@ def test_an_os_error_of_a_handler_while_sending_is_no_word_of_the_kernel(
         raise raised("the handler's own")
 
     for _ in range(queued):
-        peer.wire.send(Pending(REQUEST))
+        peer.wire.send(Request(REQUEST))
     with monkeypatch.context() as while_sending:
         while_sending.setattr(peer.wire._out, "_send", interrupted)
         with pytest.raises(raised, match="the handler's own"):
@@ -260,7 +260,7 @@ def test_a_slot_that_was_being_given_back_is_not_kept_for_ever() -> None:
     pool = Pool("sysv", lambda _segment: 1, lambda _shmseg: None, 6)
 
     def come_and_go() -> None:
-        held = [pool.take(5000)[0] for _ in range(3)]
+        held = [pool.acquire(5000)[0] for _ in range(3)]
         held.clear()
         pool.trim()
 
@@ -272,7 +272,7 @@ def test_a_slot_that_was_being_given_back_is_not_kept_for_ever() -> None:
 
 def test_a_queue_gets_shorter_though_each_attempt_to_send_it_is_interrupted(peer: Peer) -> None:
     for _ in range(10_000):
-        peer.wire.send(Pending(REQUEST))
+        peer.wire.send(Request(REQUEST))
     attempts = 1
     while interrupted_at(100, peer.wire.flush) and attempts < 100:
         attempts += 1

@@ -244,7 +244,7 @@ def test_a_window_that_gets_smaller_between_two_steps_of_a_look_is_followed(
         screen.window(window.id) as opened,
         watching(opened, in_place=False) as changes,
     ):
-        looking = changes.looking()
+        looking = changes.poll_steps()
         next(looking)  # what was drawn is asked for, and the picture itself comes after that
         window.configure(width=120, height=40)
         painter.fill((0, 0, 120, 40), _GREEN, window)
@@ -265,7 +265,7 @@ def test_a_region_that_leaves_the_window_between_two_steps_of_a_look_is_out_of_b
         screen.window(window.id) as opened,
         watching(opened, xshm.Rect(0, 0, 60, 40), in_place=False) as changes,
     ):
-        looking = changes.looking()
+        looking = changes.poll_steps()
         next(looking)
         window.configure(width=50)
         painter.display.sync()
@@ -291,7 +291,7 @@ def test_a_window_that_is_resized_faster_than_it_is_looked_at_is_seen_at_each_lo
             screen.connection.sync()
 
         first(changes)
-        looking = changes.looking()
+        looking = changes.poll_steps()
         next(looking)
         resize(180)
         next(looking)  # all of it anew
@@ -302,7 +302,7 @@ def test_a_window_that_is_resized_faster_than_it_is_looked_at_is_seen_at_each_lo
         assert changes.done  # there is more to be seen, whether or not it is drawn to
         assert first(changes).size == (220, 100)
         for turn in range(3):
-            looking = changes.looking()
+            looking = changes.poll_steps()
             for step, _ in enumerate(looking):
                 resize(110 + 20 * turn + step)
                 assert step < 5  # it ends

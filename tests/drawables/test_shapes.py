@@ -24,7 +24,7 @@ from Xlib.ext import shape
 from Xlib.protocol.request import GetInputFocus
 
 import xshm
-from xshm.capture.changes import Changes
+from xshm.capture.changes import ChangeTracker
 from xshm.capture.waiting.wait import _part
 from xshm.errors import RequestTimeout, WindowGone
 from xshm.image.bounding_shape import cut
@@ -237,15 +237,15 @@ def test_frames_of_streams_have_the_shape_of_their_moment(screen: xshm.Screen, p
 
 def test_a_shape_that_a_grab_has_met_first_is_a_change_to_a_stream_too(screen: xshm.Screen, painter: Painter) -> None:
     window = painter.window((100, 50, 200, 100), _BLUE)
-    with screen.window(window.id) as opened, contextlib.closing(Changes(opened, None, cursor=False)) as changes:
-        while changes.look() is not None:
+    with screen.window(window.id) as opened, contextlib.closing(ChangeTracker(opened, None, cursor=False)) as changes:
+        while changes.poll() is not None:
             pass
         with pytest.raises(RequestTimeout):
             changes.wait(0.05)
         _shape(window, _RECTS)
         assert np.array_equal(_mask(opened.grab()), _inside(_RECTS))
         changes.wait(1)  # nothing was drawn
-        frame = changes.look()
+        frame = changes.poll()
         assert frame is not None
         assert np.array_equal(_mask(frame), _inside(_RECTS))
 

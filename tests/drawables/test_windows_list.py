@@ -73,7 +73,7 @@ def test_a_window_that_says_nothing_of_its_process_has_the_one_that_the_server_k
 
 
 @pytest.mark.parametrize(
-    ("kind", "form", "said"),
+    ("kind", "fmt", "said"),
     [
         (Xatom.CARDINAL, 32, [1 << 22]),  # more than there can be
         (Xatom.CARDINAL, 32, [0xFFFFFFFF]),
@@ -85,13 +85,13 @@ def test_a_window_that_says_nothing_of_its_process_has_the_one_that_the_server_k
     ],
 )
 def test_a_process_that_can_not_be_is_not_believed(
-    make_server: Callable[..., Server], kind: int, form: int, said: list[int]
+    make_server: Callable[..., Server], kind: int, fmt: int, said: list[int]
 ) -> None:
     server = make_server("Xvfb", 100, 100, 24, "-extension", "X-Resource")  # the server says nothing itself
     with Painter(server) as painter, xshm.Screen(server.name) as screen:
         window = painter.window((0, 0, 50, 50), _BLUE)
         name = painter.display.intern_atom("_NET_WM_PID")
-        window.change_property(name, kind, form, said)
+        window.change_property(name, kind, fmt, said)
         painter.display.sync()
         assert _listed(screen, window).pid is None
         window.change_property(name, Xatom.CARDINAL, 32, [os.getpid()])

@@ -115,7 +115,7 @@ class _Place:
 
     @functools.cache  # noqa: B019 - it lives as long as the process, nearly
     def _name(self, atom: int) -> str:
-        return str(self.other.ask(request.GetAtomName, atom=atom).name)
+        return str(self.other.request(request.GetAtomName, atom=atom).name)
 
     def held(self) -> Counter[str]:
         """Count what the server keeps for our connections, by kind."""
@@ -125,7 +125,7 @@ class _Place:
         for connection in (self.screen.connection, self.framebuffer._connected().connection):
             connection.flush()
             client = connection.info.resource_id_base
-            for each in self.other.ask(res.QueryClientResources, opcode=extension.major, client=client).types:
+            for each in self.other.request(res.QueryClientResources, opcode=extension.major, client=client).types:
                 held[self._name(each.resource_type)] += each.count
         return held
 

@@ -46,10 +46,10 @@ def _byte(data: bytes, rng: random.Random) -> list[bytes]:
     return [bytes(changed)]
 
 
-def _field(data: bytes, rng: random.Random, places: tuple[int, ...] = _FIELDS, form: str = "") -> list[bytes]:
+def _field(data: bytes, rng: random.Random, places: tuple[int, ...] = _FIELDS, fmt: str = "") -> list[bytes]:
     """Put what nobody means into a field: nothing, one, the greatest, the smallest, any number."""
     changed = bytearray(data)
-    code = form or rng.choice("BHI")
+    code = fmt or rng.choice("BHI")
     bits = 8 * struct.calcsize("=" + code)
     value = rng.choice((0, 1, 2, (1 << bits) - 1, 1 << (bits - 1), rng.getrandbits(bits)))
     place = rng.choice(places) if rng.random() < 0.7 or len(places) == 1 else rng.randrange(0, len(data), 4)

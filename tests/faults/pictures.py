@@ -133,9 +133,9 @@ def _break(data: bytearray, files: dict[str, bytes], chance: random.Random) -> N
         case 4:
             del data[at : at + chance.choice((1, 4, 60))]
         case 5:
-            form = chance.choice(("<H", ">H", "<I", ">I"))
-            number = chance.choice(_SIZES) & (0xFFFF if form[1] == "H" else 0xFFFFFFFF)
-            packed = struct.pack(form, number)
+            fmt = chance.choice(("<H", ">H", "<I", ">I"))
+            number = chance.choice(_SIZES) & (0xFFFF if fmt[1] == "H" else 0xFFFFFFFF)
+            packed = struct.pack(fmt, number)
             data[at : at + len(packed)] = packed
         case _:
             other = files[chance.choice(list(files))]

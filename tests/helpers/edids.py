@@ -47,7 +47,7 @@ def give(screen: Screen, raw: bytes, output: int = 0, bits: int = 8) -> None:
     found = connection.extension("RANDR")
     assert found is not None
     root = connection.setup.root.id
-    outputs = connection.ask(randr.GetScreenResourcesCurrent, opcode=found.major, window=root).outputs
+    outputs = connection.request(randr.GetScreenResourcesCurrent, opcode=found.major, window=root).outputs
     names = {"opcode": found.major, "output": outputs[output], "property": screen.xlib.intern_atom("EDID")}
     if raw:
         sent = connection.send(

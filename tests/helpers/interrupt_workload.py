@@ -19,8 +19,8 @@ from xshm import sysv
 from xshm.shm.segment import Kind, Pool, Segment
 from xshm.shm.transport import choose
 from xshm.x11.connection import Connection
-from xshm.x11.io.wire import Pending, Route
 from xshm.x11.protocol import core, mit_shm
+from xshm.x11.protocol.requests import EventRoute, Request
 from xshm.x11.xlib_display import XlibDisplay
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Workplace:
     def check(self, size: int | None = None) -> None:
         """Ask something whose answer can't be another's."""
         size = size or random.choice(_SIZES)
-        reply = self.connection.ask(core.GetGeometry, drawable=self.windows[size - 1].id)
+        reply = self.connection.request(core.GetGeometry, drawable=self.windows[size - 1].id)
         assert (reply.width, reply.height) == (size, 2 * size)
 
     def hot_calls(self) -> None:
@@ -79,7 +79,7 @@ class Workplace:
     def frames(self) -> None:
         for _ in range(3):
             x, y = random.randrange(WIDTH - 64), random.randrange(HEIGHT - 16)
-            owner, slot = self.pool.take(64 * 16 * 4)
+            owner, slot = self.pool.acquire(64 * 16 * 4)
             request = mit_shm.pack_get_image(self.transport.opcode, self.root.id, x, y, 64, 16, slot.shmseg)
             pending = self.connection.wire.call(request, owner)
             assert pending.error is None
@@ -88,20 +88,20 @@ class Workplace:
                 assert bytes(owner[row * 256 : row * 256 + 256]) == self.whole[start : start + 256]
 
     def pool_comes_and_goes(self) -> None:
-        held = [self.pool.take(random.choice((100, 5000, 9000)))[0] for _ in range(4)]
+        held = [self.pool.acquire(random.choice((100, 5000, 9000)))[0] for _ in range(4)]
         self.pool.trim()
         held.clear()
         self.pool.trim()
 
     def beyond_the_limit(self) -> None:
-        held = [self.small_pool.take_or_land(5000) for _ in range(4)]
+        held = [self.small_pool.acquire_or_land(5000) for _ in range(4)]
         assert [landing for _, _, landing in held] == [False, False, True, True]
         held.clear()
         self.small_pool.trim()
 
     def descriptors(self) -> None:
         shmseg = self.connection.allocate_resource_id()
-        _, received = self.connection.ask(
+        _, received = self.connection.request(
             mit_shm.CreateSegment, received=True, opcode=self.transport.opcode, shmseg=shmseg, size=4096, read_only=0
         )
         with mmap.mmap(received[0], 4096) as memory:
@@ -165,7 +165,7 @@ class Ticker(threading.Thread):
 
     def tick(self) -> None:
         message = struct.pack("=BBHII5I", X.ClientMessage, 32, 0, self._window, 1, self.sent, 0, 0, 0, 0)
-        self._connection.wire.send(Pending(struct.pack("=BBHII", 25, 0, 11, self._window, 0) + message))
+        self._connection.wire.send(Request(struct.pack("=BBHII", 25, 0, 11, self._window, 0) + message))
         self._connection.sync()
         self.sent += 1
 
@@ -181,7 +181,7 @@ class Colleagues:
 
     def __init__(self, place: Workplace, count: int) -> None:
         self._place = place
-        self._route = Route(X.ClientMessage, lambda _message: True)
+        self._route = EventRoute(X.ClientMessage, lambda _message: True)
         place.connection.wire.add_route(self._route)
         self._ending = threading.Event()
         self._failures: list[BaseException] = []

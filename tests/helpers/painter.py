@@ -90,8 +90,8 @@ class Painter:
         """Put random bytes on a rectangle of the root window, or of a drawable of the screen's depth."""
         x, y, width, height = box
         depth = self.screen.root_depth
-        form = next(form for form in self.display.display.info.pixmap_formats if form.depth == depth)
-        stride = -(-width * form.bits_per_pixel // form.scanline_pad) * form.scanline_pad // 8
+        fmt = next(fmt for fmt in self.display.display.info.pixmap_formats if fmt.depth == depth)
+        stride = -(-width * fmt.bits_per_pixel // fmt.scanline_pad) * fmt.scanline_pad // 8
         band = max(1, _MOST_BYTES // stride)
         for top in range(0, height, band):
             rows = min(band, height - top)

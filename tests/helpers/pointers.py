@@ -49,10 +49,10 @@ class Pointers:
         self._xfixes.QueryVersion(5, 0).reply()
         self._render.QueryVersion(0, 11).reply()
         self._argb = next(
-            form.id
-            for form in self._render.QueryPictFormats().reply().formats
-            if form.depth == 32 and form.direct.alpha_mask == 255 and form.direct.alpha_shift == 24
-            if form.direct.red_shift == 16
+            fmt.id
+            for fmt in self._render.QueryPictFormats().reply().formats
+            if fmt.depth == 32 and fmt.direct.alpha_mask == 255 and fmt.direct.alpha_shift == 24
+            if fmt.direct.red_shift == 16
         )
 
     def picture(self, rgba: NDArray[np.uint8], hotspot: tuple[int, int] = (0, 0)) -> int:

@@ -32,9 +32,9 @@ def core_image(display: Any, box: Box | None = None, drawable: Any = None) -> ND
         geometry = drawable.get_geometry()
         box = (0, 0, geometry.width, geometry.height)
     reply = drawable.get_image(*box, X.ZPixmap, _ALL_PLANES)
-    form = next(form for form in display.display.info.pixmap_formats if form.depth == reply.depth)
-    stride = -(-box[2] * form.bits_per_pixel // form.scanline_pad) * form.scanline_pad // 8
-    return _pixels(reply.data, (box[3], box[2]), form.bits_per_pixel, stride)
+    fmt = next(fmt for fmt in display.display.info.pixmap_formats if fmt.depth == reply.depth)
+    stride = -(-box[2] * fmt.bits_per_pixel // fmt.scanline_pad) * fmt.scanline_pad // 8
+    return _pixels(reply.data, (box[3], box[2]), fmt.bits_per_pixel, stride)
 
 
 @dataclass(frozen=True)

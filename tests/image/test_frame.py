@@ -81,14 +81,14 @@ def test_it_pickles_by_value(frame: xshm.Frame) -> None:
 
 
 def test_a_frame_released_while_its_array_is_being_made_stays_released(frame: xshm.Frame) -> None:
-    form = frame.format
+    fmt = frame.format
 
     class Releasing:
         """Stands for another thread that comes in between."""
 
         def layout(self, width: int, height: int) -> Any:
             small.release()
-            return form.layout(width, height)
+            return fmt.layout(width, height)
 
     releasing: Any = Releasing()
     small = xshm.Frame(None, xshm.Rect(0, 0, 2, 1), 0, 1, releasing, None, bytearray(range(8)))

@@ -12,7 +12,6 @@ import pytest
 from pictures import ARGB, BGRA, DEEP_ALPHA, RGBX, random_picture, straight
 from PIL import Image
 
-import xshm
 from xshm.errors import InvalidArgument
 from xshm.geometry import Rect
 from xshm.image.files import encode
@@ -22,6 +21,8 @@ from xshm.pixels.alpha import premultiply
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import xshm
 
 converters = pytest.mark.parametrize("converter", ["numpy", "opencv"])
 # Every colour beside every alpha, those too that are brighter than their alpha, which X does not forbid.
@@ -192,9 +193,9 @@ def test_a_transparent_edge_does_not_bleed_into_a_smaller_picture() -> None:
 
 
 def test_what_was_divided_comes_back_when_it_is_multiplied() -> None:
-    again = premultiply(_frame(USUAL).rgba(), to_rgb.bands(256, 256))
+    again = premultiply(_frame(USUAL).rgba(), to_rgb.row_bands(256, 256))
     assert np.array_equal(again, USUAL[..., [2, 1, 0, 3]])
-    got = premultiply(np.dstack((COLOUR, COLOUR, COLOUR, ALPHA)), to_rgb.bands(256, 256))
+    got = premultiply(np.dstack((COLOUR, COLOUR, COLOUR, ALPHA)), to_rgb.row_bands(256, 256))
     assert np.array_equal(got[..., 0], np.floor(COLOUR.astype(np.int64) * ALPHA / 255 + 0.5).astype(np.uint8))
 
 

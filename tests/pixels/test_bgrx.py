@@ -9,7 +9,7 @@ import pytest
 
 from xshm.pixels import bgrx
 from xshm.pixels.bgrx import can_pack, pack
-from xshm.pixels.to_rgb import bands
+from xshm.pixels.to_rgb import row_bands
 
 _WAYS = [(2, 1, 0), (0, 1, 2), (3, 2, 1), (1, 2, 3)]
 
@@ -23,7 +23,7 @@ def _pixels(height: int, width: int) -> Any:
 def test_each_byte_is_where_it_belongs(size: tuple[int, int], places: tuple[int, ...]) -> None:
     pixels, target = _pixels(*size), np.full((*size, 3), 7, np.uint8)
     assert can_pack(pixels, target, places)
-    pack(pixels, target, places, bands(*size))
+    pack(pixels, target, places, row_bands(*size))
     assert np.array_equal(target, pixels[..., list(places)])
 
 
@@ -32,7 +32,7 @@ def test_nothing_behind_a_row_or_the_last_is_touched(places: tuple[int, ...]) ->
     around = np.full((13, 24, 3), 99, np.uint8)
     pixels, target = _pixels(22, 40)[::2, 3:23], around[1:12, 2:22]
     assert can_pack(pixels, target, places)
-    pack(pixels, target, places, bands(11, 20))
+    pack(pixels, target, places, row_bands(11, 20))
     assert np.array_equal(target, pixels[..., list(places)])
     target[...] = 99
     assert (around == 99).all()

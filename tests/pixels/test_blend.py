@@ -61,15 +61,15 @@ def test_any_format_and_any_place_are_as_the_reference_has_them(picture: Picture
 @pytest.mark.parametrize("top", [1, 7, 31, 63, 255, 1023])
 def test_rounding_is_to_the_nearest_for_every_colour_and_alpha(top: int) -> None:
     bits = top.bit_length()
-    form = PixelFormat(24, 32, 32, "little", top, 1 << 22, 1 << 23, TRUE)
+    fmt = PixelFormat(24, 32, 32, "little", top, 1 << 22, 1 << 23, TRUE)
     alpha, colour = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
     rgba = np.zeros((256, 256, 4), np.uint8)
     rgba[..., 0], rgba[..., 3] = np.minimum(colour, alpha), alpha
     for behind in {0, 1, top // 3, top // 2, top - 1, top}:
         pixels = np.full((256, 256), behind, np.uint32)
-        if form.byte_offsets is not None:
+        if fmt.byte_offsets is not None:
             pytest.fail("this is meant to be no format of whole bytes")
-        Sprite(rgba).draw(pixels, form, 0, 0)
+        Sprite(rgba).draw(pixels, fmt, 0, 0)
         got = pixels & top
         # Twice the distance from the exact value × 255 is at most 255, and less than that where there is no tie.
         exact = rgba[..., 0].astype(np.int64) * top + behind * (255 - alpha)

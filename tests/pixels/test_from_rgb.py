@@ -11,7 +11,7 @@ import pytest
 from xshm.errors import InvalidArgument, InvalidType, UnsupportedFormat
 from xshm.pixels import to_rgb
 from xshm.pixels.format import PixelFormat, VisualClass
-from xshm.pixels.from_rgb import Cells, Paint, check
+from xshm.pixels.from_rgb import Palette, PixelWriter, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,10 +44,10 @@ _ARRAYS: dict[str, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 }
 
 
-def blank(form: PixelFormat, width: int, height: int) -> NDArray[Any]:
+def blank(fmt: PixelFormat, width: int, height: int) -> NDArray[Any]:
     """Return memory laid out as a server's would be, with noise in all bits."""
-    shape, dtype, strides = form.layout(width, height)
-    memory = np.random.default_rng(9).integers(0, 256, form.nbytes(width, height), np.uint8)
+    shape, dtype, strides = fmt.layout(width, height)
+    memory = np.random.default_rng(9).integers(0, 256, fmt.nbytes(width, height), np.uint8)
     return np.ndarray(shape, dtype, memory, 0, strides)
 
 
@@ -64,34 +64,34 @@ def nearest(value: int, top: int) -> int:
 
 @pytest.mark.parametrize("converter", ["auto", "numpy"])
 @pytest.mark.parametrize("strides", _ARRAYS)
-@pytest.mark.parametrize("form", _FORMATS, ids=str)
-def test_each_channel_becomes_the_nearest_value(form: PixelFormat, strides: str, converter: Any) -> None:
-    paint = Paint(form, converter=converter)
+@pytest.mark.parametrize("fmt", _FORMATS, ids=str)
+def test_each_channel_becomes_the_nearest_value(fmt: PixelFormat, strides: str, converter: Any) -> None:
+    paint = PixelWriter(fmt, converter=converter)
     random = np.random.default_rng(1)
     for channels in (None, 3, 4):
         whole = random.integers(0, 256, (80, 120, channels) if channels else (80, 120), np.uint8)
         array = _ARRAYS[strides](whole)
         for order in ("rgb", "bgr"):
-            target = blank(form, 53, 37)
+            target = blank(fmt, 53, 37)
             paint.fill(target, array, order)
             # The way back is another module's, and tested on its own; 16 bits lose nothing of any format.
-            found = to_rgb.rgb(target, form, dtype=np.uint16)
+            found = to_rgb.rgb(target, fmt, dtype=np.uint16)
             wanted = colours_of(array, order)
-            for column, mask in enumerate((form.red_mask, form.green_mask, form.blue_mask)):
+            for column, mask in enumerate((fmt.red_mask, fmt.green_mask, fmt.blue_mask)):
                 top = (1 << mask.bit_count()) - 1
                 table = np.array([round(nearest(value, top) * 65535 / top) for value in range(256)])
                 assert np.array_equal(found[..., column], table[wanted[..., column]])
-            if form.alpha_mask:
-                alpha = to_rgb.rgba(target, form)[..., 3]
+            if fmt.alpha_mask:
+                alpha = to_rgb.rgba(target, fmt)[..., 3]
                 assert (alpha == (array[..., 3] if channels == 4 else 255)).all()
 
 
 def test_padding_at_the_end_of_rows_is_not_written() -> None:
-    form = _FORMATS[-4]  # 16 bits a pixel: an odd width leaves two bytes
-    assert form.bits_per_pixel == 16
-    memory = np.full(form.nbytes(3, 5), 0xAA, np.uint8)
-    shape, dtype, strides = form.layout(3, 5)
-    Paint(form).fill(np.ndarray(shape, dtype, memory, 0, strides), np.zeros((5, 3, 3), np.uint8), "rgb")
+    fmt = _FORMATS[-4]  # 16 bits a pixel: an odd width leaves two bytes
+    assert fmt.bits_per_pixel == 16
+    memory = np.full(fmt.nbytes(3, 5), 0xAA, np.uint8)
+    shape, dtype, strides = fmt.layout(3, 5)
+    PixelWriter(fmt).fill(np.ndarray(shape, dtype, memory, 0, strides), np.zeros((5, 3, 3), np.uint8), "rgb")
     assert (memory.reshape(5, 8)[:, 6:] == 0xAA).all()
     assert (memory.reshape(5, 8)[:, :6] == 0).all()
 
@@ -100,7 +100,7 @@ def test_a_read_only_array_is_painted() -> None:
     array = np.random.default_rng(2).integers(0, 256, (4, 5, 3), np.uint8)
     array.flags.writeable = False
     target = blank(_FORMATS[0], 5, 4)
-    Paint(_FORMATS[0]).fill(target, array, "rgb")
+    PixelWriter(_FORMATS[0]).fill(target, array, "rgb")
     assert np.array_equal(target[..., 2::-1], array)
 
 
@@ -111,7 +111,7 @@ def test_indices_are_those_of_the_nearest_colour_the_lowest_of_several(order: st
     colours[200] = colours[100]
     usable = random.random(256) < 0.7
     usable[[100, 200]] = True
-    paint = Paint(PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.PseudoColor), Cells(colours, usable))
+    paint = PixelWriter(PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.PseudoColor), Palette(colours, usable))
     array = random.integers(0, 256, (20, 30, 3), np.uint8)
     array[0, 0] = (colours[200] >> 8)[:: 1 if order == "rgb" else -1]
     target = np.zeros((20, 30), np.uint8)
@@ -128,27 +128,29 @@ def test_indices_are_those_of_the_nearest_colour_the_lowest_of_several(order: st
 def test_gray_arrays_are_indexed_too() -> None:
     colours = np.zeros((256, 3), np.uint16)
     colours[:4] = np.array([0, 80, 160, 255])[:, None] * 257
-    form = PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.PseudoColor)
+    fmt = PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.PseudoColor)
     target = np.zeros((1, 5), np.uint8)
-    Paint(form, Cells(colours, np.ones(256, bool))).fill(target, np.array([[0, 41, 100, 200, 255]], np.uint8), "rgb")
+    PixelWriter(fmt, Palette(colours, np.ones(256, bool))).fill(
+        target, np.array([[0, 41, 100, 200, 255]], np.uint8), "rgb"
+    )
     assert target.tolist() == [[0, 1, 1, 2, 3]]
 
 
 def test_static_gray_gets_brightness() -> None:
-    form = PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.StaticGray)
+    fmt = PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.StaticGray)
     target = np.zeros((1, 4), np.uint8)
     array = np.array([[(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]], np.uint8)
-    Paint(form).fill(target, array, "rgb")
+    PixelWriter(fmt).fill(target, array, "rgb")
     assert target.tolist() == [[76, 150, 29, 255]]  # ITU-R BT.601
-    Paint(form).fill(target, array, "bgr")
+    PixelWriter(fmt).fill(target, array, "bgr")
     assert target.tolist() == [[29, 150, 76, 255]]
 
 
 def test_gray_scale_gets_the_cell_of_the_nearest_brightness() -> None:
     ramp = np.repeat(np.linspace(65535, 0, 256).astype(np.uint16)[:, None], 3, axis=1)  # white first
-    form = PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.GrayScale)
+    fmt = PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.GrayScale)
     target = np.zeros((1, 3), np.uint8)
-    Paint(form, Cells(ramp, np.ones(256, bool))).fill(target, np.array([[0, 100, 255]], np.uint8), "rgb")
+    PixelWriter(fmt, Palette(ramp, np.ones(256, bool))).fill(target, np.array([[0, 100, 255]], np.uint8), "rgb")
     assert target.tolist() == [[255, 155, 0]]
 
 
@@ -156,22 +158,22 @@ def test_gray_scale_gets_the_cell_of_the_nearest_brightness() -> None:
 def test_direct_colour_goes_backwards_through_the_ramps(order: Any) -> None:
     random = np.random.default_rng(4)
     ramps = np.stack([random.permutation(256) * 257 for _ in range(3)], axis=1).astype(np.uint16)
-    form = PixelFormat(24, 32, 32, order, 0xFF0000, 0xFF00, 0xFF, VisualClass.DirectColor)
+    fmt = PixelFormat(24, 32, 32, order, 0xFF0000, 0xFF00, 0xFF, VisualClass.DirectColor)
     array = random.integers(0, 256, (9, 7, 3), np.uint8)
-    target = blank(form, 7, 9)
-    Paint(form, Cells(ramps, np.ones(256, bool))).fill(target, array, "rgb")
-    assert np.array_equal(to_rgb.rgb(target, form, colormap=ramps), array)
+    target = blank(fmt, 7, 9)
+    PixelWriter(fmt, Palette(ramps, np.ones(256, bool))).fill(target, array, "rgb")
+    assert np.array_equal(to_rgb.rgb(target, fmt, colormap=ramps), array)
 
 
 def test_several_pixels_a_byte_are_refused() -> None:
     for depth, bits in ((1, 1), (4, 4)):
         with pytest.raises(UnsupportedFormat, match=f"depth {depth}.*share a byte"):
-            Paint(PixelFormat(depth, bits, 32, "little", 0, 0, 0, VisualClass.StaticGray))
+            PixelWriter(PixelFormat(depth, bits, 32, "little", 0, 0, 0, VisualClass.StaticGray))
 
 
 def test_indices_without_a_colormap_are_refused() -> None:
     with pytest.raises(InvalidArgument, match="pass the colormap"):
-        Paint(PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.PseudoColor))
+        PixelWriter(PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.PseudoColor))
 
 
 @pytest.mark.parametrize(

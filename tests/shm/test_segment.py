@@ -124,7 +124,7 @@ def test_a_system_v_segment_is_private_and_removed_before_the_server_hears_of_it
         return transport.attach(segment)
 
     pool = Pool("sysv", attach, transport.detach, 1)
-    owner, _ = pool.take(5000)
+    owner, _ = pool.acquire(5000)
     (before,) = seen
     assert before.mode == sysv.SHM_DEST | 0o600
     assert (before.nattch, before.key, before.uid) == (1, 0, os.geteuid())
@@ -164,13 +164,13 @@ def test_a_memfd_is_closed_with_its_segment_or_before_and_once() -> None:
 
 
 def test_a_slot_in_use_is_never_handed_out_and_a_free_one_is_used_again(rig: Rig) -> None:
-    held = [rig.pool.take(3 * _PAGE)[0] for _ in range(4)]
+    held = [rig.pool.acquire(3 * _PAGE)[0] for _ in range(4)]
     places = [address(each) for each in held]
     assert len(set(places)) == 4
     assert rig.attached() == rig.mapped() == 4
     for _ in range(50):
         held.pop(0)
-        held.append(rig.pool.take(3 * _PAGE)[0])
+        held.append(rig.pool.acquire(3 * _PAGE)[0])
         assert {address(each) for each in held} == set(places)
     stats = rig.pool.stats()
     assert (stats.slots, stats.held, stats.idle, stats.grown, stats.takes, stats.limit) == (4, 4, 0, 4, 54, 4)
@@ -179,7 +179,7 @@ def test_a_slot_in_use_is_never_handed_out_and_a_free_one_is_used_again(rig: Rig
 
 @pytest.mark.parametrize("view", ["owner", "array", "slice", "memoryview", "cast"])
 def test_any_view_holds_the_slot_until_the_last_is_gone(rig: Rig, view: str) -> None:
-    owner, _ = rig.pool.take(100)
+    owner, _ = rig.pool.acquire(100)
     array = np.frombuffer(owner, np.uint8)
     views = {
         "owner": owner,
@@ -196,21 +196,21 @@ def test_any_view_holds_the_slot_until_the_last_is_gone(rig: Rig, view: str) -> 
 
 
 def test_the_limit_is_an_error_that_says_how_many_frames_are_held(rig: Rig) -> None:
-    held = [rig.pool.take(1_000_000)[0] for _ in range(4)]
+    held = [rig.pool.acquire(1_000_000)[0] for _ in range(4)]
     with pytest.raises(PoolExhausted, match=r"4 frames are held \(4 MB\), which is the limit.*copy\(\).*max_frames"):
-        rig.pool.take(1_000_000)
+        rig.pool.acquire(1_000_000)
     del held[2]
-    held.append(rig.pool.take(1_000_000)[0])
+    held.append(rig.pool.acquire(1_000_000)[0])
     assert rig.pool.stats().grown == 4
 
 
 def test_at_the_limit_idle_slots_of_other_sizes_make_room(rig: Rig) -> None:
-    held = [rig.pool.take(_PAGE * pages)[0] for pages in (1, 2, 3)]
+    held = [rig.pool.acquire(_PAGE * pages)[0] for pages in (1, 2, 3)]
     del held[0], held[0]
-    more = [rig.pool.take(_PAGE * 50)[0] for _ in range(3)]
+    more = [rig.pool.acquire(_PAGE * 50)[0] for _ in range(3)]
     assert rig.pool.stats().slots == rig.attached() == 4
     with pytest.raises(PoolExhausted):
-        rig.pool.take(1)
+        rig.pool.acquire(1)
     del more
 
 
@@ -231,23 +231,23 @@ def test_sizes_are_rounded_up_to_few_and_by_little(nbytes: int) -> None:
 
 def test_regions_of_almost_the_same_size_share_their_slots(rig: Rig) -> None:
     for nbytes in range(100 * _PAGE, 104 * _PAGE, 1000):
-        rig.pool.take(nbytes)
+        rig.pool.acquire(nbytes)
     assert rig.pool.stats().grown == 1
 
 
 def test_what_has_been_idle_for_long_is_given_back_to_the_kernel_and_by_the_server(rig: Rig) -> None:
-    held = [rig.pool.take(100 * _PAGE)[0] for _ in range(3)]
+    held = [rig.pool.acquire(100 * _PAGE)[0] for _ in range(3)]
     del held
     assert rig.attached() == 3
     for _ in range(400):
-        rig.pool.take(_PAGE)
+        rig.pool.acquire(_PAGE)
     stats = rig.pool.stats()
     assert (stats.slots, stats.idle, stats.given_back, stats.bytes) == (1, 1, 3, _PAGE)
     assert rig.attached() == rig.mapped() == 1
 
 
 def test_trim_gives_back_what_no_frame_holds(rig: Rig) -> None:
-    held = [rig.pool.take(_PAGE)[0] for _ in range(3)]
+    held = [rig.pool.acquire(_PAGE)[0] for _ in range(3)]
     del held[1:]
     rig.pool.trim()
     assert rig.attached() == rig.mapped() == rig.pool.stats().slots == 1
@@ -265,9 +265,9 @@ def test_a_refused_attach_costs_no_slot(rig: Rig) -> None:
     pool = Pool(rig.kind, attach, rig.transport.detach, 1)
     for kind in (ConnectionError, MemoryError):
         with pytest.raises(kind):
-            pool.take(1)
+            pool.acquire(1)
     assert pool.stats().slots == 0
-    pool.take(1)
+    pool.acquire(1)
     assert pool.stats().slots == 1
     pool.close()
 
@@ -311,14 +311,14 @@ def test_what_a_signal_handler_raises_is_not_taken_for_a_lack_of_memory(
 
     monkeypatch.setattr(segment, "Segment", interrupted)
     with pytest.raises(TimeoutError, match="the alarm of the caller"):
-        rig.pool.take(1)
+        rig.pool.acquire(1)
 
 
 # -- the end ---------------------------------------------------------------------------------------------------------
 
 
 def test_views_outlive_the_pool_and_the_connection(rig: Rig) -> None:
-    owner, slot = rig.pool.take(64)
+    owner, slot = rig.pool.acquire(64)
     pixels = np.frombuffer(owner, np.uint8)
     request = mit_shm.pack_get_image(rig.transport.opcode, rig.connection.setup.root.id, 0, 0, 4, 4, slot.shmseg)
     rig.connection.wire.call(request)
@@ -336,25 +336,25 @@ def test_views_outlive_the_pool_and_the_connection(rig: Rig) -> None:
 
 
 def test_a_closed_pool_lends_nothing_and_closing_twice_is_fine(rig: Rig) -> None:
-    held = rig.pool.take(1)
+    held = rig.pool.acquire(1)
     rig.pool.close()
     rig.pool.close()
     assert rig.attached() == 0
     with pytest.raises(Closed):
-        rig.pool.take(1)
+        rig.pool.acquire(1)
     del held
     assert rig.pool.stats().slots == 0
 
 
 def test_a_closed_pool_has_let_go_of_what_it_lent_to_copy_from(rig: Rig) -> None:
     with_landings = Pool(rig.kind, rig.transport.attach, rig.transport.detach, 1, 2)
-    held = with_landings.take_or_land(1)
-    assert [with_landings.take_or_land(1)[2] for _ in range(2)] == [True, True]
+    held = with_landings.acquire_or_land(1)
+    assert [with_landings.acquire_or_land(1)[2] for _ in range(2)] == [True, True]
     assert rig.attached() == with_landings.stats().slots > 1
     with_landings.close()
     assert rig.attached() == with_landings.stats().slots == 0
     with pytest.raises(Closed):
-        with_landings.take_or_land(1)
+        with_landings.acquire_or_land(1)
     del held
 
 
@@ -364,16 +364,16 @@ def test_no_garbage_collector_is_needed(rig: Rig) -> None:
     try:
         for _ in range(3):
             pool = Pool(rig.kind, rig.transport.attach, rig.transport.detach, 8)
-            frames = [np.frombuffer(pool.take(_PAGE * pages)[0], np.uint8) for pages in (1, 2, 1, 5)]
+            frames = [np.frombuffer(pool.acquire(_PAGE * pages)[0], np.uint8) for pages in (1, 2, 1, 5)]
             del frames[1]
-            frames.append(np.frombuffer(pool.take(10)[0], np.uint8))
+            frames.append(np.frombuffer(pool.acquire(10)[0], np.uint8))
             gone = weakref.ref(pool)
             del pool  # without being closed
             assert gone() is None
             assert rig.mapped() == len(frames)
             frames.clear()
             assert rig.mapped() == 0
-        rig.pool.take(1)  # whose attach is the occasion to tell the server of what went without a word
+        rig.pool.acquire(1)  # whose attach is the occasion to tell the server of what went without a word
         assert rig.attached() == 1
     finally:
         gc.enable()
@@ -381,10 +381,10 @@ def test_no_garbage_collector_is_needed(rig: Rig) -> None:
 
 def test_ten_thousand_takes_leave_memory_and_descriptors_where_they_were(rig: Rig) -> None:
     for _ in range(100):
-        rig.pool.take(50_000)
+        rig.pool.acquire(50_000)
     descriptors, blocks = open_descriptors(), sys.getallocatedblocks()
     for _ in range(10_000):
-        rig.pool.take(50_000)
+        rig.pool.acquire(50_000)
     opened = new_descriptors(descriptors)
     assert not opened
     assert sys.getallocatedblocks() - blocks < 100
@@ -400,10 +400,10 @@ def test_threads_never_share_a_slot(xvfb: Server) -> None:
 
     def work(number: int) -> None:
         for turn in range(300):
-            owner, _ = rig.pool.take(_PAGE * (1 + turn % 2))
+            owner, _ = rig.pool.acquire(_PAGE * (1 + turn % 2))
             pixels = np.frombuffer(owner, np.uint8)
             pixels[:] = number
-            held = [pixels[::2], rig.pool.take(_PAGE)[0]]
+            held = [pixels[::2], rig.pool.acquire(_PAGE)[0]]
             if (held[0] != number).any():
                 failures.append(number)
 
@@ -420,13 +420,13 @@ def test_threads_never_share_a_slot(xvfb: Server) -> None:
 def test_a_lost_slot_is_found_again_before_the_limit_is_called_reached(rig: Rig) -> None:
     # What a signal handler that raises in the middle of `take` leaves behind: in no frame's hands and on no shelf.
     for pages in (1, 1, 2, 2):
-        rig.pool.take(pages * _PAGE)
-    held = [rig.pool.take(pages * _PAGE) for pages in (1, 1, 2, 2)]
+        rig.pool.acquire(pages * _PAGE)
+    held = [rig.pool.acquire(pages * _PAGE) for pages in (1, 1, 2, 2)]
     assert rig.pool.stats().slots == 4
     del held
     for shelf in rig.pool._shelves.values():
         shelf.free.clear()
-    owners = [rig.pool.take(_PAGE)[0] for _ in range(4)]
+    owners = [rig.pool.acquire(_PAGE)[0] for _ in range(4)]
     assert len({address(owner) for owner in owners}) == 4
     assert rig.attached() == 4
     assert rig.pool.stats().slots == 4

@@ -270,8 +270,8 @@ def _resources(connection: Connection) -> tuple[int, list[str], list[int]]:
     extension = connection.extension("X-Resource")
     assert extension is not None
     client = connection.info.resource_id_base
-    reply = connection.ask(res.QueryClientResources, opcode=extension.major, client=client)
-    names = [connection.ask(request.GetAtomName, atom=each.resource_type).name for each in reply.types]
+    reply = connection.request(res.QueryClientResources, opcode=extension.major, client=client)
+    names = [connection.request(request.GetAtomName, atom=each.resource_type).name for each in reply.types]
     return client, names, [each.count for each in reply.types]
 
 

@@ -101,9 +101,9 @@ def test_whichever_point_is_interrupted_what_is_known_is_what_is_there(
                 fill(pixels, points)
             surface.wait()
             assert (values_of(seen(painter, surface)) == points).all()
-    assert {"Presenter.lend", "Buffers.find", "Presenter._finish"} <= places.met
+    assert {"Swapchain.lend", "Buffers.find", "Swapchain._finish"} <= places.met
     if work is _draw_all:  # which takes the same way each time: in the others the server may be done sooner or later
-        assert {"Buffer.lend", "Presenter.give", "Blitter.send", "Buffer.presented"} <= places.met
+        assert {"Buffer.lend", "Swapchain.give", "Blitter.send", "Buffer.presented"} <= places.met
     assert len(surface._presenter._buffers.all) <= 3
 
 
@@ -161,7 +161,7 @@ def test_frames_shown_and_interrupted_at_any_point_are_let_go(surface: Surface, 
             # requests that were cut short before they were sent would be more each time, with a point for each of them.
             pool.trim()
             screen.xlib.sync()
-    assert {"Presenter.put", "FrameMemory.source", "Blitter.send", "Presenter._finish"} <= places.met
+    assert {"Swapchain.put", "FrameMemory.source", "Blitter.send", "Swapchain._finish"} <= places.met
     assert ("Picture.put" if surface.transport.kind != "fd" else "Picture.put_all") in places.met
     if surface.way == "pixmap" and surface.transport.kind == "sysv":
         assert {"Transport.attach", "SharedPixmaps.make"} <= places.met

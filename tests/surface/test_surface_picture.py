@@ -7,13 +7,13 @@ import random
 import numpy as np
 
 from xshm.geometry import Rect
-from xshm.surface.contents import Picture, Source, subtract
-from xshm.x11.protocol.requests import Pending
+from xshm.surface.contents import Contents, ImageSource, subtract
+from xshm.x11.protocol.requests import Request
 
 
 def test_a_request_that_was_never_sent_hides_none_that_reads() -> None:
-    source = Source(Rect(0, 0, 1, 1), np.zeros((1, 4), np.uint8), 4)
-    sent, cut_short = Pending(b""), Pending(b"")
+    source = ImageSource(Rect(0, 0, 1, 1), np.zeros((1, 4), np.uint8), 4)
+    sent, cut_short = Request(b""), Request(b"")
     sent.serial = 7
     source.is_read_by(sent)
     source.is_read_by(cut_short)
@@ -40,9 +40,9 @@ def test_subtracting_rectangles_leaves_each_pixel_that_is_outside_once() -> None
 def test_a_picture_knows_of_each_pixel_where_it_came_from() -> None:
     pick = random.Random(8)
     whole = Rect(0, 0, 24, 24)
-    sources = [Source(whole, np.zeros((24, 24), np.uint8), 1) for _ in range(4)]
+    sources = [ImageSource(whole, np.zeros((24, 24), np.uint8), 1) for _ in range(4)]
     for _ in range(100):
-        picture = Picture(whole)
+        picture = Contents(whole)
         expected = np.full((24, 24), -1)
         for _ in range(12):
             part = Rect(pick.randrange(16), pick.randrange(16), pick.randint(1, 8), pick.randint(1, 8))

@@ -85,7 +85,7 @@ def test_a_frame_is_shown_as_far_as_it_fits(
     x: int, each: Surface, painter: Painter, xvfb: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     painter.rectangles()
-    put = each._presenter.put
+    put = each._presenter.present_frame
 
     def late(*arguments: Any) -> bool:
         take_in(painter, each, 100, 110)

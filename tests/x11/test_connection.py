@@ -21,8 +21,8 @@ from Xlib.protocol import request
 from xshm import errors
 from xshm.shm.transport import choose
 from xshm.x11.connection import Connection
-from xshm.x11.io.wire import Pending, Route
 from xshm.x11.protocol import core, mit_shm
+from xshm.x11.protocol.requests import EventRoute, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,11 +42,11 @@ def connection(xvfb: Server) -> Iterator[Connection]:
 
 def _raw(connection: Connection, data: bytes) -> None:
     """Send bytes as a request without a reply; raise its error."""
-    connection.check(connection.wire.send(Pending(data)))
+    connection.check(connection.wire.send(Request(data)))
 
 
 def _geometry(connection: Connection, window: int) -> tuple[int, int]:
-    reply = connection.ask(core.GetGeometry, drawable=window)
+    reply = connection.request(core.GetGeometry, drawable=window)
     return reply.width, reply.height
 
 
@@ -192,7 +192,7 @@ def test_answers_may_be_asked_for_in_any_order(connection: Connection) -> None:
 
 def test_what_was_sent_is_done_before_close_returns(xvfb: Server, connection: Connection) -> None:
     # The last requests of a client that leaves events unread are dropped by the server: 131 of 200 times.
-    atom = connection.ask(core.InternAtom, name="XSHM_LAST", only_if_exists=0).atom
+    atom = connection.request(core.InternAtom, name="XSHM_LAST", only_if_exists=0).atom
     window = _window(connection)
     connection.sync()
     for number in range(30):
@@ -200,10 +200,10 @@ def test_what_was_sent_is_done_before_close_returns(xvfb: Server, connection: Co
         other.send(core.ChangeWindowAttributes, window=window, attrs={"event_mask": X.PropertyChangeMask})
         for value in (b"first", b"%06d" % number):
             data = struct.pack("=BBHIII", 18, 0, 6 + 2, window, atom, 31) + struct.pack("=BxxxI8s", 8, 6, value)
-            other.wire.send(Pending(data))
+            other.wire.send(Request(data))
             other.flush()
         other.close()
-        reply = connection.ask(
+        reply = connection.request(
             core.GetProperty, window=window, property=atom, type=31, long_offset=0, long_length=9, delete=0
         )
         assert reply.value[1] == b"%06d" % number
@@ -216,13 +216,13 @@ def test_events_and_errors_between_hot_calls_are_not_lost(connection: Connection
     told: list[int] = []
     window = _window(connection)
     connection.send(core.ChangeWindowAttributes, window=window, attrs={"event_mask": X.StructureNotifyMask})
-    route = Route(X.MapNotify, lambda _message: True)
+    route = EventRoute(X.MapNotify, lambda _message: True)
     connection.wire.add_route(route)
     calls = core.pack_get_image(connection.setup.root.id, 0, 0, 1, 1)
     for number in range(100):
         connection.send(core.MapWindow, window=window)
         connection.send(request.UnmapWindow, window=window)
-        failing = Pending(struct.pack("=BBHI", 8, 0, 2, _NOBODY - number))
+        failing = Request(struct.pack("=BBHI", 8, 0, 2, _NOBODY - number))
         failing.on_error = lambda message: told.append(struct.unpack_from("=4xI", message)[0])
         connection.wire.send(failing)
         assert connection.wire.call(calls).reply is not None
@@ -272,11 +272,11 @@ def test_descriptors_that_there_was_no_room_for_are_an_error_and_no_loss_of_step
     resource.setrlimit(resource.RLIMIT_NOFILE, (probe, hard))
     try:
         with pytest.raises(OSError, match="CreateSegment: 1 descriptors were lost") as failed:
-            connection.ask(mit_shm.CreateSegment, received=True, shmseg=connection.allocate_resource_id(), **fields)
+            connection.request(mit_shm.CreateSegment, received=True, shmseg=connection.allocate_resource_id(), **fields)
         assert failed.value.errno == errno.EMFILE
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    _, (descriptor,) = connection.ask(
+    _, (descriptor,) = connection.request(
         mit_shm.CreateSegment, received=True, shmseg=connection.allocate_resource_id(), **fields
     )
     assert os.fstat(descriptor).st_size == 4096
@@ -294,7 +294,7 @@ def test_a_descriptor_comes_through_a_thread_that_was_waiting_for_events_before_
                 time.sleep(0.001)
             time.sleep(0.01)  # into the kernel
             shmseg = connection.allocate_resource_id()
-            _, (descriptor,) = connection.ask(
+            _, (descriptor,) = connection.request(
                 mit_shm.CreateSegment, received=True, opcode=_shm(connection), shmseg=shmseg, size=4096, read_only=0
             )
             assert os.fstat(descriptor).st_size == 4096
@@ -306,7 +306,7 @@ def test_a_descriptor_comes_through_a_thread_that_was_waiting_for_events_before_
 def test_a_program_that_is_started_inherits_nothing_of_a_connection(connection: Connection) -> None:
     assert not os.get_inheritable(connection.fileno())
     shmseg = connection.allocate_resource_id()
-    _, (descriptor,) = connection.ask(
+    _, (descriptor,) = connection.request(
         mit_shm.CreateSegment, received=True, opcode=_shm(connection), shmseg=shmseg, size=4096, read_only=0
     )
     assert not os.get_inheritable(descriptor)
@@ -353,7 +353,7 @@ def test_a_closed_connection_says_so_and_closing_twice_is_fine(xvfb: Server) -> 
         connection.pending_events,
         connection.fileno,
         connection.flush,
-        lambda: connection.ask(core.GetInputFocus),
+        lambda: connection.request(core.GetInputFocus),
         lambda: connection.send(core.FreeGC, gc=1),
         lambda: connection.extension("SYNC"),
     ):
@@ -376,4 +376,4 @@ def test_closing_gives_the_descriptor_back_and_the_server_its_client(xvfb: Serve
 
 
 def _children(connection: Connection) -> set[int]:
-    return {child.id for child in connection.ask(core.QueryTree, window=connection.setup.root.id).children}
+    return {child.id for child in connection.request(core.QueryTree, window=connection.setup.root.id).children}

@@ -13,8 +13,8 @@ import pytest
 import xshm
 from xshm.errors import DisplayGone, RequestTimeout, XshmError
 from xshm.x11.connection import Connection
-from xshm.x11.io.wire import Pending
 from xshm.x11.protocol import core
+from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ def within(seconds: float) -> Iterator[None]:
 def fill(connection: Connection) -> None:
     """Send until a server that is stopped has no room for more."""
     for _ in range(8000):
-        connection.wire.send(Pending(_NO_OPERATION))
+        connection.wire.send(Request(_NO_OPERATION))
     with pytest.raises(RequestTimeout):
         connection.wire.flush(0.05)
 
@@ -66,7 +66,7 @@ def test_every_call_says_that_the_server_is_gone(server: Server) -> None:
         lambda: screen.grab((0, 0, 5, 5)),
         lambda: screen.grab_many([(0, 0, 5, 5), (5, 5, 5, 5)]),
         connection.sync,
-        lambda: connection.ask(core.GetInputFocus),
+        lambda: connection.request(core.GetInputFocus),
         connection.next_event,
         connection.pending_events,
         connection.fileno,
@@ -106,7 +106,7 @@ def test_every_waiting_thread_is_told(server: Server, connection: Connection) ->
             told[name] = (type(error), time.monotonic())
 
     def send_and(then: Callable[[], object]) -> None:
-        connection.wire.send(Pending(_NO_OPERATION))
+        connection.wire.send(Request(_NO_OPERATION))
         then()
 
     xlib = xshm.Screen(server.name).xlib
@@ -137,7 +137,7 @@ def test_every_waiting_thread_is_told(server: Server, connection: Connection) ->
 
 def test_closing_after_the_server_died_is_quick_and_quiet(server: Server) -> None:
     connection = Connection(server.name)
-    connection.wire.send(Pending(_NO_OPERATION))
+    connection.wire.send(Request(_NO_OPERATION))
     server.kill()
     with within(0.5):
         connection.close()
@@ -149,17 +149,17 @@ def test_closing_after_the_server_died_is_quick_and_quiet(server: Server) -> Non
 
 def test_a_stopped_server_is_a_timeout_and_a_late_answer_is_nobody_elses(server: Server) -> None:
     connection = Connection(server.name, timeout=0.1)
-    atoms = [connection.ask(core.InternAtom, name=f"XSHM_{number}", only_if_exists=0).atom for number in range(4)]
+    atoms = [connection.request(core.InternAtom, name=f"XSHM_{number}", only_if_exists=0).atom for number in range(4)]
     server.pause()
     for number in range(4):
         with within(1), pytest.raises(RequestTimeout, match="it may be stopped or grabbed by another client"):
-            connection.ask(core.InternAtom, name=f"XSHM_{number}", only_if_exists=0)
+            connection.request(core.InternAtom, name=f"XSHM_{number}", only_if_exists=0)
         with within(1), pytest.raises(RequestTimeout):
             connection.sync()
     server.resume()
     connection.wire.timeout = 5
     for number in (3, 1, 0, 2):
-        assert connection.ask(core.InternAtom, name=f"XSHM_{number}", only_if_exists=0).atom == atoms[number]
+        assert connection.request(core.InternAtom, name=f"XSHM_{number}", only_if_exists=0).atom == atoms[number]
     connection.close()
 
 
@@ -184,7 +184,7 @@ def test_sending_megabytes_to_a_stopped_server_times_out_and_goes_on_where_it_wa
     server.pause()
     fill(connection)
     connection.wire.timeout = 0.1
-    for call in (connection.sync, connection.flush, lambda: connection.ask(core.GetInputFocus)):
+    for call in (connection.sync, connection.flush, lambda: connection.request(core.GetInputFocus)):
         with within(1), pytest.raises(RequestTimeout):
             call()
     with within(1):
@@ -193,7 +193,7 @@ def test_sending_megabytes_to_a_stopped_server_times_out_and_goes_on_where_it_wa
         assert connection.pending_events() == 0
     server.resume()
     connection.wire.timeout = 5
-    assert connection.ask(core.GetGeometry, drawable=connection.setup.root.id).width == 320
+    assert connection.request(core.GetGeometry, drawable=connection.setup.root.id).width == 320
 
 
 def test_a_thread_that_can_not_send_does_not_keep_others_from_their_events(

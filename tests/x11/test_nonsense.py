@@ -32,14 +32,14 @@ from xshm.events import Inbox
 from xshm.surface import target
 from xshm.x11.connection import Connection
 from xshm.x11.io import packet_reader, wire
-from xshm.x11.io.wire import Pending, Route
 from xshm.x11.protocol import core
 from xshm.x11.protocol.decoding import Gate, believing_no_length, decode
+from xshm.x11.protocol.requests import EventRoute, Request
 from xshm.x11.server import damage
 from xshm.x11.server.keyboard import Keyboard
 from xshm.x11.windows import tree
-from xshm.x11.windows.client_pid import Processes
-from xshm.x11.windows.new_windows import Arrivals
+from xshm.x11.windows.client_pid import ClientPids
+from xshm.x11.windows.new_windows import NewWindowWatch
 from xshm.x11.windows.shape import ShapeEvents
 from xshm.x11.windows.structure_events import Subscription
 
@@ -73,12 +73,12 @@ def instead(of: tuple[int, int], change: Callable[[bytes], bytes]) -> Callable[[
     return lambda message: [change(message.data) if (message.request[0], 0) == of else message.data]
 
 
-def put(form: str, place: int, value: int) -> Callable[[bytes], bytes]:
+def put(fmt: str, place: int, value: int) -> Callable[[bytes], bytes]:
     """Return what puts a number into a message."""
 
     def change(data: bytes) -> bytes:
         changed = bytearray(data)
-        struct.pack_into("=" + form, changed, place, value)
+        struct.pack_into("=" + fmt, changed, place, value)
         return bytes(changed)
 
     return change
@@ -102,21 +102,21 @@ def test_a_number_that_no_request_has_ends_the_connection(peer: Peer, message: b
     peer.say_after((4, message))
     with pytest.raises(ServerNonsense, match="the last one sent is 1, the last one answered 0"):
         peer.wire.call(REQUEST)
-    for call in (peer.wire.sync, peer.wire.pump, lambda: peer.wire.call(REQUEST), lambda: peer.wire.send(Pending(b""))):
+    for call in (peer.wire.sync, peer.wire.pump, lambda: peer.wire.call(REQUEST), lambda: peer.wire.send(Request(b""))):
         with pytest.raises(ServerNonsense):
             call()
     peer.wire.close()
 
 
 def test_a_number_that_is_queued_and_not_sent_is_one_too_many(peer: Peer) -> None:
-    peer.wire.queue(Pending(REQUEST))
+    peer.wire.queue(Request(REQUEST))
     peer.wire._in.chunks.append(reply(1))
-    peer.wire._in.hand_out()
+    peer.wire._in.dispatch()
     assert "the last one sent is 0" in peer.wire._in.wrong
 
 
 def test_numbers_may_wrap_and_events_may_come_without_any(peer: Peer) -> None:
-    before = Pending(REQUEST)
+    before = Request(REQUEST)
     before.serial = peer.wire._ledger.sent = peer.wire._in.seen = 0xFFFF
     before.done = True
     peer.wire._ledger.append(before)
@@ -126,7 +126,7 @@ def test_numbers_may_wrap_and_events_may_come_without_any(peer: Peer) -> None:
 
 
 def test_a_request_that_was_passed_over_is_over(peer: Peer) -> None:
-    passed = [peer.wire.send(Pending(REQUEST)) for _ in range(3)]
+    passed = [peer.wire.send(Request(REQUEST)) for _ in range(3)]
     peer.say_after((16, reply(2) + reply(4)))
     started = time.monotonic()
     assert peer.wire.call(REQUEST).reply == reply(4)
@@ -139,7 +139,7 @@ def test_a_request_that_was_passed_over_is_over(peer: Peer) -> None:
 def test_a_sync_that_was_passed_over_is_nonsense(peer: Peer) -> None:
     def say() -> None:
         peer.hear(4)
-        peer.wire.post(Pending(REQUEST))  # another thread asks for something else
+        peer.wire.post(Request(REQUEST))  # another thread asks for something else
         peer.hear(4)
         peer.say(reply(2))
 
@@ -168,7 +168,7 @@ def test_an_answer_that_is_left_out_is_an_error_at_once(liar: Liar, lost: str) -
         others.start()  # whoever asks next brings it to light
         started = time.monotonic()
         calls: dict[str, Callable[[], object]] = {
-            "ask": lambda: screen.connection.ask(core.GetInputFocus),
+            "ask": lambda: screen.connection.request(core.GetInputFocus),
             "grab": screen.grab,
             "python-xlib": display.screen().root.get_geometry,
         }
@@ -209,7 +209,7 @@ def test_a_picture_takes_no_more_than_was_asked_for(liar: Liar) -> None:
     assert len(answered.reply) == 32 + 800
     liar.lie = instead((73, 0), put("I", 4, 1000))
     with pytest.raises(ServerNonsense, match=r"a reply of 4032 bytes to request \d+, where 912 are the most"):
-        connection.answer(connection.wire.send(core.ask_image(root, 0, 0, 20, 10)), "GetImage")
+        connection.wait_reply(connection.wire.send(core.ask_image(root, 0, 0, 20, 10)), "GetImage")
     nonsense_for_ever(connection, "")
 
 
@@ -258,7 +258,7 @@ def test_x_resource_can_not_take_all_memory(liar: Liar, of: str) -> None:
         display = screen.xlib
         liar.lie = lie
         calls: dict[str, Callable[[], object]] = {
-            "Screen": Processes(screen.connection)._clients,
+            "Screen": ClientPids(screen.connection)._clients,
             "python-xlib": lambda: display.res_query_client_ids([{"client": 0, "mask": res.LocalClientPIDMask}]),
         }
         with pytest.raises(ServerNonsense, match=r"QueryClientIds: .* a list of"):
@@ -353,7 +353,7 @@ def endless(connection: Connection, message: bytes) -> Iterator[None]:
     """Have the kernel bring one thing without end, faster than anybody reads, and nothing else."""
     connection.sync()
     flood = _numbered(message, struct.pack("=HH", 0, connection.wire._in.seen & 0xFFFF)) * 128
-    connection.wire.post(Pending(REQUEST))  # whose answer stays where it is, so that there is always something to read
+    connection.wire.post(Request(REQUEST))  # whose answer stays where it is, so that there is always something to read
     assert select.select([connection.fileno()], [], [], 10)[0]
     told: Any = connection.wire
     told._recv = lambda _count: flood
@@ -390,7 +390,7 @@ def test_a_window_is_not_waited_for_longer_because_of_what_else_comes(xvfb: Serv
     with contextlib.closing(Connection(xvfb.name, timeout=10)) as connection, socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        arrivals = Arrivals(connection)
+        arrivals = NewWindowWatch(connection)
         with endless(connection, EXPOSE):
             assert ends(connection, lambda: arrivals.wait(silent.fileno(), time.monotonic() + 0.1)) is False
 
@@ -421,13 +421,13 @@ def test_strokes_that_count_as_forgotten_do_not_keep_anybody(xvfb: Server) -> No
 
 def test_replies_to_one_request_that_nobody_takes_have_a_number(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packet_reader, "_MOST_EVENTS", 1000)
-    several = Pending(REQUEST)
+    several = Request(REQUEST)
     several.replies = deque()
     peer.say_after((8, reply(1) * 1000 + reply(2)))
     peer.wire.send(several)
     assert peer.wire.call(REQUEST).reply == reply(2)
     assert len(several.replies) == 1000
-    several = Pending(REQUEST)
+    several = Request(REQUEST)
     several.replies = deque()
     peer.wire.send(several)
     peer.say(reply(3) * 1001)
@@ -437,7 +437,7 @@ def test_replies_to_one_request_that_nobody_takes_have_a_number(peer: Peer, monk
 
 def test_long_replies_to_one_request_that_nobody_takes_have_a_size(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packet_reader, "_MOST_BYTES", 10_000)
-    several = Pending(REQUEST)
+    several = Request(REQUEST)
     several.replies = deque()
     peer.wire.send(several)
     peer.say_after((4, reply(1, bytes(4000)) * 4))
@@ -449,7 +449,7 @@ def test_many_events_that_wait_do_not_make_the_next_one_slow(peer: Peer) -> None
     started = time.thread_time()
     for _ in range(300):
         peer.wire._in.chunks.append(generic_event(0, bytes(52)) * 100)
-        peer.wire._in.hand_out()
+        peer.wire._in.dispatch()
     assert time.thread_time() - started < 2
     assert len(peer.wire.events) == 30_000
 
@@ -575,12 +575,12 @@ def test_what_a_signal_handler_raises_while_something_is_decoded_comes_out_as_it
     former = signal.signal(signal.SIGUSR1, handler)
     try:
         with pytest.raises(ValueError, match=r"^of the handler$"):
-            connection.ask(Interrupted)
+            connection.request(Interrupted)
     finally:
         signal.signal(signal.SIGUSR1, former)
     connection.sync()
     with pytest.raises(ServerNonsense, match=r"GetInputFocus: .* error"):
-        connection.ask(type("GetInputFocus", (core.GetInputFocus,), {"_reply": rq.Struct(rq.Pad(3), rq.Pad(40))}))
+        connection.request(type("GetInputFocus", (core.GetInputFocus,), {"_reply": rq.Struct(rq.Pad(3), rq.Pad(40))}))
     connection.close()
 
 
@@ -596,7 +596,9 @@ def test_a_process_that_is_out_of_memory_is_told_so_and_the_connection_stays(lia
     field = type("Greedy", (rq.Card8,), {"parse_value": FunctionType(greedy.__code__, vars(rq))})  # as one of theirs
     connection = Connection(liar.name, timeout=10)
     with pytest.raises(MemoryError):
-        connection.ask(type("Greedy", (core.GetInputFocus,), {"_reply": rq.Struct(rq.ReplyCode(), field("greedy"))}))
+        connection.request(
+            type("Greedy", (core.GetInputFocus,), {"_reply": rq.Struct(rq.ReplyCode(), field("greedy"))})
+        )
     connection.sync()
     connection.close()
 
@@ -683,7 +685,7 @@ def test_what_others_on_the_connection_have_selected_still_reaches_them(xvfb: Se
 
 
 def test_what_a_route_that_has_left_wanted_is_dropped_until_the_server_has_heard_of_it(peer: Peer) -> None:
-    route, last = Route(34, lambda _message: True), Pending(REQUEST)
+    route, last = EventRoute(34, lambda _message: True), Request(REQUEST)
     peer.wire.add_route(route)
     peer.wire.remove_route(route, last)
     peer.say(event(0, 1, 34))
@@ -693,7 +695,7 @@ def test_what_a_route_that_has_left_wanted_is_dropped_until_the_server_has_heard
     assert peer.wire.next_event(peer.wire.events, 5) == event(1, 3, 34)
     peer.say_after((4, reply(2)))
     peer.wire.sync()
-    peer.wire.add_route(other := Route(34, lambda _message: False))
+    peer.wire.add_route(other := EventRoute(34, lambda _message: False))
     assert peer.wire._in.routes[34] == (other,), "a route that gets nothing any more is kept"
     assert not route.queue
 
@@ -703,7 +705,7 @@ def test_what_a_route_that_has_left_wanted_is_dropped_until_the_server_has_heard
 
 def test_what_servers_may_say_is_heard_and_forgotten(peer: Peer) -> None:
     peer.wire.keep_events(keep=False)
-    peer.wire.send(Pending(REQUEST))  # nobody waits for its answer
+    peer.wire.send(Request(REQUEST))  # nobody waits for its answer
     said = [event(0, 1, code) for code in (*range(2, 128), *range(130, 256)) if code & 0x7F not in (11, 35)]
     said += [
         bytes([11]) + b"\xff" * 31,

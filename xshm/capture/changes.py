@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from xshm.capture.pixmap_refresher import Canvas
-from xshm.capture.row_refresher import Bands
+from xshm.capture.pixmap_refresher import PixmapRefresher
+from xshm.capture.row_refresher import RowRefresher
 from xshm.errors import OutOfBounds, PoolExhausted, ServerError
 from xshm.geometry import Rect, merged
-from xshm.x11.server.pointer_events import Pointing
+from xshm.x11.server.pointer_events import PointerEvents
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xshm.drawables.drawable import Drawable
     from xshm.image.cursor import Asked, Cursor, CursorMode, Pointer
     from xshm.image.frame import Frame
-    from xshm.x11.io.wire import Awaited
+    from xshm.x11.protocol.requests import Waitable
     from xshm.x11.server.pointer_events import Selection
 
 _MOST_RECTS: Final = 16
@@ -34,7 +34,7 @@ _LIMIT: Final = 64  # frames, where the source has no pool that would say
 _FIRST_LOOK, _LAST_LOOK = 0.25, 2.0
 
 
-class Changes:
+class ChangeTracker:
     """What is drawn on a source from now on: something to wait for (`done`), and frames (`look`). To be closed.
 
     `region` None follows the source's size. Frames' pixels are read-only: the next frames are built on that memory.
@@ -60,11 +60,11 @@ class Changes:
             self._in_place, self.how = False, "bands: the server has no shared pixmaps"
         else:
             self._in_place, self.how = True, "shared pixmaps: the server copies what was drawn, and no more"
-        self._refresher: Canvas | Bands | None = None
+        self._refresher: PixmapRefresher | RowRefresher | None = None
         self._place: tuple[int, int] | None = None
         self._whole: Rect | None = None
         self._anew = True  # nothing was handed out that the next picture could be compared with
-        self._pointing: Pointing | None = None
+        self._pointing: PointerEvents | None = None
         self._listening: Selection | None = None  # what `_pointing` hears by
         self._pointer_seen = -1
         self._pointer_due = 0.0
@@ -74,7 +74,7 @@ class Changes:
             if cursor is not False:
                 source.pointer()
                 if link.pointing is None:
-                    link.pointing = Pointing(link.connection)
+                    link.pointing = PointerEvents(link.connection)
                 self._pointing = link.pointing
                 self._listening = self._pointing.start()
             self._follow()
@@ -96,17 +96,17 @@ class Changes:
         return self._connection.wire.timeout
 
     @property
-    def again(self) -> float | None:
+    def next_poll(self) -> float | None:
         """When (time.monotonic()) to look even if nothing is told; None: not needed."""
         return self._pointer_due if self._pointing is not None else None
 
-    def look(self) -> Frame | None:
+    def poll(self) -> Frame | None:
         """Return the whole picture as it is now, if something in it has changed since the last look; else None.
 
         `frame.changed` has where it was drawn to, in the frame's own coordinates; everywhere after a new beginning.
         Raises WindowGone, WindowNotViewable, OutOfBounds, PoolExhausted.
         """
-        steps = self.looking()
+        steps = self.poll_steps()
         while True:
             try:
                 next(steps)  # what it would wait for is waited for as it goes on
@@ -114,7 +114,7 @@ class Changes:
                 found: Frame | None = end.value
                 return found
 
-    def looking(self) -> Generator[Awaited, None, Frame | None]:
+    def poll_steps(self) -> Generator[Waitable, None, Frame | None]:
         """Do what `look` does in steps, each of them something to wait for, or to go on without waiting."""
         refused: ServerError | None = None
         pointing = self._pointing
@@ -173,7 +173,7 @@ class Changes:
         if not whole.contains(rect):
             raise OutOfBounds(f"region {rect} leaves {self._source}, which was resized to {whole}")
         pool = self._source.link.pool
-        kind = Canvas if self._in_place else Bands
+        kind = PixmapRefresher if self._in_place else RowRefresher
         self._anew = True
         self._refresher = kind(self._source, rect, pool.limit if pool is not None else _LIMIT)
         return True
@@ -193,7 +193,7 @@ class Changes:
 
     # -- one look ------------------------------------------------------------------------------------------------------
 
-    def _refresh(self) -> Generator[Awaited, None, Frame | None]:
+    def _refresh(self) -> Generator[Waitable, None, Frame | None]:
         refresher, source, anew = self._refresher, self._source, self._anew
         assert refresher is not None  # noqa: S101 - `_follow` made it in this same step of the generator
         pointer: Pointer | None = None
@@ -231,7 +231,7 @@ class Changes:
         self._anew = False
         return frame
 
-    def _pointer_rests(self) -> Generator[Awaited, None, bool]:
+    def _pointer_rests(self) -> Generator[Waitable, None, bool]:
         """Look for the pointer alone, since nothing was told; and see what was told before the answer came."""
         pointer, window = self._source.pointer()
         asked = pointer.ask(window)
@@ -244,11 +244,11 @@ class Changes:
         self._pointer_due = time.monotonic() + self._pointer_pause
         return rests and not self.done
 
-    def _blend(self, refresher: Canvas | Bands, got: Refreshed, pointer: Pointer, frame: Frame) -> None:
+    def _blend(self, refresher: PixmapRefresher | RowRefresher, got: Refreshed, pointer: Pointer, frame: Frame) -> None:
         """Draw the pointer into the frame. A slot counts as behind there from before the first pixel is written."""
         if got.slot is not None and not got.landing:
             for covered in _inside(refresher.rect, frame.cursor):
-                refresher.spoil(got.slot, covered)
+                refresher.mark_stale(got.slot, covered)
         pointer.draw(frame)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xshm.errors import XshmError
-from xshm.x11.io.wire import Pending
 from xshm.x11.protocol import regions, xfixes
-from xshm.x11.protocol.requests import expecting
+from xshm.x11.protocol.requests import Request, bounded_request
 from xshm.x11.server.damage import NAME as DAMAGE
 from xshm.x11.server.damage import Damage
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from xshm.geometry import Rect
 
 
-class Drawn:
+class DamageRegion:
     """What was drawn inside `rect` of a source. Needs DAMAGE and XFIXES 2; XshmError says what is missing.
 
     DAMAGE reports drawing, not difference: the same pixels drawn again are reported, the pointer is not.
@@ -44,21 +43,21 @@ class Drawn:
         """Not empty once something was drawn after `collect` was sent last, inside of the rectangle or beside it."""
         return self._damage.route.queue
 
-    def collect(self) -> list[Pending]:
+    def collect(self) -> list[Request]:
         """Return the requests that move what was drawn into the region `fresh`, cut to the rectangle."""
         subtract = self._damage.pack_subtract(self.fresh)
         return [
-            Pending(subtract),
-            Pending(regions.pack_intersect(self.opcode, self.fresh, self._bounds, self.fresh)),
+            Request(subtract),
+            Request(regions.pack_intersect(self.opcode, self.fresh, self._bounds, self.fresh)),
         ]
 
-    def fetch(self, keep: object = None) -> Pending:
+    def fetch(self, keep: object = None) -> Request:
         """Return the request whose answer `read` understands."""
-        return expecting(self._most, regions.pack_fetch(self.opcode, self.fresh), keep)
+        return bounded_request(self._most, regions.pack_fetch(self.opcode, self.fresh), keep)
 
-    def read(self, fetched: Pending, *others: Pending) -> list[Rect]:
+    def read(self, fetched: Request, *others: Request) -> list[Rect]:
         """Wait for the answer, and raise the errors of the others, which were sent before; return the rectangles."""
-        answer = self._connection.answer(fetched, "XFixesFetchRegion")
+        answer = self._connection.wait_reply(fetched, "XFixesFetchRegion")
         with self._connection.decoding("XFixesFetchRegion"):
             rects = regions.unpack(answer)
         for each in others:

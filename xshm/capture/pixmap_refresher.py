@@ -1,8 +1,8 @@
 """Pictures that are brought up to date in place, by the server, and cost what was drawn.
 
-Each slot of a `Canvas` is a pixmap whose memory we share, and has a stale region on the server: what was drawn since it
-was last up to date. One batch of requests, one round trip, adds what is new to the stale regions of all slots and
-copies one slot's stale region, no more. A slot that is lent out is never copied into, so its picture stays as it is.
+Each slot of a `PixmapRefresher` is a pixmap whose memory we share, and has a stale region on the server: what was drawn
+since it was last up to date. One batch of requests, one round trip, adds what is new to the stale regions of all slots
+and copies one slot's stale region, no more. A slot that is lent out is never copied into, so its picture stays as it is.
 When all are lent out, a landing slot, which is one more that is kept up to date, is copied from on our side; where the
 kernel has no room for that either, the picture comes over the socket.
 
@@ -16,17 +16,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.capture.damage_region import Drawn
+from xshm.capture.damage_region import DamageRegion
 from xshm.errors import PoolExhausted, XshmError
 from xshm.shm.segment import Pool
-from xshm.x11.io.wire import Pending
 from xshm.x11.protocol import core, mit_shm, regions, xfixes
+from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from xshm.drawables.drawable import Drawable
     from xshm.geometry import Rect
     from xshm.shm.segment import Kind, Segment
-    from xshm.x11.io.release_queue import Held
+    from xshm.x11.io.release_queue import ServerResource
 
 _INCLUDE_INFERIORS: Final = 1
 _NEARLY_ALL: Final = 0.75  # of the pixels
@@ -60,25 +60,25 @@ class Refreshing:
 
     owner: Any
     slot: int | None
-    fetched: Pending
-    sent: tuple[Pending, ...]
+    fetched: Request
+    sent: tuple[Request, ...]
     landing: bool
     by_image: bool = False
     since: float = 0.0
 
 
-class _Painted:
+class _PixmapSlot:
     """A slot's server side: its pixmap and the region in which it is behind."""
 
     __slots__ = ("pixmap", "stale")
 
-    def __init__(self, pixmap: Held, stale: Held) -> None:
+    def __init__(self, pixmap: ServerResource, stale: ServerResource) -> None:
         self.pixmap = pixmap
         self.stale = stale
 
 
 class _Slots:
-    """The server side of all slots, by shmseg. Apart from the Canvas: the pool, which it holds, has this."""
+    """The server side of all slots, by shmseg. Apart from the PixmapRefresher: the pool, which it holds, has this."""
 
     def __init__(self, source: Drawable, rect: Rect, fixes: int) -> None:
         self._connection = source.link.connection
@@ -87,14 +87,14 @@ class _Slots:
         self._depth = source.format.depth
         self._rect = rect
         self._fixes = fixes
-        self.painted: dict[int, _Painted] = {}
+        self.painted: dict[int, _PixmapSlot] = {}
 
     def attach(self, segment: Segment) -> int:
         """Make a slot: the segment, a pixmap over it, and a region that says that all of it is behind."""
         connection, transport, rect = self._connection, self._transport, self._rect
         shmseg = transport.attach(segment)
         pixmap = connection.holdings.id(core.FreePixmap, "pixmap")
-        painted = self.painted[shmseg] = _Painted(pixmap, xfixes.new_region(connection, self._fixes))
+        painted = self.painted[shmseg] = _PixmapSlot(pixmap, xfixes.new_region(connection, self._fixes))
         made = connection.send(
             mit_shm.CreatePixmap,
             opcode=transport.opcode,
@@ -123,7 +123,7 @@ class _Slots:
             self._transport.detach(shmseg)
 
 
-class _Race:
+class _CopyTimer:
     """Which way of copying a whole picture is the faster, by the better of the last two times of each."""
 
     def __init__(self) -> None:
@@ -141,7 +141,7 @@ class _Race:
         self._took[by_image] = [*self._took[by_image], seconds][-_TRIALS:]
 
 
-class Canvas:
+class PixmapRefresher:
     """Pictures of `rect` of a source, as its drawable is now. Needs MIT-SHM's shared pixmaps, DAMAGE and XFIXES 2."""
 
     def __init__(self, source: Drawable, rect: Rect, limit: int) -> None:
@@ -151,8 +151,8 @@ class Canvas:
         self._drawable, self._inset = source.place
         self._nbytes = source.format.nbytes(rect.width, rect.height)
         self._nearly_all = False  # was drawn the last time
-        self._race = _Race()
-        self.drawn = Drawn(source, rect)
+        self._race = _CopyTimer()
+        self.drawn = DamageRegion(source, rect)
         self._gc = self._connection.holdings.id(core.FreeGC, "gc")
         self._connection.send(
             core.CreateGC,
@@ -171,7 +171,7 @@ class Canvas:
     def begin(self) -> Refreshing:
         """Have a free slot brought up to date: one batch of requests. Raises PoolExhausted, before anything is sent."""
         try:
-            owner, slot, landing = self._pool.take_or_land(self._nbytes)
+            owner, slot, landing = self._pool.acquire_or_land(self._nbytes)
         except PoolExhausted:
             if not self._copies:
                 raise
@@ -179,16 +179,16 @@ class Canvas:
         target, rect, fixes = self._painted[slot.shmseg], self.rect, self.drawn.opcode
         corner = rect.x + self._inset, rect.y + self._inset
         by_image = self._nearly_all and self._race.prefers_image()
-        copying: tuple[Pending, ...]
+        copying: tuple[Request, ...]
         if by_image:
             where = (self._drawable, *corner, rect.width, rect.height)
-            copying = (Pending(mit_shm.pack_get_image(self._transport.opcode, *where, slot.shmseg), owner),)
+            copying = (Request(mit_shm.pack_get_image(self._transport.opcode, *where, slot.shmseg), owner),)
         else:
             # Regions are in the source's coordinates; the origin moves the clip to the pixmap's.
             clip = regions.pack_clip(fixes, self._gc, target.stale, -rect.x, -rect.y)
             copy = core.pack_copy_area(self._drawable, target.pixmap, self._gc, *corner, 0, 0, rect.width, rect.height)
-            copying = (Pending(clip), Pending(copy))
-        fetched, sent = self._send(copying, owner, Pending(regions.pack_clear(fixes, target.stale)))
+            copying = (Request(clip), Request(copy))
+        fetched, sent = self._send(copying, owner, Request(regions.pack_clear(fixes, target.stale)))
         return Refreshing(owner, slot.shmseg, fetched, sent, landing, by_image, time.perf_counter())
 
     def _begin_by_socket(self) -> Refreshing:
@@ -198,13 +198,13 @@ class Canvas:
         fetched, sent = self._send((image,), None)
         return Refreshing(image, None, fetched, sent, landing=True)
 
-    def _send(self, copying: tuple[Pending, ...], owner: Any, *after: Pending) -> tuple[Pending, tuple[Pending, ...]]:
+    def _send(self, copying: tuple[Request, ...], owner: Any, *after: Request) -> tuple[Request, tuple[Request, ...]]:
         """Send what copies the picture, between what adds the fresh region to all stale ones, and what fetches it."""
         drawn = self.drawn
         drawn.events.clear()  # first: what is drawn from here on comes with a new event
         collect, fetched = drawn.collect(), drawn.fetch(owner)
         fixes, fresh = drawn.opcode, drawn.fresh
-        union = [Pending(regions.pack_union(fixes, each.stale, fresh, each.stale)) for each in self._painted.values()]
+        union = [Request(regions.pack_union(fixes, each.stale, fresh, each.stale)) for each in self._painted.values()]
         sent = (*collect, *union, *copying)
         self._connection.wire.send_all((*sent, fetched, *after))
         return fetched, sent
@@ -221,11 +221,11 @@ class Canvas:
             self._race.took(time.perf_counter() - begun.since, by_image=begun.by_image)
         return Refreshed(begun.owner, begun.slot, drawn, begun.landing, self._nbytes)
 
-    def spoil(self, slot: int, rect: Rect) -> None:
+    def mark_stale(self, slot: int, rect: Rect) -> None:
         """Count a part of a slot as behind, since something is about to be drawn there on our side."""
         stale, fixes, wire = self._painted[slot].stale, self.drawn.opcode, self._connection.wire
-        wire.send(Pending(regions.pack_set(fixes, self._spot, rect)))
-        wire.send(Pending(regions.pack_union(fixes, stale, self._spot, stale)))
+        wire.send(Request(regions.pack_set(fixes, self._spot, rect)))
+        wire.send(Request(regions.pack_union(fixes, stale, self._spot, stale)))
 
     def close(self) -> None:
         """Give everything back, as when this goes; pictures stay valid. Closing twice is fine."""

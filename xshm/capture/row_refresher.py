@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xshm.capture.damage_region import Drawn
+from xshm.capture.damage_region import DamageRegion
 from xshm.capture.pixmap_refresher import Refreshed, Refreshing
 from xshm.errors import PoolExhausted
 from xshm.shm.segment import Pool
-from xshm.x11.io.wire import Pending
 from xshm.x11.protocol import core
 from xshm.x11.protocol.mit_shm import pack_get_image
+from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from xshm.drawables.drawable import Drawable
@@ -30,7 +30,7 @@ Rows = list[tuple[int, int]]  # from the first to the one after the last, in ord
 
 
 class _Slots:
-    """Which rows each slot, by shmseg, is behind in. Apart from the Bands: the pool, which they hold, has this."""
+    """Which rows each slot, by shmseg, is behind in. Apart from the RowRefresher, since the pool holds this."""
 
     def __init__(self, connection: Connection, transport: Transport, height: int) -> None:
         self._connection = connection
@@ -56,7 +56,7 @@ class _Slots:
             self._transport.detach(shmseg)
 
 
-class Bands:
+class RowRefresher:
     """Pictures of `rect` of a source, as its drawable is now. Needs DAMAGE and XFIXES 2."""
 
     def __init__(self, source: Drawable, rect: Rect, limit: int) -> None:
@@ -68,7 +68,7 @@ class Bands:
         self._stride = source.format.stride(rect.width)
         slots = _Slots(self._connection, transport, rect.height)
         self._stale = slots.stale
-        self.drawn = Drawn(source, rect)
+        self.drawn = DamageRegion(source, rect)
         kind: Kind = "sysv" if transport.kind == "sysv" else "memfd"
         self._pool = Pool(kind, slots.attach, slots.detach, limit, 1 if source.link.copies else 0)
         self._copies = source.link.copies
@@ -85,7 +85,7 @@ class Bands:
     def _take(self) -> tuple[Any, int | None, bool]:
         """Take a slot, and say whether it is to be copied from; none where the kernel has no room for one."""
         try:
-            owner, slot, landing = self._pool.take_or_land(self._nbytes)
+            owner, slot, landing = self._pool.acquire_or_land(self._nbytes)
         except PoolExhausted:
             if not self._copies:
                 raise
@@ -97,16 +97,16 @@ class Bands:
         rects = self.drawn.read(begun.fetched, *begun.sent)
         rows = [(rect.y - self.rect.y, rect.bottom - self.rect.y) for rect in rects]
         for each in self._stale:
-            self._stale[each] = together(self._stale[each] + rows)
+            self._stale[each] = merge_ranges(self._stale[each] + rows)
         if begun.slot is None:
             return Refreshed(self._by_socket(), None, rects, landing=True, nbytes=self._nbytes)
         self._copy(self._stale[begun.slot], begun.owner, begun.slot)
         self._stale[begun.slot] = []
         return Refreshed(begun.owner, begun.slot, rects, begun.landing, self._nbytes)
 
-    def spoil(self, slot: int, rect: Rect) -> None:
+    def mark_stale(self, slot: int, rect: Rect) -> None:
         """Count a part of a slot as behind, since something is about to be drawn there on our side."""
-        self._stale[slot] = together([*self._stale[slot], (rect.y - self.rect.y, rect.bottom - self.rect.y)])
+        self._stale[slot] = merge_ranges([*self._stale[slot], (rect.y - self.rect.y, rect.bottom - self.rect.y)])
 
     def close(self) -> None:
         """Give everything back, as when this goes; pictures stay valid. Closing twice is fine."""
@@ -116,7 +116,9 @@ class Bands:
     def _by_socket(self) -> memoryview:
         rect, corner = self.rect, (self.rect.x + self._inset, self.rect.y + self._inset)
         request = core.ask_image(self._drawable, *corner, rect.width, rect.height)
-        return core.unpack_image(self._connection.answer(self._connection.wire.send(request), "GetImage"), self._nbytes)
+        return core.unpack_image(
+            self._connection.wait_reply(self._connection.wire.send(request), "GetImage"), self._nbytes
+        )
 
     def _copy(self, rows: Rows, owner: Any, shmseg: int) -> None:
         wire, rect, corner = self._connection.wire, self.rect, (self.rect.x + self._inset, self.rect.y + self._inset)
@@ -126,16 +128,16 @@ class Bands:
             if self._transport.kind == "core":
                 request = core.ask_image(*where)
             else:
-                request = Pending(pack_get_image(self._transport.opcode, *where, shmseg, top * self._stride), owner)
+                request = Request(pack_get_image(self._transport.opcode, *where, shmseg, top * self._stride), owner)
             sent.append(wire.send(request))
         for (top, bottom), pending in zip(rows, sent, strict=True):
-            reply = self._connection.answer(pending, "GetImage")
+            reply = self._connection.wait_reply(pending, "GetImage")
             if self._transport.kind == "core":
                 size = (bottom - top) * self._stride
                 np.frombuffer(owner, np.uint8)[top * self._stride :][:size] = core.unpack_image(reply, size)
 
 
-def together(rows: Rows) -> Rows:
+def merge_ranges(rows: Rows) -> Rows:
     """Put stretches of rows in order, those that touch joined."""
     joined: Rows = []
     for top, bottom in sorted(rows):

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from xshm.shm.segment import Pool, PoolStats
     from xshm.shm.transport import Transport
     from xshm.x11.connection import Connection
-    from xshm.x11.io.wire import Pending
-    from xshm.x11.server.pointer_events import Pointing
+    from xshm.x11.protocol.requests import Request
+    from xshm.x11.server.pointer_events import PointerEvents
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +39,22 @@ class Stats:
     copies: int = 0
 
 
-class Layout:
+class FrameSize:
     """What a frame of one size takes in memory; `proven` once a reply has shown that the server counts the same."""
 
     __slots__ = ("nbytes", "proven")
 
-    def __init__(self, form: PixelFormat, width: int, height: int) -> None:
-        self.nbytes = form.nbytes(width, height)
+    def __init__(self, fmt: PixelFormat, width: int, height: int) -> None:
+        self.nbytes = fmt.nbytes(width, height)
         self.proven = False
 
 
-class Plan:
+class GrabRequest:
     """A grab of `rect`, inside of `whole`, made ready: `head` is its request without the slot."""
 
     __slots__ = ("drawable", "head", "layout", "rect", "whole")
 
-    def __init__(self, opcode: int, drawable: int, rect: Rect, whole: Rect, layout: Layout) -> None:
+    def __init__(self, opcode: int, drawable: int, rect: Rect, whole: Rect, layout: FrameSize) -> None:
         self.drawable = drawable
         self.rect = rect
         self.whole = whole
@@ -63,7 +63,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Link:
+class Session:
     """What all drawables of one Screen share."""
 
     connection: Connection
@@ -71,10 +71,10 @@ class Link:
     pool: Pool | None
     copies: bool = True  # whether frames that there is no slot for get memory of their own; else PoolExhausted
     pointer: Pointer | None = None  # from the first grab that asks for it
-    pointing: Pointing | None = None  # from the first stream that does
+    pointing: PointerEvents | None = None  # from the first stream that does
 
 
-class Begun:
+class PendingGrab:
     """A frame whose requests are on their way. With `copied`, its memory is not the slot that `owner` holds, if any."""
 
     __slots__ = ("colours", "copied", "drawable", "layout", "owner", "pending", "rect")
@@ -83,10 +83,10 @@ class Begun:
         self,
         drawable: int,
         rect: Rect,
-        layout: Layout,
+        layout: FrameSize,
         owner: Any,
-        pending: Pending,
-        colours: Pending | None,
+        pending: Request,
+        colours: Request | None,
         connection: Connection,
         *,
         copied: bool,

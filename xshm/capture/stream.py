@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from xshm import _arguments
 from xshm._signal_safety import Descriptor, owned
-from xshm.capture.changes import Changes
+from xshm.capture.changes import ChangeTracker
 from xshm.errors import BadWindow, ConnectFailed, InvalidArgument, InvalidType, RequestTimeout
 from xshm.image.frame import Frame
 from xshm.system import limits
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from xshm.drawables.drawable import Drawable
     from xshm.geometry import Rect, Region
     from xshm.image.cursor import CursorMode
-    from xshm.x11.io.wire import Awaited, Wire
+    from xshm.x11.io.wire import Wire
+    from xshm.x11.protocol.requests import Waitable
 
 # Another thread may take in what we wait for; then our descriptor stays silent, and we look again after this long.
 _SECOND_LOOK: Final = 0.25
@@ -46,7 +47,7 @@ class Wait:
     is interrupted, and asks for the next frame much later, finds the answer there and no time that is over.
     """
 
-    what: Awaited | None
+    what: Waitable | None
     deadline: float | None = None
     timeout: float | None = None
 
@@ -88,7 +89,7 @@ class Stream:
         rect = None if region is None else source.within(region)
         period = None if fps is None else 1 / float(fps)
         if on_change:
-            self._changes = changes = Changes(source, rect, cursor, in_place=in_place)
+            self._changes = changes = ChangeTracker(source, rect, cursor, in_place=in_place)
             self.how = changes.how
             self._begin: Callable[[], Steps] = lambda: _changed(changes, period)
         elif period is None:
@@ -206,13 +207,13 @@ class _Tally:
     skipped = 0
 
 
-def _changed(changes: Changes, period: float | None) -> Steps:
+def _changed(changes: ChangeTracker, period: float | None) -> Steps:
     """When something was drawn; the whole picture to begin with. With a period: not more often than that."""
     due = time.monotonic()
     while True:
         found: list[Frame] = []
         while not found:
-            looking = changes.looking()
+            looking = changes.poll_steps()
             try:
                 while True:
                     awaited = next(looking)
@@ -220,14 +221,14 @@ def _changed(changes: Changes, period: float | None) -> Steps:
                         yield Wait(awaited, timeout=changes.timeout)
             except StopIteration as end:
                 found = [end.value] if end.value is not None else []
-            while not (found or changes.done or _is_past(changes.again)):
-                yield Wait(changes, changes.again)
+            while not (found or changes.done or _is_past(changes.next_poll)):
+                yield Wait(changes, changes.next_poll)
         due = max(due + (period or 0.0), time.monotonic())
         yield found.pop()  # not from a variable, which would hold it while the caller has dropped it
         while period is not None and time.monotonic() < due:
             yield Wait(None, due)
-        while not (changes.done or _is_past(changes.again)):
-            yield Wait(changes, changes.again)
+        while not (changes.done or _is_past(changes.next_poll)):
+            yield Wait(changes, changes.next_poll)
 
 
 def _overlapped(source: Drawable, region: Rect | None, cursor: CursorMode) -> Steps:

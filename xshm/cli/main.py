@@ -195,16 +195,16 @@ def _info(chosen: argparse.Namespace) -> int:
 
 
 def _facts(screen: Any) -> dict[str, Any]:
-    connection, transport, form = screen.connection, screen.transport, screen.format
+    connection, transport, fmt = screen.connection, screen.transport, screen.format
     return {
         "display": screen.display,
         "address": connection.address,
         "server": f"{connection.info.vendor}, release {connection.info.release_number}",
         "screen": f"{screen.rect.width}x{screen.rect.height}",
-        "depth": form.depth,
-        "bits_per_pixel": form.bits_per_pixel,
-        "format": str(form),
-        "stride": form.stride(screen.rect.width),
+        "depth": fmt.depth,
+        "bits_per_pixel": fmt.bits_per_pixel,
+        "format": str(fmt),
+        "stride": fmt.stride(screen.rect.width),
         "transport": transport.kind,
         "reason": transport.reason,
         "mit_shm": f"{transport.version[0]}.{transport.version[1]}" if transport.version else None,

@@ -79,7 +79,7 @@ class Mirror:
 def resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """Return a picture, (height, width, 3), in another size: smaller by averages, larger by squares."""
     smaller = width < picture.shape[1]
-    cv2 = opencv.find()[0]
+    cv2 = opencv.module()[0]
     if cv2 is not None:
         how = cv2.INTER_AREA if smaller else cv2.INTER_NEAREST
         found: NDArray[np.uint8] = cv2.resize(picture, (width, height), interpolation=how)

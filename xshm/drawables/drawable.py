@@ -11,7 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from xshm import _arguments
-from xshm.capture.session import Begun, Layout, Plan, Stats, check_fits, several
+from xshm.capture.session import FrameSize, GrabRequest, PendingGrab, Stats, check_fits, several
 from xshm.errors import (
     BadDrawable,
     BadMatch,
@@ -24,9 +24,9 @@ from xshm.errors import (
 from xshm.geometry import Rect, as_rect
 from xshm.image.frame import Frame
 from xshm.system import limits
-from xshm.x11.io.wire import Pending
 from xshm.x11.protocol import core, mit_shm
 from xshm.x11.protocol.mit_shm import pack_get_image
+from xshm.x11.protocol.requests import Request
 from xshm.x11.server.colormap import Colormap
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from xshm.capture.session import Link
+    from xshm.capture.session import Session
     from xshm.capture.stream import Stream
     from xshm.capture.waiting.template import Picture
     from xshm.capture.waiting.wait import Change, Found, Stability
@@ -57,7 +57,7 @@ class Drawable:
 
     _has_own_coordinates = True  # see `as_rect`
 
-    def __init__(self, link: Link, drawable: int, rect: Rect, form: PixelFormat, colormap: int) -> None:
+    def __init__(self, link: Session, drawable: int, rect: Rect, fmt: PixelFormat, colormap: int) -> None:
         self._link = link
         self._connection = link.connection
         self._call = link.connection.wire.call
@@ -66,13 +66,13 @@ class Drawable:
         self._drawable = drawable
         self._inset = 0  # how far inside of the drawable our coordinates begin: a window's pixmap has its border too
         self._whole = rect
-        self._layouts: dict[tuple[int, int], Layout] = {}
-        self._plan: Plan | None = None  # the last grab's: programs ask for the same again and again
+        self._layouts: dict[tuple[int, int], FrameSize] = {}
+        self._plan: GrabRequest | None = None  # the last grab's: programs ask for the same again and again
         self._sequence = 0
         self._copies = 0
         self._closed = False
         self._barred = False  # nothing can be grabbed: `_check_grabbable` says why
-        self._set_format(form, colormap)
+        self._set_format(fmt, colormap)
 
     # -- what it is --------------------------------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ class Drawable:
         _arguments.flag(clip, "clip")
         regions = several(regions)
         wanted = [(region, self._within(region, clip=clip), self._whole) for region in regions]
-        begun: deque[tuple[Region, Rect, Begun]] = deque()
+        begun: deque[tuple[Region, Rect, PendingGrab]] = deque()
         frames: list[Frame] = []
         for region, rect, whole in wanted:
             begun.append((region, whole, self._begin(rect)))
@@ -156,7 +156,7 @@ class Drawable:
         self._finish_many(begun, frames, clip=clip)
         return frames
 
-    def _finish_many(self, begun: deque[tuple[Region, Rect, Begun]], frames: list[Frame], *, clip: bool) -> None:
+    def _finish_many(self, begun: deque[tuple[Region, Rect, PendingGrab]], frames: list[Frame], *, clip: bool) -> None:
         while begun:
             region, whole, each = begun.popleft()
             is_sized = clip or isinstance(region, str)
@@ -297,7 +297,7 @@ class Drawable:
     # -- what streams are built on -----------------------------------------------------------------------------------
 
     @property
-    def link(self) -> Link:
+    def link(self) -> Session:
         """What all drawables of one Screen share."""
         return self._link
 
@@ -345,12 +345,12 @@ class Drawable:
         self._link.pointer = self._link.pointer or Pointer(self._connection)
         return self._link.pointer, window
 
-    def begin(self, region: Rect | None) -> Begun:
+    def begin(self, region: Rect | None) -> PendingGrab:
         """Queue the requests for one frame; `finish` waits for it."""
         self._check_grabbable()
         return self._begin(self._current() if region is None else self.within(region))
 
-    def finish(self, begun: Begun, region: Rect | None) -> Frame:
+    def finish(self, begun: PendingGrab, region: Rect | None) -> Frame:
         """Wait for what was begun for `region`, and take it again if the source has changed in between."""
         try:
             frame = self._finish_or_retry(begun)
@@ -388,9 +388,9 @@ class Drawable:
         """Return the window whose corner the drawable's coordinates count from; raise where there is none."""
         return self._drawable
 
-    def _set_format(self, form: PixelFormat, colormap: int) -> None:
-        self._format = form
-        self._colormap = Colormap(self._connection, colormap, form) if form.needs_colormap and colormap else None
+    def _set_format(self, fmt: PixelFormat, colormap: int) -> None:
+        self._format = fmt
+        self._colormap = Colormap(self._connection, colormap, fmt) if fmt.needs_colormap and colormap else None
         self._layouts = {}
         self._plan = None
 
@@ -478,7 +478,7 @@ class Drawable:
         if plan is None or plan.rect is not rect or plan.drawable != self._drawable:
             plan = self._make_plan(rect)
         try:
-            owner, slot = self._pool.take(plan.layout.nbytes)
+            owner, slot = self._pool.acquire(plan.layout.nbytes)
         except PoolExhausted:
             # Not by a Window's `_finish`, which follows the window: what calls this does, too.
             return Drawable._finish(self, self._begin(rect))
@@ -490,12 +490,12 @@ class Drawable:
             self._prove(plan.layout, reply)
         return self._frame(rect, owner, None)
 
-    def _make_plan(self, rect: Rect) -> Plan:
+    def _make_plan(self, rect: Rect) -> GrabRequest:
         layout = self._layouts.get((rect.width, rect.height)) or self._layout(rect.width, rect.height)
-        self._plan = plan = Plan(self._opcode, self._drawable, rect, self._whole, layout)
+        self._plan = plan = GrabRequest(self._opcode, self._drawable, rect, self._whole, layout)
         return plan
 
-    def _begin(self, rect: Rect) -> Begun:
+    def _begin(self, rect: Rect) -> PendingGrab:
         """Queue the requests for one frame."""
         layout = self._layouts.get((rect.width, rect.height)) or self._layout(rect.width, rect.height)
         colours = self._colormap.ask() if self._colormap is not None else None
@@ -505,8 +505,8 @@ class Drawable:
         if slot is None:
             pending = core.ask_image(*where)
         else:
-            pending = Pending(pack_get_image(self._opcode, *where, slot.shmseg), owner)
-        return Begun(drawable, rect, layout, owner, pending, colours, self._connection, copied=copied)
+            pending = Request(pack_get_image(self._opcode, *where, slot.shmseg), owner)
+        return PendingGrab(drawable, rect, layout, owner, pending, colours, self._connection, copied=copied)
 
     def _slot_for(self, nbytes: int) -> tuple[Any, Slot | None, bool]:
         """Return an owner and its slot, and whether the frame is to be copied out of it.
@@ -516,18 +516,18 @@ class Drawable:
         if self._pool is None:
             return None, None, False
         try:
-            return self._pool.take_or_land(nbytes)
+            return self._pool.acquire_or_land(nbytes)
         except PoolExhausted:
             if self._link.copies:
                 return None, None, True
         self._connection.sync()  # requests that were given up hold their slots until the server has answered
-        return *self._pool.take(nbytes), False
+        return *self._pool.acquire(nbytes), False
 
-    def _finish(self, begun: Begun) -> Frame:
+    def _finish(self, begun: PendingGrab) -> Frame:
         """Wait for what was begun."""
         layout, owner = begun.layout, begun.owner
         begun.owner = None  # a landing slot goes home with this call, however long the caller holds what was begun
-        reply = self._connection.answer(begun.pending, "ShmGetImage" if owner is not None else "GetImage")
+        reply = self._connection.wait_reply(begun.pending, "ShmGetImage" if owner is not None else "GetImage")
         colours = self._colormap.read(begun.colours) if self._colormap and begun.colours else None
         if owner is None:
             owner = bytearray(core.unpack_image(reply, layout.nbytes))
@@ -540,7 +540,7 @@ class Drawable:
             self._copies += 1
         return self._frame(begun.rect, owner, colours)
 
-    def _finish_or_retry(self, begun: Begun) -> Frame:
+    def _finish_or_retry(self, begun: PendingGrab) -> Frame:
         try:
             return self._finish(begun)
         except (BadMatch, BadDrawable):
@@ -551,13 +551,13 @@ class Drawable:
         self._sequence = sequence = self._sequence + 1
         return Frame(None, rect, now, sequence, self._format, colours, owner)
 
-    def _layout(self, width: int, height: int) -> Layout:
+    def _layout(self, width: int, height: int) -> FrameSize:
         if len(self._layouts) > _CACHED_LAYOUTS:
             self._layouts.clear()
-        layout = self._layouts[width, height] = Layout(self._format, width, height)
+        layout = self._layouts[width, height] = FrameSize(self._format, width, height)
         return layout
 
-    def _prove(self, layout: Layout, reply: bytes) -> None:
+    def _prove(self, layout: FrameSize, reply: bytes) -> None:
         """Compare depth and size with what the server says it wrote, once for each size."""
         depth, size = mit_shm.unpack_get_image(reply)
         if depth != self._format.depth or size != layout.nbytes:

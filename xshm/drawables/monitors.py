@@ -102,7 +102,7 @@ def _monitor(output: Output) -> Monitor:
 
 def _one_screen(connection: Connection, root: int) -> Output:
     setup = connection.setup
-    size = connection.ask(core.GetGeometry, drawable=root)
+    size = connection.request(core.GetGeometry, drawable=root)
     box = (0, 0, size.width, size.height)
     resized = (size.width, size.height) != (setup.width_in_pixels, setup.height_in_pixels)
     width_mm, height_mm = (0, 0) if resized else (setup.width_in_mms, setup.height_in_mms)

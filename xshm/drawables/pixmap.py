@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Self
 from xshm.drawables.drawable import Drawable
 from xshm.errors import BadDrawable, InvalidArgument, WindowGone
 from xshm.geometry import Rect
-from xshm.x11.cookie import Asked
+from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
 from xshm.x11.server.visuals import format_of
 
 if TYPE_CHECKING:
-    from xshm.capture.session import Link
+    from xshm.capture.session import Session
 
 
 class Pixmap(Drawable):
@@ -22,20 +22,20 @@ class Pixmap(Drawable):
     where they are indices, those of the screen. Raises WindowGone once it was freed.
     """
 
-    def __init__(self, link: Link, pixmap: int) -> None:
+    def __init__(self, link: Session, pixmap: int) -> None:
         connection, setup = link.connection, link.connection.setup
-        size = Asked(connection, core.GetGeometry, drawable=pixmap)
-        window = Asked(connection, core.GetWindowAttributes, window=pixmap)
-        if window.answer_if_there() is not None:
+        size = Cookie(connection, core.GetGeometry, drawable=pixmap)
+        window = Cookie(connection, core.GetWindowAttributes, window=pixmap)
+        if window.reply_or_none() is not None:
             raise InvalidArgument(f"{pixmap:#x} is a window: open it with Screen.window")
         try:
-            found = size.answer()
+            found = size.reply()
         except BadDrawable:
             raise WindowGone(f"no pixmap has the id {pixmap:#x}: it was freed, or never was") from None
         self.id = pixmap
-        form = format_of(connection, found.depth, None)
+        fmt = format_of(connection, found.depth, None)
         colormap = setup.default_colormap.id if found.depth == setup.root_depth else 0
-        super().__init__(link, pixmap, Rect(0, 0, found.width, found.height), form, colormap)
+        super().__init__(link, pixmap, Rect(0, 0, found.width, found.height), fmt, colormap)
 
     def close(self) -> None:
         """Be done with it; the pixmap itself is its owner's and stays. Closing twice is fine."""
@@ -55,7 +55,7 @@ class Pixmap(Drawable):
 
     def _after_refusal(self, rect: Rect) -> None:
         try:
-            found: Any = self._connection.ask(core.GetGeometry, drawable=self.id)
+            found: Any = self._connection.request(core.GetGeometry, drawable=self.id)
         except BadDrawable:
             raise WindowGone(f"the pixmap {self.id:#x} was freed") from None
         if (found.width, found.height) != (self._whole.width, self._whole.height):

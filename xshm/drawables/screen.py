@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from xshm import _arguments
-from xshm.capture.session import Link
+from xshm.capture.session import Session
 from xshm.drawables.drawable import Drawable
 from xshm.errors import BadMatch, InvalidArgument, InvalidType, OutOfBounds, RootlessServer, ServerError
 from xshm.geometry import Rect, as_rect
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from xshm.drawables.pixmap import Pixmap
     from xshm.drawables.window import Window
     from xshm.drawables.window_list import WindowInfo
-    from xshm.drawables.window_pixels import Surroundings
+    from xshm.drawables.window_pixels import WindowContext
     from xshm.geometry import Region
     from xshm.image.cursor import CursorMode
     from xshm.image.frame import Frame
     from xshm.shm.segment import Kind
     from xshm.shm.transport import Transport
     from xshm.x11.display_name import Name
-    from xshm.x11.protocol.requests import Pending
+    from xshm.x11.protocol.requests import Request
     from xshm.x11.xlib_display import XlibDisplay
 
 # Grabs beyond the limit that have a slot to land in at the same time; those of more threads come over the socket.
@@ -84,7 +84,7 @@ class Screen(Drawable):
             connection.close()
             raise
         self._xlib: XlibDisplay | None = None
-        self._surroundings: Surroundings | None = None
+        self._surroundings: WindowContext | None = None
         self._opening = Lock()
         connection.name_owner(repr(self))
 
@@ -94,10 +94,10 @@ class Screen(Drawable):
             kind: Kind = "sysv" if chosen.kind == "sysv" else "memfd"
             pool = Pool(kind, chosen.attach, chosen.detach, max_frames, _LANDINGS if copies else 0)
         setup = connection.setup
-        form = of_root(format_of(connection, setup.root_depth, setup.root_visual))
+        fmt = of_root(format_of(connection, setup.root_depth, setup.root_visual))
         whole = Rect(0, 0, setup.width_in_pixels, setup.height_in_pixels)
-        link = Link(connection, chosen, pool, copies)
-        super().__init__(link, setup.root.id, whole, form, setup.default_colormap.id)
+        link = Session(connection, chosen, pool, copies)
+        super().__init__(link, setup.root.id, whole, fmt, setup.default_colormap.id)
         probe = connection.wire.send(core.ask_image(setup.root.id, 0, 0, 1, 1))
         self._resized = randr.watch(connection, setup.root.id)
         self._barred = self._rootless = _has_no_picture(connection, probe)
@@ -223,7 +223,7 @@ class Screen(Drawable):
     def _as_rect(self, region: Region, whole: Callable[[], Rect]) -> Rect:
         return as_rect(region, whole)
 
-    def _around(self) -> Surroundings:
+    def _around(self) -> WindowContext:
         """Return what the Windows of this Screen share."""
         self._check_open()
         self._connection.check_for_error()  # after fork the lock may be held by a thread that only the parent has
@@ -231,12 +231,12 @@ class Screen(Drawable):
         surroundings.tidy()
         return surroundings
 
-    def _look_around(self) -> Surroundings:
+    def _look_around(self) -> WindowContext:
         if self._surroundings is None:
             with limits.loading():
-                from xshm.drawables.window_pixels import Surroundings  # noqa: PLC0415 - as above
+                from xshm.drawables.window_pixels import WindowContext  # noqa: PLC0415 - as above
 
-            self._surroundings = Surroundings(self._connection)
+            self._surroundings = WindowContext(self._connection)
         return self._surroundings
 
     def _extent(self) -> Rect:
@@ -258,7 +258,7 @@ class Screen(Drawable):
         return self._whole
 
     def _measure(self) -> None:
-        reply = self._connection.ask(core.GetGeometry, drawable=self._drawable)
+        reply = self._connection.request(core.GetGeometry, drawable=self._drawable)
         if (reply.width, reply.height) != (self._whole.width, self._whole.height):
             self._whole = Rect(0, 0, reply.width, reply.height)
 
@@ -288,14 +288,14 @@ def grab(region: Region | None = None, *, display: Name | None = None, cursor: C
         return screen.grab(region, cursor=cursor)
 
 
-def _has_no_picture(connection: Connection, probe: Pending) -> bool:
+def _has_no_picture(connection: Connection, probe: Request) -> bool:
     """Tell from a core GetImage of the root window's first pixel whether there is anything to be grabbed.
 
     A rootless Xwayland keeps a root pixmap of 0x0, and core GetImage, which looks at the pixmap, is BadMatch; on no
     other server that was tried. ShmGetImage looks at the screen's nominal size, and gives black (seen with 22.1).
     """
     try:
-        connection.answer(probe, "GetImage")
+        connection.wait_reply(probe, "GetImage")
     except BadMatch:
         return True
     except ServerError:

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 from xshm.drawables.drawable import Drawable
-from xshm.drawables.window_pixels import OffScreen, OnScreen
+from xshm.drawables.window_pixels import RedirectedPixels, VisiblePixels
 from xshm.errors import (
     BadDrawable,
     BadMatch,
@@ -31,18 +31,18 @@ from xshm.errors import (
 )
 from xshm.geometry import Rect
 from xshm.system.deadlines import ENDS, holding, within
-from xshm.x11.cookie import Asked
+from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
 from xshm.x11.server.visuals import format_of
 from xshm.x11.windows import redirection
-from xshm.x11.windows.client_pid import Processes
-from xshm.x11.windows.properties import Claims
+from xshm.x11.windows.client_pid import ClientPids
+from xshm.x11.windows.properties import WindowProperties
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xshm.capture.session import Begun, Link
-    from xshm.drawables.window_pixels import Place, Surroundings
+    from xshm.capture.session import PendingGrab, Session
+    from xshm.drawables.window_pixels import PixelLocation, WindowContext
     from xshm.geometry import Region
     from xshm.image.bounding_shape import BoundingShape
     from xshm.image.cursor import CursorMode
@@ -82,30 +82,30 @@ class Window(Drawable):
     be grabbed again.
     """
 
-    def __init__(self, link: Link, shared: Surroundings, window: int) -> None:
+    def __init__(self, link: Session, shared: WindowContext, window: int) -> None:
         connection = link.connection
         if window == shared.root:
             raise InvalidArgument(f"{window:#x} is the root window: that is the screen itself, and no window on it")
         self.id = window
         attributes = shared.look(window)
         try:
-            depth = connection.ask(core.GetGeometry, drawable=window).depth
+            depth = connection.request(core.GetGeometry, drawable=window).depth
         except BadDrawable:
             raise WindowGone(f"the window {window:#x} was destroyed") from None
-        form = format_of(connection, depth, attributes.visual)
+        fmt = format_of(connection, depth, attributes.visual)
         colormap = attributes.colormap.id if attributes.colormap else 0
-        super().__init__(link, window, Rect(0, 0, 1, 1), form, colormap)
+        super().__init__(link, window, Rect(0, 0, 1, 1), fmt, colormap)
         self._shared = shared
         self._binding = Lock()
-        self._place: Place | None = None
+        self._place: PixelLocation | None = None
         self._shape: BoundingShape | None = None
         extension = connection.extension(redirection.NAME)
-        self._backing: OffScreen | OnScreen
+        self._backing: RedirectedPixels | VisiblePixels
         if extension is not None:
-            self._backing = OffScreen(shared, extension, window)
+            self._backing = RedirectedPixels(shared, extension, window)
             self.source = WindowSource("pixmap", "the server has Composite and keeps all of the window")
         else:
-            self._backing = OnScreen(shared, window)
+            self._backing = VisiblePixels(shared, window)
             self.source = WindowSource(
                 "screen", "the server has no Composite: what others cover is black, what is off the screen is not there"
             )
@@ -133,7 +133,7 @@ class Window(Drawable):
     def pid(self) -> int | None:
         """The process whose it is, on this machine; None where nothing credible says so. A round trip."""
         claims = self._claims()
-        return self._of_this(Processes(self._connection).of(self.id, claims))
+        return self._of_this(ClientPids(self._connection).of(self.id, claims))
 
     @property
     def position(self) -> tuple[int, int]:
@@ -141,7 +141,7 @@ class Window(Drawable):
         self._check_open()
         root = self._shared.root
         try:
-            at = self._connection.ask(core.TranslateCoords, src_wid=self.id, dst_wid=root, src_x=0, src_y=0)
+            at = self._connection.request(core.TranslateCoords, src_wid=self.id, dst_wid=root, src_x=0, src_y=0)
         except BadWindow:
             raise self._gone() from None
         return self._of_this((at.x, at.y))
@@ -185,7 +185,7 @@ class Window(Drawable):
     @property
     def moved(self) -> bool:
         """Whether the window was mapped, unmapped, resized or destroyed since it was looked at; no round trip."""
-        return self._backing.due
+        return self._backing.stale
 
     # -- behind it -----------------------------------------------------------------------------------------------------
 
@@ -201,12 +201,12 @@ class Window(Drawable):
             raise self._gone()
         return found
 
-    def _claims(self) -> Claims:
+    def _claims(self) -> WindowProperties:
         self._check_open()
-        there = Asked(self._connection, core.GetGeometry, drawable=self.id)
-        claims = Claims(self._shared.atoms, self.id)
+        there = Cookie(self._connection, core.GetGeometry, drawable=self.id)
+        claims = WindowProperties(self._shared.atoms, self.id)
         try:
-            there.answer()
+            there.reply()
         except (BadDrawable, BadWindow):
             raise self._gone() from None
         return claims
@@ -248,9 +248,9 @@ class Window(Drawable):
             try:
                 frame = self._once(rect)
             except (BadMatch, BadDrawable):
-                self._backing.distrust()
+                self._backing.invalidate()
             else:
-                if place is self._place and (not self._backing.due or (followed and not self._backing.gone)):
+                if place is self._place and (not self._backing.stale or (followed and not self._backing.gone)):
                     return frame
             self._current()
             followed = True
@@ -259,14 +259,14 @@ class Window(Drawable):
     def _copy(self, rect: Rect) -> Frame:
         drawable = self._drawable
         frame = self._once(rect)
-        if drawable == self._drawable and not self._backing.due:
+        if drawable == self._drawable and not self._backing.stale:
             return frame
         self._fits_still(rect)
         return self._once(rect)
 
-    def _finish(self, begun: Begun) -> Frame:
+    def _finish(self, begun: PendingGrab) -> Frame:
         frame = super()._finish(begun)
-        if begun.drawable == self._drawable and not self._backing.due:
+        if begun.drawable == self._drawable and not self._backing.stale:
             return frame
         self._fits_still(begun.rect)
         return super()._finish(self._begin(begun.rect))
@@ -289,7 +289,7 @@ class Window(Drawable):
             raise OutOfBounds(f"region {rect} leaves {self._name()}, which is {whole} now")
 
     def _after_refusal(self, rect: Rect) -> None:
-        self._backing.distrust()
+        self._backing.invalidate()
         self._fits_still(rect)
 
     def _pointed_window(self) -> int:

@@ -14,9 +14,9 @@ from xshm.errors import (
     WindowNotViewable,
 )
 from xshm.system.printable import printable, quoted
-from xshm.x11.windows.client_pid import Processes
+from xshm.x11.windows.client_pid import ClientPids
 from xshm.x11.windows.properties import active
-from xshm.x11.windows.snapshot import Compositor, Look, lets_through
+from xshm.x11.windows.snapshot import Compositor, WindowQuery, is_translucent
 from xshm.x11.windows.tree import client_of, top_levels
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from xshm.drawables.window_pixels import Surroundings
+    from xshm.drawables.window_pixels import WindowContext
     from xshm.geometry import Rect
 else:
     from xshm._numpy import np
@@ -76,12 +76,12 @@ def resource_id(what: str, number: SupportsIndex) -> int:
     return found
 
 
-def list_windows(around: Surroundings, screen: Rect) -> list[WindowInfo]:
+def list_windows(around: WindowContext, screen: Rect) -> list[WindowInfo]:
     """List mapped top-level windows, from the bottom of the stack to the top; `screen` is all there is to be seen."""
     return _look(around, screen, mapped=True)
 
 
-def find_window(around: Surroundings, description: str | re.Pattern[str], screen: Rect) -> int:
+def find_window(around: WindowContext, description: str | re.Pattern[str], screen: Rect) -> int:
     """Return the id of the one window of that title, or whose title the expression is found in, or that is "active".
 
     Raises WindowNotFound with a list of what there is, WindowNotViewable where the one there is has no picture.
@@ -107,7 +107,7 @@ def not_found(fitting: list[WindowInfo], listed: list[WindowInfo], wanted: str) 
     return WindowNotFound(f"no window answers to {wanted}; there {'are:' if listed else 'is none'}{_lines(listed)}")
 
 
-def _active(around: Surroundings) -> int:
+def _active(around: WindowContext) -> int:
     window = active(around.atoms, around.root)
     if window is None or window == around.root:
         raise WindowNotFound("no window is active: the window manager names none, and the keys go to none")
@@ -117,11 +117,11 @@ def _active(around: Surroundings) -> int:
         raise WindowGone(f"the window {window:#x} was active, and was destroyed") from None
 
 
-def _look(around: Surroundings, screen: Rect, *, mapped: bool) -> list[WindowInfo]:
+def _look(around: WindowContext, screen: Rect, *, mapped: bool) -> list[WindowInfo]:
     connection, atoms = around.connection, around.atoms
     tops = top_levels(connection, atoms, around.root, mapped=mapped)
-    looks = [Look(connection, atoms, around.root, top) for top in tops]
-    compositor, processes = Compositor(connection, atoms), Processes(connection)
+    looks = [WindowQuery(connection, atoms, around.root, top) for top in tops]
+    compositor, processes = Compositor(connection, atoms), ClientPids(connection)
     composited = compositor.answer()
     covered = np.zeros((screen.height, screen.width), bool)
     listed = []
@@ -132,7 +132,7 @@ def _look(around: Surroundings, screen: Rect, *, mapped: bool) -> list[WindowInf
         parts = [part for part in (each.intersect(screen) for each in seen.outline) if part]
         inner = [part for part in (each.intersect(seen.inner) for each in parts) if part]
         visible = seen.viewable and not all(covered[part.slices].all() for part in inner)
-        if not lets_through(look.top, composited=composited):
+        if not is_translucent(look.top, composited=composited):
             for part in parts:
                 covered[part.slices] = True
         instance, class_name = seen.claims.class_names()

@@ -11,12 +11,12 @@ from xshm.errors import BadDrawable, BadMatch, BadWindow, WindowGone, WindowNotV
 from xshm.geometry import Rect
 from xshm.image.bounding_shape import BoundingShape
 from xshm.system.deadlines import holding
-from xshm.x11.cookie import Asked
+from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
 from xshm.x11.server import damage
 from xshm.x11.server.damage import Damage
 from xshm.x11.windows import properties, tree
-from xshm.x11.windows.hidden import ask_hidden
+from xshm.x11.windows.hidden import query_obscured
 from xshm.x11.windows.redirection import Redirection
 from xshm.x11.windows.shape import ShapeEvents
 from xshm.x11.windows.structure_events import StructureEvents, Subscription
@@ -35,7 +35,7 @@ _REPAINT, _PAUSE = 0.3, 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PixelLocation:
     """A drawable, and the part `rect` of it in the window's coordinates, whose corner is `inset` pixels inside it.
 
     `shape` says which pixels are the window's own; None: all.
@@ -47,7 +47,7 @@ class Place:
     shape: BoundingShape | None
 
 
-class Surroundings:
+class WindowContext:
     """What the Windows of one Screen share: names and subscriptions."""
 
     def __init__(self, connection: Connection) -> None:
@@ -89,10 +89,10 @@ class Surroundings:
     def look(self, window: int) -> Any:
         """Return a window's attributes; raises WindowGone, or WindowNotViewable where it has no pixels now."""
         connection = self.connection
-        attributes = Asked(connection, core.GetWindowAttributes, window=window)
+        attributes = Cookie(connection, core.GetWindowAttributes, window=window)
         state = self.atoms.ask(window, self.atoms.state)
         try:
-            found = attributes.answer()
+            found = attributes.reply()
         except (BadWindow, BadDrawable):
             raise WindowGone(f"no window has the id {window:#x}: it was destroyed, or never was") from None
         if found.win_class != tree.INPUT_OUTPUT:
@@ -115,17 +115,17 @@ class Surroundings:
         return BoundingShape(rects) if rects is not None else None
 
 
-class OffScreen:
+class RedirectedPixels:
     """A window's own pixmap, which holds all of it. Opening it waits for the client to paint what was hidden."""
 
     is_told: Final = True  # of every change: where the pixels are need not be asked before each grab
 
-    def __init__(self, shared: Surroundings, extension: Extension, window: int) -> None:
+    def __init__(self, shared: WindowContext, extension: Extension, window: int) -> None:
         self._shared = shared
         self._window = window
         self._shape: BoundingShape | None = None
         self._changes = self._subscribe()
-        hidden = ask_hidden(shared.connection, extension, window)
+        hidden = query_obscured(shared.connection, extension, window)
         self._redirection = Redirection(shared.connection, extension, window, self._changes)
         try:
             self._wait_for_repaint(hidden)
@@ -134,7 +134,7 @@ class OffScreen:
             raise
 
     @property
-    def due(self) -> bool:
+    def stale(self) -> bool:
         """Whether the window has got another pixmap, or lost its own, since `place` was asked last."""
         return self._changes.due
 
@@ -143,11 +143,11 @@ class OffScreen:
         """Whether the server has told of the window's end; its id may be another window's."""
         return self._changes.gone
 
-    def distrust(self) -> None:
+    def invalidate(self) -> None:
         """Have the next `place` look again, whatever is known."""
         self._changes.due = True
 
-    def place(self, known: Place | None) -> Place:
+    def place(self, known: PixelLocation | None) -> PixelLocation:
         """Return where the pixels are: `known` where nothing has changed. Raises WindowGone, WindowNotViewable."""
         if known is not None and not self._changes.due:
             return known
@@ -169,7 +169,7 @@ class OffScreen:
             self._redirection.close()
             self._unsubscribe(self._changes)
 
-    def _name(self) -> Place:
+    def _name(self) -> PixelLocation:
         self._shape = self._shared.shape(self._changes, self._shape)
         for _ in range(_TRIES):
             try:
@@ -181,7 +181,7 @@ class OffScreen:
                 self._shared.look(self._window)
             else:
                 whole = Rect(0, 0, backing.width, backing.height)
-                return Place(backing.pixmap, backing.border, whole, self._shape)
+                return PixelLocation(backing.pixmap, backing.border, whole, self._shape)
         raise WindowNotViewable(f"the window {self._window:#x} is being mapped and unmapped all the time")
 
     def _subscribe(self) -> Subscription:
@@ -203,7 +203,7 @@ class OffScreen:
         self._redirection.follow(self._changes)
         self._unsubscribe(former)
 
-    def _wait_for_repaint(self, hidden: Asked | None) -> None:
+    def _wait_for_repaint(self, hidden: Cookie | None) -> None:
         """Wait, within bounds, until the client has painted what nobody could see before the window was redirected."""
         connection = self._shared.connection
         extension = connection.extension(damage.NAME)
@@ -215,7 +215,7 @@ class OffScreen:
                 had_pixmap = self._redirection.check()
             except (BadWindow, BadDrawable):
                 raise _gone(self._window) from None
-            if had_pixmap or (hidden is not None and not hidden.answer().rectangles):
+            if had_pixmap or (hidden is not None and not hidden.reply().rectangles):
                 return
             deadline = time.monotonic() + _REPAINT
             if strokes is None:
@@ -228,19 +228,19 @@ class OffScreen:
                 strokes.close()
 
 
-class OnScreen:
+class VisiblePixels:
     """The part of a window that lies on the screen: for servers without Composite. What covers it leaves it black."""
 
     is_told: Final = False  # a frame that moves, with the window in it, is not told of
 
-    def __init__(self, shared: Surroundings, window: int) -> None:
+    def __init__(self, shared: WindowContext, window: int) -> None:
         self._shared = shared
         self._window = window
         self._shape: BoundingShape | None = None
         self._changes = holding(shared.lock, shared.subscribe, (window,))
 
     @property
-    def due(self) -> bool:
+    def stale(self) -> bool:
         """Whether the window is gone, or has got another shape, since `place` was asked last."""
         return self._changes.gone or self._changes.reshaped
 
@@ -249,10 +249,10 @@ class OnScreen:
         """Whether the server has told of the window's end; its id may be another window's."""
         return self._changes.gone
 
-    def distrust(self) -> None:
+    def invalidate(self) -> None:
         """Do nothing: `place` looks again each time."""
 
-    def place(self, known: Place | None) -> Place:
+    def place(self, known: PixelLocation | None) -> PixelLocation:
         """Return where the pixels are: `known` where nothing has changed. Raises WindowGone, WindowNotViewable."""
         place = _of_the_same(self, self._window, self._look)
         return known if known == place and known is not None else place
@@ -262,14 +262,14 @@ class OnScreen:
         if not self._shared.connection.closed:
             holding(self._shared.lock, self._shared.unsubscribe, self._changes)
 
-    def _look(self) -> Place:
+    def _look(self) -> PixelLocation:
         connection, root = self._shared.connection, self._shared.root
-        size = Asked(connection, core.GetGeometry, drawable=self._window)
-        screen = Asked(connection, core.GetGeometry, drawable=root)
-        corner = Asked(connection, core.TranslateCoords, src_wid=self._window, dst_wid=root, src_x=0, src_y=0)
+        size = Cookie(connection, core.GetGeometry, drawable=self._window)
+        screen = Cookie(connection, core.GetGeometry, drawable=root)
+        corner = Cookie(connection, core.TranslateCoords, src_wid=self._window, dst_wid=root, src_x=0, src_y=0)
         self._shared.look(self._window)
         try:
-            inside, whole, at = size.answer(), screen.answer(), corner.answer()
+            inside, whole, at = size.reply(), screen.reply(), corner.reply()
         except (BadWindow, BadDrawable):
             raise _gone(self._window) from None
         seen = Rect(-at.x, -at.y, whole.width, whole.height).intersect(Rect(0, 0, inside.width, inside.height))
@@ -282,10 +282,12 @@ class OnScreen:
         except BaseException:
             self._changes.reshaped = True
             raise
-        return Place(self._window, 0, seen, self._shape)
+        return PixelLocation(self._window, 0, seen, self._shape)
 
 
-def _of_the_same(backing: OffScreen | OnScreen, window: int, look: Callable[[], Place]) -> Place:
+def _of_the_same(
+    backing: RedirectedPixels | VisiblePixels, window: int, look: Callable[[], PixelLocation]
+) -> PixelLocation:
     """Return what `look` finds; WindowGone where that can be of another window, which has got the id since.
 
     The server tells of the end before it answers what was asked after that.

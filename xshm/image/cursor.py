@@ -14,8 +14,8 @@ from xshm.errors import BadAccess, BadCursor
 from xshm.geometry import Rect
 from xshm.pixels.blend import Sprite
 from xshm.x11.display_name import DisplayName
-from xshm.x11.io.wire import Pending
 from xshm.x11.protocol import core, xfixes
+from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,8 +75,8 @@ class _Picture(NamedTuple):
 class Asked(NamedTuple):
     """The questions about the pointer that are on their way."""
 
-    image: Pending
-    place: Pending | None
+    image: Request
+    place: Request | None
 
 
 class Pointer:
@@ -102,19 +102,19 @@ class Pointer:
         place = None
         if window != self._connection.setup.root.id or len(self._connection.info.roots) > 1:
             place = self._connection.send(core.QueryPointer, window=window)
-        return Asked(wire.send(Pending(self._request)), place)
+        return Asked(wire.send(Request(self._request)), place)
 
     def read(self, asked: Asked) -> Cursor | None:
         """Return the answer: None where no pointer is shown, or where it is on another screen of the display."""
         try:
-            reply = self._connection.answer(asked.image, "GetCursorImage")
+            reply = self._connection.wait_reply(asked.image, "GetCursorImage")
         except BadCursor:
             return None
         except BadAccess:
             reply = self._ask_among_newcomers()
         x, y = 0, 0
         if asked.place is not None:
-            here, root_x, root_y, x, y = _PLACE.unpack_from(self._connection.answer(asked.place, "QueryPointer"))
+            here, root_x, root_y, x, y = _PLACE.unpack_from(self._connection.wait_reply(asked.place, "QueryPointer"))
             if not here:
                 return None
             x, y = root_x - x, root_y - y
@@ -164,9 +164,9 @@ class Pointer:
             for _ in range(_NEWCOMERS):
                 sock, _ = name.connect(self._connection.wire.timeout)
                 newcomers.callback(sock.close)
-                pending = self._connection.wire.send(Pending(self._request))
+                pending = self._connection.wire.send(Request(self._request))
                 try:
-                    return self._connection.answer(pending, "GetCursorImage")
+                    return self._connection.wait_reply(pending, "GetCursorImage")
                 except BadAccess:
                     continue
         raise self._connection.error(

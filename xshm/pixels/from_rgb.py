@@ -16,7 +16,7 @@ from xshm.errors import InvalidArgument, InvalidType, UnsupportedFormat
 from xshm.pixels import opencv, to_rgb
 from xshm.pixels.format import PixelFormat, VisualClass
 from xshm.pixels.nearest_colour import Nearest
-from xshm.pixels.to_rgb import bands
+from xshm.pixels.to_rgb import row_bands
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -70,32 +70,32 @@ def check(array: NDArray[Any], order: str) -> tuple[int, int]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cells:
+class Palette:
     """A colormap: `colours` is (n, 3) uint16, `usable` (n,) tells which pixels may be drawn with."""
 
     colours: NDArray[np.uint16]
     usable: NDArray[np.bool_]
 
 
-class Paint:
-    """Fills pixels of one format. `cells` is the colormap, needed where `form.needs_colormap`.
+class PixelWriter:
+    """Fills pixels of one format. `cells` is the colormap, needed where `fmt.needs_colormap`.
 
     Raises UnsupportedFormat for several pixels a byte (depths 1 and 4).
     """
 
-    def __init__(self, form: PixelFormat, cells: Cells | None = None, converter: Converter = "auto") -> None:
-        if form.bits_per_pixel < _BYTE:
-            raise UnsupportedFormat(f"{form}: several pixels share a byte, which is not drawn")
-        if form.needs_colormap and cells is None:
-            raise InvalidArgument(f"{form}: pixels are indices; pass the colormap")
-        self._format = form
+    def __init__(self, fmt: PixelFormat, cells: Palette | None = None, converter: Converter = "auto") -> None:
+        if fmt.bits_per_pixel < _BYTE:
+            raise UnsupportedFormat(f"{fmt}: several pixels share a byte, which is not drawn")
+        if fmt.needs_colormap and cells is None:
+            raise InvalidArgument(f"{fmt}: pixels are indices; pass the colormap")
+        self._format = fmt
         self._converter = converter
-        self._offsets = form.byte_offsets if not form.needs_colormap else None
-        self._word = np.dtype(f"u{max(1, 1 << (form.bits_per_pixel - 1).bit_length() - 3)}")
-        self._tables = _tables(form, cells, self._word) if form.has_masks and self._offsets is None else None
-        self._shades = _shades(form, cells).astype(self._word) if form.is_gray else None
+        self._offsets = fmt.byte_offsets if not fmt.needs_colormap else None
+        self._word = np.dtype(f"u{max(1, 1 << (fmt.bits_per_pixel - 1).bit_length() - 3)}")
+        self._tables = _tables(fmt, cells, self._word) if fmt.has_masks and self._offsets is None else None
+        self._shades = _shades(fmt, cells).astype(self._word) if fmt.is_gray else None
         self._nearest = None
-        if cells is not None and not form.has_masks and not form.is_gray:
+        if cells is not None and not fmt.has_masks and not fmt.is_gray:
             self._nearest = Nearest(cells.colours >> 8, cells.usable)
 
     def fill(self, target: NDArray[Any], array: NDArray[Any], order: str) -> None:
@@ -110,7 +110,7 @@ class Paint:
             return
         flat = array.ndim == _FLAT
         table = self._values(np.arange(256, dtype=np.uint8)[None], "rgb")[0] if flat else None
-        for rows in bands(*array.shape[:2]):
+        for rows in row_bands(*array.shape[:2]):
             part = array[rows]
             self._store(target[rows], table.take(part) if table is not None else self._values(part, order))
 
@@ -139,9 +139,9 @@ class Paint:
 
     def _fill_packed(self, target: NDArray[Any], array: NDArray[Any], order: str) -> bool:
         """Let OpenCV pack 16-bit pixels, which it does by cutting bits off: so they are rounded first."""
-        form = self._format
-        packed = _PACKED.get((form.red_mask, form.green_mask, form.blue_mask))
-        cv2 = self._opencv() if packed and not form.needs_colormap else None
+        fmt = self._format
+        packed = _PACKED.get((fmt.red_mask, fmt.green_mask, fmt.blue_mask))
+        cv2 = self._opencv() if packed and not fmt.needs_colormap else None
         if cv2 is None or packed is None or array.ndim == _FLAT or not (_dense(array) and target.dtype.isnative):
             return False
         pixels = target[..., None].view(np.uint8)
@@ -160,8 +160,8 @@ class Paint:
         """Return the pixel values of colours, as integers in this machine's order."""
         channels = [part] * 3 if part.ndim == _FLAT else [part[..., at] for at in _places(order)]
         if self._shades is not None:
-            form = _RGB if order == "rgb" else _BGR
-            return self._shades.take(part if part.ndim == _FLAT else to_rgb.gray(part[..., :3], form))
+            fmt = _RGB if order == "rgb" else _BGR
+            return self._shades.take(part if part.ndim == _FLAT else to_rgb.gray(part[..., :3], fmt))
         if self._nearest is not None:
             return self._nearest.of(*channels).astype(self._word, copy=False)
         assert self._tables is not None  # noqa: S101 - without masks there are shades or cells: see __init__
@@ -188,7 +188,7 @@ class Paint:
     def _opencv(self) -> ModuleType | None:
         if self._converter == "opencv":
             return opencv.required()
-        return opencv.find()[0] if self._converter == "auto" else None
+        return opencv.module()[0] if self._converter == "auto" else None
 
 
 def _places(order: str) -> tuple[int, int, int]:
@@ -200,10 +200,10 @@ def _scaled(top: int) -> NDArray[Any]:
     return (np.arange(256, dtype=np.int64) * (2 * top) + _FULL) // (2 * _FULL)
 
 
-def _tables(form: PixelFormat, cells: Cells | None, word: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
+def _tables(fmt: PixelFormat, cells: Palette | None, word: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
     """Return the bits of a pixel for each of 256 values of red, green, blue and alpha."""
     tables = []
-    for column, mask in enumerate((form.red_mask, form.green_mask, form.blue_mask, form.alpha_mask)):
+    for column, mask in enumerate((fmt.red_mask, fmt.green_mask, fmt.blue_mask, fmt.alpha_mask)):
         low = mask & -mask
         if not mask:
             values = np.zeros(256, np.int64)
@@ -215,11 +215,11 @@ def _tables(form: PixelFormat, cells: Cells | None, word: np.dtype[Any]) -> tupl
     return tuple(tables)
 
 
-def _shades(form: PixelFormat, cells: Cells | None) -> NDArray[Any]:
+def _shades(fmt: PixelFormat, cells: Palette | None) -> NDArray[Any]:
     """Return the pixel value for each of 256 degrees of brightness."""
     if cells is not None:
         return _closest(cells.colours[:, 0], cells.usable)
-    return _scaled((1 << form.depth) - 1)
+    return _scaled((1 << fmt.depth) - 1)
 
 
 def _closest(ramp: NDArray[np.uint16], usable: NDArray[np.bool_] | None) -> NDArray[Any]:

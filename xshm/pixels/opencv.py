@@ -36,27 +36,27 @@ _GRAY: dict[_Bytes, str] = {
 
 
 @functools.cache
-def find() -> tuple[ModuleType | None, str]:
+def module() -> tuple[ModuleType | None, str]:
     """Return OpenCV, imported now if it was not, or None, and the reason in words."""
     try:
         with limits.loading():
-            module = importlib.import_module("cv2")
+            found = importlib.import_module("cv2")
     except ImportError as error:
         return None, f"OpenCV can't be imported ({error}); pip install xshm[fast] brings it"
-    return module, f"OpenCV {module.__version__} is installed"
+    return found, f"OpenCV {found.__version__} is installed"
 
 
 def required() -> ModuleType:
     """Return OpenCV; `MissingExtra` where it is not installed."""
-    module, reason = find()
-    if module is None:
+    found, reason = module()
+    if found is None:
         raise MissingExtra(reason)
-    return module
+    return found
 
 
 def loaded() -> ModuleType | None:
     """Return OpenCV if this process has imported it already: one conversion does not pay for importing it (0.1 s)."""
-    return find()[0] if "cv2" in sys.modules else None
+    return module()[0] if "cv2" in sys.modules else None
 
 
 def convert(cv2: ModuleType, pixels: NDArray[Any], parts: tuple[Part, ...], target: NDArray[Any]) -> bool:

@@ -92,7 +92,7 @@ def rgba(
     parts = (*colours(fmt, kind, colormap), alpha(fmt, kind))
     found = _fill(pixels, fmt, parts, out, kind, width, converter)
     if fmt.alpha_mask:
-        straighten(found, bands(*found.shape[:2]))
+        straighten(found, row_bands(*found.shape[:2]))
     return found
 
 
@@ -131,7 +131,7 @@ def straight_alpha(rgba: NDArray[Any]) -> NDArray[Any]:
     if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8:  # noqa: PLR2004
         raise InvalidArgument(f"expected (height, width, 4) uint8, got {rgba.shape} {rgba.dtype}")
     straight = rgba.copy()
-    straighten(straight, bands(*rgba.shape[:2]))
+    straighten(straight, row_bands(*rgba.shape[:2]))
     return straight
 
 
@@ -143,7 +143,7 @@ def differs(
     if size(other, fmt, width) != (height, width):
         raise InvalidArgument(f"pictures of different shapes can't be compared: {pixels.shape} and {other.shape}")
     mask = np.empty((height, width), bool)
-    for rows in bands(height, width):
+    for rows in row_bands(height, width):
         changed = values(pixels[rows], fmt, width) ^ values(other[rows], fmt, width)
         np.not_equal(changed & fmt.colour_mask, 0, out=mask[rows])
     return mask
@@ -154,7 +154,7 @@ def converters() -> dict[str, str]:
 
     The keys are "four bytes a pixel" and "other formats", for library and version, and "reason".
     """
-    module, reason = opencv.find()
+    module, reason = opencv.module()
     plain = f"numpy {np.__version__}"
     return {
         "four bytes a pixel": plain if module is None else f"OpenCV {module.__version__}",
@@ -194,7 +194,7 @@ def paint(
     if all(isinstance(part, Constant) or (isinstance(part, Channel) and part.byte is not None) for part in parts):
         _copy(pixels, parts, target)
         return
-    for rows in bands(height, width):
+    for rows in row_bands(height, width):
         band = values(pixels[rows], fmt, width)
         for at, part in enumerate(parts):
             target[rows, :, at] = part.of(band)
@@ -205,7 +205,7 @@ def _copy(pixels: NDArray[Any], parts: tuple[Part, ...], target: NDArray[Any]) -
     places = [part.byte if isinstance(part, Channel) else None for part in parts]
     known = [place for place in places if place is not None]
     if len(known) == len(places) and can_pack(pixels, target, known):
-        pack(pixels, target, known, bands(*target.shape[:2]))
+        pack(pixels, target, known, row_bands(*target.shape[:2]))
         return
     adjoining = pixels.strides[2] == target.strides[2] == target.itemsize == 1
     at = 0
@@ -225,7 +225,7 @@ def _copy(pixels: NDArray[Any], parts: tuple[Part, ...], target: NDArray[Any]) -
 def check_colormap(pixels: NDArray[Any], fmt: PixelFormat, parts: tuple[Part, ...], width: int) -> None:
     """Refuse pixels that index past the end of the colormap."""
     channels = short_tables(parts)
-    for rows in bands(len(pixels), width) if channels else ():
+    for rows in row_bands(len(pixels), width) if channels else ():
         band = values(pixels[rows], fmt, width)
         for channel in channels:
             greatest, cells = int(channel.raw(band).max()), 0 if channel.table is None else len(channel.table)
@@ -277,7 +277,7 @@ def _opencv(converter: Converter, fmt: PixelFormat) -> ModuleType | None:
         return opencv.required()
     if converter == "auto":
         # Not imported for formats that it has no way for.
-        return opencv.find()[0] if fmt.byte_offsets is not None else None
+        return opencv.module()[0] if fmt.byte_offsets is not None else None
     if converter != "numpy":
         raise InvalidArgument(f"converter is 'auto', 'numpy' or 'opencv', not {quoted(converter)}")
     return None
@@ -294,7 +294,7 @@ def sample_type(dtype: DTypeLike) -> np.dtype[Any]:
     return kind
 
 
-def bands(height: int, width: int) -> Iterator[slice]:
+def row_bands(height: int, width: int) -> Iterator[slice]:
     """Cut a picture into slices of rows small enough that what is made of one stays in the cache."""
     rows = max(_BAND // width, 1)
     return (slice(top, top + rows) for top in range(0, height, rows))

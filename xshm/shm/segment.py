@@ -121,7 +121,7 @@ class PoolStats:
     limit: int
 
 
-class _Shelf:
+class _SizeClass:
     """The slots of one size."""
 
     __slots__ = ("free", "size")
@@ -159,14 +159,14 @@ class Pool:
         self._lock = Lock()
         self._slots: set[Slot] = set()
         self._lent: dict[Slot, _Return] = {}  # each slot's last; it does not come home without one that lives
-        self._shelves: dict[int, _Shelf] = {}
-        self._by_bytes: dict[int, _Shelf] = {}
+        self._shelves: dict[int, _SizeClass] = {}
+        self._by_bytes: dict[int, _SizeClass] = {}
         self._takes = self._grown = self._given_back = 0
         self._settle: Callable[[], None] = _nothing_to_settle
         self._closed = False
         _pools[id(self)] = weakref.ref(self, partial(_pools.pop, id(self)))
 
-    def take(self, nbytes: int) -> tuple[Any, Slot]:
+    def acquire(self, nbytes: int) -> tuple[Any, Slot]:
         """Return a ctypes array over a free slot of at least `nbytes`, and the slot.
 
         The slot is out of the pool until the array, and all that was made over it, is gone. What is in the memory is
@@ -190,19 +190,19 @@ class Pool:
         self._lent[slot] = home
         return owner, slot
 
-    def take_or_land(self, nbytes: int) -> tuple[Any, Slot, bool]:
+    def acquire_or_land(self, nbytes: int) -> tuple[Any, Slot, bool]:
         """As `take`, and where that is PoolExhausted a landing slot and True: copy out of it, and let go of it.
 
         Raises PoolExhausted where there is no landing slot either.
         """
         try:
-            return *self.take(nbytes), False
+            return *self.acquire(nbytes), False
         except PoolExhausted as full:
             if self._landing is None:
                 raise
             self._last_landing = self._takes
             try:
-                return *self._landing.take(nbytes), True
+                return *self._landing.acquire(nbytes), True
             except PoolExhausted as none:
                 raise full from none
 
@@ -244,19 +244,19 @@ class Pool:
         self._by_bytes = {}
         return slots
 
-    def _shelf_for(self, nbytes: int) -> _Shelf:
+    def _shelf_for(self, nbytes: int) -> _SizeClass:
         if self._closed:
             raise Closed("this pool was closed with its screen, or belongs to the process this one was forked from")
         size = round_up(nbytes)
         shelf = self._shelves.get(size)
         if shelf is None:
-            shelf = self._shelves[size] = _Shelf(size)
+            shelf = self._shelves[size] = _SizeClass(size)
         if len(self._by_bytes) > 4096:  # noqa: PLR2004 - regions of every size: the short cut is not for them
             self._by_bytes.clear()
         self._by_bytes[nbytes] = shelf
         return shelf
 
-    def _find(self, shelf: _Shelf) -> Slot | None:
+    def _find(self, shelf: _SizeClass) -> Slot | None:
         return next((slot for slot in self._lost() if slot.segment.size == shelf.size), None)
 
     def _lost(self) -> set[Slot]:
@@ -266,7 +266,7 @@ class Pool:
         free = [home.slot for shelf in self._shelves.values() for home in list(shelf.free)]
         return self._slots.difference(lent, free)
 
-    def _grow(self, shelf: _Shelf) -> Slot:
+    def _grow(self, shelf: _SizeClass) -> Slot:
         if len(self._slots) >= self.limit:
             self._give_back_all()
         if len(self._slots) >= self.limit:

@@ -10,7 +10,7 @@ from xshm.x11.protocol import core, mit_shm
 if TYPE_CHECKING:
     from xshm.shm.transport import Transport
     from xshm.x11.connection import Connection
-    from xshm.x11.io.release_queue import Held
+    from xshm.x11.io.release_queue import ServerResource
 
 
 class SharedPixmaps:
@@ -22,7 +22,7 @@ class SharedPixmaps:
         self._root = root
         self._depth = depth
 
-    def make(self, shmseg: int, width: int, height: int) -> Held:
+    def make(self, shmseg: int, width: int, height: int) -> ServerResource:
         """Return a pixmap over the beginning of an attached segment. One round trip; raises the server's error.
 
         The server has it for as long as what is returned is held, or until `free`.
@@ -47,6 +47,6 @@ class SharedPixmaps:
             raise
         return pixmap
 
-    def free(self, pixmap: Held) -> None:
+    def free(self, pixmap: ServerResource) -> None:
         """Have the server free what `make` returned."""
         self._connection.holdings.free(pixmap)

@@ -25,14 +25,14 @@ from xshm.shm.segment import Segment
 from xshm.system import limits
 from xshm.system.kernel_errors import is_the_kernels
 from xshm.system.printable import quoted
-from xshm.x11.io.release_queue import Held
+from xshm.x11.io.release_queue import ServerResource
 from xshm.x11.protocol import core, mit_shm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xshm.x11.connection import Connection, Extension
-    from xshm.x11.io.wire import Pending
+    from xshm.x11.protocol.requests import Request
 
 Kind = Literal["sysv", "fd", "core"]
 KINDS: Final = get_args(Kind)
@@ -41,7 +41,7 @@ _WITH_DESCRIPTORS: Final = (1, 2)
 _NONCE_BYTES = 64
 
 
-class Attached(Held):
+class AttachedId(ServerResource):
     """A shmseg that the server knows, until it goes.
 
     `settle` returns when the server has let go of all that was detached by then: one round trip.
@@ -65,14 +65,14 @@ class Transport:
         self.shared_pixmaps = bool(shm and shm.shared_pixmaps)
         self.completion_event = shm.extension.first_event + mit_shm.COMPLETION if shm else -1
 
-    def attach(self, segment: Segment) -> Attached:
+    def attach(self, segment: Segment) -> AttachedId:
         """Make a segment known to the server; return its shmseg. One round trip; raises the server's error.
 
         It is attached as long as the shmseg is held, or until `detach`.
         """
         connection = self._connection
         connection.check_for_error()
-        shmseg = connection.holdings.id_as(Attached, mit_shm.Detach, "shmseg", opcode=self.opcode)
+        shmseg = connection.holdings.id_as(AttachedId, mit_shm.Detach, "shmseg", opcode=self.opcode)
         shmseg.settle = connection.sync
         try:
             connection.check(_attach(connection, self.opcode, segment, shmseg, read_only=False), doing="ShmAttach")
@@ -84,7 +84,7 @@ class Transport:
 
     def detach(self, shmseg: int) -> None:
         """Make the server let go of what `attach` returned; without effect on a connection that is over."""
-        if not isinstance(shmseg, Attached):
+        if not isinstance(shmseg, AttachedId):
             raise InvalidType(f"detach takes what attach returned, not {type(shmseg).__name__}: {quoted(shmseg)}")
         with suppress(Closed, DisplayGone):
             self._connection.holdings.free(shmseg)
@@ -98,11 +98,11 @@ class _MitShm:
 
     def __init__(self, connection: Connection, extension: Extension) -> None:
         self.extension = extension
-        reply = connection.ask(mit_shm.QueryVersion, opcode=extension.major)
+        reply = connection.request(mit_shm.QueryVersion, opcode=extension.major)
         self.version: tuple[int, int] = (reply.major_version, reply.minor_version)
         self.shared_pixmaps: bool = reply.shared_pixmaps
         self.uid: int = reply.uid
-        connection.name_error(extension.first_error + mit_shm.BAD_SEG, BadSeg, mit_shm.BadSegError)
+        connection.register_error(extension.first_error + mit_shm.BAD_SEG, BadSeg, mit_shm.BadSegError)
 
 
 def choose(connection: Connection, wanted: str = "auto") -> Transport:
@@ -198,10 +198,10 @@ def _reads_our_bytes(connection: Connection, opcode: int, segment: Segment) -> b
     )
     held.free(gc, pixmap, shmseg)
     connection.check(attach, put, image)
-    return connection.answer(image, "GetImage")[32 : 32 + _NONCE_BYTES] == nonce
+    return connection.wait_reply(image, "GetImage")[32 : 32 + _NONCE_BYTES] == nonce
 
 
-def _attach(connection: Connection, opcode: int, segment: Segment, shmseg: int, *, read_only: bool) -> Pending:
+def _attach(connection: Connection, opcode: int, segment: Segment, shmseg: int, *, read_only: bool) -> Request:
     if segment.kind == "sysv":
         return connection.send(
             mit_shm.Attach, opcode=opcode, shmseg=shmseg, shmid=segment.shmid, read_only=int(read_only), keep=segment

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final
 from xshm.errors import BadDrawable, BadWindow, ServerError, WindowGone
 from xshm.x11.protocol import core
 from xshm.x11.protocol.put import GRAPHICS_EXPOSE, NO_EXPOSE, most_bytes, pack_copy_area, pack_shm_put_image, put_images
-from xshm.x11.protocol.requests import Pending, Route
+from xshm.x11.protocol.requests import EventRoute, Request
 
 if TYPE_CHECKING:
     from xshm.geometry import Rect
     from xshm.pixels.format import PixelFormat
     from xshm.shm.transport import Transport
-    from xshm.surface.blit_path import Way
-    from xshm.surface.contents import Source
+    from xshm.surface.blit_path import BlitPath
+    from xshm.surface.contents import ImageSource
     from xshm.x11.connection import Connection
 
 _SEQUENCE = struct.Struct("=2xH")
@@ -34,28 +34,28 @@ class Blitter:
     """
 
     def __init__(
-        self, connection: Connection, transport: Transport, drawable: int, form: PixelFormat, way: Way
+        self, connection: Connection, transport: Transport, drawable: int, fmt: PixelFormat, way: BlitPath
     ) -> None:
         self._connection = connection
         self._post = connection.wire.post
         self._opcode = transport.opcode
         self._drawable = drawable
-        self._format = form
-        self._depth = form.depth
-        self.way: Way = way
+        self._format = fmt
+        self._depth = fmt.depth
+        self.way: BlitPath = way
         # What is under way. Not a deque: the thread that reads looks through it, while another may add to it.
-        self.inflight: tuple[Pending, ...] = ()
+        self.inflight: tuple[Request, ...] = ()
         self._failed: bytes | None = None
         self._most = most_bytes(connection) if way == "core" else 0
         codes = (NO_EXPOSE, GRAPHICS_EXPOSE, *((transport.completion_event,) if way != "core" else ()))
-        routes = [Route(code, self._is_ours, most=0) for code in codes]
+        routes = [EventRoute(code, self._is_ours, most=0) for code in codes]
         self._gc = connection.holdings.id(core.FreeGC, "gc", *routes)
         made = connection.send(core.CreateGC, cid=self._gc, drawable=drawable, attrs={"graphics_exposures": 1})
         connection.check(made, doing="CreateGC")
         for route in routes:
             connection.wire.add_route(route)
 
-    def requests(self, source: Source, part: Rect) -> tuple[Pending, ...]:
+    def requests(self, source: ImageSource, part: Rect) -> tuple[Request, ...]:
         """Return what draws a part of a source; the last of them is what proves that it was read."""
         if source.pixmap:
             data = pack_copy_area(source.pixmap, self._drawable, self._gc, source.place, part)
@@ -65,11 +65,11 @@ class Blitter:
             )
         else:
             return self._core_requests(source, part)
-        pending = Pending(data, keep=source.rows)
+        pending = Request(data, keep=source.rows)
         source.is_read_by(pending)
         return (pending,)
 
-    def send(self, requests: tuple[Pending, ...]) -> None:
+    def send(self, requests: tuple[Request, ...]) -> None:
         """Send what `requests` made; those that were sent already, before a signal handler raised, are left out."""
         if requests[0] not in self.inflight:
             self.inflight += requests
@@ -77,11 +77,11 @@ class Blitter:
             if not pending.serial:  # one by one: only so does a serial say for sure that it was queued
                 self._post(pending)
 
-    def ask(self) -> None:
+    def fence(self) -> None:
         """Have something under way whose proof is the server's answer to nothing in particular."""
-        self.send((Pending(_SYNC),))
+        self.send((Request(_SYNC),))
 
-    def settle(self) -> None:
+    def reap_completed(self) -> None:
         """Forget what the server has done, and what was never sent; raise the error of a request that failed."""
         inflight = [pending for pending in self.inflight if pending.serial]
         done = 0
@@ -96,29 +96,29 @@ class Blitter:
             self._failed = None
             raise self._error(failed)
 
-    def wait(self, pending: Pending, timeout: float | None = None) -> None:
+    def wait(self, pending: Request, timeout: float | None = None) -> None:
         """Wait until the server has done a request; RequestTimeout when `timeout` seconds have passed."""
         self._connection.wire.wait(pending, timeout)
 
     def forget(self) -> None:
         """Let go of the memory of requests whose proof will not come any more."""
         for pending in self.inflight:
-            pending.keep = None
+            pending.keepalive = None
         self.inflight = ()
 
-    def _core_requests(self, source: Source, part: Rect) -> tuple[Pending, ...]:
+    def _core_requests(self, source: ImageSource, part: Rect) -> tuple[Request, ...]:
         stride = self._format.stride(part.width)
         rows = source.bytes_at(part)
         bands = put_images(self._drawable, self._gc, self._depth, part, rows, stride, self._most)
         # The bytes are copied here: nothing reads the source any more. The reply tells that the server has followed.
-        return (*map(Pending, bands), Pending(_SYNC))
+        return (*map(Request, bands), Request(_SYNC))
 
     def _is_ours(self, message: bytes) -> bool:
         """Take note of a proof. Called by the reader, under the Wire's lock; twice for one message does no harm."""
         sequence = _SEQUENCE.unpack_from(message)[0]
         for pending in self.inflight:
             if pending.serial & 0xFFFF == sequence and pending.serial:
-                pending.keep = None
+                pending.keepalive = None
                 pending.done = True
                 return True
         return False

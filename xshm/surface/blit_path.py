@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from xshm.surface.target import Opened
     from xshm.x11.connection import Connection
 
-Way = Literal["pixmap", "put", "core"]
+BlitPath = Literal["pixmap", "put", "core"]
 _WORTH_MEASURING: Final = 4 << 20  # bytes; 2 milliseconds then, 6 at 1080p
 _TRIALS: Final = 2
 _CLEARLY: Final = 0.95  # of the time that ShmPutImage takes; what is closer is noise
 
 
 @dataclass(frozen=True, slots=True)
-class ChosenWay:
+class ChosenPath:
     """The way, and why."""
 
-    way: Way
+    way: BlitPath
     reason: str
 
 
-def check_way(transport: Transport, wanted: str) -> None:
+def check_path(transport: Transport, wanted: str) -> None:
     """Raise InvalidArgument for what is no way, TransportUnavailable for one that is not to be had, with the reason."""
     _arguments.choice(wanted, ("auto", "pixmap", "put"), "a way is one of")
     if transport.kind == "core" and wanted != "auto":
@@ -47,31 +47,31 @@ def check_way(transport: Transport, wanted: str) -> None:
         raise TransportUnavailable("this server has no shared pixmaps; way='put' works without")
 
 
-def choose_way(connection: Connection, transport: Transport, opened: Opened, wanted: str) -> ChosenWay:
-    """Take the way wanted by name, which `check_way` has passed, or find the fastest."""
+def choose_path(connection: Connection, transport: Transport, opened: Opened, wanted: str) -> ChosenPath:
+    """Take the way wanted by name, which `check_path` has passed, or find the fastest."""
     if transport.kind == "core":
-        return ChosenWay("core", f"no memory is shared: {transport.reason}")
+        return ChosenPath("core", f"no memory is shared: {transport.reason}")
     if wanted != "auto":
-        return ChosenWay("pixmap" if wanted == "pixmap" else "put", "asked for by name")
+        return ChosenPath("pixmap" if wanted == "pixmap" else "put", "asked for by name")
     if not transport.shared_pixmaps:
-        return ChosenWay("put", "this server has no shared pixmaps")
-    if opened.form.nbytes(*opened.size) < _WORTH_MEASURING:
-        return ChosenWay("put", "at this size both ways take the same")
+        return ChosenPath("put", "this server has no shared pixmaps")
+    if opened.fmt.nbytes(*opened.size) < _WORTH_MEASURING:
+        return ChosenPath("put", "at this size both ways take the same")
     try:
         pixmap, put = _measure(connection, transport, opened)
     except (ServerError, OSError) as error:  # no room for a second picture, say
         if not (isinstance(error, ServerError) or is_the_kernels(error)):
             raise
-        return ChosenWay("put", f"it could not be measured: {error}")
+        return ChosenPath("put", f"it could not be measured: {error}")
     figures = f"measured: {put * 1e6:,.0f} µs by ShmPutImage, {pixmap * 1e6:,.0f} by CopyArea"
-    return ChosenWay("pixmap" if pixmap < _CLEARLY * put else "put", figures)
+    return ChosenPath("pixmap" if pixmap < _CLEARLY * put else "put", figures)
 
 
 def _measure(connection: Connection, transport: Transport, opened: Opened) -> tuple[float, float]:
     """Return the seconds that one copy of the whole takes, at best: by CopyArea, by ShmPutImage."""
     width, height = opened.size
-    depth = opened.form.depth
-    segment = Segment("sysv" if transport.kind == "sysv" else "memfd", opened.form.nbytes(width, height))
+    depth = opened.fmt.depth
+    segment = Segment("sysv" if transport.kind == "sysv" else "memfd", opened.fmt.nbytes(width, height))
     shmseg = transport.attach(segment)
     pixmaps = SharedPixmaps(connection, transport, opened.root, depth)
     source = pixmaps.make(shmseg, width, height)

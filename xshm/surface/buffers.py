@@ -16,7 +16,7 @@ import numpy as np
 
 from xshm.errors import InvalidArgument
 from xshm.shm.segment import Segment, round_up
-from xshm.surface.contents import Source, subtract
+from xshm.surface.contents import ImageSource, subtract
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from xshm.pixels.format import PixelFormat
     from xshm.shm.shared_pixmap import SharedPixmaps
     from xshm.shm.transport import Transport
-    from xshm.surface.contents import Picture
-    from xshm.x11.protocol.requests import Pending
+    from xshm.surface.contents import Contents
+    from xshm.x11.protocol.requests import Request
 
 _MOST: Final = 3
 _MOST_STALE: Final = 16
@@ -41,7 +41,7 @@ class Buffer:
 
     __slots__ = ("_lent", "_owner", "_part", "latest", "pixels", "shown", "source", "stale")
 
-    def __init__(self, owner: Any, pixels: NDArray[Any], source: Source) -> None:
+    def __init__(self, owner: Any, pixels: NDArray[Any], source: ImageSource) -> None:
         self._owner = owner
         self.pixels = pixels
         self.source = source
@@ -61,7 +61,7 @@ class Buffer:
         lent = self.pixels[:] if part is self.source.place else self.pixels[part.slices]
         self._lent = weakref.ref(lent)
         if self._part is not None:
-            self.lacks(self._part)
+            self.mark_stale(self._part)
         self._part = part
         self.shown = 0
         return lent
@@ -78,7 +78,7 @@ class Buffer:
         self._part = None
         self._lent = None
 
-    def lacks(self, part: Rect) -> None:
+    def mark_stale(self, part: Rect) -> None:
         """Take note that a part was presented from elsewhere."""
         left = subtract(self.stale, part)
         self.stale = [*left, part] if len(left) < _MOST_STALE else [self.source.place]
@@ -87,24 +87,24 @@ class Buffer:
 class Buffers:
     """All buffers of one surface, and those of a former size that are lent or shown."""
 
-    def __init__(self, transport: Transport, pixmaps: SharedPixmaps | None, form: PixelFormat, whole: Rect) -> None:
+    def __init__(self, transport: Transport, pixmaps: SharedPixmaps | None, fmt: PixelFormat, whole: Rect) -> None:
         self._transport = transport
         self._pixmaps = pixmaps
-        self._format = form
+        self._format = fmt
         self._whole = whole
-        self._former: list[Buffer] = []
+        self._retired: list[Buffer] = []
         self.all: list[Buffer] = []
 
     def resize(self, whole: Rect) -> None:
         """From now on, lend buffers of this size."""
-        self._former = [*self._former, *self.all]
+        self._retired = [*self._retired, *self.all]
         self.all = []
         self._whole = whole
 
-    def find(self, picture: Picture) -> Buffer | Pending:
+    def find(self, picture: Contents) -> Buffer | Request:
         """Return the buffer to lend next, the one that lacks least, or the request to wait for until there is one."""
-        if self._former:
-            self._tidy(picture)
+        if self._retired:
+            self._free_retired(picture)
         best: Buffer | None = None
         for each in self.all:
             if (best is None or each.latest > best.latest) and not each.is_lent and not each.source.readers():
@@ -120,27 +120,27 @@ class Buffers:
             raise InvalidArgument(f"all {_MOST} buffers are lent; leave one draw() before the next")
         return min(readers, key=lambda request: request.serial)
 
-    def apart(self, part: Rect) -> Buffer:
+    def make_detached(self, part: Rect) -> Buffer:
         """Return a buffer for a part that leaves the surface, which was larger when that was asked for."""
         buffer = self._make(part)
-        self._former = [*self._former, buffer]
+        self._retired = [*self._retired, buffer]
         return buffer
 
     def forget(self) -> None:
         """Let go of all memory; the connection is over."""
         self.all = []
-        self._former = []
+        self._retired = []
 
     def _make(self, place: Rect) -> Buffer:
         width, height = place.width, place.height
-        form = self._format
-        size = form.nbytes(width, height)
+        fmt = self._format
+        size = fmt.nbytes(width, height)
         memory, shmseg = self._memory(size)
         owner: Any = (ctypes.c_ubyte * size).from_buffer(memory)
-        shape, dtype, strides = form.layout(width, height)
+        shape, dtype, strides = fmt.layout(width, height)
         pixels: NDArray[Any] = np.ndarray(shape, dtype, owner, 0, strides)
-        rows = np.frombuffer(owner, np.uint8).reshape(height, form.stride(width))
-        source = Source(place, rows, form.bits_per_pixel // 8, shmseg)
+        rows = np.frombuffer(owner, np.uint8).reshape(height, fmt.stride(width))
+        source = ImageSource(place, rows, fmt.bits_per_pixel // 8, shmseg)
         if self._pixmaps is not None:
             source.pixmap = self._pixmaps.make(shmseg, width, height)
         return Buffer(owner, pixels, source)
@@ -153,12 +153,12 @@ class Buffers:
         segment = Segment("sysv" if kind == "sysv" else "memfd", round_up(size))
         return segment.memory, self._transport.attach(segment)
 
-    def _tidy(self, picture: Picture) -> None:
+    def _free_retired(self, picture: Contents) -> None:
         """Let go of buffers of a former size once nothing of them is shown. What was sent is read before that."""
-        kept = [each for each in self._former if each.is_lent or picture.shows(each.source)]
-        for source in [each.source for each in self._former if each not in kept]:  # now, and not when all have let go
+        kept = [each for each in self._retired if each.is_lent or picture.shows(each.source)]
+        for source in [each.source for each in self._retired if each not in kept]:  # now, and not when all have let go
             if self._pixmaps is not None and source.pixmap is not None:
                 self._pixmaps.free(source.pixmap)
             if source.shmseg:
                 self._transport.detach(source.shmseg)
-        self._former = kept
+        self._retired = kept

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xshm.geometry import Rect
-    from xshm.x11.io.release_queue import Held
-    from xshm.x11.protocol.requests import Pending
+    from xshm.x11.io.release_queue import ServerResource
+    from xshm.x11.protocol.requests import Request
 
 # More is not kept of a drawable that is not ours: the oldest are forgotten, and whoever owns it draws those again.
 _MOST_PIECES: Final = 256
 
 
-class Source:
+class ImageSource:
     """Memory with pixels in the drawable's own layout, which lie (or will lie) at `place` in it.
 
     `rows` is the memory as bytes, (height, bytes of a row) uint8.
@@ -30,20 +30,20 @@ class Source:
     __slots__ = ("_pixel", "_reading", "pixmap", "place", "rows", "shmseg")
 
     def __init__(
-        self, place: Rect, rows: NDArray[Any], pixel_bytes: int, shmseg: int = 0, pixmap: Held | None = None
+        self, place: Rect, rows: NDArray[Any], pixel_bytes: int, shmseg: int = 0, pixmap: ServerResource | None = None
     ) -> None:
         self.place = place
         self.rows = rows
         self.shmseg = shmseg
         self.pixmap = pixmap
         self._pixel = pixel_bytes
-        self._reading: tuple[Pending, ...] = ()
+        self._reading: tuple[Request, ...] = ()
 
-    def is_read_by(self, request: Pending) -> None:
+    def is_read_by(self, request: Request) -> None:
         """Take note of a request, before it is sent."""
         self._reading = (*self.readers(), request)
 
-    def readers(self) -> list[Pending]:
+    def readers(self) -> list[Request]:
         """Return the requests that were sent and that the server has not done yet: those that read this memory."""
         return [request for request in self._reading if request.serial and not request.done]
 
@@ -52,7 +52,7 @@ class Source:
         left, top = part.x - self.place.x, part.y - self.place.y
         return self.rows[top : top + part.height, left * self._pixel : (left + part.width) * self._pixel]
 
-    def copy_from(self, picture: Picture, part: Rect) -> None:
+    def copy_from(self, picture: Contents, part: Rect) -> None:
         """Bring a part of this memory up to what is shown there; what was never drawn is left as it is."""
         for piece, source in picture.parts(part):
             if source is None:
@@ -61,16 +61,16 @@ class Source:
                 self.bytes_at(piece)[...] = source.bytes_at(piece)
 
 
-Piece = tuple["Rect", Source | None]
+Piece = tuple["Rect", ImageSource | None]
 
 
-class Picture:
+class Contents:
     """The pieces; a source of None is the background (all bits zero) of a window that is ours."""
 
     def __init__(self, background: Rect | None) -> None:
         self.pieces: tuple[Piece, ...] = ((background, None),) if background is not None else ()
 
-    def shows(self, source: Source) -> bool:
+    def shows(self, source: ImageSource) -> bool:
         """Tell whether any of it is shown."""
         return any(piece[1] is source for piece in self.pieces)
 
@@ -79,7 +79,7 @@ class Picture:
         cuts = ((rect.intersect(region), source) for rect, source in self.pieces)
         return [(cut, source) for cut, source in cuts if cut is not None]
 
-    def put(self, region: Rect, source: Source | None, whole: Rect | None = None) -> None:
+    def put(self, region: Rect, source: ImageSource | None, whole: Rect | None = None) -> None:
         """From now on, `region` shows `source`; nothing else is shown if that is the `whole`."""
         if region is whole:
             self.pieces = ((region, source),)
@@ -87,7 +87,7 @@ class Picture:
         pieces = [(cut, old) for rect, old in self.pieces for cut in subtract([rect], region)]
         self.pieces = (*pieces, (region, source))[-_MOST_PIECES:]
 
-    def forget(self, region: Rect, source: Source) -> None:
+    def forget(self, region: Rect, source: ImageSource) -> None:
         """Be without what `region` shows of `source`, which is going to be written."""
         if len(self.pieces) == 1 and self.pieces[0] == (region, source):
             self.pieces = ()
@@ -98,7 +98,7 @@ class Picture:
         cut = ((part, source) for rect, old in self.pieces if old is source for part in subtract([rect], region))
         self.pieces = (*kept, *cut)
 
-    def put_all(self, region: Rect, source: Source, whole: Rect) -> bool:
+    def put_all(self, region: Rect, source: ImageSource, whole: Rect) -> bool:
         """From now on `region` shows `source`, which holds all the rest of what is shown, too.
 
         Tell whether that is the whole, with nothing missing.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xshm.shm.segment import Slot
-from xshm.surface.contents import Source
+from xshm.surface.contents import ImageSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,33 +24,33 @@ if TYPE_CHECKING:
     from xshm.shm.segment import Segment
     from xshm.shm.shared_pixmap import SharedPixmaps
     from xshm.shm.transport import Transport
-    from xshm.x11.io.release_queue import Held
+    from xshm.x11.io.release_queue import ServerResource
 
 
 class FrameMemory:
     """The segments of other pools that the server behind `transport` was given."""
 
-    def __init__(self, transport: Transport, pixmaps: SharedPixmaps | None, form: PixelFormat) -> None:
+    def __init__(self, transport: Transport, pixmaps: SharedPixmaps | None, fmt: PixelFormat) -> None:
         self._transport = transport
         self._pixmaps = pixmaps
-        self._format = form
+        self._format = fmt
         # By the segment's id, as long as it lives; what goes is detached and freed (`Transport.attach`,
         # `SharedPixmaps.make`). Not a WeakKeyDictionary, whose callback is in Python: signals are swallowed there.
         self._known: dict[int, _Known] = {}
         self._gone: deque[_Known] = deque()
 
-    def source(self, pixels: NDArray[Any], place: Rect) -> Source | None:
+    def source(self, pixels: NDArray[Any], place: Rect) -> ImageSource | None:
         """Return `pixels`, of the drawable's own format, as a source that the server can read; None where it can't.
 
         The array is held for as long as the source is.
         """
-        form, width, height = self._format, place.width, place.height
-        strides = form.layout(width, height)[2]
+        fmt, width, height = self._format, place.width, place.height
+        strides = fmt.layout(width, height)[2]
         if pixels.strides[1:] != strides[1:]:
             return None
         rows = pixels.view(np.uint8).reshape(height, -1)
         if self._transport.kind == "core":
-            return Source(place, rows, form.bits_per_pixel // 8)
+            return ImageSource(place, rows, fmt.bits_per_pixel // 8)
         slot = slot_of(pixels)
         if slot is None or self._transport.kind != "sysv" or slot.segment.kind != "sysv":
             return None
@@ -60,7 +60,7 @@ class FrameMemory:
         if self._pixmaps is not None and known.size != (width, height):
             known.pixmap = self._pixmaps.make(known.shmseg, width, height)
             known.size = (width, height)
-        return Source(place, rows, form.bits_per_pixel // 8, known.shmseg, known.pixmap)
+        return ImageSource(place, rows, fmt.bits_per_pixel // 8, known.shmseg, known.pixmap)
 
     def _what_is_known(self, segment: Segment) -> _Known:
         while self._gone:
@@ -87,7 +87,7 @@ class _Known(weakref.ref):  # type: ignore[type-arg]
 
     __slots__ = ("key", "pixmap", "shmseg", "size")
     key: int
-    pixmap: Held | None
+    pixmap: ServerResource | None
     shmseg: int
     size: tuple[int, int]
 

@@ -21,8 +21,8 @@ from xshm.image.frame import Frame
 from xshm.pixels import from_rgb, to_rgb
 from xshm.pixels.alpha import premultiply
 from xshm.shm.transport import Transport, choose
-from xshm.surface.blit_path import Way, check_way, choose_way
-from xshm.surface.swapchain import Drawing, Presenter
+from xshm.surface.blit_path import BlitPath, check_path, choose_path
+from xshm.surface.swapchain import Drawing, Swapchain
 from xshm.surface.target import Target, open_target
 from xshm.system import limits
 from xshm.system.deadlines import holding, within
@@ -77,16 +77,16 @@ class Surface:
         connection.wire.keep_events(keep=False)  # until somebody can take them
         try:
             self._transport = choose(connection, transport)
-            check_way(self._transport, way)
+            check_path(self._transport, way)
             with connection.decoding("the drawable"):
                 self._opened = opened = open_target(connection, target)
-                self._way = choose_way(connection, self._transport, opened, way)
-                self._paint = from_rgb.Paint(opened.form, opened.cells)
-                self._presenter = Presenter(connection, self._transport, opened, self._way.way)
+                self._way = choose_path(connection, self._transport, opened, way)
+                self._paint = from_rgb.PixelWriter(opened.fmt, opened.cells)
+                self._presenter = Swapchain(connection, self._transport, opened, self._way.way)
         except BaseException:
             connection.close()
             raise
-        self._like = opened.form
+        self._like = opened.fmt
         self._resizable = resizable
         self._told_close = False
         self._closed = False
@@ -118,7 +118,7 @@ class Surface:
     @property
     def format(self) -> PixelFormat:
         """The layout of its pixels."""
-        return self._opened.form
+        return self._opened.fmt
 
     @property
     def transport(self) -> Transport:
@@ -126,7 +126,7 @@ class Surface:
         return self._transport
 
     @property
-    def way(self) -> Way:
+    def way(self) -> BlitPath:
         """How they get into the drawable: "pixmap", "put" or "core"."""
         return self._way.way
 
@@ -202,12 +202,12 @@ class Surface:
             return
         colours = array[part.moved(-place.x, -place.y).slices]
         if self.format.alpha_mask and colours.shape[2:] == (4,):
-            colours = premultiply(colours, to_rgb.bands(part.height, part.width))
-        loan = self._presenter.lend(part)
+            colours = premultiply(colours, to_rgb.row_bands(part.height, part.width))
+        loan = self._presenter.acquire(part)
         if np.may_share_memory(colours, loan.pixels):  # it is a view of what was lent before
             colours = colours.copy()
         self._paint.fill(loan.pixels, colours, order)
-        self._presenter.give(loan)
+        self._presenter.present(loan)
 
     def show_frame(self, frame: Frame, at: tuple[int, int] = (0, 0), clip: bool = False) -> None:
         """Present a frame straight from its own memory, which is held until the server has read it, and is shown.
@@ -223,17 +223,17 @@ class Surface:
         if part is None:
             return
         same = self._is_like(frame)
-        if same and self._presenter.put(pixels, place, part):
+        if same and self._presenter.present_frame(pixels, place, part):
             return
         inside = part.moved(-place.x, -place.y).slices
         if same:
-            loan = self._presenter.lend(part)
+            loan = self._presenter.acquire(part)
             np.copyto(loan.pixels, pixels[inside])
         else:
             colours = self._colours(frame)[inside]
-            loan = self._presenter.lend(part)
+            loan = self._presenter.acquire(part)
             self._paint.fill(loan.pixels, colours, "rgb")
-        self._presenter.give(loan)
+        self._presenter.present(loan)
 
     def draw(self, rect: Region | None = None) -> Drawing:
         """Lend shared memory for the whole surface, or for `rect`, to a with block, and present that on leaving it.
@@ -307,7 +307,7 @@ class Surface:
         return place, place.intersect(whole)
 
     def _colours(self, frame: Frame) -> NDArray[np.uint8]:
-        """Return a frame's colours as `Paint.fill` takes them."""
+        """Return a frame's colours as `PixelWriter.fill` takes them."""
         if not self.format.alpha_mask:
             return frame.rgb()
         found = to_rgb.premultiplied(frame.pixels, frame.format, colormap=frame.colormap, width=frame.width)
@@ -357,7 +357,7 @@ class Surface:
         return None
 
     def _attended(self, inbox: Inbox) -> Event | None:
-        self._presenter.attend()
+        self._presenter.service()
         return self._tell(inbox)
 
     def _tell(self, inbox: Inbox) -> Event | None:

@@ -22,7 +22,7 @@ from xshm.geometry import Rect
 from xshm.shm.shared_pixmap import SharedPixmaps
 from xshm.surface.blit import Blitter
 from xshm.surface.buffers import Buffer, Buffers
-from xshm.surface.contents import Picture, Source, subtract
+from xshm.surface.contents import Contents, ImageSource, subtract
 from xshm.surface.frame_memory import FrameMemory
 from xshm.system.deadlines import holding, within
 
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xshm.shm.transport import Transport
-    from xshm.surface.blit_path import Way
+    from xshm.surface.blit_path import BlitPath
     from xshm.surface.target import Opened
     from xshm.x11.connection import Connection
-    from xshm.x11.protocol.requests import Pending
+    from xshm.x11.protocol.requests import Request
 
 _MOST_UNDER_WAY = 8  # requests
 _MOST_FRAMES = 4  # whose memory parts of what is shown may pin at once
 
 
 @dataclass(slots=True)
-class Loan:
+class BackBuffer:
     """Memory on its way to be shown: a part of a buffer."""
 
     buffer: Buffer
@@ -53,23 +53,23 @@ class Drawing:
 
     __slots__ = ("_loan", "_part", "_presenter")
 
-    def __init__(self, presenter: Presenter, part: Rect) -> None:
+    def __init__(self, presenter: Swapchain, part: Rect) -> None:
         self._presenter = presenter
         self._part = part
-        self._loan: Loan | None = None
+        self._loan: BackBuffer | None = None
 
     def __enter__(self) -> NDArray[Any]:
         if self._loan is not None:
             raise InvalidArgument("this draw() was entered before; ask for another")
-        self._loan = self._presenter.lend(self._part)
+        self._loan = self._presenter.acquire(self._part)
         return self._loan.pixels
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._loan is not None:
             if kind is None:
-                self._presenter.give(self._loan)
+                self._presenter.present(self._loan)
             else:
-                self._presenter.cancel(self._loan)
+                self._presenter.discard(self._loan)
 
 
 @dataclass(slots=True)
@@ -78,15 +78,15 @@ class _Present:
 
     number: int
     part: Rect
-    source: Source
-    requests: tuple[Pending, ...]
+    source: ImageSource
+    requests: tuple[Request, ...]
     buffer: Buffer | None
 
 
-class Presenter:
+class Swapchain:
     """`whole` is its rectangle, `age` that of the memory lent last (`Surface.age`), `lock` guards all but waiting."""
 
-    def __init__(self, connection: Connection, transport: Transport, opened: Opened, way: Way) -> None:
+    def __init__(self, connection: Connection, transport: Transport, opened: Opened, way: BlitPath) -> None:
         self.whole = Rect(0, 0, *opened.size)
         self.age = 0
         self.lock = Lock()
@@ -94,47 +94,47 @@ class Presenter:
         self._drawable = opened.drawable
         self._own = opened.own
         self._inbox = opened.inbox
-        self._blit = Blitter(connection, transport, opened.drawable, opened.form, way)
-        pixmaps = SharedPixmaps(connection, transport, opened.root, opened.form.depth) if way == "pixmap" else None
-        self._buffers = Buffers(transport, pixmaps, opened.form, self.whole)
-        self._frames = FrameMemory(transport, pixmaps, opened.form)
-        self._picture = Picture(self.whole if opened.own else None)
+        self._blit = Blitter(connection, transport, opened.drawable, opened.fmt, way)
+        pixmaps = SharedPixmaps(connection, transport, opened.root, opened.fmt.depth) if way == "pixmap" else None
+        self._buffers = Buffers(transport, pixmaps, opened.fmt, self.whole)
+        self._frames = FrameMemory(transport, pixmaps, opened.fmt)
+        self._picture = Contents(self.whole if opened.own else None)
         self._presents = 0
         self._begun: _Present | None = None
         self._closed = False
 
     # -- presenting ------------------------------------------------------------------------------------------------
 
-    def lend(self, part: Rect) -> Loan:
+    def acquire(self, part: Rect) -> BackBuffer:
         """Find a buffer that may be written, waiting for the server if there is none."""
         if self._blit.inflight:
             self._make_room()
         while True:
             with self.lock:
-                self.attend()
+                self.service()
                 if not (part is self.whole or self.whole.contains(part)):  # another thread has taken in a new size
                     self.age = 0
-                    apart = self._buffers.apart(part)
-                    return Loan(apart, part, apart.lend(part))
+                    apart = self._buffers.make_detached(part)
+                    return BackBuffer(apart, part, apart.lend(part))
                 found = self._buffers.find(self._picture)
                 if isinstance(found, Buffer):
                     self.age = self._presents + 1 - found.shown if found.shown else 0
                     self._picture.forget(part, found.source)
-                    return Loan(found, part, found.lend(part))
+                    return BackBuffer(found, part, found.lend(part))
             self._blit.wait(found)
 
-    def cancel(self, loan: Loan) -> None:
+    def discard(self, loan: BackBuffer) -> None:
         """Take memory back without presenting it."""
         loan.pixels.flags.writeable = False
         loan.buffer.give_back()
 
-    def give(self, loan: Loan) -> None:
+    def present(self, loan: BackBuffer) -> None:
         """Present what was lent, after the rest of the buffer was brought up to what is shown."""
         loan.pixels.flags.writeable = False
         buffer, part = loan.buffer, loan.part
         with self.lock:
             if self._closed or self._begun is not None:
-                self.attend()
+                self.service()
             if buffer not in self._buffers.all:  # of a former size
                 inside = part.intersect(self.whole)
                 buffer.give_back()
@@ -145,7 +145,7 @@ class Presenter:
                 self._complete(buffer, part)
             self._present(buffer.source, part, buffer)
 
-    def put(self, pixels: NDArray[Any], place: Rect, part: Rect) -> bool:
+    def present_frame(self, pixels: NDArray[Any], place: Rect, part: Rect) -> bool:
         """Present a part of a frame's memory that lies at `place`; False where the server can't read it.
 
         It is held until the server has read it, and while it is shown.
@@ -153,7 +153,7 @@ class Presenter:
         if self._blit.inflight:
             self._make_room()
         with self.lock:
-            self.attend()
+            self.service()
             inside = part if part is self.whole else part.intersect(self.whole)
             if inside is None:  # another thread has taken in a new size
                 return True
@@ -175,12 +175,12 @@ class Presenter:
             if not inflight:
                 return
             self._blit.wait(inflight[-1], None if deadline is None else max(0.0, deadline - time.monotonic()))
-            holding(self.lock, self.attend)
+            holding(self.lock, self.service)
 
     def _attend_and_ask(self) -> None:
-        self.attend()
+        self.service()
         if not self._blit.inflight:
-            self._blit.ask()  # the answer comes behind the word of what was exposed
+            self._blit.fence()  # the answer comes behind the word of what was exposed
 
     def resize(self, whole: Rect) -> None:
         """Under the lock: be of another size. What was shown and still fits stays."""
@@ -188,7 +188,7 @@ class Presenter:
         self._picture.resize(whole, has_background=self._own)
         self.whole = whole
 
-    def attend(self) -> None:
+    def service(self) -> None:
         """Under the lock, before all else: finish what was begun, raise what has failed, redraw what was exposed."""
         inbox = self._inbox
         if self._closed or (inbox is not None and inbox.destroyed):
@@ -196,7 +196,7 @@ class Presenter:
         if self._begun is not None:
             self._finish(self._begun)
         if self._blit.inflight:
-            self._blit.settle()
+            self._blit.reap_completed()
         if inbox is not None and (inbox.done or inbox.exposed):
             inbox.sort()
             self.check_open()
@@ -238,7 +238,7 @@ class Presenter:
                 if source is not None:
                     self._blit.send(self._blit.requests(source, piece))
 
-    def _present(self, source: Source, part: Rect, buffer: Buffer | None) -> None:
+    def _present(self, source: ImageSource, part: Rect, buffer: Buffer | None) -> None:
         self._begun = _Present(self._presents + 1, part, source, self._blit.requests(source, part), buffer)
         self._finish(self._begun)
 
@@ -247,7 +247,7 @@ class Presenter:
         self._blit.send(begun.requests)
         for other in self._buffers.all:
             if other is not begun.buffer:
-                other.lacks(begun.part)
+                other.mark_stale(begun.part)
         if begun.buffer is not None:
             complete = self._picture.put_all(begun.part, begun.source, self.whole)
             begun.buffer.presented(begun.number, complete=complete)
@@ -263,4 +263,4 @@ class Presenter:
         while len(inflight := self._blit.inflight) > _MOST_UNDER_WAY:
             self._blit.wait(inflight[-1 - _MOST_UNDER_WAY])
             with self.lock:
-                self.attend()
+                self.service()

@@ -15,9 +15,9 @@ from xshm.errors import BadDrawable, BadWindow, InvalidArgument, RequestTimeout,
 from xshm.events import Inbox
 from xshm.geometry import Rect
 from xshm.pixels.format import VisualClass
-from xshm.pixels.from_rgb import Cells
+from xshm.pixels.from_rgb import Palette
 from xshm.system.printable import quoted
-from xshm.x11.cookie import Asked
+from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
 from xshm.x11.server import colour_cube
 from xshm.x11.server.colormap import Colormap
@@ -96,9 +96,9 @@ class Opened:
     drawable: int
     root: int
     own: bool
-    form: PixelFormat
+    fmt: PixelFormat
     size: tuple[int, int]
-    cells: Cells | None
+    cells: Palette | None
     inbox: Inbox | None
 
 
@@ -108,52 +108,52 @@ def open_target(connection: Connection, target: Target) -> Opened:
         assert target.on is not None  # noqa: S101 - `wanted` makes targets with one of the two
         return _visit(connection, target.on)
     setup, place = connection.setup, target.place
-    form = format_of(connection, setup.root_depth, setup.root_visual)
+    fmt = format_of(connection, setup.root_depth, setup.root_visual)
     colormap = setup.default_colormap.id
-    ours = colour_cube.allocate(connection, colormap, gray=form.is_gray) if form.visual_class in _SHARED else []
-    cells = _cells(connection, colormap, form, ours)
+    ours = colour_cube.allocate(connection, colormap, gray=fmt.is_gray) if fmt.visual_class in _SHARED else []
+    cells = _cells(connection, colormap, fmt, ours)
     window = create_window(connection, place, target.title, resizable=target.resizable, positioned=target.positioned)
     inbox = Inbox(connection, window)
     map_window(connection, window)
     _wait_until_mapped(connection, inbox)
     size = (place.width, place.height)
-    return Opened(window, setup.root.id, own=True, form=form, size=size, cells=cells, inbox=inbox)
+    return Opened(window, setup.root.id, own=True, fmt=fmt, size=size, cells=cells, inbox=inbox)
 
 
 def _visit(connection: Connection, drawable: int) -> Opened:
-    geometry = Asked(connection, core.GetGeometry, drawable=drawable)
-    attributes = Asked(connection, core.GetWindowAttributes, window=drawable).answer_if_there()
+    geometry = Cookie(connection, core.GetGeometry, drawable=drawable)
+    attributes = Cookie(connection, core.GetWindowAttributes, window=drawable).reply_or_none()
     try:
-        found = geometry.answer()
+        found = geometry.reply()
     except (BadDrawable, BadWindow):
         raise WindowGone(f"neither a window nor a pixmap has the id {drawable:#x}") from None
     if attributes is None:
-        form = format_of(connection, found.depth, None)
+        fmt = format_of(connection, found.depth, None)
         colormap = connection.setup.default_colormap.id
         inbox = None
     else:
         if attributes.win_class == _INPUT_ONLY:
             raise InvalidArgument(f"the window {drawable:#x} is for input only, and can't be drawn into")
-        form = format_of(connection, found.depth, attributes.visual)
+        fmt = format_of(connection, found.depth, attributes.visual)
         if drawable == found.root.id:
-            form = of_root(form)
+            fmt = of_root(fmt)
         colormap = attributes.colormap.id if attributes.colormap else 0
         inbox = Inbox(connection, drawable)
         visit_window(connection, drawable)
-    cells = _cells(connection, colormap, form, [])
+    cells = _cells(connection, colormap, fmt, [])
     size = (found.width, found.height)
-    return Opened(drawable, found.root.id, own=False, form=form, size=size, cells=cells, inbox=inbox)
+    return Opened(drawable, found.root.id, own=False, fmt=fmt, size=size, cells=cells, inbox=inbox)
 
 
-def _cells(connection: Connection, colormap: int, form: PixelFormat, ours: list[int]) -> Cells | None:
+def _cells(connection: Connection, colormap: int, fmt: PixelFormat, ours: list[int]) -> Palette | None:
     """Return the colormap as it is now. Only cells that are ours can be relied on to stay, if there are any."""
-    if not form.needs_colormap:
+    if not fmt.needs_colormap:
         return None
-    colours = Colormap(connection, colormap, form)
+    colours = Colormap(connection, colormap, fmt)
     read = colours.read(colours.ask())
     usable = np.full(len(read), not ours)
     usable[ours] = True
-    return Cells(read, usable)
+    return Palette(read, usable)
 
 
 def _wait_until_mapped(connection: Connection, inbox: Inbox) -> None:

@@ -37,7 +37,7 @@ from xshm.system.printable import quoted
 from xshm.virtual import find_framebuffer, start
 from xshm.virtual.processes import process_groups
 from xshm.virtual.program import Program, check_wait
-from xshm.virtual.servers.server import Supervision
+from xshm.virtual.servers.server import SupervisedServer
 from xshm.virtual.servers.server_log import open_log
 from xshm.virtual.spec import AuthorityFile, DisplaySpec, as_tuple
 from xshm.x11 import xauthority as xauth
@@ -59,7 +59,7 @@ _NAMES = ("DISPLAY", "XAUTHORITY", *_OTHER_DISPLAYS)
 
 # Those whose displays have not ended. The collector finalizes what is garbage in any order; held here, the socket to
 # the supervisor is not closed before a forgotten display has been ended over it.
-_HELD: Final[set[Supervision]] = set()
+_HELD: Final[set[SupervisedServer]] = set()
 
 
 class VirtualDisplay:
@@ -149,7 +149,7 @@ class VirtualDisplay:
         self.xauthority: Path | None = None
         self._owner = os.getpid()
         self._lock = threading.RLock()
-        self._supervision: Supervision | None = None
+        self._supervision: SupervisedServer | None = None
         self._log: ServerLog | None = None
         self._programs: list[Program] = []
         self._screens: dict[int, Screen] = {}
@@ -176,7 +176,7 @@ class VirtualDisplay:
             self.close()
             raise
 
-    def _supervise(self, spec: DisplaySpec) -> Supervision:
+    def _supervise(self, spec: DisplaySpec) -> SupervisedServer:
         command, places = spec.command(), start.places_of(spec)
         self._log = open_log(spec.log)
         return start.start(command, self._log, float(spec.timeout), places)
@@ -218,7 +218,7 @@ class VirtualDisplay:
         if self.spec is not None and self.spec.framebuffer == "none":
             raise TransportUnavailable("this display was started with framebuffer='none'; leave that out to have one")
         if self._framebuffers is None:  # found without the lock, as `_screen` does it
-            found = find_framebuffer.find(self.name, self.pid, self._screen_of, writable=self._writable)
+            found = find_framebuffer.find_framebuffers(self.name, self.pid, self._screen_of, writable=self._writable)
             with self._lock:
                 self._check_open()
                 if self._framebuffers is None:
@@ -370,7 +370,7 @@ class VirtualDisplay:
         self.close()
 
     def __del__(self) -> None:
-        supervision: Supervision | None = getattr(self, "_supervision", None)
+        supervision: SupervisedServer | None = getattr(self, "_supervision", None)
         if supervision is not None:
             _HELD.discard(supervision)  # whether it is closed or not: a close may have been interrupted
         if getattr(self, "_closed", True) or os.getpid() != self._owner:
@@ -436,13 +436,13 @@ class VirtualDisplay:
     def _connect(self) -> Screen:
         return Screen(self._address, xauthority=self.xauthority, timeout=PATIENCE)
 
-    def _looked_after(self) -> Supervision:
+    def _looked_after(self) -> SupervisedServer:
         """Return who looks after programs; a display of somebody else's has a supervisor for them alone."""
         with self._lock:
             if self._supervision is None:
                 if self._log is None:
                     self._log = open_log(None)
-                self._supervision = Supervision([], log=self._log, timeout=DisplaySpec().timeout)
+                self._supervision = SupervisedServer([], log=self._log, timeout=DisplaySpec().timeout)
                 _HELD.add(self._supervision)
             return self._supervision
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xshm.drawables.screen import Screen
-    from xshm.virtual.servers.server import Supervision
+    from xshm.virtual.servers.server import SupervisedServer
     from xshm.virtual.spec import DisplaySpec
 
     Opener = Callable[[int], Screen]
@@ -36,9 +36,9 @@ _MODE: Final = 0o600
 _FILE: Final = re.compile(r"/Xvfb_screen\d+(?: \(deleted\))?$")
 
 
-def adopt(spec: DisplaySpec, server: Supervision, screen: Opener) -> tuple[Framebuffer, ...]:
+def adopt(spec: DisplaySpec, server: SupervisedServer, screen: Opener) -> tuple[Framebuffer, ...]:
     """Map the framebuffers of a server of ours that has just started; none for framebuffer="none"."""
-    how = _How(screen, spec.writable, spec.cursor)
+    how = FramebufferOptions(screen, spec.writable, spec.cursor)
     if spec.framebuffer == "sysv":
         return tuple(_take_over(int(shmid), how) for shmid in _SEGMENT.findall(server.said()))
     if isinstance(spec.framebuffer, Path):
@@ -48,7 +48,7 @@ def adopt(spec: DisplaySpec, server: Supervision, screen: Opener) -> tuple[Frame
 
 
 @dataclass(frozen=True, slots=True)
-class _How:
+class FramebufferOptions:
     """How the framebuffers of one display are opened."""
 
     screen: Opener
@@ -56,6 +56,7 @@ class _How:
     pointer: bool
 
     def map_file(self, path: Path) -> Framebuffer:
+        """Map a file that a server keeps its screen in."""
         return self.map_open(open_file(path, self.writable))
 
     def map_kept(self, path: Path, spec: DisplaySpec) -> Framebuffer:
@@ -77,13 +78,15 @@ class _How:
         return self.map_open(descriptor)
 
     def map_open(self, descriptor: int) -> Framebuffer:
+        """Map an open file."""
         return Framebuffer.of_descriptor(descriptor, self.screen, writable=self.writable, has_pointer=self.pointer)
 
     def attach(self, shmid: int) -> Framebuffer:
+        """Attach a System V segment that a server keeps its screen in."""
         return Framebuffer.of_segment(shmid, self.screen, writable=self.writable, has_pointer=self.pointer)
 
 
-def _take_over(shmid: int, how: _How) -> Framebuffer:
+def _take_over(shmid: int, how: FramebufferOptions) -> Framebuffer:
     """Attach a segment that Xvfb made for everybody, and make it ours: closed to others, gone with its last user."""
     framebuffer = how.attach(shmid)
     desc = sysv.stat(shmid)
@@ -105,7 +108,7 @@ def server_pid(screen: Screen) -> int | None:
     return (found.pid or None) if found else None  # 0: a process that this PID namespace can't see
 
 
-def find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> tuple[Framebuffer, ...]:
+def find_framebuffers(display: str, pid: int | None, screen: Opener, *, writable: bool) -> tuple[Framebuffer, ...]:
     """Return the framebuffers of the server `pid` behind `display`, in the order of its screens.
 
     Raises TransportUnavailable with what was looked at; ConnectFailed where no descriptor is left for it.
@@ -122,7 +125,7 @@ def _find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> t
         )
     number = DisplayName.parse(display).number
     pointer = b"-nocursor" not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    how = _How(screen, writable, pointer)
+    how = FramebufferOptions(screen, writable, pointer)
     found: dict[int, Framebuffer] = {}
     refused: list[str] = []
     for look in (_files, _segments):
@@ -144,7 +147,7 @@ def _find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> t
     return framebuffers
 
 
-def _files(pid: int, how: _How) -> list[Framebuffer]:
+def _files(pid: int, how: FramebufferOptions) -> list[Framebuffer]:
     # The entries lead to the open files themselves, to unlinked ones too, whatever has their names now.
     found = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
@@ -154,7 +157,7 @@ def _files(pid: int, how: _How) -> list[Framebuffer]:
     return found
 
 
-def _segments(pid: int, how: _How) -> list[Framebuffer]:
+def _segments(pid: int, how: FramebufferOptions) -> list[Framebuffer]:
     # That a process of this id made it may be long ago. The mapping, whose inode is the segment's id, is now.
     maps = Path(f"/proc/{pid}/maps").read_text("utf-8", "surrogateescape").splitlines()
     mapped = {int(columns[4]) for columns in map(str.split, maps) if columns[5:6] and columns[5].startswith("/SYSV")}

@@ -39,8 +39,8 @@ from xshm.virtual.painted import wait_painted
 from xshm.virtual.processes import marked_start, process_groups
 from xshm.virtual.processes.descendants import Descendants, carries, marked
 from xshm.virtual.processes.shell_script import by_the_shell
-from xshm.virtual.servers.server import NotInTime, Supervision
-from xshm.x11.windows.new_windows import Arrivals
+from xshm.virtual.servers.server import NotInTime, SupervisedServer
+from xshm.x11.windows.new_windows import NewWindowWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,7 +67,7 @@ class Program(subprocess.Popen[Any]):
 
     def __init__(
         self,
-        supervision: Supervision,
+        supervision: SupervisedServer,
         connect: Callable[[], Screen],
         command: Command,
         environment: Mapping[str, str],
@@ -232,7 +232,7 @@ class Program(subprocess.Popen[Any]):
         """Return the id of its window; None when the deadline has passed. Raises WindowNotFound where it has ended."""
         if self._living() is not None:
             with self._connect() as screen:
-                arrivals = Arrivals(screen.connection)
+                arrivals = NewWindowWatch(screen.connection)
                 while (pid := self._living()) is not None:
                     window = self._shown(screen, title)
                     if window is not None:
@@ -258,7 +258,7 @@ class Program(subprocess.Popen[Any]):
                 return window.id
         return None
 
-    def _wait_arrival(self, arrivals: Arrivals, pid: int, deadline: float) -> bool:
+    def _wait_arrival(self, arrivals: NewWindowWatch, pid: int, deadline: float) -> bool:
         """Wait for a window that comes; False at the deadline, or when the process has ended."""
         try:
             with limits.Named(ConnectFailed, f"the process {pid} can't be waited for"):

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xshm.errors import StartFailed
-from xshm.virtual.servers.launch import Places
-from xshm.virtual.servers.server import Supervision
+from xshm.virtual.servers.launch import Directories
+from xshm.virtual.servers.server import SupervisedServer
 from xshm.virtual.spec import private_place, swept_places, why_not_for_sockets
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xshm.virtual.spec import DisplaySpec
 
 
-def places_of(spec: DisplaySpec) -> Places:
+def places_of(spec: DisplaySpec) -> Directories:
     """Return where a display's files go; raises StartFailed, InvalidArgument."""
     memory, kept = "", ""
     if isinstance(spec.framebuffer, Path):
@@ -25,13 +25,13 @@ def places_of(spec: DisplaySpec) -> Places:
         kept = str(spec.framebuffer.resolve())
     elif spec.framebuffer == "file":
         memory = spec.memory_directory()
-    return Places(private_place(), memory, kept, len(spec.all_screens()), swept_places())
+    return Directories(private_place(), memory, kept, len(spec.all_screens()), swept_places())
 
 
-def start(command: Sequence[str], log: ServerLog, timeout: float, places: Places) -> Supervision:
+def start(command: Sequence[str], log: ServerLog, timeout: float, places: Directories) -> SupervisedServer:
     """Start a server; raises StartFailed, also where its socket is in a directory that has become somebody else's."""
     try:
-        supervision = Supervision(command, log=log, timeout=timeout, places=places)
+        supervision = SupervisedServer(command, log=log, timeout=timeout, places=places)
     except StartFailed as error:
         if reason := why_not_for_sockets():
             raise StartFailed(f"{error}; since {reason}, an abstract socket was all that it tried") from error

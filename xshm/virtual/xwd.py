@@ -87,10 +87,10 @@ class XwdHeader:
                 f"no XWD dump of version {_VERSION} in ZPixmap format ({_Z_PIXMAP}): "
                 f"version {fields.file_version}, format {fields.pixmap_format}"
             )
-        form = _format(fields)
+        fmt = _format(fields)
         width, height, stride = fields.pixmap_width, fields.pixmap_height, fields.bytes_per_line
-        if not width or not height or stride != form.stride(width):
-            raise UnsupportedFormat(f"an XWD dump of {width}x{height}, {form}, with {stride} bytes per line")
+        if not width or not height or stride != fmt.stride(width):
+            raise UnsupportedFormat(f"an XWD dump of {width}x{height}, {fmt}, with {stride} bytes per line")
         pixels_at = fields.header_size + fields.ncolors * _COLOUR.itemsize
         if fields.header_size < _FIELDS.size or pixels_at + stride * height > size:
             raise UnsupportedFormat(
@@ -102,7 +102,7 @@ class XwdHeader:
         if match is None:
             raise UnsupportedFormat(f"an XWD dump named {quoted(name[:80])}, which is no screen of an Xvfb")
         number, screen = int(match["number"]), int(match["screen"])
-        return cls(width, height, form, fields.ncolors, fields.header_size, pixels_at, number, screen)
+        return cls(width, height, fmt, fields.ncolors, fields.header_size, pixels_at, number, screen)
 
     def pixels(self, memory: Any, width: int | None = None, height: int | None = None) -> NDArray[Any]:
         """Return the picture in the dump's memory, or its top left part of this size, as `PixelFormat` has it. No copy.

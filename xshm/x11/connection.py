@@ -39,10 +39,10 @@ from xshm.system import limits
 from xshm.system.deadlines import bounded
 from xshm.x11.cookie import packed
 from xshm.x11.display_name import DisplayName
-from xshm.x11.io.release_queue import Holdings
-from xshm.x11.io.wire import Pending, Wire, passed_over
+from xshm.x11.io.release_queue import ReleaseQueue
+from xshm.x11.io.wire import Wire, passed_over
 from xshm.x11.protocol.decoding import Gate, believing_no_length, decode, most_of_packed, refuse
-from xshm.x11.protocol.requests import expecting, weakly
+from xshm.x11.protocol.requests import Request, bounded_request, weakly
 from xshm.x11.setup import connect
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         self.wire = Wire(sock, timeout)
         # Weakly: what the Wire holds of us would hold it, and its socket, when nobody uses it any more.
         self.wire.on_stray_error(weakly(self._on_stray_error))
-        self.holdings = Holdings(self.wire, self.info.resource_id_base, self.info.resource_id_mask)
+        self.holdings = ReleaseQueue(self.wire, self.info.resource_id_base, self.info.resource_id_mask)
         self.wire.on_release(weakly(self.holdings.give_back))
         # A weak reference's callback runs in C here: as a method it could be where Ctrl-C arrives, and swallow it.
         _connections[id(self)] = weakref.ref(self, partial(_connections.pop, id(self)))
@@ -131,7 +131,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         """The chosen screen of the set-up block: root, size, depth, visuals, as of connection time."""
         return self.info.roots[self.default_screen]
 
-    def ask(self, request: Any, *, received: bool = False, **fields: Any) -> Any:
+    def request(self, request: Any, *, received: bool = False, **fields: Any) -> Any:
         """Send a request that has a reply (an rq.ReplyRequest class) and return the reply's fields.
 
         With `received`, the reply's descriptors come back too: (fields, list of Descriptor). Each is closed when the
@@ -142,7 +142,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
             self.wire.expect_descriptors()
             pending.received = []
         self.wire.send(pending)
-        answer = self.answer(pending, request.__name__)
+        answer = self.wait_reply(pending, request.__name__)
         reply = self.decode(request, request.__name__, answer)
         if pending.received is None:
             return reply
@@ -152,7 +152,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
             raise ConnectFailed(errno.EMFILE, f"{request.__name__}: {lost} descriptors were lost: {why}")
         return reply, pending.received
 
-    def send(self, request: Any, *, descriptors: Sequence[int] = (), keep: object = None, **fields: Any) -> Pending:
+    def send(self, request: Any, *, descriptors: Sequence[int] = (), keep: object = None, **fields: Any) -> Request:
         """Queue a request (an rq.Request class). `check` tells how it went, `answer` brings its reply.
 
         `descriptors` travel with it; they and `keep` are held until it is sent, or until the server has answered.
@@ -164,14 +164,14 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
                 os.fstat(descriptor)  # one that is not open would end the connection, not the request
         return self.wire.send(packed(request, keep, descriptors, **fields))
 
-    def check(self, *sent: Pending, doing: str = "") -> None:
+    def check(self, *sent: Request, doing: str = "") -> None:
         """One round trip; then raise the error of the first of these requests that has one."""
         self.wire.sync()
         for pending in sent:
             if pending.error is not None:
                 raise self.error(pending.error, doing)
 
-    def answer(self, pending: Pending, doing: str = "") -> bytes:
+    def wait_reply(self, pending: Request, doing: str = "") -> bytes:
         """Wait for a request that was sent; return the reply's bytes or raise its error."""
         self.wire.wait(pending)
         reply, pending.reply = pending.reply, pending.reply and _TAKEN
@@ -181,7 +181,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
             raise AssertionError(f"{doing}: this request's reply was taken before")
         return reply
 
-    def refusal(self, pending: Pending, doing: str) -> ServerError | ServerNonsense:
+    def refusal(self, pending: Request, doing: str) -> ServerError | ServerNonsense:
         """Return what to raise of a request that is done and has no reply: its error, or that it was passed over."""
         if pending.error is not None:
             return self.error(pending.error, doing)
@@ -217,12 +217,12 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
     def extension(self, name: str) -> Extension | None:
         """Look an extension up (once); None where the server does not have it."""
         if name not in self._extensions:
-            reply = self.ask(xlib_request.QueryExtension, name=name)
+            reply = self.request(xlib_request.QueryExtension, name=name)
             found = Extension(name, reply.major_opcode, reply.first_event, reply.first_error) if reply.present else None
             self._extensions[name] = found
         return self._extensions[name]
 
-    def name_error(self, code: int, kind: type[ServerError], xlib_kind: Any = None) -> None:
+    def register_error(self, code: int, kind: type[ServerError], xlib_kind: Any = None) -> None:
         """Say what an extension's error code means: to our requests, and to python-xlib's objects."""
         self._error_types[code] = kind
         if xlib_kind is not None:
@@ -241,7 +241,7 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
 
     def send_request(self, request: Any, wait_for_response: bool) -> None:  # noqa: ARG002 - python-xlib's signature
         """Queue a python-xlib request object."""
-        pending = expecting(most_of_packed(request._binary), request._binary)
+        pending = bounded_request(most_of_packed(request._binary), request._binary)
         if isinstance(request, rq.ReplyRequest):
             # Its own lock would stay taken if a signal handler raised inside reply(); our wait needs none.
             request._response_lock = _NO_LOCK
@@ -400,7 +400,7 @@ class _Answers:
 
     __slots__ = ("pending", "request", "wire")
 
-    def __init__(self, wire: Wire, pending: Pending, request: Any) -> None:
+    def __init__(self, wire: Wire, pending: Request, request: Any) -> None:
         self.wire = wire
         self.pending = pending
         self.request = weakref.ref(request)  # the request holds us

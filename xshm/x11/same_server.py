@@ -54,7 +54,7 @@ def is_same_server(one: Connection, other: Connection) -> bool:
 def _first_bytes(connection: Connection, window: int) -> bytes:
     """Return the beginning of a window's WM_NAME; a window of that number may be there on any server."""
     try:
-        found = connection.ask(
+        found = connection.request(
             core.GetProperty,
             delete=False,
             window=window,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from xshm.system.deadlines import holding
 from xshm.x11.protocol import core
-from xshm.x11.protocol.requests import Pending
+from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ class _Grab:
     def __init__(self, connection: Connection) -> None:
         request: Any = core.GrabServer
         self._connection = connection
-        self._grab = grab = Pending(request._request.to_binary())  # noqa: SLF001 - encodes without I/O
+        self._grab = grab = Request(request._request.to_binary())  # noqa: SLF001 - encodes without I/O
         self._held = connection.holdings.undo(core.UngrabServer, lapsed=lambda: not grab.serial)
 
     def begin(self) -> None:

@@ -82,7 +82,7 @@ def _set_up(
     structures: Any,
     deadline: float | None,
 ) -> Any:
-    cookie, told = xauth.find(display, sock, xauthority, address)
+    cookie, told = xauth.find_cookie(display, sock, xauthority, address)
     hello = _SETUP._request.to_binary(
         byte_order=_BIG if sys.byteorder == "big" else _LITTLE,
         protocol_major=11,

@@ -75,7 +75,7 @@ def parse(raw: bytes) -> Iterator[Entry]:
             return
 
 
-def find(
+def find_cookie(
     display: DisplayName, sock: _socket.socket, path: str | os.PathLike[str] | None, address: str
 ) -> tuple[bytes, str]:
     """Return the cookie for a display that is connected to (b"" for none) and a sentence on where it was looked for.

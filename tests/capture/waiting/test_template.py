@@ -251,7 +251,7 @@ def searches(draw: st.DrawFn) -> tuple[Rgb, Rgb, np.ndarray[Any, Any], tuple[int
 @given(case=searches(), threshold=st.sampled_from([0.0, 1e-6, 0.1]))
 def test_what_was_cut_out_with_holes_is_found_where_it_first_is(case: Any, threshold: float) -> None:
     inside, picture, mask, place = case
-    found = find_image.find(inside, picture, threshold, mask)
+    found = find_image.find_image(inside, picture, threshold, mask)
     by_hand = differences(inside, picture, mask)
     y, x = np.argwhere(by_hand == 0)[0].tolist()
     assert by_hand[place[1], place[0]] == 0
@@ -267,7 +267,7 @@ def test_no_place_is_told_that_differs_by_more_than_the_threshold(case: Any, cha
     picture[some] = chance.integers(0, 256, (len(some[0]), 3))
     for counted in (mask, None):
         by_hand = differences(inside, picture, np.ones_like(mask) if counted is None else counted)
-        found = find_image.find(inside, picture, threshold, counted)
+        found = find_image.find_image(inside, picture, threshold, counted)
         if found is None:
             assert by_hand.min() > threshold
         else:
@@ -283,9 +283,9 @@ def test_a_plain_picture_with_holes_on_a_busy_screen_is_searched_in_time() -> No
     picture = np.full((200, 200, 3), 255, np.uint8)
     mask = np.random.default_rng(1).random((200, 200)) < 0.9
     begin = time.perf_counter()
-    assert find_image.find(inside, picture, 0.0, mask) is None
+    assert find_image.find_image(inside, picture, 0.0, mask) is None
     inside[800:1000, 1500:1700][mask] = 255
-    found = find_image.find(inside, picture, 0.0, mask)
+    found = find_image.find_image(inside, picture, 0.0, mask)
     assert time.perf_counter() - begin < 10
     assert found is not None
     assert (inside[found[1] :, found[0] :][:200, :200][mask] == 255).all()
@@ -297,7 +297,7 @@ def test_a_picture_as_large_as_a_screen_is_searched_in_a_few_times_its_memory(ma
     picture = np.ascontiguousarray(inside[margin : 1000 - margin, margin : 1000 - margin])
     tracemalloc.start()
     try:
-        assert find_image.find(inside, picture, 0.0) == (margin, margin, 0.0)
+        assert find_image.find_image(inside, picture, 0.0) == (margin, margin, 0.0)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

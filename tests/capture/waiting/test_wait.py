@@ -349,14 +349,14 @@ def test_a_picture_is_found_where_a_search_by_hand_finds_it(data: st.DataObject)
         for x in range(width - columns + 1)
         if np.array_equal(inside[y : y + rows, x : x + columns], picture)
     ]
-    assert find_image.find(inside, picture, 0.0) == (by_hand[0] if by_hand else None)
+    assert find_image.find_image(inside, picture, 0.0) == (by_hand[0] if by_hand else None)
 
 
 def test_a_plain_picture_on_a_busy_screen_is_searched_in_time() -> None:
     inside = np.full((1080, 1920, 3), 255, np.uint8)
     inside[::40, ::60] = 0  # white everywhere, and nowhere white enough
     begin = time.perf_counter()
-    assert find_image.find(inside, np.full((200, 200, 3), 255, np.uint8), 0.0) is None
+    assert find_image.find_image(inside, np.full((200, 200, 3), 255, np.uint8), 0.0) is None
     assert time.perf_counter() - begin < 5
 
 

@@ -130,8 +130,8 @@ def test_the_time_that_is_over_names_the_colour_that_is_there_and_what_the_wante
 
 
 def test_the_screens_bits_are_those_of_the_window_that_is_looked_at(xvfb: Server, painter: Painter) -> None:
-    form: Any = painter.window((10, 10, 50, 50), (3, 5, 7))
-    with xshm.Screen(xvfb.name) as screen, screen.window(form.id) as window:
+    fmt: Any = painter.window((10, 10, 50, 50), (3, 5, 7))
+    with xshm.Screen(xvfb.name) as screen, screen.window(fmt.id) as window:
         window.wait_pixel(5, 5, (3, 5, 7), timeout=0)
         assert set(shown_as(window.format, (3, 5, 7))) == {(3, 5, 7)}
         with pytest.raises(

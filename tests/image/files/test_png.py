@@ -336,7 +336,8 @@ def test_without_isal_zlib_compresses_and_the_file_holds_the_same() -> None:
 
 def test_png_does_not_import_opencv_which_would_cost_more_than_it_saves() -> None:
     program = (
-        "import sys\nimport numpy as np\nfrom xshm.image.files import encode\nfrom xshm.pixels.format import PixelFormat, VisualClass\n"
+        "import sys\nimport numpy as np\nfrom xshm.image.files import encode\n"
+        "from xshm.pixels.format import PixelFormat, VisualClass\n"
         "fmt = PixelFormat(24, 32, 32, 'little', 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)\n"
         "pixels = np.zeros((90, 80, 4), np.uint8)\nencode.png(pixels, fmt)\nbefore = set(sys.modules)\n"
         "encode.jpeg(pixels, fmt)\nprint(*sorted({'cv2', 'PIL.Image'} & before), *sorted({'cv2'} & set(sys.modules)))\n"

@@ -18,7 +18,7 @@ from fake_server import REQUEST, Peer, error, event, is_open, reply
 
 from xshm.errors import Closed, DisplayGone, RequestTimeout
 from xshm.shm.segment import Segment
-from xshm.x11.io.wire import Pending, Route
+from xshm.x11.protocol.requests import EventRoute, Request
 
 # -- waiting ---------------------------------------------------------------------------------------------------------
 
@@ -32,7 +32,7 @@ def test_a_wait_of_no_time_takes_what_has_arrived(peer: Peer) -> None:
 
 
 def test_an_answer_that_came_while_this_process_was_stopped_is_no_timeout(peer: Peer) -> None:
-    pending = peer.wire.send(Pending(REQUEST))
+    pending = peer.wire.send(Request(REQUEST))
     peer.say(reply(1))
     peer.wire.wait_for(pending, 1e-9)
     assert pending.reply == reply(1)
@@ -46,13 +46,13 @@ def test_a_timeout_may_be_of_any_length(peer: Peer, timeout: float) -> None:
         with pytest.raises(RequestTimeout):
             peer.wire.call(REQUEST)
         assert 0.04 < time.monotonic() - before < 1
-    peer.wire.send(Pending(REQUEST))
+    peer.wire.send(Request(REQUEST))
     peer.say_after((8 if timeout > 1 else 12, reply(1) + reply(2) + reply(3)[: 0 if timeout > 1 else 32]))
     assert peer.wire.call(REQUEST).done
 
 
 def test_a_late_answer_goes_to_the_request_that_was_given_up(peer: Peer) -> None:
-    first = peer.wire.send(Pending(REQUEST))
+    first = peer.wire.send(Request(REQUEST))
     with pytest.raises(RequestTimeout):
         peer.wire.wait(first, 0.01)
     peer.say_after((8, reply(1, b"1111") + reply(2, b"2222")))
@@ -63,7 +63,7 @@ def test_a_late_answer_goes_to_the_request_that_was_given_up(peer: Peer) -> None
 def test_memory_that_a_request_was_given_is_held_until_its_answer(peer: Peer) -> None:
     segment = Segment("memfd", 4096)
     descriptor = segment.descriptor
-    pending = peer.wire.send(Pending(REQUEST, keep=segment))
+    pending = peer.wire.send(Request(REQUEST, keep=segment))
     with pytest.raises(RequestTimeout):
         peer.wire.wait(pending, 0.01)
     number = int(descriptor)
@@ -78,7 +78,7 @@ def test_memory_that_a_request_was_given_is_held_until_its_answer(peer: Peer) ->
 def test_sending_and_receiving_megabytes_at_once_does_not_deadlock(peer: Peer) -> None:
     # A peer that does not read before it has written: were we to wait for room only, neither would go on.
     peer.say_after((0, b"".join(event(0, number) for number in range(100_000))), (4_000_000, reply(2)))
-    peer.wire.send(Pending(bytes(3_999_996)))
+    peer.wire.send(Request(bytes(3_999_996)))
     assert peer.wire.call(REQUEST).done
     assert len(peer.wire.events) == 100_000
 
@@ -114,7 +114,7 @@ def test_errors_without_a_waiter_are_told_before_sync_returns_whoever_reads(peer
     waiter.start()
     while peer.wire._reader is None:
         time.sleep(0.001)
-    pending = Pending(REQUEST)
+    pending = Request(REQUEST)
     pending.on_error = slow
     peer.wire.send(pending)
     peer.say_after((8, error(1) + reply(2)))
@@ -127,7 +127,7 @@ def test_errors_without_a_waiter_are_told_before_sync_returns_whoever_reads(peer
 
 def test_an_error_handler_may_make_requests(peer: Peer) -> None:
     answers: list[bytes | None] = []
-    pending = Pending(REQUEST)
+    pending = Request(REQUEST)
     pending.on_error = lambda _message: answers.append(peer.wire.call(REQUEST).reply)
     peer.wire.send(pending)
     peer.say_after((8, error(1) + reply(2)), (4, reply(3, b"more")))
@@ -143,7 +143,7 @@ def test_an_error_is_told_again_if_its_handler_was_interrupted(peer: Peer) -> No
         if len(told) == 1:
             raise KeyboardInterrupt
 
-    pending = Pending(REQUEST)
+    pending = Request(REQUEST)
     pending.on_error = handler
     peer.wire.send(pending)
     peer.say_after((8, error(1) + reply(2)), (4, reply(3)), (4, reply(4)))
@@ -158,8 +158,8 @@ def test_an_error_is_told_again_if_its_handler_was_interrupted(peer: Peer) -> No
 
 
 def test_a_route_takes_its_events_out_of_the_general_queue_or_copies_them(peer: Peer) -> None:
-    taking = Route(33, lambda message: message[4] % 2 == 0)
-    copying = Route(34, lambda _message: True, take=False, most=1)
+    taking = EventRoute(33, lambda message: message[4] % 2 == 0)
+    copying = EventRoute(34, lambda _message: True, take=False, most=1)
     peer.wire.add_route(taking)
     peer.wire.add_route(copying)
     peer.say(event(0, 1) + event(0, 2) + event(0, 3, 34) + event(0, 4, 34) + reply(1))
@@ -181,7 +181,7 @@ def test_pump_takes_in_what_has_come_and_waits_for_nothing(peer: Peer) -> None:
     with contextlib.suppress(BlockingIOError):  # a peer that does not read
         while True:
             peer.wire.socket.send(bytes(100_000), socket.MSG_DONTWAIT)
-    peer.wire.send(Pending(REQUEST))
+    peer.wire.send(Request(REQUEST))
     before = time.monotonic()
     peer.wire.pump()
     assert time.monotonic() - before < 0.5
@@ -215,7 +215,7 @@ def test_closing_wakes_everyone_who_waits(peer: Peer) -> None:
 
 
 def test_what_came_before_the_end_is_handed_out(peer: Peer) -> None:
-    pending = peer.wire.send(Pending(REQUEST))
+    pending = peer.wire.send(Request(REQUEST))
     peer.say(event(0, 1) + reply(1) + event(1, 2)[:7])
     peer.socket.close()
     with contextlib.suppress(DisplayGone):
@@ -231,6 +231,7 @@ def test_a_dead_server_is_an_error_where_a_broken_pipe_ends_programs(disposition
 import signal, socket
 signal.signal(signal.SIGPIPE, signal.{disposition})
 from xshm.x11.io.wire import Wire
+from xshm.x11.protocol.requests import Request
 from xshm.errors import DisplayGone
 ours, theirs = socket.socketpair()
 wire = Wire(ours)

@@ -13,9 +13,8 @@ from fake_server import REQUEST, Peer, error, event, generic_event, is_open, rep
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xshm.x11.io.packet_reader import Incoming
-from xshm.x11.io.wire import Pending
-from xshm.x11.protocol.requests import Ledger
+from xshm.x11.io.packet_reader import PacketReader
+from xshm.x11.protocol.requests import Ledger, Request
 
 # -- framing ---------------------------------------------------------------------------------------------------------
 
@@ -44,18 +43,18 @@ def test_messages_are_the_same_however_the_bytes_arrive(
     stream: tuple[int, bytes, list[bytes | None], list[bytes]], sizes: list[int]
 ) -> None:
     requests, said, answers, events = stream
-    ledger = Ledger(Pending(REQUEST) for _ in range(requests))
+    ledger = Ledger(Request(REQUEST) for _ in range(requests))
     ledger.sent = requests
     for serial, pending in enumerate(ledger, start=1):
         pending.serial = serial
     sent = list(ledger)
-    incoming = Incoming(ledger)
+    incoming = PacketReader(ledger)
     at = 0
     for size in [*sizes, len(said)]:
         if said[at : at + size]:
             incoming.parsed = False
             incoming.chunks.append((said[at : at + size], [], 0, None))
-            incoming.hand_out()
+            incoming.dispatch()
         at += size
     assert [pending.reply or pending.error for pending in sent] == answers
     assert list(incoming.events) == events
@@ -83,8 +82,8 @@ def test_a_request_larger_than_the_socket_arrives_whole_and_before_the_next(peer
     heard: list[bytes] = []
     listener = threading.Thread(target=lambda: heard.append(peer.hear(len(large) + len(small))))
     listener.start()
-    peer.wire.send(Pending(large))
-    peer.wire.send(Pending(small))
+    peer.wire.send(Request(large))
+    peer.wire.send(Request(small))
     peer.wire.flush()
     listener.join()
     assert heard == [large + small]
@@ -92,16 +91,16 @@ def test_a_request_larger_than_the_socket_arrives_whole_and_before_the_next(peer
 
 def test_requests_that_were_sent_do_not_hold_their_bytes(peer: Peer) -> None:
     for _ in range(3):
-        peer.wire.send(Pending(bytes(1000)))
+        peer.wire.send(Request(bytes(1000)))
     peer.wire.flush()
-    peer.wire.send(Pending(bytes(1000)))
+    peer.wire.send(Request(bytes(1000)))
     peer.wire.flush()
     peer.hear(4000)
     assert sum(len(pending.data) for pending in peer.wire._ledger) == 0
 
 
 def test_a_queued_request_is_sent_by_the_next_wait(peer: Peer) -> None:
-    peer.wire.send(Pending(b"queued!!"))
+    peer.wire.send(Request(b"queued!!"))
     assert peer.is_silent()
     peer.say_after((12, reply(2)))
     assert peer.wire.call(REQUEST).done
@@ -114,7 +113,7 @@ def test_a_descriptor_travels_with_its_own_request(peer: Peer) -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb", 0) as pipe:
         for data, descriptors in ((b"one ", ()), (b"two ", (writer,)), (b"three   ", ())):
-            peer.wire.send(Pending(data, descriptors=descriptors))
+            peer.wire.send(Request(data, descriptors=descriptors))
         peer.wire.flush()
         os.close(writer)
         heard, rights = b"", array.array("i")
@@ -136,7 +135,7 @@ def test_received_descriptors_are_in_the_order_of_their_replies_and_closed_with_
     peer.say_after((4, reply(1)))
     peer.wire.expect_descriptors()
     pipes = [os.pipe() for _ in range(3)]
-    pending = [Pending(REQUEST) for _ in range(3)]
+    pending = [Request(REQUEST) for _ in range(3)]
     for each in pending:
         each.received = []
         peer.wire.send(each)
@@ -156,7 +155,7 @@ def test_received_descriptors_are_in_the_order_of_their_replies_and_closed_with_
             assert os.read(reader, 5) == b"x"
             numbers.append(int(descriptor))
         each.received = None
-    peer.wire.send(Pending(REQUEST))
+    peer.wire.send(Request(REQUEST))
     del pending, each, descriptor
     assert not any(map(is_open, numbers))
     for reader, _ in pipes:
@@ -168,9 +167,9 @@ def test_descriptors_that_came_for_nobody_are_closed_with_the_wire(peer: Peer) -
     peer.say_after((4, reply(1)))
     peer.wire.expect_descriptors()
     reader, writer = os.pipe()
-    pending = peer.wire.send(Pending(REQUEST))
+    pending = peer.wire.send(Request(REQUEST))
     pending.received = []
-    peer.wire.send(Pending(REQUEST))
+    peer.wire.send(Request(REQUEST))
     peer.say(event(1, 1) + reply(2, nfd=1)[:20], (writer,))  # half a reply
     os.close(writer)
     assert peer.wire.next_event(peer.wire.events) == event(1, 1)

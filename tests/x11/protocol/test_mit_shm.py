@@ -17,8 +17,8 @@ from xshm import errors
 from xshm.shm.segment import Segment
 from xshm.shm.transport import choose
 from xshm.x11.connection import Connection
-from xshm.x11.io.wire import Route
 from xshm.x11.protocol import core, mit_shm
+from xshm.x11.protocol.requests import EventRoute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,7 +119,7 @@ class Shm:
         self.connection.check(self.connection.send(request, opcode=self.extension.major, **fields))
 
     def ask(self, request: Any, **fields: Any) -> Any:
-        return self.connection.ask(request, opcode=self.extension.major, **fields)
+        return self.connection.request(request, opcode=self.extension.major, **fields)
 
     def attach(self, size: int = 8192, read_only: int = 0, segment: Segment | None = None) -> tuple[int, Segment]:
         segment = segment or Segment("sysv", size)
@@ -184,7 +184,7 @@ def test_put_image_draws_what_is_in_the_segment_and_completion_tells_of_it(shm: 
     shmseg, segment = shm.attach()
     picture = os.urandom(128)
     segment.memory[256:384] = picture
-    route = Route(shm.extension.first_event + mit_shm.COMPLETION, lambda _message: True)
+    route = EventRoute(shm.extension.first_event + mit_shm.COMPLETION, lambda _message: True)
     shm.connection.wire.add_route(route)
     shm.put(shmseg, offset=256, dst_x=20, dst_y=10, send_event=1)
     (message,) = route.queue
@@ -197,7 +197,7 @@ def test_put_image_draws_what_is_in_the_segment_and_completion_tells_of_it(shm: 
 
 def test_a_failed_put_image_sends_no_completion(shm: Shm) -> None:
     shmseg, _ = shm.attach()
-    route = Route(shm.extension.first_event + mit_shm.COMPLETION, lambda _message: True)
+    route = EventRoute(shm.extension.first_event + mit_shm.COMPLETION, lambda _message: True)
     shm.connection.wire.add_route(route)
     with pytest.raises(errors.BadValue):
         shm.put(shmseg, total_width=5000, send_event=1)

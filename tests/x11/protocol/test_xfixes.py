@@ -14,8 +14,8 @@ from slow_blend import random_sprite
 
 import xshm
 from xshm.x11.connection import Connection
-from xshm.x11.io.wire import Pending, Route
 from xshm.x11.protocol import core, xfixes
+from xshm.x11.protocol.requests import EventRoute, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +86,8 @@ def test_the_picture_comes_apart_as_xcffib_has_it(xvfb: Server, connection: Conn
         pointers.move(300, 200)
         theirs = pointers.shown()
         opcode = xfixes.start(connection, "this test").major
-        pending = connection.wire.send(Pending(xfixes.pack_get_cursor_image(opcode)))
-        image = xfixes.unpack_cursor_image(connection.answer(pending))
+        pending = connection.wire.send(Request(xfixes.pack_get_cursor_image(opcode)))
+        image = xfixes.unpack_cursor_image(connection.wait_reply(pending))
     assert image[:7] == (300, 200, 13, 7, 12, 6, theirs.serial)
     words = np.frombuffer(image.picture, np.uint32).reshape(7, 13)
     assert np.array_equal(words >> 24, rgba[..., 3])
@@ -100,7 +100,7 @@ def test_a_region_is_fetched_as_the_rectangles_that_make_it_up(connection: Conne
     region = connection.allocate_resource_id()
     rectangles = [(0, 0, 10, 10), (5, 5, 10, 10), (100, 100, 1, 1)]
     created = connection.send(xfixes.CreateRegion, opcode=opcode, region=region, rectangles=rectangles)
-    reply = connection.ask(xfixes.FetchRegion, opcode=opcode, region=region)
+    reply = connection.request(xfixes.FetchRegion, opcode=opcode, region=region)
     extents = reply.extents
     assert (extents.x, extents.y, extents.width, extents.height) == (0, 0, 101, 101)
     covered = np.zeros((101, 101), int)
@@ -148,7 +148,7 @@ def test_a_graphics_context_draws_inside_its_region_only(
 
 def test_word_of_a_new_picture_comes_as_an_event(xvfb: Server, connection: Connection) -> None:
     extension = xfixes.start(connection, "this test")
-    route = Route(extension.first_event + xfixes.CURSOR_NOTIFY, lambda _message: True)
+    route = EventRoute(extension.first_event + xfixes.CURSOR_NOTIFY, lambda _message: True)
     connection.wire.add_route(route)
     root = connection.setup.root.id
     mask = xfixes.DISPLAY_CURSOR_NOTIFY_MASK

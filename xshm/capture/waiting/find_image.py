@@ -26,7 +26,7 @@ _ROUNDING: Final = 1e-6
 _CLOSE: Final = 16  # places so close to the best that rounding may have made them so: their sums are taken again
 
 
-def find(
+def find_image(
     inside: NDArray[np.uint8], picture: NDArray[np.uint8], threshold: float, mask: NDArray[np.bool_] | None = None
 ) -> tuple[int, int, float] | None:
     """Return x, y of the picture's corner, and how much differs there; None where it is nowhere.

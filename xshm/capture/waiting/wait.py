@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 from xshm import _arguments
-from xshm.capture.changes import Changes
-from xshm.capture.waiting.find_image import find
+from xshm.capture.changes import ChangeTracker
+from xshm.capture.waiting.find_image import find_image
 from xshm.capture.waiting.shades import shown_as, shows
 from xshm.capture.waiting.template import template
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds, RequestTimeout, WaitTimeout
@@ -205,7 +205,7 @@ def wait_image(
             if reach is None:
                 continue
             reach = _whole_bytes(frame, reach)
-            match = find(_part(frame, reach).rgb(), wanted.rgb, threshold, wanted.mask)
+            match = find_image(_part(frame, reach).rgb(), wanted.rgb, threshold, wanted.mask)
             if match is not None:
                 x, y, difference = match
                 corner = frame.rect.x + reach.x, frame.rect.y + reach.y
@@ -245,13 +245,13 @@ class _Clock:
         """Do what asks the server for something. Raises RequestTimeout where the time is over without an answer."""
         return within(self.end, work, *args, **options)
 
-    def look(self, changes: Changes) -> Frame | None:
+    def look(self, changes: ChangeTracker) -> Frame | None:
         """Take a look after the first. One that the time is over for is `is_unanswered`: what was seen before counts.
 
         Raises RequestTimeout where it took longer than the connection has for any answer.
         """
         try:
-            return self.ask(changes.look)
+            return self.ask(changes.poll)
         except RequestTimeout:
             if self.left:
                 raise
@@ -259,24 +259,24 @@ class _Clock:
             return None
 
 
-def _changes(source: Drawable, region: Region | None, clock: _Clock) -> contextlib.closing[Changes]:
+def _changes(source: Drawable, region: Region | None, clock: _Clock) -> contextlib.closing[ChangeTracker]:
     """Return what watches a source, as a context manager; no generator, whose end may come in the collector's hands."""
     return contextlib.closing(clock.ask(_watch, source, region))
 
 
-def _watch(source: Drawable, region: Region | None) -> Changes:
+def _watch(source: Drawable, region: Region | None) -> ChangeTracker:
     source.current()
-    return Changes(source, None if region is None else source.within(region), cursor=False)
+    return ChangeTracker(source, None if region is None else source.within(region), cursor=False)
 
 
-def _first(changes: Changes) -> Frame:
+def _first(changes: ChangeTracker) -> Frame:
     while True:
-        frame = changes.look()
+        frame = changes.poll()
         if frame is not None:
             return frame
 
 
-def _frames(changes: Changes, clock: _Clock) -> Generator[Frame]:
+def _frames(changes: ChangeTracker, clock: _Clock) -> Generator[Frame]:
     """Give the first frame, then one whenever something was drawn, and take a last look when the time is over."""
     yield clock.ask(_first, changes)
     while True:
@@ -291,7 +291,7 @@ def _frames(changes: Changes, clock: _Clock) -> Generator[Frame]:
             return
 
 
-def _wait_until(changes: Changes, moment: float) -> None:
+def _wait_until(changes: ChangeTracker, moment: float) -> None:
     left = None if moment == math.inf else max(0.0, moment - time.monotonic())
     with contextlib.suppress(RequestTimeout):
         changes.wait(left)
@@ -364,10 +364,10 @@ def _check_ratio(threshold: float) -> None:
         raise InvalidArgument(f"a threshold is a ratio from 0 to 1, not {quoted(threshold)}")
 
 
-def _spellings(colour: Colour, form: PixelFormat) -> str:
+def _spellings(colour: Colour, fmt: PixelFormat) -> str:
     """Return what a screen of few bits makes of a colour, as the end of a sentence."""
-    others = [str(each) for each in dict.fromkeys(shown_as(form, colour)) if each != colour]
-    return f", and {colour} would be {' or '.join(others)} at depth {form.depth}" if others else ""
+    others = [str(each) for each in dict.fromkeys(shown_as(fmt, colour)) if each != colour]
+    return f", and {colour} would be {' or '.join(others)} at depth {fmt.depth}" if others else ""
 
 
 def _colour(colour: Any) -> tuple[int, int, int]:

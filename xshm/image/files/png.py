@@ -14,7 +14,7 @@ from xshm.pixels import opencv
 from xshm.pixels.alpha import straighten
 from xshm.pixels.channels import Part, alpha, luma, values
 from xshm.pixels.channels import colours as colour_channels
-from xshm.pixels.to_rgb import bands, check_colormap, paint, sample_type, size
+from xshm.pixels.to_rgb import check_colormap, paint, row_bands, sample_type, size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +82,7 @@ def _picture(
     samples: NDArray[Any] = np.ndarray(shape, kind.newbyteorder(">"), rows, 1, strides)
     paint(pixels, fmt, parts, samples, opencv.loaded())
     if colour_type == png_chunks.RGBA:
-        straighten(samples, bands(height, width))
+        straighten(samples, row_bands(height, width))
     if level:
         _filter(rows, pixel)
     return png_chunks.write(width, height, colour_type, rows, level, bits=8 * kind.itemsize)
@@ -93,7 +93,7 @@ def _indices(
 ) -> NDArray[Any] | None:
     """Write the picture as indices, and return the pixel values they stand for; None where 256 don't do."""
     if fmt.has_masks:
-        return png_palette.find(pixels, fmt, out)
+        return png_palette.build_palette(pixels, fmt, out)
     if fmt.depth > 8 * out.itemsize:
         return None
     width = out.shape[1]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xshm.pixels.channels import values
-from xshm.pixels.to_rgb import bands
+from xshm.pixels.to_rgb import row_bands
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +27,7 @@ _COLOUR_BITS = 24  # 16 MiB of address space, of which the system backs no more 
 _SAMPLES = ((16, 32), (8, 8))
 
 
-def find(pixels: NDArray[Any], fmt: PixelFormat, out: NDArray[np.uint8]) -> NDArray[np.uint32] | None:
+def build_palette(pixels: NDArray[Any], fmt: PixelFormat, out: NDArray[np.uint8]) -> NDArray[np.uint32] | None:
     """Write the index of each pixel's colour to `out`, (height, width) uint8, and return the pixel values indexed.
 
     None where there are more than 256; `out` is then undefined. For formats with masks; colours of more than 24 bits
@@ -45,7 +45,7 @@ def find(pixels: NDArray[Any], fmt: PixelFormat, out: NDArray[np.uint8]) -> NDAr
             return None
     indices = np.zeros(greatest + 1, np.uint8)
     indices[known] = np.arange(len(known))
-    for rows in bands(height, width):
+    for rows in row_bands(height, width):
         band = _colours(pixels[rows], fmt, shift, width)
         found = indices.take(band)
         # The places of unknown colours hold 0, which is the index of one known colour too.

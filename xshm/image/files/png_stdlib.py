@@ -1,7 +1,7 @@
 """PNG files without numpy, whose import alone takes longer than a screenshot: for a process that has not loaded it.
 
-They hold the same pixels as those of `png`, and without a palette they are the same byte by byte. Only the layout of the
-usual screens is known here: four bytes a pixel, three of them red, green and blue.
+They hold the same pixels as those of `png`, and without a palette they are the same byte by byte. Only the layout of
+the usual screens is known here: four bytes a pixel, three of them red, green and blue.
 """
 
 from __future__ import annotations

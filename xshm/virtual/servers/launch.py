@@ -96,7 +96,7 @@ _MARK: Final = {"XSHM_SUPERVISOR": "1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Directories:
     """Directories ("": none): for the authority file, for framebuffers that are handed over, for those that stay.
 
     `swept` are those in which killed displays may have left something.
@@ -147,7 +147,7 @@ def _checked(path: str, origin: str) -> str:
     return path
 
 
-def launch(server: Sequence[str], log: ServerLog, places: Places, mark: int, started: list[Launched]) -> None:
+def launch(server: Sequence[str], log: ServerLog, places: Directories, mark: int, started: list[Launched]) -> None:
     """Start a server (no words: none) and its supervisor, and add that to `started`, whose owner is to end it.
 
     Whatever is raised, by a signal handler too, one is left running if it is in there, and none if it is not. `mark` is
@@ -156,7 +156,7 @@ def launch(server: Sequence[str], log: ServerLog, places: Places, mark: int, sta
     python = interpreter()
     shells: list[subprocess.Popen[bytes]] = []
     with contextlib.ExitStack() as if_not_started:
-        if_not_started.callback(_bury, shells, started)
+        if_not_started.callback(_reap, shells, started)
         # Not socket.socketpair, which is in Python, and has descriptors without an owner for a moment.
         ours, theirs = _socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if_not_started.callback(_close, ours, started)
@@ -213,13 +213,13 @@ def _close(line: _socket.socket, started: list[Launched]) -> None:
         line.close()
 
 
-def _remove_framebuffers(places: Places, started: list[Launched]) -> None:
+def _remove_framebuffers(places: Directories, started: list[Launched]) -> None:
     """Remove the framebuffers' files that were made for a server, unless it was handed over."""
     if not started:
         files.remove_framebuffers(places.kept, places.screens)
 
 
-def _bury(shells: list[subprocess.Popen[bytes]], started: list[Launched]) -> None:
+def _reap(shells: list[subprocess.Popen[bytes]], started: list[Launched]) -> None:
     """Wait for the end of a supervisor that was not handed over; it takes away what it has started."""
     for process in shells if not started else ():
         if getattr(process, "pid", None) is None:

@@ -29,7 +29,7 @@ from xshm.virtual.processes import process_groups
 from xshm.virtual.processes.descendants import Descendants, first_mark, of_the_display
 from xshm.virtual.processes.process_groups import GRACE
 from xshm.virtual.servers import remains
-from xshm.virtual.servers.launch import WAY_OUT, Places, launch
+from xshm.virtual.servers.launch import WAY_OUT, Directories, launch
 
 if TYPE_CHECKING:
     import _socket
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from xshm.virtual.servers.server_log import ServerLog
 
 _PATIENCE: Final = 4 * GRACE + 5  # seconds: programs, then the server, each by TERM and by KILL
-_NO_PLACES: Final = Places()
+_NO_PLACES: Final = Directories()
 _MOST_SCREENS: Final = 16  # MAXSCREENS of the X server
 _RIGHTS: Final = socket.CMSG_SPACE(4 * (1 + _MOST_SCREENS))  # bytes: the server's pidfd and its framebuffers
 _TOLD_LINES: Final = 6
@@ -56,7 +56,7 @@ class NotInTime(TimeoutError):
     """The supervisor has not answered; a class of its own, since signal handlers raise TimeoutErrors too."""
 
 
-class Supervision:
+class SupervisedServer:
     """A supervisor and what it looks after: the server whose command line is `server`, or programs alone.
 
     `number` is the display's, `pid` and `pidfd` are the server's, `authority` is the path of its authority file,
@@ -64,7 +64,9 @@ class Supervision:
     `log` takes all that the server says. Raises StartFailed.
     """
 
-    def __init__(self, server: Sequence[str], *, log: ServerLog, timeout: float, places: Places = _NO_PLACES) -> None:
+    def __init__(
+        self, server: Sequence[str], *, log: ServerLog, timeout: float, places: Directories = _NO_PLACES
+    ) -> None:
         self._owner = os.getpid()
         self._session = os.getsid(0)
         self._lock = threading.RLock()  # a signal handler asks while this thread waits for an answer

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from xshm.virtual.servers.log_tee import LogTee
 
 # What a terminal or a service manager sends to every process it knows. Ours is to outlive them.
-_DEAF_TO = (
+IGNORED_SIGNALS = (
     *(_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGUSR2),
     *(_signal.SIGPIPE, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU),
 )
@@ -234,7 +234,7 @@ def _tee(descriptors: str) -> LogTee | None:
 
 def main() -> None:
     """Be the supervisor that the command line describes."""
-    for number in _DEAF_TO:
+    for number in IGNORED_SIGNALS:
         _signal.signal(number, _signal.SIG_IGN)
     Supervisor(sys.argv[2:]).run()
     posix._exit(0)  # noqa: SLF001 - its public name

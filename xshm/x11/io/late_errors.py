@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
-    from xshm.x11.protocol.requests import Pending
+    from xshm.x11.protocol.requests import Request
 
-    Late = tuple[Pending | None, bytes] | Release
+    Late = tuple[Request | None, bytes] | Release
 
 
 class LateErrors:

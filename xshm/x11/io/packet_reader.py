@@ -4,7 +4,7 @@ Bytes arrive in `chunks`; `hand_out`, called under the Wire's lock, makes messag
 stores, `+=` and `del` with no call in between, so that a message that was being given when a signal handler raised is
 given again, and one that was given is not (see `wire.py`, "How it keeps step").
 
-The server is not trusted. A number that no request has, a reply longer than its request allows (`Pending.most`) or an
+The server is not trusted. A number that no request has, a reply longer than its request allows (`Request.most`) or an
 event longer than any is `wrong`: nothing after it is read, and no memory is taken for it. A request that was passed
 over is done, and has neither reply nor error. Events that nobody takes are kept up to a number, the oldest go first.
 """
@@ -21,7 +21,7 @@ from xshm._signal_safety import Descriptor
 
 if TYPE_CHECKING:
     from xshm.x11.io.late_errors import Late
-    from xshm.x11.protocol.requests import Ledger, Pending, Route
+    from xshm.x11.protocol.requests import EventRoute, Ledger, Request
 
     Received = bytes | tuple[bytes, list[tuple[int, int, bytes]], int, object]  # what recv and recvmsg return
 
@@ -42,7 +42,7 @@ _SHORT: Final = _MOST_BYTES // _MOST_EVENTS  # bytes of a message of which that 
 _MOST_DESCRIPTORS: Final = 64  # that came, and belong to no reply so far
 
 
-class Incoming:
+class PacketReader:
     """Messages for the requests in `ledger`, for `routes`, and for whoever takes from `events`."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -54,14 +54,14 @@ class Incoming:
         self.seen = 0  # the serial of the last request that the server was heard of on
         self.events: deque[bytes] = deque(maxlen=_MOST_EVENTS)
         self.kept = True  # whether somebody may take from `events`; else nothing is put there
-        self.routes: dict[int, tuple[Route, ...]] = {}
-        self.late: deque[Late | None] = deque()  # errors that nobody waits for, and what has lost its owner
+        self.routes: dict[int, tuple[EventRoute, ...]] = {}
+        self.deferred: deque[Late | None] = deque()  # errors that nobody waits for, and what has lost its owner
         self._ledger = ledger
         self._buffer = b""  # parsed up to `_at`
         self._at = 0
         self._descriptors: tuple[int, ...] = ()  # received, and not yet given to a reply
 
-    def hand_out(self) -> None:  # noqa: C901, PLR0912 - one decision after another
+    def dispatch(self) -> None:  # noqa: C901, PLR0912 - one decision after another
         """Hand out every whole message that is there."""
         ledger = self._ledger
         while True:
@@ -107,7 +107,7 @@ class Incoming:
             else:
                 self._give_event(kind, message, end)
 
-    def hand_out_one(self) -> bool:  # noqa: C901, PLR0911 - what it is not for
+    def dispatch_short_reply(self) -> bool:  # noqa: C901, PLR0911 - what it is not for
         """Hand out what has mostly arrived, one short reply or event and nothing else; False where that is not so."""
         chunks, ledger = self.chunks, self._ledger
         if len(chunks) != 1 or self._at != len(self._buffer):
@@ -147,7 +147,7 @@ class Incoming:
         del chunks[0]
         self.seen = serial
         pending.reply = message
-        pending.keep = None
+        pending.keepalive = None
         pending.done = True
         self.parsed = True
         return True
@@ -201,7 +201,7 @@ class Incoming:
         del chunks[:]
         return True
 
-    def _give_reply(self, pending: Pending | None, message: bytes, end: int) -> None:
+    def _give_reply(self, pending: Request | None, message: bytes, end: int) -> None:
         if pending is None:
             self._at = end
             return
@@ -219,17 +219,17 @@ class Incoming:
         else:
             pending.reply = message
         self._at = end
-        pending.keep = None
+        pending.keepalive = None
         pending.done = True
 
-    def _give_error(self, pending: Pending | None, message: bytes, end: int) -> None:
-        late = self.late
+    def _give_error(self, pending: Request | None, message: bytes, end: int) -> None:
+        late = self.deferred
         if pending is None:
             if len(late) < _MOST_EVENTS:
                 late += ((None, message),)
         else:
             pending.error = message
-            pending.keep = None
+            pending.keepalive = None
             if pending.on_error is not None and len(late) < _MOST_EVENTS:
                 late += ((pending, message),)
             pending.done = True

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import Xlib.error
 
 from xshm.errors import XshmError
-from xshm.x11.protocol.requests import Pending
+from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xshm.x11.io.wire import Wire
-    from xshm.x11.protocol.requests import Route
+    from xshm.x11.protocol.requests import EventRoute
 
 
 class _NoIdLeft(XshmError, Xlib.error.ResourceIDError):
@@ -36,14 +36,14 @@ class Release:
 
     __slots__ = ("lapsed", "number", "request", "routes")
 
-    def __init__(self, number: int | None, request: Pending) -> None:
+    def __init__(self, number: int | None, request: Request) -> None:
         self.number = number
         self.request = request
-        self.routes: tuple[Route, ...] = ()
+        self.routes: tuple[EventRoute, ...] = ()
         self.lapsed: Callable[[], bool] | None = None
 
 
-class Held(int):
+class ServerResource(int):
     """Something that the server keeps as long as this lives: the id of a resource, where it is one."""
 
     release: Release
@@ -51,10 +51,10 @@ class Held(int):
     __del__ = property(attrgetter("let_go"))
 
 
-_Kind = TypeVar("_Kind", bound=Held)
+_Kind = TypeVar("_Kind", bound=ServerResource)
 
 
-class Holdings:
+class ReleaseQueue:
     """All of one connection's, and its ids: of `mask`'s bits, beside those of `base`."""
 
     def __init__(self, wire: Wire, base: int, mask: int) -> None:
@@ -66,37 +66,37 @@ class Holdings:
 
     # -- with an owner ---------------------------------------------------------------------------------------------
 
-    def id(self, free: Any, field: str, *routes: Route, **fields: Any) -> Held:
+    def id(self, free: Any, field: str, *routes: EventRoute, **fields: Any) -> ServerResource:
         """Return a new id, for a resource to be created with; `free` is the request that frees what its `field` names.
 
         `routes` are those of events that come for it, and go with it.
         """
-        return self.id_as(Held, free, field, *routes, **fields)
+        return self.id_as(ServerResource, free, field, *routes, **fields)
 
-    def id_as(self, kind: type[_Kind], free: Any, field: str, *routes: Route, **fields: Any) -> _Kind:
+    def id_as(self, kind: type[_Kind], free: Any, field: str, *routes: EventRoute, **fields: Any) -> _Kind:
         """Return a new id as one of its own kind."""
         held = kind(self.allocate())
         number = int(held)
-        release = Release(number & self._mask, Pending(free._request.to_binary(**fields, **{field: number})))  # noqa: SLF001
+        release = Release(number & self._mask, Request(free._request.to_binary(**fields, **{field: number})))  # noqa: SLF001
         release.routes = routes
         self.numbers[number & self._mask] = release
         held.release = release
         held.let_go = self._wire.later(release)
         return held
 
-    def undo(self, request: Any, *, lapsed: Callable[[], bool] | None = None, **fields: Any) -> Held:
+    def undo(self, request: Any, *, lapsed: Callable[[], bool] | None = None, **fields: Any) -> ServerResource:
         """Return the owner of something that this request, without a reply, takes back. It is to be asked for next."""
-        return self.undo_by(Pending(request._request.to_binary(**fields)), lapsed)  # noqa: SLF001 - encodes
+        return self.undo_by(Request(request._request.to_binary(**fields)), lapsed)  # noqa: SLF001 - encodes
 
-    def undo_by(self, request: Pending, lapsed: Callable[[], bool] | None) -> Held:
+    def undo_by(self, request: Request, lapsed: Callable[[], bool] | None) -> ServerResource:
         """Do the same with a request that is encoded already."""
-        held = Held()
+        held = ServerResource()
         held.release = release = Release(None, request)
         release.lapsed = lapsed
         held.let_go = self._wire.later(release)
         return held
 
-    def free(self, *held: Held) -> None:
+    def free(self, *held: ServerResource) -> None:
         """Queue what takes these back, now; without effect where that was done, or on a connection that is over."""
         for each in held:
             self.give_back(each.release)

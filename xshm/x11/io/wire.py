@@ -29,9 +29,9 @@ from xshm.system.deadlines import ENDS, bounded, timed_out
 from xshm.system.kernel_errors import is_the_kernels
 from xshm.system.polling import is_cooperative, is_readable, readable_or_writable, ready
 from xshm.x11.io.late_errors import LateErrors
-from xshm.x11.io.packet_reader import Incoming
-from xshm.x11.io.write_buffer import Outgoing
-from xshm.x11.protocol.requests import Awaited, Filled, Ledger, Pending, Route
+from xshm.x11.io.packet_reader import PacketReader
+from xshm.x11.io.write_buffer import WriteBuffer
+from xshm.x11.protocol.requests import EventRoute, Ledger, QueueNotEmpty, Request, Waitable
 
 if TYPE_CHECKING:
     import _socket
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from xshm.x11.io.release_queue import Release
 
-__all__ = ["Awaited", "Filled", "Pending", "Route", "Wire"]
+__all__ = ["Wire"]
 
 _SYNC = struct.pack("=BBH", 43, 0, 1)  # GetInputFocus: the shortest request that has a reply
 # Sequence numbers have 16 bits; half of that is where we make sure that the server has followed.
@@ -72,20 +72,20 @@ class Wire:
         self._ended: Callable[[], Exception] | None = None
         self._ledger = Ledger()
         self._takes_descriptors = False  # taking none costs less
-        self._out = Outgoing(sock, self._ledger)
-        self._in = Incoming(self._ledger)
+        self._out = WriteBuffer(sock, self._ledger)
+        self._in = PacketReader(self._ledger)
         self.events = self._in.events
-        self._late = self._in.late
+        self._late = self._in.deferred
         self._late_errors = LateErrors(self._late)
         # Who reads, and who sleeps on what; the keys stand for threads that wait, one for each wait.
         self._reader: object = None
-        self._sleepers: dict[object, tuple[Awaited, Lock]] = {}
+        self._sleepers: dict[object, tuple[Waitable, Lock]] = {}
 
     # -- requests ------------------------------------------------------------------------------------------------
 
-    def call(self, data: bytes, keep: object = None) -> Pending:
+    def call(self, data: bytes, keep: object = None) -> Request:
         """Send one request, with all that was queued before it, and wait for its answer: the hot path."""
-        pending = Pending(data, keep)
+        pending = Request(data, keep)
         timeout = bounded(self.timeout) if ENDS else self.timeout
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
@@ -93,7 +93,7 @@ class Wire:
                 if self._ended is not None:
                     raise self._ended()
                 try:
-                    sent = self._out.push_one(pending)
+                    sent = self._out.send_one(pending)
                 except OSError as error:
                     self._broken(error)
                 if sent and self._reader is None:  # else whoever makes room may have to read
@@ -113,13 +113,13 @@ class Wire:
             self._attend()
         return pending
 
-    def send(self, pending: Pending) -> Pending:
+    def send(self, pending: Request) -> Request:
         """Queue a request; `flush` and every wait send what is queued."""
         self.keep_in_step()
         self.queue(pending)
         return pending
 
-    def queue(self, pending: Pending) -> None:
+    def queue(self, pending: Request) -> None:
         """Queue a request without waiting for anything, where `keep_in_step` was called before."""
         with self._lock:
             self.check()
@@ -130,19 +130,19 @@ class Wire:
         if self._ledger and self._ledger[-1].serial - self._in.seen > _MOST_UNSEEN:
             self.sync()
 
-    def post(self, pending: Pending) -> None:
+    def post(self, pending: Request) -> None:
         """Queue a request and give it to the kernel, all in one where the kernel takes it without waiting."""
         self.keep_in_step()
         with self._lock:
             self.check()
             try:
-                sent = self._out.push_one(pending)
+                sent = self._out.send_one(pending)
             except OSError as error:
                 self._broken(error)
         if not sent:
             self.flush()
 
-    def send_all(self, batch: tuple[Pending, ...]) -> None:
+    def send_all(self, batch: tuple[Request, ...]) -> None:
         """Queue requests that belong together: all of them, or none if a signal handler raises."""
         self.keep_in_step()
         with self._lock:
@@ -150,12 +150,12 @@ class Wire:
                 raise self._ended()
             self._out.commit_all(batch)
 
-    def wait(self, pending: Pending, timeout: float | None = None) -> Pending:
+    def wait(self, pending: Request, timeout: float | None = None) -> Request:
         """Send what is queued and wait for a request's answer; RequestTimeout after `timeout` or the Wire's own."""
         self.wait_for(pending, self._seconds(timeout))
         return pending
 
-    def wait_for(self, what: Awaited, timeout: float | None) -> None:
+    def wait_for(self, what: Waitable, timeout: float | None) -> None:
         """Send what is queued and wait until `what` is done; RequestTimeout after `timeout` seconds."""
         me = object()
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -181,7 +181,7 @@ class Wire:
         if timeout is None:
             pending = self.call(_SYNC)
         else:
-            pending = Pending(_SYNC)
+            pending = Request(_SYNC)
             self.queue(pending)
             self.wait(pending, timeout)
         if pending.reply is None and pending.error is None:
@@ -224,7 +224,7 @@ class Wire:
             if self._ended is None:
                 self._push()
 
-    def is_passed(self, pending: Pending) -> bool:
+    def is_passed(self, pending: Request) -> bool:
         """Whether the server has come to a later request, so that nothing more is to be heard of this one."""
         return 0 < pending.serial < self._in.seen
 
@@ -236,12 +236,12 @@ class Wire:
         if not keep:
             self.events.clear()
 
-    def add_route(self, route: Route) -> None:
+    def add_route(self, route: EventRoute) -> None:
         """From now on, give the route the events of its code that it wants."""
         with self._lock:
             self._in.routes[route.code] = (*self._routes_but(route), route)
 
-    def remove_route(self, route: Route, last: Pending | None = None) -> None:
+    def remove_route(self, route: EventRoute, last: Request | None = None) -> None:
         """Stop doing so; what is in its queue stays there.
 
         What it wanted and the server sends before it comes to the request `last` is for nobody, and dropped.
@@ -250,7 +250,7 @@ class Wire:
             routes = self._routes_but(route)
             self._in.routes[route.code] = routes if last is None else (*routes, route.until(last))
 
-    def _routes_but(self, route: Route) -> tuple[Route, ...]:
+    def _routes_but(self, route: EventRoute) -> tuple[EventRoute, ...]:
         """Return the routes of its code, without those that will get nothing any more."""
         return tuple(
             other
@@ -272,7 +272,7 @@ class Wire:
         """Wait until `queue` holds a message; False when `timeout` seconds have passed. Zero takes one look."""
         if not queue:
             with contextlib.suppress(RequestTimeout):
-                self.wait_for(Filled(queue), timeout)
+                self.wait_for(QueueNotEmpty(queue), timeout)
         return bool(queue)
 
     def pump(self) -> None:
@@ -354,7 +354,7 @@ class Wire:
     def _push(self) -> bool:
         """Under the lock: give the kernel what it takes without waiting; tell whether that was all."""
         try:
-            return self._out.push()
+            return self._out.flush()
         except OSError as error:
             self._broken(error)
 
@@ -397,7 +397,7 @@ class Wire:
 
     # -- waiting -------------------------------------------------------------------------------------------------
 
-    def _run(self, what: Awaited, me: object, deadline: float | None) -> None:
+    def _run(self, what: Waitable, me: object, deadline: float | None) -> None:
         """Wait until `what` is done, reading or sleeping. The caller takes `me` back from `_reader` afterwards."""
         too_late = False
         while not what.done:
@@ -416,7 +416,7 @@ class Wire:
             else:
                 self._sleep(what, me, deadline)
 
-    def _sleep(self, what: Awaited, me: object, deadline: float | None) -> None:
+    def _sleep(self, what: Waitable, me: object, deadline: float | None) -> None:
         """Become the reader, or sleep until something has changed."""
         baton = threading.Lock()  # of the moment: eventlet and gevent may have patched it since the import
         baton.acquire()
@@ -480,14 +480,14 @@ class Wire:
                 self._wait_again(deadline)
                 return
         with self._lock:
-            if not incoming.hand_out_one():
+            if not incoming.dispatch_short_reply():
                 self._hand_out()
             if self._sleepers:
                 self._wake_done()
 
     def _hand_out(self) -> None:
         """Under the lock: hand out all that has arrived, be it the end."""
-        self._in.hand_out()
+        self._in.dispatch()
         if self._ended is not None:
             return
         if self._in.wrong:
@@ -515,7 +515,7 @@ class Wire:
         return is_readable(self.socket.fileno(), seconds)
 
 
-def passed_over(pending: Pending) -> str:
+def passed_over(pending: Request) -> str:
     """Say what is wrong where a request that has a reply is done without one."""
     return f"it has answered a later request, and passed over this one, number {pending.serial & 0xFFFF}"
 

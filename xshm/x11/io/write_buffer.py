@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import _socket
     from collections.abc import Sequence
 
-    from xshm.x11.protocol.requests import Ledger, Pending
+    from xshm.x11.protocol.requests import Ledger, Request
 
 # NOSIGNAL: a program that has SIGPIPE end it, as command line tools do, shall hear of a dead server like any other.
 _FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
@@ -29,7 +29,7 @@ _TOGETHER: Final = 256
 _data, _descriptors = attrgetter("data"), attrgetter("descriptors")
 
 
-class Outgoing:
+class WriteBuffer:
     """Requests for one socket: what the ledger has after `ledger.sent`, the last that was put into `_tail`."""
 
     def __init__(self, sock: _socket.socket, ledger: Ledger) -> None:
@@ -40,13 +40,13 @@ class Outgoing:
         self._tail_descriptors: Sequence[int] = ()
         self._accepted: list[int] = []  # bytes of the tail that the kernel took, until the tail is cut
 
-    def commit(self, pending: Pending) -> None:
+    def commit(self, pending: Request) -> None:
         """Queue a request: from here on it will be sent, and sent once."""
         ledger = self._ledger
         pending.serial = (ledger[-1].serial if ledger else 0) + 1
         ledger += (pending,)
 
-    def commit_all(self, batch: tuple[Pending, ...]) -> None:
+    def commit_all(self, batch: tuple[Request, ...]) -> None:
         """Queue requests that belong together: a signal handler that raises finds all of them queued, or none."""
         ledger = self._ledger
         serial = ledger[-1].serial if ledger else 0
@@ -55,14 +55,14 @@ class Outgoing:
             pending.serial = serial
         ledger += batch
 
-    def push_one(self, pending: Pending) -> bool:
+    def send_one(self, pending: Request) -> bool:
         """Queue a request that neither takes nor brings descriptors, and push: the hot path."""
         ledger = self._ledger
         serial = (ledger[-1].serial if ledger else 0) + 1
         pending.serial = serial
         ledger += (pending,)
         if self._tail or ledger.sent != serial - 1:
-            return self.push()
+            return self.flush()
         accepted, data = self._accepted, pending.data
         self._tail = data
         self._tail_descriptors = ()
@@ -75,12 +75,12 @@ class Outgoing:
                 raise
             return False
         if accepted[0] != len(data):
-            return self.push()
+            return self.flush()
         self._tail = b""
         del accepted[0]
         return True
 
-    def push(self) -> bool:
+    def flush(self) -> bool:
         """Give the kernel what it takes without waiting; tell whether that was all. OSError: the connection is over."""
         accepted, ledger = self._accepted, self._ledger
         while True:

@@ -32,10 +32,10 @@ from Xlib.protocol.request import (
 
 from xshm.errors import UnsupportedFormat
 from xshm.x11.protocol.decoding import most_of_image
-from xshm.x11.protocol.requests import expecting
+from xshm.x11.protocol.requests import bounded_request
 
 if TYPE_CHECKING:
-    from xshm.x11.protocol.requests import Pending
+    from xshm.x11.protocol.requests import Request
 
 __all__ = [
     "ALL_PLANES",
@@ -79,9 +79,9 @@ def pack_get_image(drawable: int, x: int, y: int, width: int, height: int) -> by
     return _GET_IMAGE.pack(73, Z_PIXMAP, 5, drawable, x, y, width, height, ALL_PLANES)
 
 
-def ask_image(drawable: int, x: int, y: int, width: int, height: int) -> Pending:
+def ask_image(drawable: int, x: int, y: int, width: int, height: int) -> Request:
     """Make a request for a picture (GetImage); its reply is no longer than such a picture can be."""
-    return expecting(most_of_image(width, height), pack_get_image(drawable, x, y, width, height))
+    return bounded_request(most_of_image(width, height), pack_get_image(drawable, x, y, width, height))
 
 
 def unpack_image(reply: bytes | None, nbytes: int) -> memoryview:

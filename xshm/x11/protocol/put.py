@@ -9,7 +9,7 @@ import struct
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.x11.protocol.core import Z_PIXMAP
-from xshm.x11.protocol.requests import Pending
+from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +81,8 @@ def most_bytes(connection: Connection) -> int:
     found = connection.extension("BIG-REQUESTS")
     if found is None:
         return int(4 * connection.info.max_request_length)
-    enable = Pending(_ENABLE.pack(found.major, 0, 1))
-    reply = connection.answer(connection.wire.send(enable), "BigReqEnable")
+    enable = Request(_ENABLE.pack(found.major, 0, 1))
+    reply = connection.wait_reply(connection.wire.send(enable), "BigReqEnable")
     if _MAXIMUM.unpack_from(reply)[0] < _LEAST_WORDS:
         raise connection.nonsense("BigReqEnable", f"requests of {_MAXIMUM.unpack_from(reply)[0]} words at most")
     return min(4 * int(_MAXIMUM.unpack_from(reply)[0]), _LONG_ENOUGH)

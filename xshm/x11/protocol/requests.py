@@ -18,7 +18,7 @@ _SEQUENCE = struct.Struct("=2xH")
 _HALF: Final = 0x8000  # of the numbers that there are
 
 
-class Awaited(Protocol):
+class Waitable(Protocol):
     """What a thread can wait for."""
 
     @property
@@ -27,7 +27,7 @@ class Awaited(Protocol):
         ...
 
 
-class Pending:
+class Request:
     """A request on its way, and what came back: `reply` or `error` as the bytes that the server sent.
 
     `keep` is held until the server has answered: memory that it may still write to, whatever became of the caller.
@@ -37,11 +37,22 @@ class Pending:
 
     most = 64 << 20
 
-    __slots__ = ("data", "descriptors", "done", "error", "keep", "on_error", "received", "replies", "reply", "serial")
+    __slots__ = (
+        "data",
+        "descriptors",
+        "done",
+        "error",
+        "keepalive",
+        "on_error",
+        "received",
+        "replies",
+        "reply",
+        "serial",
+    )
 
     def __init__(self, data: bytes, keep: object = None, descriptors: Sequence[int] = ()) -> None:
         self.data = data  # let go once it is on its way
-        self.keep = keep
+        self.keepalive = keep
         self.descriptors = descriptors
         self.serial = 0  # its number in the stream, from when it was queued
         self.reply: bytes | None = None
@@ -52,20 +63,20 @@ class Pending:
         self.received: list[Descriptor] | None = None  # set to [] for requests whose reply carries descriptors
 
 
-class Bounded(Pending):
+class BoundedRequest(Request):
     """A request whose reply is known to be of at most 32 + `most` bytes; a longer one ends the connection."""
 
     __slots__ = ("most",)
 
 
-def expecting(most: int, data: bytes, keep: object = None, descriptors: Sequence[int] = ()) -> Bounded:
+def bounded_request(most: int, data: bytes, keep: object = None, descriptors: Sequence[int] = ()) -> BoundedRequest:
     """Make such a request; a function, since an `__init__` that calls another one takes twice as long."""
-    request = Bounded(data, keep, descriptors)
+    request = BoundedRequest(data, keep, descriptors)
     request.most = most
     return request
 
 
-class Ledger(deque[Pending]):
+class Ledger(deque[Request]):
     """Every request from the last one that the server was heard of on; `sent` is the last that it can know of.
 
     Requests up to `sent` are on their way, in whole or in part. The server has come to no later one, whatever it says.
@@ -74,7 +85,7 @@ class Ledger(deque[Pending]):
     sent = 0
 
 
-class Route:
+class EventRoute:
     """Events of one code that somebody inside waits for, beside the general queue or (`take`) in place of it.
 
     `wants` is asked under the lock: it must be quick and send nothing. A method is held weakly, so that the listener,
@@ -90,21 +101,21 @@ class Route:
         self.wants = weakly(wants) if isinstance(wants, MethodType) else wants
         self.take = take
         self.queue: deque[bytes] = deque(maxlen=most)
-        self.last: Pending | None = None  # set where only what the server sends before that request is wanted
+        self.last: Request | None = None  # set where only what the server sends before that request is wanted
 
-    def until(self, last: Pending) -> Route:
+    def until(self, last: Request) -> EventRoute:
         """Return the route that takes what this one wants, and drops it, as long as the server has not seen `last`."""
-        route = Route(self.code, partial(_wants_before, self.wants, last), most=0)
+        route = EventRoute(self.code, partial(_wants_before, self.wants, last), most=0)
         route.last = last
         return route
 
 
-def precedes(message: bytes, request: Pending) -> bool:
+def precedes(message: bytes, request: Request) -> bool:
     """Tell whether the server sent an event before it came to a request, which may not even be sent by now."""
     return not request.serial or 0 < (request.serial - _SEQUENCE.unpack_from(message)[0]) & 0xFFFF <= _HALF
 
 
-def _wants_before(wants: Callable[[bytes], bool], last: Pending, message: bytes) -> bool:
+def _wants_before(wants: Callable[[bytes], bool], last: Request, message: bytes) -> bool:
     return precedes(message, last) and wants(message)
 
 
@@ -120,7 +131,7 @@ def weakly(method: Any, *more: object) -> Callable[[Any], Any]:
     return call
 
 
-class Filled:
+class QueueNotEmpty:
     """Waiting for a queue to hold something."""
 
     __slots__ = ("queue",)

@@ -18,7 +18,7 @@ from xshm.errors import ExtensionMissing
 if TYPE_CHECKING:
     from xshm.geometry import Rect
     from xshm.x11.connection import Connection, Extension
-    from xshm.x11.io.release_queue import Held
+    from xshm.x11.io.release_queue import ServerResource
 
 __all__ = [
     "CURSOR_NOTIFY",
@@ -95,7 +95,7 @@ class SetGCClipRegion(rq.Request):
     )
 
 
-def new_region(connection: Connection, opcode: int) -> Held:
+def new_region(connection: Connection, opcode: int) -> ServerResource:
     """Return the id of a region that is to be created, and goes with it."""
     return connection.holdings.id(DestroyRegion, "region", opcode=opcode)
 
@@ -150,7 +150,7 @@ def start(connection: Connection, purpose: str) -> Extension:
         raise ExtensionMissing(
             f"{purpose} needs the XFIXES extension, which the server at {connection.address} does not have"
         )
-    version = connection.ask(QueryVersion, opcode=found.major, major_version=_VERSION[0], minor_version=_VERSION[1])
+    version = connection.request(QueryVersion, opcode=found.major, major_version=_VERSION[0], minor_version=_VERSION[1])
     if version.major_version < _NEEDED:
         raise ExtensionMissing(
             f"{purpose} needs XFIXES {_NEEDED}.0 or newer; "

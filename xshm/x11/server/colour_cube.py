@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from Xlib.protocol import request
 
 from xshm.errors import BadAlloc
-from xshm.x11.cookie import Asked
+from xshm.x11.cookie import Cookie
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,13 +45,13 @@ def _steps(count: int) -> list[int]:
 
 def _allocate(connection: Connection, colormap: int, colours: Sequence[tuple[int, int, int]]) -> list[int]:
     asked = [
-        Asked(connection, request.AllocColor, cmap=colormap, red=red, green=green, blue=blue)
+        Cookie(connection, request.AllocColor, cmap=colormap, red=red, green=green, blue=blue)
         for red, green, blue in colours
     ]
     pixels = []
     for question in asked:
         try:
-            pixels.append(question.answer().pixel)
+            pixels.append(question.reply().pixel)
         except BadAlloc:
             continue
     return pixels

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from Xlib.ext import damage
 
-from xshm.x11.io.wire import Route
-from xshm.x11.protocol.requests import precedes
+from xshm.x11.protocol.requests import EventRoute, precedes
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
-    from xshm.x11.io.wire import Pending
+    from xshm.x11.protocol.requests import Request
 
 NAME: Final = "DAMAGE"
 _NOTIFY: Final = 0
@@ -34,8 +33,8 @@ class Damage:
         self._opcode = extension.major
         self._id = connection.holdings.id(damage.DamageDestroy, "damage", opcode=self._opcode)
         number = int(self._id)  # the route is held by the connection, and shall not hold what the server keeps for us
-        self._since: Pending | None = None
-        self.route = Route(
+        self._since: Request | None = None
+        self.route = EventRoute(
             extension.first_event + _NOTIFY, lambda message: _WHICH.unpack_from(message)[0] == number, most=1
         )
         self._id.release.routes = (self.route,)
@@ -67,7 +66,7 @@ class Damage:
         """Let `wait` tell only of what is drawn from now on."""
         self._since = self._subtract()
 
-    def _subtract(self) -> Pending:
+    def _subtract(self) -> Request:
         return self._connection.send(
             damage.DamageSubtract, opcode=self._opcode, damage=self._id, repair=_NONE, parts=_NONE
         )

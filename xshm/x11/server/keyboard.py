@@ -38,7 +38,7 @@ class Keyboard:
         if self._known != self._changes:
             changes = self._changes
             count = self._connection.info.max_keycode - self._first + 1
-            reply = self._connection.ask(request.GetKeyboardMapping, first_keycode=self._first, count=count)
+            reply = self._connection.request(request.GetKeyboardMapping, first_keycode=self._first, count=count)
             self._keysyms = [list(symbols) for symbols in reply.keysyms]
             self._known = changes
         index = keycode - self._first

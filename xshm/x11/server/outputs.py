@@ -8,7 +8,7 @@ from Xlib.ext import randr, xinerama
 from Xlib.protocol.request import GetAtomName, InternAtom
 
 from xshm.errors import BadRequest
-from xshm.x11.cookie import Asked
+from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import text_property
 
 if TYPE_CHECKING:
@@ -46,29 +46,29 @@ class Configuration:
         self._monitors = self._ask(randr.GetMonitors, window=root, is_active=True)
         current = self._ask(randr.GetScreenResourcesCurrent, window=root)
         primary = self._ask(randr.GetOutputPrimary, window=root)
-        edid = Asked(connection, InternAtom, only_if_exists=True, name="EDID")
+        edid = Cookie(connection, InternAtom, only_if_exists=True, name="EDID")
         try:
-            resources = current.answer()
-            self._primary = int(primary.answer().output)
+            resources = current.reply()
+            self._primary = int(primary.reply().output)
         except BadRequest:  # RandR 1.2; before 1.3 the question makes the server look at its hardware
-            resources = self._ask(randr.GetScreenResources, window=root).answer()
+            resources = self._ask(randr.GetScreenResources, window=root).reply()
             self._primary = 0
         stamp = resources.config_timestamp
         outputs = {one: self._ask(randr.GetOutputInfo, output=one, config_timestamp=stamp) for one in resources.outputs}
         crtcs = {one: self._ask(randr.GetCrtcInfo, crtc=one, config_timestamp=stamp) for one in resources.crtcs}
-        edids = self._ask_properties(resources.outputs, edid.answer().atom)
-        self._outputs = {one: asked.answer() for one, asked in outputs.items()}
-        self._crtcs = {one: asked.answer() for one, asked in crtcs.items()}
-        self._edids = {one: bytes(asked.answer().value) for one, asked in edids.items()}
+        edids = self._ask_properties(resources.outputs, edid.reply().atom)
+        self._outputs = {one: asked.reply() for one, asked in outputs.items()}
+        self._crtcs = {one: asked.reply() for one, asked in crtcs.items()}
+        self._edids = {one: bytes(asked.reply().value) for one, asked in edids.items()}
         self._rates = {mode.id: _rate(mode) for mode in resources.modes}
 
     def monitors(self) -> list[Output]:
         """Return the monitors, which a user can define too; raises BadRequest where RandR is older than 1.5."""
-        found = self._monitors.answer().monitors
-        names = [Asked(self._connection, GetAtomName, atom=monitor.name) for monitor in found]
+        found = self._monitors.reply().monitors
+        names = [Cookie(self._connection, GetAtomName, atom=monitor.name) for monitor in found]
         return [
             self._output(
-                _name(name.answer().name),
+                _name(name.reply().name),
                 (monitor.x, monitor.y, monitor.width_in_pixels, monitor.height_in_pixels),
                 bool(monitor.primary),
                 (monitor.width_in_millimeters, monitor.height_in_millimeters),
@@ -108,7 +108,7 @@ class Configuration:
         crtcs = [self._crtcs.get(self._outputs[one].crtc) for one in outputs]
         return max((self._rates.get(crtc.mode, 0.0) for crtc in crtcs if crtc is not None), default=0.0)
 
-    def _ask_properties(self, outputs: Iterable[int], atom: int) -> dict[int, Asked]:
+    def _ask_properties(self, outputs: Iterable[int], atom: int) -> dict[int, Cookie]:
         """Ask each output for its EDID; none where the server has not even the property's name."""
         if not atom:
             return {}
@@ -118,8 +118,8 @@ class Configuration:
             for one in outputs
         }
 
-    def _ask(self, request: Any, **fields: Any) -> Asked:
-        return Asked(self._connection, request, opcode=self._opcode, **fields)
+    def _ask(self, request: Any, **fields: Any) -> Cookie:
+        return Cookie(self._connection, request, opcode=self._opcode, **fields)
 
 
 def by_randr(connection: Connection, root: int) -> list[Output]:
@@ -144,14 +144,14 @@ class Xinerama:
         extension = connection.extension("XINERAMA")
         self._active = self._screens = None
         if extension is not None:
-            self._active = Asked(connection, xinerama.IsActive, opcode=extension.major)
-            self._screens = Asked(connection, xinerama.QueryScreens, opcode=extension.major)
+            self._active = Cookie(connection, xinerama.IsActive, opcode=extension.major)
+            self._screens = Cookie(connection, xinerama.QueryScreens, opcode=extension.major)
 
     def heads(self) -> list[Output]:
         """Return them; [] where the server does not have Xinerama, or it is not active. To be asked for once."""
-        if self._active is None or self._screens is None or not self._active.answer().state:
+        if self._active is None or self._screens is None or not self._active.reply().state:
             return []
-        boxes = [(screen.x, screen.y, screen.width, screen.height) for screen in self._screens.answer().screens]
+        boxes = [(screen.x, screen.y, screen.width, screen.height) for screen in self._screens.reply().screens]
         return [Output(f"xinerama-{number}", box, number == 0, 0, 0, 0.0) for number, box in enumerate(boxes)]
 
 

@@ -12,12 +12,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from xshm.x11.io.packet_reader import GENERIC_EVENT
-from xshm.x11.io.wire import Pending, Route
 from xshm.x11.protocol import xfixes
+from xshm.x11.protocol.requests import EventRoute, Request
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
-    from xshm.x11.io.release_queue import Held
+    from xshm.x11.io.release_queue import ServerResource
 
 NAME: Final = "XInputExtension"
 _SELECT: Final = struct.Struct("=BBHIHxxHHIHHI")
@@ -32,11 +32,11 @@ class Selection:
 
     __slots__ = ("__weakref__", "held")
 
-    def __init__(self, *held: Held) -> None:
+    def __init__(self, *held: ServerResource) -> None:
         self.held = held
 
 
-class Pointing:
+class PointerEvents:
     """Counts, in `seen`, what the server tells of the pointer, for as long as somebody has what `start` returned.
 
     `events` tells whether motion is told at all: not without XInput.
@@ -52,7 +52,7 @@ class Pointing:
         self._newest = [0]  # the number of the last selection, which takes the place of those before
         self._selection: weakref.ref[Selection] | None = None
         if self._input is not None:
-            connection.wire.send(Pending(_VERSION.pack(self._input.major, 47, 2, 2, 1)))
+            connection.wire.send(Request(_VERSION.pack(self._input.major, 47, 2, 2, 1)))
 
     def start(self) -> Selection:
         """Have the server tell, if nobody has asked for it yet; it does until what is returned goes."""
@@ -72,17 +72,17 @@ class Pointing:
 
         where = {"opcode": self._fixes.major, "window": root}
         shape = connection.holdings.undo(xfixes.SelectCursorInput, lapsed=is_replaced, **where, mask=0)
-        shape.release.routes = (Route(self._fixes.first_event + xfixes.CURSOR_NOTIFY, self._hear, most=1),)
+        shape.release.routes = (EventRoute(self._fixes.first_event + xfixes.CURSOR_NOTIFY, self._hear, most=1),)
         selection = Selection(shape)
         connection.wire.add_route(*shape.release.routes)
         connection.send(xfixes.SelectCursorInput, **where, mask=xfixes.DISPLAY_CURSOR_NOTIFY_MASK)
         if self._input is not None:
-            off = Pending(_select_motion(self._input, root, on=False))
+            off = Request(_select_motion(self._input, root, on=False))
             motion = connection.holdings.undo_by(off, is_replaced)
-            motion.release.routes = (Route(GENERIC_EVENT, self._hear_motion, most=1),)
+            motion.release.routes = (EventRoute(GENERIC_EVENT, self._hear_motion, most=1),)
             selection.held = (shape, motion)
             connection.wire.add_route(*motion.release.routes)
-            connection.wire.send(Pending(_select_motion(self._input, root, on=True)))
+            connection.wire.send(Request(_select_motion(self._input, root, on=True)))
         return selection
 
     def _hear(self, _message: bytes) -> bool:

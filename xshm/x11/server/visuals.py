@@ -43,6 +43,6 @@ def format_of(connection: Connection, depth: int, visual_id: int | None) -> Pixe
     )
 
 
-def of_root(form: PixelFormat) -> PixelFormat:
+def of_root(fmt: PixelFormat) -> PixelFormat:
     """Return the layout of a root window that has this format but for alpha: nothing lies under it, at depth 32 too."""
-    return replace(form, opaque=True) if form.alpha_mask else form
+    return replace(fmt, opaque=True) if fmt.alpha_mask else fmt

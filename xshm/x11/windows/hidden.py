@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from Xlib.ext.composite import CreateRegionFromBorderClip
 from Xlib.protocol import rq
 
-from xshm.x11.cookie import Asked
+from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import xfixes
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class SubtractRegion(rq.Request):
     )
 
 
-def ask_hidden(connection: Connection, composite: Extension, window: int) -> Asked | None:
+def query_obscured(connection: Connection, composite: Extension, window: int) -> Cookie | None:
     """Ask for the part of a window that other windows or the screen's edges hide; None without XFIXES.
 
     The reply's `rectangles` are it, in the window's coordinates. Nothing is left on the server.
@@ -57,6 +57,6 @@ def ask_hidden(connection: Connection, composite: Extension, window: int) -> Ask
     connection.send(CreateRegionFromWindow, opcode=fixes.major, region=shape, window=window, kind=_BOUNDING)
     connection.send(CreateRegionFromBorderClip, opcode=composite.major, region=seen, window=window)
     connection.send(SubtractRegion, opcode=fixes.major, source1=shape, source2=seen, destination=shape)
-    hidden = Asked(connection, xfixes.FetchRegion, opcode=fixes.major, region=shape)
+    hidden = Cookie(connection, xfixes.FetchRegion, opcode=fixes.major, region=shape)
     connection.holdings.free(shape, seen)
     return hidden

@@ -9,8 +9,8 @@ from Xlib import X
 
 from xshm.errors import ServerError
 from xshm.system.polling import readable
-from xshm.x11.io.wire import Route
 from xshm.x11.protocol import core
+from xshm.x11.protocol.requests import EventRoute
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
@@ -20,7 +20,7 @@ _EVENTS: Final = X.StructureNotifyMask | X.SubstructureNotifyMask | X.PropertyCh
 _CODES: Final = (X.CreateNotify, X.MapNotify, X.PropertyNotify)
 
 
-class Arrivals:
+class NewWindowWatch:
     """Watches every window that can be a program's own: the root's children, and theirs inside of a manager's frames.
 
     For a connection that is used for nothing else: what it had selected on these windows is replaced.
@@ -29,7 +29,7 @@ class Arrivals:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._heard: set[int] = set()  # windows whose events we have asked for
-        self._routes = [Route(code, lambda _message: True, most=1) for code in _CODES]
+        self._routes = [EventRoute(code, lambda _message: True, most=1) for code in _CODES]
         for route in self._routes:
             connection.wire.add_route(route)
         self._listen()
@@ -63,6 +63,6 @@ class Arrivals:
             self._heard.add(window)
             self._connection.send(core.ChangeWindowAttributes, window=window, attrs={"event_mask": _EVENTS})
         try:
-            return [child.id for child in self._connection.ask(core.QueryTree, window=window).children]
+            return [child.id for child in self._connection.request(core.QueryTree, window=window).children]
         except ServerError:
             return []  # it was destroyed meanwhile

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from Xlib import X, Xatom
 
-from xshm.x11.cookie import Asked
+from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core, text_property
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ class Atoms:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         names = [name.format(screen=connection.default_screen) for name in _NAMES]
-        asked = [Asked(connection, core.InternAtom, name=name, only_if_exists=False) for name in names]
-        found = [each.answer().atom for each in asked]
+        asked = [Cookie(connection, core.InternAtom, name=name, only_if_exists=False) for name in names]
+        found = [each.reply().atom for each in asked]
         self.net_name, self.net_pid, self.net_active, self.net_check = found[:4]
         self.compositor, self.state, self.utf8, self.compound = found[4:]
 
-    def ask(self, window: int, name: int, kind: int = _ANY_TYPE) -> Asked:
+    def ask(self, window: int, name: int, kind: int = _ANY_TYPE) -> Cookie:
         """Ask for a property."""
-        return Asked(
+        return Cookie(
             self.connection,
             core.GetProperty,
             delete=False,
@@ -57,11 +57,11 @@ def atom(connection: Connection, name: str) -> int:
     """Return the number of a name, which is made where there is none; looked up once for each connection."""
     known = connection.atoms
     if name not in known:
-        known[name] = int(connection.ask(core.InternAtom, name=name, only_if_exists=False).atom)
+        known[name] = int(connection.request(core.InternAtom, name=name, only_if_exists=False).atom)
     return known[name]
 
 
-class Claims:
+class WindowProperties:
     """The questions to one window, on their way, and then its answers."""
 
     def __init__(self, atoms: Atoms, window: int) -> None:
@@ -97,18 +97,18 @@ class Claims:
         return text_property.decode(self._atoms.kind_name(found[0]), found[1]) if found else ""
 
 
-def has_state(asked: Asked) -> bool:
+def has_state(asked: Cookie) -> bool:
     """Tell from the answer about WM_STATE whether a window manager looks after this window."""
     return _value(asked, 32) is not None
 
 
-def state(asked: Asked) -> int | None:
+def state(asked: Cookie) -> int | None:
     """Return WM_STATE's number (ICONIC is one) from the answer; None where there is none."""
     found = _value(asked, 32)
     return int(found[1][0]) if found else None
 
 
-def window_id(asked: Asked) -> int | None:
+def window_id(asked: Cookie) -> int | None:
     """Return the one window that a property names, from the answer."""
     found = _value(asked, 32)
     return int(found[1][0]) if found and found[1][0] else None
@@ -120,17 +120,17 @@ def active(atoms: Atoms, root: int) -> int | None:
     Where none says anything, it is the window that the keys go to.
     """
     asked = atoms.ask(root, atoms.net_active, Xatom.WINDOW)
-    focus = Asked(atoms.connection, core.GetInputFocus)
+    focus = Cookie(atoms.connection, core.GetInputFocus)
     named = _value(asked, 32)
     if named:
         return int(named[1][0]) or None
-    window = focus.answer().focus
+    window = focus.reply().focus
     return None if window in {X.NONE, X.PointerRoot} else int(window.id)
 
 
-def _value(asked: Asked, form: int) -> tuple[int, Any] | None:
+def _value(asked: Cookie, fmt: int) -> tuple[int, Any] | None:
     """Return a property's type and its bytes or numbers; None where it is missing, of another form, or empty."""
-    reply = asked.answer_if_there()
-    if reply is None or not reply.property_type or reply.value is None or reply.value[0] != form:
+    reply = asked.reply_or_none()
+    if reply is None or not reply.property_type or reply.value is None or reply.value[0] != fmt:
         return None
     return (reply.property_type, reply.value[1]) if len(reply.value[1]) else None

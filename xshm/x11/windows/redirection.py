@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from Xlib.ext import composite
 
 from xshm.errors import ServerError, WindowNotViewable
-from xshm.x11.cookie import Asked
+from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
-from xshm.x11.protocol.requests import Pending
+from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
-    from xshm.x11.io.release_queue import Held
+    from xshm.x11.io.release_queue import ServerResource
     from xshm.x11.windows.structure_events import Subscription
 
 NAME: Final = "Composite"
@@ -43,7 +43,7 @@ class Redirection:
         self._connection = connection
         self._opcode = extension.major
         self.window = window
-        self._pixmap: Held | None = None
+        self._pixmap: ServerResource | None = None
         self._ask(composite.QueryVersion, major_version=0, minor_version=4)
         # A name can be had before the window is redirected for us only where it is redirected for somebody else.
         name = connection.holdings.id(core.FreePixmap, "pixmap")
@@ -51,7 +51,7 @@ class Redirection:
         connection.holdings.free(name)
         how: dict[str, Any] = {"opcode": self._opcode, "window": window, "update": composite.RedirectAutomatic}
         redirect: Any = composite.RedirectWindow
-        self._redirected = Pending(redirect._request.to_binary(**how))  # noqa: SLF001 - encodes
+        self._redirected = Request(redirect._request.to_binary(**how))  # noqa: SLF001 - encodes
         self._held = connection.holdings.undo(composite.UnredirectWindow, **how)
         self.follow(changes)
         connection.wire.send(self._redirected)
@@ -76,13 +76,13 @@ class Redirection:
         for _ in range(_TRIES):
             pixmap = connection.holdings.id(core.FreePixmap, "pixmap")
             named = connection.send(composite.NameWindowPixmap, opcode=self._opcode, window=self.window, pixmap=pixmap)
-            whole = Asked(connection, core.GetGeometry, drawable=pixmap)
-            inside = Asked(connection, core.GetGeometry, drawable=self.window)
+            whole = Cookie(connection, core.GetGeometry, drawable=pixmap)
+            inside = Cookie(connection, core.GetGeometry, drawable=self.window)
             try:
-                size = inside.answer()
+                size = inside.reply()
                 if named.error is not None:
                     raise connection.error(named.error, "CompositeNameWindowPixmap")
-                held = whole.answer()
+                held = whole.reply()
             except ServerError:
                 self._free(pixmap)
                 raise
@@ -101,9 +101,9 @@ class Redirection:
         self._free(self._pixmap)
         self._connection.holdings.free(self._held)
 
-    def _free(self, pixmap: Held | None) -> None:
+    def _free(self, pixmap: ServerResource | None) -> None:
         if pixmap is not None:
             self._connection.holdings.free(pixmap)
 
-    def _ask(self, request: Any, **fields: Any) -> Asked:
-        return Asked(self._connection, request, opcode=self._opcode, **fields)
+    def _ask(self, request: Any, **fields: Any) -> Cookie:
+        return Cookie(self._connection, request, opcode=self._opcode, **fields)

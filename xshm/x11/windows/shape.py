@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 from Xlib.ext import shape
 
 from xshm.geometry import Rect
-from xshm.x11.cookie import Asked, packed
-from xshm.x11.io.wire import Route
-from xshm.x11.protocol.requests import precedes
+from xshm.x11.cookie import Cookie, packed
+from xshm.x11.protocol.requests import EventRoute, precedes
 from xshm.x11.windows.structure_events import Subscribers
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
-    from xshm.x11.protocol.requests import Pending
+    from xshm.x11.protocol.requests import Request
     from xshm.x11.windows.structure_events import Subscription
 
 NAME: Final = "SHAPE"
@@ -51,8 +50,8 @@ class ShapeEvents:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._selected: dict[int, _Selected] = {}
-        self._leaving: dict[int, Pending] = {}  # as in StructureEvents
-        self._route: Route | None = None
+        self._leaving: dict[int, Request] = {}  # as in StructureEvents
+        self._route: EventRoute | None = None
 
     def subscribe(self, subscription: Subscription) -> None:
         """Set `due` and `reshaped` of a subscription whenever its window (the first) gets another bounding shape."""
@@ -60,15 +59,15 @@ class ShapeEvents:
         if extension is None:
             return
         if self._route is None:
-            self._route = Route(extension.first_event + _NOTIFY, self._hear, most=1)
+            self._route = EventRoute(extension.first_event + _NOTIFY, self._hear, most=1)
             self._connection.wire.add_route(self._route)
         self._deselect_unwanted(extension)
         window = subscription.windows[0]
         known = self._selected.get(window)
         if known is None or any(other.gone for other in known.subscribers):  # the id may be another window's
-            before = Asked(
+            before = Cookie(
                 self._connection, shape.InputSelected, opcode=extension.major, destination_window=window
-            ).answer_if_there()
+            ).reply_or_none()
             # First: cut short from here on, it is deselected the next time, since nobody has subscribed.
             known = self._selected[window] = _Selected(shared=before is not None and bool(before.enabled))
             self._connection.wire.send(_select(extension, window, enable=True))
@@ -109,11 +108,11 @@ class ShapeEvents:
         extension = self._extension()
         if extension is None:
             return None
-        extents = Asked(self._connection, shape.QueryExtents, opcode=extension.major, destination_window=window)
-        rectangles = Asked(
+        extents = Cookie(self._connection, shape.QueryExtents, opcode=extension.major, destination_window=window)
+        rectangles = Cookie(
             self._connection, shape.GetRectangles, opcode=extension.major, window=window, source_kind=_BOUNDING
         )
-        shaped, found = bool(extents.answer().bounding_shaped), rectangles.answer()
+        shaped, found = bool(extents.reply().bounding_shaped), rectangles.reply()
         return tuple(_rect(each) for each in found.rectangles if each.width and each.height) if shaped else None
 
     def _extension(self) -> Extension | None:
@@ -132,7 +131,7 @@ class ShapeEvents:
         return not selected.shared
 
 
-def _select(extension: Extension, window: int, *, enable: bool) -> Pending:
+def _select(extension: Extension, window: int, *, enable: bool) -> Request:
     return packed(shape.SelectInput, opcode=extension.major, destination_window=window, enable=enable)
 
 

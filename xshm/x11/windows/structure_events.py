@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Final
 from Xlib import X
 
 from xshm.errors import ServerError
-from xshm.x11.cookie import Asked, packed
-from xshm.x11.io.wire import Route
+from xshm.x11.cookie import Cookie, packed
 from xshm.x11.protocol import core
-from xshm.x11.protocol.requests import precedes
+from xshm.x11.protocol.requests import EventRoute, precedes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from xshm.x11.connection import Connection
-    from xshm.x11.protocol.requests import Pending
+    from xshm.x11.protocol.requests import Request
 
 _CODES: Final = (X.DestroyNotify, X.UnmapNotify, X.MapNotify, X.ReparentNotify, X.ConfigureNotify)
 _SENT: Final = 0x80  # SendEvent: a window manager's word on where the window is, which is no change of it
@@ -30,7 +29,7 @@ _WHERE = struct.Struct("=4xII")  # the window it was selected on, the window it 
 _SIZE = struct.Struct("=20xHHH")  # ConfigureNotify: width, height, border width
 
 
-def select(window: int, mask: int) -> Pending:
+def select(window: int, mask: int) -> Request:
     """Make the request that says which events of a window this connection is told."""
     return packed(core.ChangeWindowAttributes, window=window, attrs={"event_mask": mask})
 
@@ -104,21 +103,21 @@ class StructureEvents:
         self._connection = connection
         self._watched: dict[int, _Watched] = {}
         # Windows that nobody watches any more, and the request before which the server may still tell of them.
-        self._leaving: dict[int, Pending] = {}
-        self._routes: tuple[Route, ...] = ()
+        self._leaving: dict[int, Request] = {}
+        self._routes: tuple[EventRoute, ...] = ()
 
     def subscribe(self, windows: Sequence[int]) -> Subscription:
         """Watch a window (the first) and its ancestors; `due` is set to begin with, and on every change from now on."""
         if not self._routes:
-            self._routes = tuple(Route(code, self._hear, most=1) for code in _CODES)
+            self._routes = tuple(EventRoute(code, self._hear, most=1) for code in _CODES)
             for route in self._routes:
                 self._connection.wire.add_route(route)
         self._deselect_unwanted()
         subscription = Subscription(windows)
         new = [window for window in windows if window not in self._watched or self._watched[window].gone]
-        asked = [Asked(self._connection, core.GetWindowAttributes, window=window) for window in new]
+        asked = [Cookie(self._connection, core.GetWindowAttributes, window=window) for window in new]
         for window, question in zip(new, asked, strict=True):
-            attributes = question.answer_if_there()
+            attributes = question.reply_or_none()
             mask = attributes.your_event_mask if attributes is not None else 0
             # First: cut short from here on, it is deselected the next time, since nobody has subscribed.
             self._watched[window] = _Watched(shared=bool(mask & X.StructureNotifyMask))
@@ -145,12 +144,14 @@ class StructureEvents:
         """Deselect where nobody is left; what is cut short is done the next time."""
         unwanted = [(window, watched) for window, watched in self._watched.items() if not watched.subscribers]
         questions = [
-            None if watched.shared or watched.gone else Asked(self._connection, core.GetWindowAttributes, window=window)
+            None
+            if watched.shared or watched.gone
+            else Cookie(self._connection, core.GetWindowAttributes, window=window)
             for window, watched in unwanted
         ]
         for (window, _), question in zip(unwanted, questions, strict=True):
             try:
-                mask = question.answer().your_event_mask if question is not None else None
+                mask = question.reply().your_event_mask if question is not None else None
             except ServerError:  # it is not there any more
                 mask = None
             if mask is not None:

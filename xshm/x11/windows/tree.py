@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from Xlib import X, Xatom
 
 from xshm.errors import ServerError
-from xshm.x11.cookie import Asked
+from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
 from xshm.x11.windows.properties import Atoms, has_state, window_id
 
@@ -45,24 +45,24 @@ def top_levels(connection: Connection, atoms: Atoms, root: int, *, mapped: bool 
     A window manager marks the windows it looks after with WM_STATE (ICCCM 2.0, section 4.1.3.1), which is how a client
     is told from its frame. Where no manager runs, every child is its own client.
     """
-    tree = Asked(connection, core.QueryTree, window=root)
-    attributes = Asked(connection, core.GetWindowAttributes, window=root)
+    tree = Cookie(connection, core.QueryTree, window=root)
+    attributes = Cookie(connection, core.GetWindowAttributes, window=root)
     check = atoms.ask(root, atoms.net_check, Xatom.WINDOW)
     own = window_id(check)  # a window manager's sign that it is there, one pixel off the screen
-    children = [child.id for child in tree.answer().children if child.id != own]
-    managed = bool(attributes.answer().all_event_masks & X.SubstructureRedirectMask)
+    children = [child.id for child in tree.reply().children if child.id != own]
+    managed = bool(attributes.reply().all_event_masks & X.SubstructureRedirectMask)
     asked = [
         (
             child,
-            Asked(connection, core.GetWindowAttributes, window=child),
-            Asked(connection, core.GetGeometry, drawable=child),
+            Cookie(connection, core.GetWindowAttributes, window=child),
+            Cookie(connection, core.GetGeometry, drawable=child),
             atoms.ask(child, atoms.state) if managed else None,
         )
         for child in children
     ]
     found, frames = [], []
     for child, attributes, geometry, state in asked:
-        top = _top_level(child, attributes.answer_if_there(), geometry.answer_if_there(), mapped=mapped)
+        top = _top_level(child, attributes.reply_or_none(), geometry.reply_or_none(), mapped=mapped)
         is_client = state is not None and has_state(state)
         if top is None:
             continue
@@ -86,7 +86,7 @@ def _walk_up(connection: Connection, window: int) -> list[int] | None:
     """Return a window's ancestors; None where one of them comes twice."""
     met = {window: None}  # in order
     while len(met) <= _DEEPEST:
-        reply = connection.ask(core.QueryTree, window=next(reversed(met)))
+        reply = connection.request(core.QueryTree, window=next(reversed(met)))
         if reply.parent == X.NONE or reply.parent.id == reply.root.id:
             return list(met)[1:]
         if reply.parent.id in met:
@@ -132,7 +132,7 @@ def _find_clients(connection: Connection, atoms: Atoms, frames: list[TopLevel]) 
     looking = {frame.window: (frame, [frame.window]) for frame in frames}
     for _ in range(_DEEPEST_FRAME):
         trees = [
-            (frame, [Asked(connection, core.QueryTree, window=window) for window in windows])
+            (frame, [Cookie(connection, core.QueryTree, window=window) for window in windows])
             for frame, windows in looking.values()
         ]
         asked = []
@@ -152,8 +152,8 @@ def _find_clients(connection: Connection, atoms: Atoms, frames: list[TopLevel]) 
             return
 
 
-def _children(asked: Asked) -> list[Any]:
+def _children(asked: Cookie) -> list[Any]:
     try:
-        return list(asked.answer().children)
+        return list(asked.reply().children)
     except ServerError:
         return []  # it was destroyed meanwhile
