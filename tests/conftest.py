@@ -15,6 +15,8 @@ from painter import Painter
 from server_kinds import MissingProgram
 from servers import Server, start
 
+from xshm import Screen, Surface
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -54,6 +56,28 @@ def painter(xvfb: Server) -> Iterator[Painter]:
     """Give a Painter on `xvfb`."""
     with Painter(xvfb) as painter:
         yield painter
+
+
+@pytest.fixture
+def screen(xvfb: Server) -> Iterator[Screen]:
+    """Give a Screen on `xvfb`."""
+    with Screen(xvfb.name) as screen:
+        yield screen
+
+
+@pytest.fixture
+def surface(xvfb: Server) -> Iterator[Surface]:
+    """Give a Surface of 200x150 on `xvfb`."""
+    with Surface(200, 150, display=xvfb.name) as surface:
+        yield surface
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Switch the garbage collector off: memory has to come back without it."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from colours import BLUE, GREEN, RED
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -26,6 +27,7 @@ from hypothesis.stateful import (
 )
 from painter import Painter
 from pointers import Pointers
+from watching import WAYS, first, watching
 
 import xshm
 from xshm.capture.changes import ChangeTracker
@@ -34,38 +36,12 @@ from xshm.errors import Closed, OutOfBounds, PoolExhausted, WindowGone, WindowNo
 from xshm.geometry import Rect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from servers import Server
 
     from xshm.drawables.drawable import Drawable
     from xshm.image.frame import Frame
-
-RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-WAYS = [("sysv", True), ("fd", True), ("sysv", False), ("fd", False), ("core", True)]
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
-
-
-@contextlib.contextmanager
-def watching(
-    source: Drawable, region: Rect | None = None, cursor: bool = False, *, in_place: bool = True
-) -> Iterator[ChangeTracker]:
-    changes = ChangeTracker(source, region, cursor, in_place=in_place)
-    try:
-        yield changes
-    finally:
-        changes.close()
-
-
-def first(changes: ChangeTracker) -> Frame:
-    frame = changes.poll()
-    assert frame is not None
-    return frame
 
 
 def undiffering(frame: Frame, truth: Frame) -> bool:

@@ -24,12 +24,6 @@ WIDTH, HEIGHT = 1280, 800
 
 
 @pytest.fixture
-def pointers(xvfb: Server) -> Iterator[Pointers]:
-    with Pointers(xvfb) as pointers:
-        yield pointers
-
-
-@pytest.fixture
 def screen(xvfb: Server, painter: Painter) -> Iterator[xshm.Screen]:
     painter.rectangles()
     with xshm.Screen(xvfb.name) as screen:

@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def pointers(xvfb: Server) -> Iterator[Pointers]:
-    with Pointers(xvfb) as pointers:
-        yield pointers
-
-
-@pytest.fixture
 def screen(xvfb: Server, painter: Painter) -> Iterator[xshm.Screen]:
     painter.rectangles()
     with xshm.Screen(xvfb.name) as screen:

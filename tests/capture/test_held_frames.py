@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from sysv_kernel import run_python, run_python_with_few_segments
-from test_changes import WAYS, first, watching
+from watching import WAYS, first, watching
 
 import xshm
 from xshm import sysv
@@ -303,13 +303,13 @@ def test_where_the_kernel_has_no_segment_left_frames_are_copies() -> None:
                 seen = []
                 for shade in range(5):
                     fill(shade)
-                    seen.append(changes.look())
+                    seen.append(changes.poll())
                     assert not seen[-1].diff(screen.grab(cursor=True))
                 print([frame.pixel(0, 0)[0] for frame in seen], {frame.shared for frame in seen}, seen[-1].changed)
                 limit(shmmni=4)
                 for shade in range(5, 8):  # one that is shared, and copies again
                     fill(shade)
-                    seen.append(changes.look())
+                    seen.append(changes.poll())
                     assert not seen[-1].diff(screen.grab(cursor=True))
                 print([frame.pixel(0, 0)[0] for frame in seen], [frame.shared for frame in seen[5:]])
                 changes.close()

@@ -10,7 +10,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import interrupt_workload
 import pytest
 from fake_server import REQUEST, Peer, event, reply
 from interrupt_workload import Colleagues, Ticker, Workplace
@@ -20,7 +19,7 @@ from xshm.errors import DisplayGone, RequestTimeout
 from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from painter import Painter
     from servers import Server
@@ -32,14 +31,6 @@ def peer() -> Iterator[Peer]:
     os.set_blocking(peer.wire.socket.fileno(), False)
     yield peer
     peer.close()
-
-
-@pytest.fixture(params=["sysv", "fd"])
-def place(make_server: Callable[..., Server], request: pytest.FixtureRequest) -> Iterator[Workplace]:
-    with interrupt_workload.opened(
-        make_server("Xvfb", interrupt_workload.WIDTH, interrupt_workload.HEIGHT), request.param
-    ) as place:
-        yield place
 
 
 # -- a descriptor that others made non-blocking ----------------------------------------------------------------------

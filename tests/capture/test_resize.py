@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from painter import Painter
 from reference import core_image
-from test_changes import watching
-from test_window_changes import rest
+from watching import rest, watching
 
 import xshm
 from xshm.errors import OutOfBounds

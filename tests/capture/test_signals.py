@@ -87,14 +87,6 @@ def interrupts(request: pytest.FixtureRequest) -> Iterator[Interrupts]:
     assert not [what for what in swallowed if isinstance(what[0], Interrupted)]
 
 
-@pytest.fixture(params=["sysv", "fd"])
-def place(make_server: Callable[..., Server], request: pytest.FixtureRequest) -> Iterator[Workplace]:
-    with interrupt_workload.opened(
-        make_server("Xvfb", interrupt_workload.WIDTH, interrupt_workload.HEIGHT), request.param
-    ) as place:
-        yield place
-
-
 def _interrupt(place: Workplace, interrupts: Interrupts, count: int) -> None:
     """Interrupt each kind of work in turn until there were so many interrupts; check after each."""
     works: list[tuple[Callable[[], object], int]] = [

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from colours import BLUE, GREEN, RED
 from servers import start
 
 import xshm
@@ -22,21 +23,14 @@ from xshm.errors import Closed, DisplayGone, InvalidArgument, InvalidType, OutOf
 from xshm.geometry import Rect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from painter import Painter
     from servers import Server
 
     from xshm.image.frame import Frame
 
-RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 KINDS: list[dict[str, Any]] = [{}, {"fps": 100}, {"on_change": True}, {"cursor": True}, {"on_change": True, "fps": 100}]
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
 
 
 def segments(pid: int) -> int:

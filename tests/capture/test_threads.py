@@ -4,25 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
 
-import interrupt_workload
-import pytest
 from interrupt_workload import Colleagues, Ticker, Workplace
 from Xlib import X
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from servers import Server
-
-
-@pytest.fixture(params=["sysv", "fd"])
-def place(make_server: Callable[..., Server], request: pytest.FixtureRequest) -> Iterator[Workplace]:
-    with interrupt_workload.opened(
-        make_server("Xvfb", interrupt_workload.WIDTH, interrupt_workload.HEIGHT), request.param
-    ) as place:
-        yield place
 
 
 def test_sixteen_threads_share_a_connection_and_none_blocks_another(place: Workplace) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from colours import BLUE, DARK_GREEN, RED
 from programs import Programs, eventually, same
 from reference import core_image
-from test_changes import WAYS, first, watching
+from watching import WAYS, first, rest, watching
 
 import xshm
 from xshm.errors import (
@@ -21,24 +22,14 @@ from xshm.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable
 
     from painter import Painter
     from servers import Server
 
-    from xshm.image.frame import Frame
-
-_RED, _BLUE, _GREEN = (255, 0, 0), (0, 0, 255), (0, 160, 0)
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
-
 
 def test_a_resized_window_is_followed_and_old_frames_stay(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     painter.rectangles(drawable=window)
     with screen.window(window.id) as opened:
         before = opened.grab()
@@ -56,13 +47,13 @@ def test_a_resized_window_is_followed_and_old_frames_stay(screen: xshm.Screen, p
 
 
 def test_a_region_is_taken_of_the_window_as_it_is_now(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with screen.window(window.id) as opened:
-        for turn, colour in enumerate((_RED, _GREEN, _RED)):
+        for turn, colour in enumerate((RED, DARK_GREEN, RED)):
             window.configure(width=200 + turn)
             painter.fill((0, 0, 300, 300), colour, window)
             assert opened.grab((1, 1, 10, 10)).pixel(5, 5) == colour
-        for turn, colour in enumerate((_GREEN, _BLUE)):
+        for turn, colour in enumerate((DARK_GREEN, BLUE)):
             window.configure(width=300 + turn)
             painter.fill((0, 0, 400, 300), colour, window)
             assert [frame.pixel(5, 5) for frame in opened.grab_many([(1, 1, 10, 10)] * 2)] == [colour, colour]
@@ -71,7 +62,7 @@ def test_a_region_is_taken_of_the_window_as_it_is_now(screen: xshm.Screen, paint
 def test_an_unmapped_window_is_not_viewable_and_can_be_grabbed_when_it_is_back(
     screen: xshm.Screen, painter: Painter
 ) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with screen.window(window.id) as opened:
         window.unmap()
         painter.display.sync()
@@ -84,31 +75,31 @@ def test_an_unmapped_window_is_not_viewable_and_can_be_grabbed_when_it_is_back(
             screen.window(window.id)
         window.configure(width=50)
         window.map()
-        painter.fill((0, 0, 50, 100), _GREEN, window)
-        assert opened.grab().pixel(49, 50) == _GREEN
+        painter.fill((0, 0, 50, 100), DARK_GREEN, window)
+        assert opened.grab().pixel(49, 50) == DARK_GREEN
 
 
 def test_a_window_in_an_unmapped_one_is_not_viewable(screen: xshm.Screen, painter: Painter) -> None:
-    outer = painter.window((100, 50, 200, 100), _BLUE)
-    middle = outer.create_window(5, 5, 190, 90, 0, 24, background_pixel=painter.pixel(_GREEN))
-    inner = middle.create_window(5, 5, 180, 80, 0, 24, background_pixel=painter.pixel(_RED))
+    outer = painter.window((100, 50, 200, 100), BLUE)
+    middle = outer.create_window(5, 5, 190, 90, 0, 24, background_pixel=painter.pixel(DARK_GREEN))
+    inner = middle.create_window(5, 5, 180, 80, 0, 24, background_pixel=painter.pixel(RED))
     middle.map()
     inner.map()
     painter.display.sync()
     with screen.window(inner.id) as opened:
-        assert opened.grab().pixel(0, 0) == _RED
+        assert opened.grab().pixel(0, 0) == RED
         outer.unmap()
         painter.display.sync()
         with pytest.raises(WindowNotViewable, match="in an unmapped window"):
             opened.grab()
         inner.reparent(painter.root, 30, 40)
         painter.display.sync()
-        assert opened.grab().pixel(0, 0) == _RED
+        assert opened.grab().pixel(0, 0) == RED
         assert opened.position == (30, 40)
-        other = painter.window((300, 50, 200, 100), _BLUE)
+        other = painter.window((300, 50, 200, 100), BLUE)
         inner.reparent(other, 0, 0)
         painter.display.sync()
-        assert opened.grab().pixel(0, 0) == _RED
+        assert opened.grab().pixel(0, 0) == RED
         other.unmap()
         painter.display.sync()
         with pytest.raises(WindowNotViewable, match="in an unmapped window"):
@@ -116,7 +107,7 @@ def test_a_window_in_an_unmapped_one_is_not_viewable(screen: xshm.Screen, painte
 
 
 def test_every_verb_says_that_the_window_is_gone(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with screen.window(window.id) as opened:
         frame = opened.grab()
         window.destroy()
@@ -137,7 +128,7 @@ def test_every_verb_says_that_the_window_is_gone(screen: xshm.Screen, painter: P
         for verb in verbs:
             with pytest.raises(WindowGone, match=f"{window.id:#x}"):
                 verb()
-        assert frame.pixel(0, 0) == _BLUE
+        assert frame.pixel(0, 0) == BLUE
 
 
 @pytest.mark.parametrize("args", [(), ("-extension", "Composite")])
@@ -220,25 +211,11 @@ def test_whole_frames_are_never_half_of_an_old_size(xvfb: Server, screen: xshm.S
     assert len(sizes) == 50
 
 
-def rest(looking: Generator[Any, None, Frame | None]) -> Frame:
-    """Go on to the end of a look, and return the frame."""
-    found: list[Frame | None] = []
-
-    def steps() -> Generator[Any]:
-        found.append((yield from looking))
-
-    for _ in steps():
-        pass
-    (frame,) = found
-    assert frame is not None
-    return frame
-
-
 @pytest.mark.parametrize("transport", ["sysv", "fd", "core"])
 def test_a_window_that_gets_smaller_between_two_steps_of_a_look_is_followed(
     xvfb: Server, painter: Painter, transport: str
 ) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with (
         xshm.Screen(xvfb.name, transport) as screen,
         screen.window(window.id) as opened,
@@ -247,11 +224,11 @@ def test_a_window_that_gets_smaller_between_two_steps_of_a_look_is_followed(
         looking = changes.poll_steps()
         next(looking)  # what was drawn is asked for, and the picture itself comes after that
         window.configure(width=120, height=40)
-        painter.fill((0, 0, 120, 40), _GREEN, window)
+        painter.fill((0, 0, 120, 40), DARK_GREEN, window)
         opened.grab()  # another task's, which finds out, and lets go of the former pixmap
         frame = rest(looking)
         assert frame.rect == xshm.Rect(0, 0, 120, 40)
-        assert (frame.rgb() == _GREEN).all()
+        assert (frame.rgb() == DARK_GREEN).all()
         window.configure(width=60)
         painter.display.sync()
         assert first(changes).size == (60, 40)
@@ -260,7 +237,7 @@ def test_a_window_that_gets_smaller_between_two_steps_of_a_look_is_followed(
 def test_a_region_that_leaves_the_window_between_two_steps_of_a_look_is_out_of_bounds(
     screen: xshm.Screen, painter: Painter
 ) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with (
         screen.window(window.id) as opened,
         watching(opened, xshm.Rect(0, 0, 60, 40), in_place=False) as changes,
@@ -278,7 +255,7 @@ def test_a_region_that_leaves_the_window_between_two_steps_of_a_look_is_out_of_b
 def test_a_window_that_is_resized_faster_than_it_is_looked_at_is_seen_at_each_look(
     xvfb: Server, painter: Painter, transport: str, *, in_place: bool
 ) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with (
         xshm.Screen(xvfb.name, transport) as screen,
         screen.window(window.id) as opened,
@@ -287,7 +264,7 @@ def test_a_window_that_is_resized_faster_than_it_is_looked_at_is_seen_at_each_lo
 
         def resize(width: int) -> None:
             window.configure(width=width)
-            painter.fill((0, 0, 400, 400), _GREEN, window)
+            painter.fill((0, 0, 400, 400), DARK_GREEN, window)
             screen.connection.sync()
 
         first(changes)
@@ -298,7 +275,7 @@ def test_a_window_that_is_resized_faster_than_it_is_looked_at_is_seen_at_each_lo
         resize(220)
         frame = rest(looking)
         assert (frame.size, frame.changed) == ((180, 100), (xshm.Rect(0, 0, 180, 100),))
-        assert (frame.rgb() == _GREEN).all()
+        assert (frame.rgb() == DARK_GREEN).all()
         assert changes.done  # there is more to be seen, whether or not it is drawn to
         assert first(changes).size == (220, 100)
         for turn in range(3):

@@ -43,12 +43,6 @@ def flags_of(command: str) -> argparse.ArgumentParser:
 _LEAST = {"wait": ["--change"], "diff": ["a", "b"]}
 
 
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
-
-
 def opened(screen: xshm.Screen, text: str) -> int:
     with options.open_window(screen, text) as window:
         return window.id

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from colours import BLUE, GREEN, RED
 from PIL import Image
 
 import xshm
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from painter import Painter
     from servers import Server
-
-RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 
 @pytest.fixture

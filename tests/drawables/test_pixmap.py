@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from colours import BLUE
 from programs import same
 from reference import core_image
 
@@ -18,18 +19,7 @@ from xshm.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from painter import Painter
-    from servers import Server
-
-_RED, _BLUE, _GREEN = (255, 0, 0), (0, 0, 255), (0, 160, 0)
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
 
 
 def test_a_pixmap_is_what_core_get_image_sees_of_it(screen: xshm.Screen, painter: Painter) -> None:
@@ -72,6 +62,6 @@ def test_pixmaps_of_other_depths_have_their_own_format(
 
 
 def test_a_window_is_no_pixmap(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((0, 0, 10, 10), _BLUE)
+    window = painter.window((0, 0, 10, 10), BLUE)
     with pytest.raises(InvalidArgument, match="is a window"):
         screen.pixmap(window.id)

@@ -29,12 +29,6 @@ TRANSPORTS = ["sysv", "fd", "core"]
 WIDTH, HEIGHT = 1280, 800
 
 
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
-
-
 @pytest.fixture(params=TRANSPORTS)
 def each(request: pytest.FixtureRequest, xvfb: Server) -> Iterator[xshm.Screen]:
     """Give a screen over each of the transports."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from colours import BLUE, DARK_GREEN
 from painter import Painter
 from PIL import Image
 from programs import Programs, eventually
@@ -30,20 +31,13 @@ from xshm.errors import RequestTimeout, WindowGone
 from xshm.image.bounding_shape import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
     from servers import Server
 
-_RED, _BLUE, _GREEN = (255, 0, 0), (0, 0, 255), (0, 160, 0)
 _RECTS = [(0, 0, 30, 20), (50, 10, 30, 60), (190, 90, 40, 40)]  # the last leaves the window
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
 
 
 def _shape(window: Any, rects: list[tuple[int, int, int, int]], kind: int = shape.SK.Bounding) -> None:
@@ -74,14 +68,14 @@ def _mask(frame: xshm.Frame) -> NDArray[np.bool_]:
 
 def test_outside_of_its_shape_a_window_is_transparent(screen: xshm.Screen, painter: Painter, tmp_path: Path) -> None:
     painter.rectangles()
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     _shape(window, _RECTS)
     with screen.window(window.id) as opened:
         frame = opened.grab()
     inside = _inside(_RECTS)
     assert np.array_equal(_mask(frame), inside)
     assert np.array_equal(_inside(map(astuple, frame.bounding_shape or ())), inside)
-    assert (frame.rgba()[inside] == (*_BLUE, 255)).all()
+    assert (frame.rgba()[inside] == (*BLUE, 255)).all()
     assert np.array_equal(np.asarray(frame.image()), frame.rgba())
     assert frame.image().mode == "RGBA"
     assert np.array_equal(frame.rgba(dtype=np.uint16), frame.rgba().astype(np.uint16) * 257)
@@ -98,7 +92,7 @@ def test_outside_of_its_shape_a_window_is_transparent(screen: xshm.Screen, paint
 
 
 def test_pixels_and_what_has_no_alpha_are_as_the_server_has_them(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with screen.window(window.id) as opened:
         painter.rectangles(drawable=window)
         whole = opened.grab().copy()
@@ -118,27 +112,27 @@ def test_pixels_and_what_has_no_alpha_are_as_the_server_has_them(screen: xshm.Sc
 
 def test_a_jpeg_is_black_outside_of_the_shape(screen: xshm.Screen, painter: Painter) -> None:
     painter.fill((0, 0, 1280, 800), (255, 255, 255))
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     _shape(window, [(0, 0, 96, 96)])
     with screen.window(window.id) as opened, Image.open(io.BytesIO(opened.grab().jpeg(quality=100))) as picture:
         shown = np.asarray(picture).astype(int)
     assert shown[:, 112:].max() <= 3
-    assert np.abs(shown[:80, :80] - _BLUE).max() <= 4
+    assert np.abs(shown[:80, :80] - BLUE).max() <= 4
 
 
 def test_a_smaller_picture_has_the_shape_too(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     _shape(window, [(0, 0, 100, 100)])
     with screen.window(window.id) as opened, Image.open(io.BytesIO(opened.grab().encode(max_edge=50).data)) as picture:
         small = np.asarray(picture)
     assert small.shape == (25, 50, 4)
     assert not small[:, 27:].any()
-    assert (small[:, :23] == (*_BLUE, 255)).all()
-    assert (small[small[..., 3] > 0][:, :3] == _BLUE).all()
+    assert (small[:, :23] == (*BLUE, 255)).all()
+    assert (small[small[..., 3] > 0][:, :3] == BLUE).all()
 
 
 def test_a_region_has_its_part_of_the_shape(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     _shape(window, _RECTS)
     with screen.window(window.id) as opened:
         part = opened.grab((40, 5, 60, 30))
@@ -153,7 +147,7 @@ def test_a_region_has_its_part_of_the_shape(screen: xshm.Screen, painter: Painte
 
 
 def test_the_shape_goes_with_copies_and_pickles(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     _shape(window, _RECTS)
     with screen.window(window.id) as opened:
         frame = opened.grab()
@@ -163,7 +157,7 @@ def test_the_shape_goes_with_copies_and_pickles(screen: xshm.Screen, painter: Pa
 
 
 def test_a_part_of_a_frame_has_its_part_of_the_shape(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     _shape(window, _RECTS)
     with screen.window(window.id) as opened:
         part = _part(opened.grab(), xshm.Rect(40, 5, 60, 30))
@@ -171,7 +165,7 @@ def test_a_part_of_a_frame_has_its_part_of_the_shape(screen: xshm.Screen, painte
 
 
 def test_a_shape_is_followed_from_grab_to_grab(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with screen.window(window.id) as opened, screen.window(window.id) as again:
         assert opened.grab().bounding_shape is None
         assert opened.grab().image().mode == "RGB"
@@ -193,7 +187,7 @@ def test_a_shape_is_followed_from_grab_to_grab(screen: xshm.Screen, painter: Pai
 
 
 def test_another_kind_of_shape_is_none_of_the_picture(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with screen.window(window.id) as opened:
         opened.grab()
         _shape(window, [(0, 0, 5, 5)], shape.SK.Input)
@@ -202,17 +196,17 @@ def test_another_kind_of_shape_is_none_of_the_picture(screen: xshm.Screen, paint
 
 
 def test_a_shape_counts_inside_of_the_border(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     window.configure(border_width=7)
     _shape(window, [(-7, -7, 57, 57), (60, 20, 10, 10)])
     with screen.window(window.id) as opened:
         frame = opened.grab()
         assert np.array_equal(_mask(frame), _inside([(0, 0, 50, 50), (60, 20, 10, 10)]))
-        assert (frame.rgba()[:50, :50] == (*_BLUE, 255)).all()
+        assert (frame.rgba()[:50, :50] == (*BLUE, 255)).all()
 
 
 def test_a_shape_that_covers_the_window_is_none(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     _shape(window, [(0, 0, 120, 100), (100, 0, 500, 500)])
     with screen.window(window.id) as opened:
         assert opened.grab().bounding_shape is None
@@ -222,7 +216,7 @@ def test_a_shape_that_covers_the_window_is_none(screen: xshm.Screen, painter: Pa
 
 
 def test_frames_of_streams_have_the_shape_of_their_moment(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     _shape(window, [(0, 0, 50, 50)])
     with screen.window(window.id) as opened:
         for on_change in (False, True):
@@ -236,7 +230,7 @@ def test_frames_of_streams_have_the_shape_of_their_moment(screen: xshm.Screen, p
 
 
 def test_a_shape_that_a_grab_has_met_first_is_a_change_to_a_stream_too(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with screen.window(window.id) as opened, contextlib.closing(ChangeTracker(opened, None, cursor=False)) as changes:
         while changes.poll() is not None:
             pass
@@ -251,7 +245,7 @@ def test_a_shape_that_a_grab_has_met_first_is_a_change_to_a_stream_too(screen: x
 
 
 def test_a_screens_frames_have_no_shape(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     _shape(window, _RECTS)
     frame = screen.grab((100, 50, 200, 100))
     assert frame.bounding_shape is None
@@ -280,7 +274,7 @@ def test_a_window_with_alpha_and_a_shape_has_both(screen: xshm.Screen, painter: 
 
 @pytest.mark.parametrize("shaped", [False, True])
 def test_a_grab_sends_no_more_than_its_one_request(screen: xshm.Screen, painter: Painter, *, shaped: bool) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     if shaped:
         _shape(window, _RECTS)
     with screen.window(window.id) as opened:
@@ -297,7 +291,7 @@ def test_a_grab_sends_no_more_than_its_one_request(screen: xshm.Screen, painter:
 
 
 def test_closing_the_last_window_takes_the_subscription_back(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     ours: Any = screen.xlib.create_resource_object("window", window.id)
     opened, again = screen.window(window.id), screen.window(window.id)
     assert ours.shape_input_selected().enabled
@@ -313,7 +307,7 @@ def test_closing_the_last_window_takes_the_subscription_back(screen: xshm.Screen
 def test_events_that_the_caller_selected_stay_selected_and_reach_the_caller(
     screen: xshm.Screen, painter: Painter
 ) -> None:
-    theirs = painter.window((100, 50, 200, 100), _BLUE)
+    theirs = painter.window((100, 50, 200, 100), BLUE)
     display = screen.xlib
     window: Any = display.create_resource_object("window", theirs.id)
 
@@ -336,7 +330,7 @@ def test_events_that_the_caller_selected_stay_selected_and_reach_the_caller(
 def test_a_window_that_is_destroyed_is_gone_though_its_shape_was_to_be_asked_for(
     screen: xshm.Screen, painter: Painter
 ) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     opened = screen.window(window.id)
     _shape(window, _RECTS)
     window.destroy()
@@ -362,7 +356,7 @@ def _relay(server: Server, listener: socket.socket) -> None:
 
 
 def test_a_server_without_the_extension_has_no_shapes(xvfb: Server, painter: Painter) -> None:
-    window = painter.window((10, 10, 50, 40), _BLUE)
+    window = painter.window((10, 10, 50, 40), BLUE)
     _shape(window, [(0, 0, 9, 9)])
     number = next(number for number in range(50, 200) if _is_free(6000 + number))
     with socket.create_server(("127.0.0.1", 6000 + number)) as listener:
@@ -371,7 +365,7 @@ def test_a_server_without_the_extension_has_no_shapes(xvfb: Server, painter: Pai
         with xshm.Screen(f"127.0.0.1:{number}") as screen, screen.window(window.id) as opened:
             assert screen.connection.extension("SHAPE") is None
             assert opened.grab().bounding_shape is None
-            assert opened.grab().pixel(5, 5) == _BLUE
+            assert opened.grab().pixel(5, 5) == BLUE
         relay.join()
 
 
@@ -383,7 +377,7 @@ def _is_free(port: int) -> bool:
 def test_without_composite_a_shape_is_followed_too(make_server: Callable[..., Server]) -> None:
     server = make_server("Xvfb", 320, 240, 24, "-extension", "Composite")
     with Painter(server) as painter, xshm.Screen(server.name) as screen:
-        window = painter.window((-20, 10, 200, 100), _BLUE)
+        window = painter.window((-20, 10, 200, 100), BLUE)
         _shape(window, _RECTS)
         with screen.window(window.id) as opened:
             assert opened.source.kind == "screen"
@@ -402,13 +396,13 @@ def test_without_composite_a_shape_is_followed_too(make_server: Callable[..., Se
 def test_a_program_with_a_shape_is_cut_out(make_server: Callable[..., Server], tmp_path: Path) -> None:
     server = make_server("Xvfb", 640, 480)
     with Programs(server) as programs, Painter(server) as painter, xshm.Screen(server.name) as screen:
-        painter.fill((0, 0, 640, 480), _GREEN)
+        painter.fill((0, 0, 640, 480), DARK_GREEN)
         window = programs.show("xeyes", "xeyes", "-shape", "-geometry", "200x150+50+50")
         with screen.window(window) as opened:
             eventually(lambda: opened.grab().bounding_shape)
             frame, (x, y) = opened.grab(), opened.position
         painted = core_image(painter.display, (x, y, 200, 150))[..., 2::-1]
-        beneath = (painted == _GREEN).all(axis=2)
+        beneath = (painted == DARK_GREEN).all(axis=2)
         assert beneath[0, 0]
         assert beneath.any()
         assert np.array_equal(_mask(frame), ~beneath)

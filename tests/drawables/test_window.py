@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from colours import BLUE, DARK_GREEN, RED
 from painter import Painter
 from programs import Programs, eventually, same
 from reference import core_image, xwd
@@ -16,17 +17,9 @@ from Xlib import X
 import xshm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from servers import Server
-
-_RED, _BLUE, _GREEN = (255, 0, 0), (0, 0, 255), (0, 160, 0)
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
 
 
 # -- what is in the picture --------------------------------------------------------------------------------------------
@@ -34,7 +27,7 @@ def screen(xvfb: Server) -> Iterator[xshm.Screen]:
 
 @pytest.mark.parametrize("transport", ["sysv", "fd", "core"])
 def test_a_window_is_what_xwd_sees_of_it(xvfb: Server, painter: Painter, transport: str) -> None:
-    window = painter.window((100, 50, 321, 123), _BLUE)
+    window = painter.window((100, 50, 321, 123), BLUE)
     painter.rectangles(drawable=window)
     with xshm.Screen(xvfb.name, transport) as screen, screen.window(window.id) as opened:
         frame = opened.grab()
@@ -46,18 +39,18 @@ def test_a_window_is_what_xwd_sees_of_it(xvfb: Server, painter: Painter, transpo
 
 
 def test_a_window_is_whole_though_another_covers_it(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 300, 200), _BLUE)
+    window = painter.window((100, 50, 300, 200), BLUE)
     painter.rectangles(drawable=window)
     shown = core_image(painter.display, drawable=window)
     with screen.window(window.id) as opened:
-        painter.window((0, 0, 350, 400), _RED)
+        painter.window((0, 0, 350, 400), RED)
         assert same(opened.grab(), shown)
-        painter.fill((5, 5, 20, 20), _GREEN, window)  # what is painted under the cover is seen too
-        assert opened.grab().pixel(10, 10) == _GREEN
+        painter.fill((5, 5, 20, 20), DARK_GREEN, window)  # what is painted under the cover is seen too
+        assert opened.grab().pixel(10, 10) == DARK_GREEN
 
 
 def test_a_window_is_whole_though_it_leaves_the_screen_or_is_larger(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 300, 200), _BLUE)
+    window = painter.window((100, 50, 300, 200), BLUE)
     with screen.window(window.id) as opened:
         window.configure(x=-50, y=-100, width=2000, height=1500)
         painter.rectangles(drawable=window)
@@ -69,7 +62,7 @@ def test_a_window_is_whole_though_it_leaves_the_screen_or_is_larger(screen: xshm
 
 
 def test_a_border_is_not_part_of_the_picture(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     window.configure(border_width=7)
     painter.rectangles(drawable=window)
     with screen.window(window.id) as opened:
@@ -117,18 +110,18 @@ def test_a_window_of_depth_32_has_alpha(screen: xshm.Screen, painter: Painter) -
 def test_windows_have_the_colours_of_a_screen_of_any_depth(make_server: Callable[..., Server], depth: int) -> None:
     server = make_server("Xvfb", 320, 240, depth)
     with Painter(server) as painter, xshm.Screen(server.name) as screen:
-        window = painter.window((20, 30, 200, 100), _BLUE)
+        window = painter.window((20, 30, 200, 100), BLUE)
         painter.rectangles(drawable=window)
         shown = xwd(server, window.id).rgb()
         with screen.window(window.id) as opened:
-            painter.window((0, 0, 100, 200), _RED)
+            painter.window((0, 0, 100, 200), RED)
             assert np.array_equal(opened.grab().rgb(), shown)
 
 
 def test_a_window_on_an_eight_bit_screen_has_the_colours_of_its_colormap(make_server: Callable[..., Server]) -> None:
     server = make_server("Xvfb", 320, 240, 8)
     with Painter(server) as painter, xshm.Screen(server.name) as screen:
-        window = painter.window((20, 30, 200, 100), _BLUE)
+        window = painter.window((20, 30, 200, 100), BLUE)
         painter.rectangles(drawable=window)
         with screen.window(window.id) as opened:
             assert np.array_equal(opened.grab().rgb(), xwd(server, window.id).rgb())
@@ -150,7 +143,7 @@ def test_opening_a_covered_window_waits_until_its_program_has_painted_it(
     with Programs(xvfb) as programs, xshm.Screen(xvfb.name) as screen:
         window = programs.show("it", command[0], "-geometry", "+100+100", *command[1:])  # -e takes all that follows
         shown = programs.picture(window)
-        painter.window((0, 0, 1280, 800), _RED)
+        painter.window((0, 0, 1280, 800), RED)
 
         def is_painted() -> bool:  # a busy machine may need more than one try
             with screen.window(window) as opened:
@@ -174,25 +167,25 @@ def test_opening_a_covered_window_waits_for_a_program_that_takes_its_time(
     with Programs(xvfb) as programs:
         programs.start(sys.executable, "-c", script, xvfb.name)
         window = eventually(lambda: programs.window("slow"))
-        painter.window((0, 0, 400, 400), _RED)
+        painter.window((0, 0, 400, 400), RED)
 
         def is_painted() -> bool:  # a busy machine may need more than one try
             with screen.window(window) as opened:
-                return bool((opened.grab().rgb() == _BLUE).all())
+                return bool((opened.grab().rgb() == BLUE).all())
 
         assert eventually(is_painted)
 
 
 def test_a_program_that_paints_nothing_is_waited_for_within_bounds(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
-    painter.fill((0, 0, 200, 100), _GREEN, window)
-    painter.window((200, 0, 400, 400), _RED)
+    window = painter.window((100, 50, 200, 100), BLUE)
+    painter.fill((0, 0, 200, 100), DARK_GREEN, window)
+    painter.window((200, 0, 400, 400), RED)
     begun = time.monotonic()
     with screen.window(window.id) as opened:
         assert 0.25 < time.monotonic() - begun < 1.5
         frame = opened.grab()
-    assert frame.pixel(99, 50) == _GREEN  # what was in sight
-    assert frame.pixel(100, 50) == _BLUE  # what was not: its background
+    assert frame.pixel(99, 50) == DARK_GREEN  # what was in sight
+    assert frame.pixel(100, 50) == BLUE  # what was not: its background
 
 
 def test_a_program_that_paints_all_the_time_is_waited_for_within_bounds(xvfb: Server, screen: xshm.Screen) -> None:
@@ -201,7 +194,7 @@ def test_a_program_that_paints_all_the_time_is_waited_for_within_bounds(xvfb: Se
             "xterm", "-T", "busy", "-geometry", "+100+100", "-e", "sh -c 'while :; do date; sleep 0.01; done'"
         )
         window = eventually(lambda: programs.window("busy"))
-        painter.window((0, 0, 1280, 800), _RED)
+        painter.window((0, 0, 1280, 800), RED)
         begun = time.monotonic()
         with screen.window(window):
             assert time.monotonic() - begun < 1.5
@@ -222,10 +215,10 @@ def test_opening_a_window_that_nothing_covers_waits_for_nothing(
 
 
 def test_a_window_that_is_redirected_already_is_not_waited_for(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with screen.window(window.id):
-        painter.window((0, 0, 400, 400), _RED)
+        painter.window((0, 0, 400, 400), RED)
         begun = time.monotonic()
         with screen.window(window.id) as again:
             assert time.monotonic() - begun < 0.15
-            assert again.grab().pixel(50, 50) == _BLUE
+            assert again.grab().pixel(50, 50) == BLUE

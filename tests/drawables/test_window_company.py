@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from colours import BLUE, DARK_GREEN, RED
 from painter import Painter, plain_display
 from programs import Programs, eventually, same
 from reference import core_image
@@ -19,17 +20,9 @@ from xshm.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from servers import Server
-
-_RED, _BLUE, _GREEN = (255, 0, 0), (0, 0, 255), (0, 160, 0)
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
 
 
 def _named_by(painter: Painter, window: Any) -> bool:
@@ -54,7 +47,7 @@ def test_under_a_window_manager_the_client_is_grabbed_without_its_frame(make_ser
         window = programs.show("it", "xlogo", "-title", "it", "-geometry", "200x150+400+300")
         manager = programs.manage(window)
         shown = programs.picture(window)
-        cover = painter.window((300, 200, 340, 280), _RED)
+        cover = painter.window((300, 200, 340, 280), RED)
         with screen.window("it") as opened:
             assert opened.id == window
             assert opened.rect == xshm.Rect(0, 0, 200, 150)
@@ -80,30 +73,30 @@ def test_under_a_window_manager_the_client_is_grabbed_without_its_frame(make_ser
 
 
 def test_another_clients_redirection_stays_as_it_was(xvfb: Server, screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with Painter(xvfb) as compositor:
         theirs = compositor.display.create_resource_object("window", window.id)
         theirs.composite_redirect_window(composite.RedirectManual)
         compositor.display.sync()
-        painter.fill((0, 0, 200, 100), _GREEN, window)  # a compositor would have to show it, and this one does not
+        painter.fill((0, 0, 200, 100), DARK_GREEN, window)  # a compositor would have to show it, and this one does not
         with screen.window(window.id) as opened:
-            assert opened.grab().pixel(150, 50) == _GREEN
-            assert screen.grab().pixel(150, 100) != _GREEN
+            assert opened.grab().pixel(150, 50) == DARK_GREEN
+            assert screen.grab().pixel(150, 100) != DARK_GREEN
         assert _named_by(compositor, window.id)
-        assert screen.grab().pixel(150, 100) != _GREEN
+        assert screen.grab().pixel(150, 100) != DARK_GREEN
         with screen.window(window.id) as opened:
             theirs.composite_unredirect_window(composite.RedirectManual)
             compositor.display.sync()
-            painter.fill((0, 0, 200, 100), _RED, window)
-            assert opened.grab().pixel(150, 50) == _RED
-            assert screen.grab().pixel(150, 100) == _RED
+            painter.fill((0, 0, 200, 100), RED, window)
+            assert opened.grab().pixel(150, 50) == RED
+            assert screen.grab().pixel(150, 100) == RED
 
 
 def test_a_window_in_a_frame_that_a_compositor_shows_is_shown_by_it_as_before(
     xvfb: Server, screen: xshm.Screen, painter: Painter
 ) -> None:
-    frame = painter.window((100, 50, 200, 100), _BLUE)
-    inner = frame.create_window(10, 10, 180, 80, 0, 24, background_pixel=painter.pixel(_RED))
+    frame = painter.window((100, 50, 200, 100), BLUE)
+    inner = frame.create_window(10, 10, 180, 80, 0, 24, background_pixel=painter.pixel(RED))
     inner.map()
     painter.display.sync()
     with Painter(xvfb) as compositor:
@@ -112,28 +105,28 @@ def test_a_window_in_a_frame_that_a_compositor_shows_is_shown_by_it_as_before(
         pixmap = shown.composite_name_window_pixmap()
         compositor.display.sync()
         with screen.window(inner.id) as opened:
-            assert opened.grab().pixel(5, 5) == _RED
-            painter.fill((0, 0, 50, 50), _GREEN, inner)
-            assert opened.grab().pixel(5, 5) == _GREEN
-            eventually(lambda: tuple(core_image(compositor.display, (15, 15, 1, 1), pixmap)[0, 0, 2::-1]) == _GREEN)
-        painter.fill((0, 0, 50, 50), _BLUE, inner)
-        eventually(lambda: tuple(core_image(compositor.display, (15, 15, 1, 1), pixmap)[0, 0, 2::-1]) == _BLUE)
+            assert opened.grab().pixel(5, 5) == RED
+            painter.fill((0, 0, 50, 50), DARK_GREEN, inner)
+            assert opened.grab().pixel(5, 5) == DARK_GREEN
+            eventually(lambda: tuple(core_image(compositor.display, (15, 15, 1, 1), pixmap)[0, 0, 2::-1]) == DARK_GREEN)
+        painter.fill((0, 0, 50, 50), BLUE, inner)
+        eventually(lambda: tuple(core_image(compositor.display, (15, 15, 1, 1), pixmap)[0, 0, 2::-1]) == BLUE)
 
 
 def test_an_open_window_is_on_the_screen_as_before(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with screen.window(window.id) as opened:
-        for colour in (_GREEN, _RED):
+        for colour in (DARK_GREEN, RED):
             painter.fill((0, 0, 200, 100), colour, window)
             assert screen.grab().pixel(150, 100) == opened.grab().pixel(50, 50) == colour
             assert tuple(core_image(painter.display, (150, 100, 1, 1))[0, 0, 2::-1]) == colour
         window.configure(x=400)
         painter.display.sync()
-        assert screen.grab().pixel(450, 100) == _RED
+        assert screen.grab().pixel(450, 100) == RED
 
 
 def test_closing_a_window_ends_its_redirection(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     opened = screen.window(window.id)
     again = screen.window(window.id)
     opened.close()
@@ -150,12 +143,12 @@ def test_closing_a_window_ends_its_redirection(screen: xshm.Screen, painter: Pai
 
 
 def test_a_window_that_was_dropped_unclosed_gives_back_what_it_held(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     frame = screen.window(window.id).grab()
     screen.windows()
     screen.connection.sync()
     assert not _named_by(painter, window.id)
-    assert frame.pixel(0, 0) == _BLUE
+    assert frame.pixel(0, 0) == BLUE
 
 
 def test_a_window_that_is_resized_many_times_holds_one_pixmap(screen: xshm.Screen, painter: Painter) -> None:
@@ -166,7 +159,7 @@ def test_a_window_that_is_resized_many_times_holds_one_pixmap(screen: xshm.Scree
         named.pop("ShmSeg")  # the pool's, for frames of each size
         return named
 
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     screen.grab()
     screen.windows()
     before = held()
@@ -184,13 +177,13 @@ def test_a_window_that_is_resized_many_times_holds_one_pixmap(screen: xshm.Scree
 
 
 def test_closing_the_screen_closes_its_windows(xvfb: Server, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with xshm.Screen(xvfb.name) as screen:
         opened = screen.window(window.id)
         frame = opened.grab()
     with pytest.raises(Closed, match="window"):
         opened.grab()
-    assert frame.pixel(0, 0) == _BLUE
+    assert frame.pixel(0, 0) == BLUE
     opened.close()
     eventually(lambda: not _named_by(painter, window.id))
     with pytest.raises(Closed):
@@ -198,7 +191,7 @@ def test_closing_the_screen_closes_its_windows(xvfb: Server, painter: Painter) -
 
 
 def test_events_that_the_caller_selected_reach_the_caller(screen: xshm.Screen, painter: Painter) -> None:
-    theirs = painter.window((100, 50, 200, 100), _BLUE)
+    theirs = painter.window((100, 50, 200, 100), BLUE)
     display = screen.xlib
     window = display.create_resource_object("window", theirs.id)
 
@@ -223,7 +216,7 @@ def test_events_that_the_caller_selected_reach_the_caller(screen: xshm.Screen, p
 
 
 def test_the_pointer_is_where_it_is_in_the_window(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     painter.root.warp_pointer(130, 90)
     painter.display.sync()
     with screen.window(window.id) as opened:
@@ -233,7 +226,7 @@ def test_the_pointer_is_where_it_is_in_the_window(screen: xshm.Screen, painter: 
 
 
 def test_plain_python_xlib_sees_the_same_window(xvfb: Server, screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE, "the title")
+    window = painter.window((100, 50, 200, 100), BLUE, "the title")
     display = plain_display(xvfb)
     try:
         with screen.window("the title") as opened:

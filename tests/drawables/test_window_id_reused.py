@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from colours import BLUE, RED
 from painter import Painter
 from Xlib import X
 from Xlib.ext import shape
@@ -15,17 +16,9 @@ from Xlib.protocol import event, request
 import xshm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from servers import Server
-
-_BLUE, _RED = (0, 0, 255), (255, 0, 0)
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
 
 
 def _replace(painter: Painter, window: Any, *, mapped: bool = True) -> None:
@@ -82,9 +75,9 @@ _VERBS: list[Callable[[xshm.Window], object]] = [
 def test_every_verb_says_that_the_window_is_gone(
     screen: xshm.Screen, painter: Painter, verb: int, *, mapped: bool
 ) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE, title="the first")
+    window = painter.window((100, 50, 200, 100), BLUE, title="the first")
     with screen.window(window.id) as opened:
-        assert opened.grab().pixel(5, 5) == _BLUE
+        assert opened.grab().pixel(5, 5) == BLUE
         _replace(painter, window, mapped=mapped)
         for _ in range(2):
             with pytest.raises(xshm.WindowGone, match=f"{window.id:#x} was destroyed"):
@@ -96,9 +89,9 @@ def test_other_servers_and_depths_say_so_too(make_server: Callable[..., Server],
     server = make_server(kind, 800, 600, depth)  # at depth 8 there is no Composite
     for verb in _VERBS[:10]:
         with Painter(server) as painter, xshm.Screen(server.name) as screen:
-            window = painter.window((100, 50, 200, 100), _BLUE)
+            window = painter.window((100, 50, 200, 100), BLUE)
             with screen.window(window.id) as opened:
-                assert opened.grab().pixel(5, 5) == _BLUE
+                assert opened.grab().pixel(5, 5) == BLUE
                 _replace(painter, window)
                 for _ in range(2):
                     with pytest.raises(xshm.WindowGone):
@@ -110,9 +103,9 @@ def test_under_a_compositor_which_redirects_the_other_window_too(make_server: Ca
     with Painter(server) as painter, xshm.Screen(server.name) as screen:
         painter.display.composite_query_version()
         painter.root.composite_redirect_subwindows(1)
-        window = painter.window((100, 50, 200, 100), _BLUE)
+        window = painter.window((100, 50, 200, 100), BLUE)
         with screen.window(window.id) as opened:
-            assert opened.grab().pixel(5, 5) == _BLUE
+            assert opened.grab().pixel(5, 5) == BLUE
             _replace(painter, window)
             for verb in _VERBS[:7]:
                 with pytest.raises(xshm.WindowGone):
@@ -132,7 +125,7 @@ def test_under_a_compositor_which_redirects_the_other_window_too(make_server: Ca
 def test_a_wait_that_is_under_way_ends(
     screen: xshm.Screen, painter: Painter, wait: Callable[[xshm.Window], object]
 ) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with screen.window(window.id) as opened:
         timer = threading.Timer(0.2, _replace, [painter, window])
         timer.start()
@@ -146,14 +139,14 @@ def test_a_wait_that_is_under_way_ends(
 def test_the_other_window_can_be_opened_and_the_first_one_closed_without_harm_to_it(
     screen: xshm.Screen, painter: Painter
 ) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     first = screen.window(window.id)
     _replace(painter, window)
     with screen.window(window.id) as other:
-        assert other.grab().pixel(5, 5) == _RED
+        assert other.grab().pixel(5, 5) == RED
         first.close()
-        painter.window((0, 0, 800, 600), _BLUE)
-        assert (other.grab().rgb() == _RED).all()  # still redirected: what covers it does not matter
+        painter.window((0, 0, 800, 600), BLUE)
+        assert (other.grab().rgb() == RED).all()  # still redirected: what covers it does not matter
         assert other.title == "another one"
         window.configure(width=300)
         painter.display.sync()
@@ -165,16 +158,16 @@ def test_the_other_window_can_be_opened_and_the_first_one_closed_without_harm_to
 
 
 def test_a_word_of_its_end_that_another_client_sent_is_not_believed(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     with screen.window(window.id) as opened:
         window.send_event(event.DestroyNotify(event=window, window=window), event_mask=X.StructureNotifyMask)
         painter.display.sync()
-        assert opened.grab().pixel(5, 5) == _BLUE
+        assert opened.grab().pixel(5, 5) == BLUE
         assert opened.title == ""
 
 
 def test_the_shape_of_another_window_of_the_id_is_followed(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     former = screen.window(window.id)
     _shape(painter, window, 9)
     assert former.grab().bounding_shape == (xshm.Rect(0, 0, 9, 9),)
@@ -191,7 +184,7 @@ def test_the_shape_of_another_window_of_the_id_is_followed(screen: xshm.Screen, 
 def test_closing_a_window_that_is_gone_leaves_alone_what_another_of_the_id_has(
     screen: xshm.Screen, painter: Painter
 ) -> None:
-    window = painter.window((100, 50, 200, 100), _BLUE)
+    window = painter.window((100, 50, 200, 100), BLUE)
     former = screen.window(window.id)
     _replace(painter, window)
     theirs: Any = screen.xlib.create_resource_object("window", window.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from colours import BLUE, RED
 from painter import Painter
 from programs import Programs, same
 from reference import core_image
@@ -20,17 +21,9 @@ from xshm.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from servers import Server
-
-_RED, _BLUE, _GREEN = (255, 0, 0), (0, 0, 255), (0, 160, 0)
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
 
 
 # -- without Composite -------------------------------------------------------------------------------------------------
@@ -41,7 +34,7 @@ def test_without_composite_the_part_on_the_screen_is_taken_and_the_window_says_s
 ) -> None:
     server = make_server("Xvfb", 640, 480, 24, "-extension", "Composite")
     with Painter(server) as painter, xshm.Screen(server.name) as screen:
-        window = painter.window((-50, 430, 200, 100), _BLUE)
+        window = painter.window((-50, 430, 200, 100), BLUE)
         painter.rectangles(drawable=window)
         with screen.window(window.id) as opened:
             assert opened.source.kind == "screen"
@@ -57,10 +50,10 @@ def test_without_composite_the_part_on_the_screen_is_taken_and_the_window_says_s
             painter.rectangles(drawable=window)
             assert same(opened.grab(), core_image(painter.display, drawable=window))
             assert opened.grab().rect == xshm.Rect(0, 0, 200, 100)
-            painter.window((0, 0, 400, 400), _RED)
+            painter.window((0, 0, 400, 400), RED)
             frame = opened.grab()
             assert frame.pixel(10, 10) == (0, 0, 0)  # neither the window nor what covers it
-            assert frame.pixel(10, 10) != screen.grab().pixel(110, 110) == _RED
+            assert frame.pixel(10, 10) != screen.grab().pixel(110, 110) == RED
             window.configure(x=1000)
             painter.display.sync()
             with pytest.raises(WindowNotViewable, match="off the screen"):
@@ -78,7 +71,7 @@ def test_without_composite_the_part_on_the_screen_is_taken_and_the_window_says_s
 
 
 def test_with_composite_the_window_says_so(screen: xshm.Screen, painter: Painter) -> None:
-    with screen.window(painter.window((0, 0, 10, 10), _BLUE).id) as opened:
+    with screen.window(painter.window((0, 0, 10, 10), BLUE).id) as opened:
         assert opened.source.kind == "pixmap"
 
 
@@ -97,7 +90,7 @@ def test_what_has_no_picture_is_refused(screen: xshm.Screen, painter: Painter) -
         with pytest.raises(InvalidArgument):
             screen.window(number)
     with (
-        screen.window(painter.window((0, 0, 10, 10), _BLUE).id) as opened,
+        screen.window(painter.window((0, 0, 10, 10), BLUE).id) as opened,
         pytest.raises(InvalidType, match="its own grab"),
     ):
         screen.grab(opened)  # in whose coordinates?

@@ -7,6 +7,7 @@ from encodings.aliases import aliases
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from colours import BLUE
 from hypothesis import given
 from hypothesis import strategies as st
 from Xlib import Xatom
@@ -15,12 +16,9 @@ import xshm
 from xshm.x11.protocol.text_property import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from painter import Painter
     from servers import Server
 
-_RED, _BLUE, _GREEN = (255, 0, 0), (0, 0, 255), (0, 160, 0)
 _TITLES = [
     "plain",
     "naïve café",
@@ -45,12 +43,6 @@ class _TextProperty(ctypes.Structure):
     )
 
 
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
-
-
 def _listed(screen: xshm.Screen, window: Any) -> xshm.WindowInfo:
     found = [info for info in screen.windows() if info.id == window.id]
     assert len(found) == 1
@@ -59,7 +51,7 @@ def _listed(screen: xshm.Screen, window: Any) -> xshm.WindowInfo:
 
 @pytest.mark.parametrize("title", _TITLES)
 def test_a_title_is_read_from_net_wm_name(screen: xshm.Screen, painter: Painter, title: str) -> None:
-    window = painter.window((0, 0, 50, 50), _BLUE, "the plain name")
+    window = painter.window((0, 0, 50, 50), BLUE, "the plain name")
     kind = painter.display.intern_atom("UTF8_STRING")
     window.change_property(painter.display.intern_atom("_NET_WM_NAME"), kind, 8, title.encode())
     painter.display.sync()
@@ -82,7 +74,7 @@ def test_a_title_is_read_from_wm_name_as_xlib_encodes_it(
     assert xlib.Xutf8TextListToTextProperty(display, texts, 1, 1, ctypes.byref(made)) >= 0
     data = bytes(made.value[: made.count])
     xlib.XCloseDisplay(display)
-    window = painter.window((0, 0, 50, 50), _BLUE)
+    window = painter.window((0, 0, 50, 50), BLUE)
     window.change_property(Xatom.WM_NAME, painter.display.intern_atom("COMPOUND_TEXT"), 8, data)
     painter.display.sync()
     assert _listed(screen, window).title == title
@@ -92,7 +84,7 @@ def test_a_title_is_read_from_wm_name_as_xlib_encodes_it(
 def test_a_title_is_read_from_a_wm_name_of_latin_1_or_of_utf_8_that_calls_itself_that(
     screen: xshm.Screen, painter: Painter, data: bytes
 ) -> None:
-    window = painter.window((0, 0, 50, 50), _BLUE)
+    window = painter.window((0, 0, 50, 50), BLUE)
     window.change_property(Xatom.WM_NAME, Xatom.STRING, 8, data)
     painter.display.sync()
     assert _listed(screen, window).title == "naïve"
@@ -133,7 +125,7 @@ def test_no_escapes_of_another_client_make_reading_a_text_fail(parts: list[bytes
 
 
 def test_a_window_without_any_properties_is_listed_too(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((10, 20, 30, 40), _BLUE)
+    window = painter.window((10, 20, 30, 40), BLUE)
     info = _listed(screen, window)
     assert (info.title, info.class_name, info.instance) == ("", "", "")
     assert info.rect == xshm.Rect(10, 20, 30, 40)

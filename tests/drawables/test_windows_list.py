@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from colours import BLUE, RED
 from painter import Painter
 from programs import Programs, eventually
 from Xlib import X, Xatom
@@ -18,17 +19,9 @@ from xshm.errors import WindowNotFound, WindowNotViewable
 from xshm.x11.io.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from servers import Server
-
-_RED, _BLUE, _GREEN = (255, 0, 0), (0, 0, 255), (0, 160, 0)
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
 
 
 def _listed(screen: xshm.Screen, window: Any) -> xshm.WindowInfo:
@@ -89,7 +82,7 @@ def test_a_process_that_can_not_be_is_not_believed(
 ) -> None:
     server = make_server("Xvfb", 100, 100, 24, "-extension", "X-Resource")  # the server says nothing itself
     with Painter(server) as painter, xshm.Screen(server.name) as screen:
-        window = painter.window((0, 0, 50, 50), _BLUE)
+        window = painter.window((0, 0, 50, 50), BLUE)
         name = painter.display.intern_atom("_NET_WM_PID")
         window.change_property(name, kind, fmt, said)
         painter.display.sync()
@@ -100,7 +93,7 @@ def test_a_process_that_can_not_be_is_not_believed(
 
 
 def test_a_process_on_another_machine_is_none_on_this_one(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((0, 0, 50, 50), _BLUE)
+    window = painter.window((0, 0, 50, 50), BLUE)
     window.change_property(painter.display.intern_atom("_NET_WM_PID"), Xatom.CARDINAL, 32, [os.getpid()])
     for machine, pid in ((socket.gethostname(), os.getpid()), ("elsewhere.example", None)):
         window.change_property(Xatom.WM_CLIENT_MACHINE, Xatom.STRING, 8, machine.encode())
@@ -112,8 +105,8 @@ def test_a_process_on_another_machine_is_none_on_this_one(screen: xshm.Screen, p
 
 
 def test_windows_are_listed_from_the_bottom_to_the_top(screen: xshm.Screen, painter: Painter) -> None:
-    first, second, third = (painter.window((10 * i, 0, 50, 50), _BLUE) for i in range(3))
-    hidden = painter.window((0, 0, 50, 50), _BLUE)
+    first, second, third = (painter.window((10 * i, 0, 50, 50), BLUE) for i in range(3))
+    hidden = painter.window((0, 0, 50, 50), BLUE)
     hidden.unmap()
     unseen = painter.root.create_window(0, 0, 50, 50, 0, 0, window_class=X.InputOnly, override_redirect=True)
     unseen.map()
@@ -123,11 +116,11 @@ def test_windows_are_listed_from_the_bottom_to_the_top(screen: xshm.Screen, pain
 
 
 def test_a_window_is_visible_as_long_as_anything_of_it_can_be_seen(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 100, 100, 100), _BLUE)
+    window = painter.window((100, 100, 100, 100), BLUE)
     assert _listed(screen, window).visible
-    left = painter.window((90, 90, 60, 150), _RED)
+    left = painter.window((90, 90, 60, 150), RED)
     assert _listed(screen, window).visible
-    right = painter.window((150, 100, 50, 99), _RED)
+    right = painter.window((150, 100, 50, 99), RED)
     assert _listed(screen, window).visible  # a row of pixels
     right.configure(height=100)
     painter.display.sync()
@@ -151,8 +144,8 @@ def test_a_window_is_visible_as_long_as_anything_of_it_can_be_seen(screen: xshm.
 
 
 def test_a_border_covers_what_is_under_it(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 100, 100, 100), _BLUE)
-    cover = painter.window((100, 100, 90, 90), _RED)
+    window = painter.window((100, 100, 100, 100), BLUE)
+    cover = painter.window((100, 100, 90, 90), RED)
     assert _listed(screen, window).visible
     cover.configure(border_width=5)
     painter.display.sync()
@@ -160,8 +153,8 @@ def test_a_border_covers_what_is_under_it(screen: xshm.Screen, painter: Painter)
 
 
 def test_a_window_is_seen_through_the_holes_of_another(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 100, 100, 100), _BLUE)
-    cover = painter.window((50, 50, 200, 200), _RED)
+    window = painter.window((100, 100, 100, 100), BLUE)
+    cover = painter.window((50, 50, 200, 200), RED)
     assert not _listed(screen, window).visible
     cover.shape_rectangles(0, 0, 0, 0, 0, [(0, 0, 60, 200), (60, 0, 140, 200)])
     painter.display.sync()
@@ -172,7 +165,7 @@ def test_a_window_is_seen_through_the_holes_of_another(screen: xshm.Screen, pain
 
 
 def test_a_translucent_window_hides_nothing_where_a_compositor_runs(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((100, 100, 100, 100), _BLUE)
+    window = painter.window((100, 100, 100, 100), BLUE)
     depth = next(depth for depth in painter.screen.allowed_depths if depth["depth"] == 32)
     visual = depth["visuals"][0]["visual_id"]
     colormap = painter.root.create_colormap(visual, X.AllocNone)
@@ -287,8 +280,8 @@ def test_under_a_plain_window_manager_clients_are_found_in_nested_frames(make_se
 def test_the_active_window_is_the_one_with_the_keyboard_where_nobody_manages(
     screen: xshm.Screen, painter: Painter
 ) -> None:
-    painter.window((0, 0, 90, 90), _RED, "other")
-    window = painter.window((100, 0, 90, 90), _BLUE, "it")
+    painter.window((0, 0, 90, 90), RED, "other")
+    window = painter.window((100, 0, 90, 90), BLUE, "it")
     inner = window.create_window(0, 0, 20, 20, 0, 24)
     inner.map()
     painter.display.set_input_focus(X.PointerRoot, X.RevertToPointerRoot, X.CurrentTime)
@@ -306,9 +299,9 @@ def test_the_active_window_is_the_one_with_the_keyboard_where_nobody_manages(
 
 
 def test_a_window_is_found_by_its_whole_title_or_by_an_expression(screen: xshm.Screen, painter: Painter) -> None:
-    window = painter.window((0, 0, 50, 50), _BLUE, "Notes - editor")
-    painter.window((0, 0, 50, 50), _RED, "Notes")
-    painter.window((0, 0, 50, 50), _RED, "a (strange) title")
+    window = painter.window((0, 0, 50, 50), BLUE, "Notes - editor")
+    painter.window((0, 0, 50, 50), RED, "Notes")
+    painter.window((0, 0, 50, 50), RED, "a (strange) title")
     for description in ("Notes - editor", re.compile("EDITOR", re.IGNORECASE), re.compile("^Notes .*r$")):
         with screen.window(description) as opened:
             assert opened.id == window.id
@@ -321,9 +314,9 @@ def test_a_missing_or_ambiguous_title_is_an_error_that_lists_what_there_is(
 ) -> None:
     with pytest.raises(WindowNotFound, match="there is none"):
         screen.window("it")
-    one = painter.window((10, 20, 50, 60), _BLUE, "twin")
-    two = painter.window((0, 0, 50, 50), _BLUE, "twin")
-    other = painter.window((0, 0, 50, 50), _BLUE, "other")
+    one = painter.window((10, 20, 50, 60), BLUE, "twin")
+    two = painter.window((0, 0, 50, 50), BLUE, "twin")
+    other = painter.window((0, 0, 50, 50), BLUE, "other")
     for description in ("Twin", re.compile("x")):
         with pytest.raises(LookupError) as missing:
             screen.window(description)
@@ -369,11 +362,11 @@ def test_the_number_of_windows_adds_no_round_trips(
         assert len(screen.windows()) >= 1
         return waits
 
-    painter.window((0, 0, 50, 50), _BLUE, "0")
+    painter.window((0, 0, 50, 50), BLUE, "0")
     screen.windows()  # what is asked once: extensions, atoms
     alone = round_trips()
     for number in range(1, 40):
-        painter.window((0, 0, 50, 50), _BLUE, str(number))
+        painter.window((0, 0, 50, 50), BLUE, str(number))
     # A batch that is larger than what one read takes in is waited for in as many pieces.
     assert round_trips() <= alone + 3
     assert alone <= 5

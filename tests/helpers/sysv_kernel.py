@@ -92,3 +92,8 @@ def limit(**limits):
 
 """
     return run_python(prologue + textwrap.dedent(code), *arguments)
+
+
+def attaches(shmid: int) -> int:
+    """Return how many attach to a segment, by the kernel."""
+    return sysv.stat(shmid).nattch

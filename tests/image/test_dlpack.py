@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pytest
 from careless_consumer import Consumer
+from colours import GREEN, RED
 from painter import Painter
 from pointers import Pointers
 from slow_blend import check_drawn, random_sprite
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from xshm.virtual.framebuffer import Framebuffer
 
-RED, GREEN = (255, 0, 0), (0, 255, 0)
 VERSIONS = [(1, 0), None]
 _BOX = (0, 0, 64, 48)
 _HELPERS = Path(__file__).parents[1] / "helpers"

@@ -12,25 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from reference import xwd
-from surfaces import WAYS, cover_and_uncover, resources, seen
+from surfaces import cover_and_uncover, resources, seen
 
 import xshm
 from xshm import sysv
 from xshm.surface.surface import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from painter import Painter
     from servers import Server
-
-
-@pytest.fixture(params=WAYS, ids=" ".join)
-def each(request: pytest.FixtureRequest, xvfb: Server) -> Iterator[Surface]:
-    """Give a surface of 200x150 over each way of drawing."""
-    transport, way = request.param
-    with Surface(200, 150, display=xvfb.name, transport=transport, way=way) as surface:
-        yield surface
 
 
 @pytest.mark.parametrize("on_change", [False, True])

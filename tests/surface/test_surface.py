@@ -27,7 +27,7 @@ from xshm.errors import (
 from xshm.surface.surface import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
     from servers import Server
@@ -41,20 +41,6 @@ _KINDS = [
     ("Xwayland", 24),
 ]
 _MASKS = {8: 0xFF, 15: 0x7FFF, 16: 0xFFFF, 24: 0xFFFFFF, 30: 0x3FFFFFFF}
-
-
-@pytest.fixture(params=WAYS, ids=" ".join)
-def each(request: pytest.FixtureRequest, xvfb: Server) -> Iterator[Surface]:
-    """Give a surface of 200x150 over each way of drawing."""
-    transport, way = request.param
-    with Surface(200, 150, display=xvfb.name, transport=transport, way=way) as surface:
-        yield surface
-
-
-@pytest.fixture
-def surface(xvfb: Server) -> Iterator[Surface]:
-    with Surface(200, 150, display=xvfb.name) as surface:
-        yield surface
 
 
 def values(image: NDArray[Any], depth: int) -> NDArray[Any]:

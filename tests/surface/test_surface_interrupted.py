@@ -101,9 +101,9 @@ def test_whichever_point_is_interrupted_what_is_known_is_what_is_there(
                 fill(pixels, points)
             surface.wait()
             assert (values_of(seen(painter, surface)) == points).all()
-    assert {"Swapchain.lend", "Buffers.find", "Swapchain._finish"} <= places.met
+    assert {"Swapchain.acquire", "Buffers.find", "Swapchain._finish"} <= places.met
     if work is _draw_all:  # which takes the same way each time: in the others the server may be done sooner or later
-        assert {"Buffer.lend", "Swapchain.give", "Blitter.send", "Buffer.presented"} <= places.met
+        assert {"Buffer.lend", "Swapchain.present", "Blitter.send", "Buffer.presented"} <= places.met
     assert len(surface._presenter._buffers.all) <= 3
 
 
@@ -130,7 +130,7 @@ def test_making_a_buffer_may_be_interrupted_at_any_point(surface: Surface) -> No
                 presenter.resize(surface.rect)  # so that none of those that were made is lent any more
     work()
     surface.wait()
-    assert {"Buffers._make", "Buffers._memory", "Buffers._tidy"} <= places.met
+    assert {"Buffers._make", "Buffers._memory", "Buffers._free_retired"} <= places.met
     if surface.way == "pixmap":
         assert "SharedPixmaps.make" in places.met
     # What it still has, and the last one, of which the server is told with the next.
@@ -161,8 +161,8 @@ def test_frames_shown_and_interrupted_at_any_point_are_let_go(surface: Surface, 
             # requests that were cut short before they were sent would be more each time, with a point for each of them.
             pool.trim()
             screen.xlib.sync()
-    assert {"Swapchain.put", "FrameMemory.source", "Blitter.send", "Swapchain._finish"} <= places.met
-    assert ("Picture.put" if surface.transport.kind != "fd" else "Picture.put_all") in places.met
+    assert {"Swapchain.present_frame", "FrameMemory.source", "Blitter.send", "Swapchain._finish"} <= places.met
+    assert ("Contents.put" if surface.transport.kind != "fd" else "Contents.put_all") in places.met
     if surface.way == "pixmap" and surface.transport.kind == "sysv":
         assert {"Transport.attach", "SharedPixmaps.make"} <= places.met
     held = resources(surface)

@@ -13,7 +13,7 @@ import pytest
 from descriptors import new_descriptors, open_descriptors
 from painter import Painter
 from reference import core_image, xwd
-from surfaces import WAYS, cover_and_uncover, noise, seen
+from surfaces import cover_and_uncover, noise, seen
 from Xlib import X
 from Xlib.ext import xtest
 from Xlib.protocol import event as xlib_event
@@ -28,23 +28,9 @@ from xshm.events import Button, Close, Key, Motion, Resize
 from xshm.surface.surface import Surface
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from servers import Server
-
-
-@pytest.fixture(params=WAYS, ids=" ".join)
-def each(request: pytest.FixtureRequest, xvfb: Server) -> Iterator[Surface]:
-    """Give a surface of 200x150 over each way of drawing."""
-    transport, way = request.param
-    with Surface(200, 150, display=xvfb.name, transport=transport, way=way) as surface:
-        yield surface
-
-
-@pytest.fixture
-def surface(xvfb: Server) -> Iterator[Surface]:
-    with Surface(200, 150, display=xvfb.name) as surface:
-        yield surface
 
 
 # -- what happens to the window --------------------------------------------------------------------------------------

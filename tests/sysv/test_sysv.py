@@ -12,18 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from sysv_kernel import MODE, NOBODY, free_key, need_namespaces, run_python, run_python_as_nobody, segment_maker
+from sysv_kernel import MODE, NOBODY, free_key, need_namespaces, run_python, run_python_as_nobody
 
 from xshm import sysv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., int]]:
-    with segment_maker() as make:
-        yield make
+    from collections.abc import Callable
 
 
 def address(view: memoryview) -> int:

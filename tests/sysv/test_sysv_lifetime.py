@@ -9,37 +9,12 @@ import itertools
 import mmap
 import os
 import pickle
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from sysv_kernel import run_python, segment_maker
+from sysv_kernel import attaches, run_python
 
 from xshm import sysv
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def shmid() -> Iterator[sysv.ShmId]:
-    """Give a segment of one page that nothing is attached to, before and after the test."""
-    with segment_maker() as make:
-        shmid = make()
-        yield shmid
-        assert attaches(shmid) == 0
-
-
-@pytest.fixture
-def no_collector() -> Iterator[None]:
-    """Switch the garbage collector off: memory has to come back without it."""
-    gc.disable()
-    yield
-    gc.enable()
-
-
-def attaches(shmid: int) -> int:
-    return sysv.stat(shmid).nattch
 
 
 @pytest.mark.usefixtures("no_collector")

@@ -12,19 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from sysv_kernel import MODE, free_key, run_python, run_python_as_nobody, segment_maker
+from sysv_kernel import MODE, free_key, run_python, run_python_as_nobody
 
 from xshm import sysv
 from xshm.errors import InvalidType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., int]]:
-    with segment_maker() as make:
-        yield make
+    from collections.abc import Callable
 
 
 def test_a_read_only_view_refuses_every_write_and_shows_others_writes(make: Callable[..., int]) -> None:

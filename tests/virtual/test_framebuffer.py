@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
+from colours import BLUE, GREEN, RED
 from hypothesis import given
 from hypothesis import strategies as st
 from painter import Painter
@@ -40,13 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ANOTHER_UID = 65534
-_RED, _GREEN, _BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-
-
-@pytest.fixture
-def display() -> Iterator[VirtualDisplay]:
-    with VirtualDisplay(200, 100) as display:
-        yield display
 
 
 @contextlib.contextmanager
@@ -101,9 +95,9 @@ def test_an_array_taken_once_shows_what_is_drawn_later(display: VirtualDisplay) 
     corner = display.framebuffer.pixels[:10, :10]
     before = display.framebuffer.grab()
     with painting(display) as painter:
-        painter.fill((0, 0, 200, 100), _RED)
+        painter.fill((0, 0, 200, 100), RED)
         assert (corner[..., :3] == (0, 0, 255)).all()
-        painter.fill((0, 0, 200, 100), _BLUE)
+        painter.fill((0, 0, 200, 100), BLUE)
         assert (corner[..., :3] == (255, 0, 0)).all()
     assert not before.pixels.any(), "a grab's memory is its own"
 
@@ -277,7 +271,7 @@ def test_a_start_in_which_somebody_attached_to_the_open_segment_fails() -> None:
 def test_memory_goes_with_the_last_array_over_it_and_not_before() -> None:
     before = mapped("Xvfb_screen")
     with VirtualDisplay(200, 100) as display, painting(display) as painter:
-        painter.fill((0, 0, 200, 100), _GREEN)
+        painter.fill((0, 0, 200, 100), GREEN)
         corner = display.framebuffer.pixels[90:, 190:]
         memory = display.framebuffer
         assert mapped("Xvfb_screen") == before + 2, "what is read, and what is shown"
@@ -392,7 +386,7 @@ def test_a_file_that_is_cut_while_it_is_copied_is_an_error_and_not_the_reader_s_
 
 def test_a_file_that_was_cut_is_refused_by_a_display_too_and_the_screen_is_there(tmp_path: Path) -> None:
     with VirtualDisplay(200, 100, framebuffer=tmp_path) as display, painting(display) as painter:
-        painter.fill((0, 0, 200, 100), _RED)
+        painter.fill((0, 0, 200, 100), RED)
         framebuffer = display.framebuffer
         np.testing.assert_array_equal(framebuffer.grab((7, 9, 50, 20)).rgb(), display.screen.grab((7, 9, 50, 20)).rgb())
         size = (tmp_path / "Xvfb_screen0").stat().st_size

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
+from colours import BLUE, GREEN, RED
 from descriptors import new_descriptors, open_descriptors
 from painter import Painter
 
@@ -21,14 +22,6 @@ from xshm.virtual.spec import ScreenSpec
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-_RED, _GREEN, _BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-
-
-@pytest.fixture
-def display() -> Iterator[VirtualDisplay]:
-    with VirtualDisplay(200, 100) as display:
-        yield display
 
 
 @contextlib.contextmanager
@@ -75,13 +68,13 @@ def test_after_a_sync_it_has_the_size_and_the_pixels_of_the_screen(depth: int, k
 def test_a_grab_is_of_the_screen_as_it_is_without_any_call_before(display: VirtualDisplay) -> None:
     memory = display.framebuffer
     with painting(display) as painter:
-        painter.fill((0, 0, 200, 100), _RED)
+        painter.fill((0, 0, 200, 100), RED)
         assert memory.grab().rect == Rect(0, 0, 200, 100)
         resize(display, 120, 60)
-        painter.fill((0, 0, 200, 100), _BLUE)
+        painter.fill((0, 0, 200, 100), BLUE)
         frame = memory.grab()
         assert frame.rect == memory.rect == Rect(0, 0, 120, 60)
-        assert (frame.rgb() == _BLUE).all()
+        assert (frame.rgb() == BLUE).all()
         with pytest.raises(OutOfBounds, match=r"region 200x100\+0\+0 leaves the framebuffer 120x60; pass clip=True"):
             memory.grab((0, 0, 200, 100))
         assert memory.grab((100, 50, 100, 50), clip=True).rect == Rect(100, 50, 20, 10)
@@ -95,13 +88,13 @@ def test_a_grab_is_of_the_screen_as_it_is_without_any_call_before(display: Virtu
 def test_an_array_that_was_taken_before_keeps_its_size_and_the_next_has_the_new_one(display: VirtualDisplay) -> None:
     before = display.framebuffer.pixels
     with painting(display) as painter:
-        painter.fill((0, 0, 200, 100), _RED)
+        painter.fill((0, 0, 200, 100), RED)
         resize(display, 50, 40)
-        painter.fill((0, 0, 200, 100), _GREEN)
+        painter.fill((0, 0, 200, 100), GREEN)
         display.framebuffer.sync()
         after = display.framebuffer.pixels
         assert (before.shape, after.shape) == ((100, 200, 4), (40, 50, 4))
-        assert (after[..., :3] == _GREEN).all()
+        assert (after[..., :3] == GREEN).all()
         assert np.shares_memory(before, after)
         assert (before[39, 49, :3].tolist(), before[40, 50, :3].tolist()) == ([0, 255, 0], [0, 0, 255])
 
@@ -158,12 +151,12 @@ def test_each_of_several_screens_is_resized_for_itself(tmp_path: Path) -> None:
             memory.sync()
         assert [memory.pixels.shape[:2] for memory in display.framebuffers] == [(100, 200), (30, 40)]
         with painting(display, 1) as painter:
-            painter.fill((0, 0, 90, 70), _GREEN)
+            painter.fill((0, 0, 90, 70), GREEN)
             # Named without a screen's number, and with another's: the memory says whose it is.
             for name in (display.name, f"{display.name}.0", f"{display.name}.1"):
                 with Framebuffer.open(tmp_path / "Xvfb_screen1", name, display.xauthority) as opened:
                     assert opened.pixels.shape == (30, 40, 4)
-                    assert (opened.grab().rgb() == _GREEN).all()
+                    assert (opened.grab().rgb() == GREEN).all()
 
 
 @pytest.fixture

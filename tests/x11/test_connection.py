@@ -186,7 +186,7 @@ def test_answers_may_be_asked_for_in_any_order(connection: Connection) -> None:
     sizes = [(3, 4), (5, 6), (7, 8), (9, 10)]
     asked = [connection.send(core.GetGeometry, drawable=_window(connection, *size)) for size in sizes]
     for index in (2, 0, 3, 1):
-        reply, _ = core.GetGeometry._reply.parse_binary(connection.answer(asked[index]), connection)  # type: ignore[attr-defined]
+        reply, _ = core.GetGeometry._reply.parse_binary(connection.wait_reply(asked[index]), connection)  # type: ignore[attr-defined]
         assert (reply.width, reply.height) == sizes[index]
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from another_user import UID, Stranger, needs_root
-from test_xauthority import line
+from xauthority_lines import line
 
 import xshm
 from xshm.cli import main

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import struct
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from xauthority_lines import COOKIE_NAME, line
 
 from xshm.errors import AccessDenied, ConnectFailed, InvalidArgument, InvalidType
 from xshm.x11 import xauthority as xauth
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from servers import Server
 
 _HOST = socket.gethostname().encode()
-_NAME = b"MIT-MAGIC-COOKIE-1"
-
-
-def line(family: int, address: bytes, number: bytes, data: bytes, name: bytes = _NAME) -> bytes:
-    fields = (address, number, name, data)
-    return struct.pack(">H", family) + b"".join(struct.pack(">H", len(field)) + field for field in fields)
 
 
 @pytest.fixture(autouse=True)
@@ -74,12 +68,14 @@ def test_the_file_that_xauth_writes_is_read(tmp_path: Path) -> None:
     for command in ("add :3 . 00112233445566778899aabbccddeeff", "add 192.0.2.1:4 . 0123"):
         subprocess.run([program, "-f", str(path), *command.split()], check=True, capture_output=True)
     local, remote = xauth.parse(path.read_bytes())
-    assert local == xauth.Entry(xauth.LOCAL, _HOST, b"3", _NAME, bytes.fromhex("00112233445566778899aabbccddeeff"))
-    assert remote == xauth.Entry(xauth.INTERNET, bytes([192, 0, 2, 1]), b"4", _NAME, b"\x01\x23")
+    assert local == xauth.Entry(
+        xauth.LOCAL, _HOST, b"3", COOKIE_NAME, bytes.fromhex("00112233445566778899aabbccddeeff")
+    )
+    assert remote == xauth.Entry(xauth.INTERNET, bytes([192, 0, 2, 1]), b"4", COOKIE_NAME, b"\x01\x23")
 
 
 def test_an_entry_shown_in_a_traceback_keeps_its_secret() -> None:
-    assert "secretsecret" not in repr(xauth.Entry(xauth.WILD, b"", b"", _NAME, b"secretsecret"))
+    assert "secretsecret" not in repr(xauth.Entry(xauth.WILD, b"", b"", COOKIE_NAME, b"secretsecret"))
 
 
 # -- who is let in ---------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 Each slot of a `PixmapRefresher` is a pixmap whose memory we share, and has a stale region on the server: what was drawn
 since it was last up to date. One batch of requests, one round trip, adds what is new to the stale regions of all slots
-and copies one slot's stale region, no more. A slot that is lent out is never copied into, so its picture stays as it is.
+and copies one slot's stale region, no more. A slot that is lent out is never copied into: its picture stays as it is.
 When all are lent out, a landing slot, which is one more that is kept up to date, is copied from on our side; where the
 kernel has no room for that either, the picture comes over the socket.
 

@@ -23,7 +23,6 @@ from xshm.geometry import Rect
 from xshm.pixels.format import PixelFormat, VisualClass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from painter import Painter
@@ -32,12 +31,6 @@ if TYPE_CHECKING:
 Rgb = np.ndarray[Any, np.dtype[np.uint8]]
 PLACE = Rect(300, 200, 40, 30)
 ARGB = PixelFormat(32, 32, 32, "little", 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from colours import BLACK, BLUE, GREEN, RED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
 
     from painter import Painter
     from servers import Server
-
-RED, GREEN, BLUE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 0, 0)
-
-
-@pytest.fixture
-def screen(xvfb: Server) -> Iterator[xshm.Screen]:
-    with xshm.Screen(xvfb.name) as screen:
-        yield screen
 
 
 @contextlib.contextmanager

@@ -1,0 +1,48 @@
+"""Pictures that are brought up to date, looked at by hand: the tracker behind `stream(on_change=True)`."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from xshm.capture.changes import ChangeTracker
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from xshm.drawables.drawable import Drawable
+    from xshm.geometry import Rect
+    from xshm.image.frame import Frame
+
+WAYS = [("sysv", True), ("fd", True), ("sysv", False), ("fd", False), ("core", True)]
+
+
+@contextlib.contextmanager
+def watching(
+    source: Drawable, region: Rect | None = None, cursor: bool = False, *, in_place: bool = True
+) -> Iterator[ChangeTracker]:
+    changes = ChangeTracker(source, region, cursor, in_place=in_place)
+    try:
+        yield changes
+    finally:
+        changes.close()
+
+
+def first(changes: ChangeTracker) -> Frame:
+    frame = changes.poll()
+    assert frame is not None
+    return frame
+
+
+def rest(looking: Generator[Any, None, Frame | None]) -> Frame:
+    """Go on to the end of a look, and return the frame."""
+    found: list[Frame | None] = []
+
+    def steps() -> Generator[Any]:
+        found.append((yield from looking))
+
+    for _ in steps():
+        pass
+    (frame,) = found
+    assert frame is not None
+    return frame
