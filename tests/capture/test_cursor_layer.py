@@ -71,7 +71,7 @@ def test_a_layer_is_drawn_later_as_it_was_though_the_picture_has_changed(
     plain, frame = screen.grab((30, 40, 40, 40)), screen.grab((30, 40, 40, 40), cursor="layer")
     pointers.show(pointers.picture(random_sprite(20, 20, 2)))
     screen.grab(cursor="layer")
-    pointer, _ = screen.pointer()
+    pointer, _ = screen._pointer()
     pointer.draw(frame)
     assert check_drawn(plain, frame, rgba, (42, 52)) > 50
 
@@ -194,7 +194,7 @@ def test_in_a_window_it_is_placed_by_the_window_s_corner(
     pointers.move(350, 220)
     window = painter.window((300, 200, 100, 80), (0, 0, 255))
     whole = xshm.Rect(0, 0, 100, 80)
-    drawable = Drawable(screen._link, window.id, whole, screen.format, 0)
+    drawable = Drawable(screen._session, window.id, whole, screen.format, 0)
     plain, frame = drawable.grab(), drawable.grab(cursor=True)
     assert frame.cursor
     assert frame.cursor.position == (50, 20)

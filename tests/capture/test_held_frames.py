@@ -100,9 +100,9 @@ def test_the_slot_that_copies_came_through_is_given_back_when_it_is_not_wanted(s
 
 def test_the_slot_that_a_copy_came_through_is_free_as_soon_as_there_is_the_copy(screen: xshm.Screen) -> None:
     held = full(screen)
-    begun = screen.begin(Rect(*BOX))
+    begun = screen._begin(Rect(*BOX))
     assert pool(screen).held == LIMIT + 1
-    assert not screen.finish(begun, Rect(*BOX)).shared
+    assert not screen._finish(begun, Rect(*BOX)).shared
     assert pool(screen).held == len(held)  # though who asked for it has still got the question
     assert begun.copied
 
@@ -189,7 +189,7 @@ def test_a_screen_without_copies_says_what_is_held_and_lends_no_slot_beyond(xvfb
 def test_a_screen_without_copies_waits_for_the_slots_of_what_was_given_up(xvfb: Server) -> None:
     with xshm.Screen(xvfb.name, max_frames=1, copies=False) as screen:
         for _ in range(3):
-            screen.begin(None)  # its slot is the server's to write to until it has answered
+            screen._begin(None)  # its slot is the server's to write to until it has answered
             assert screen.grab().shared
 
 

@@ -245,7 +245,7 @@ def _is_served(place: _Place) -> str | None:
 
 
 def _state(place: _Place) -> tuple[Any, ...]:
-    pool = place.screen._link.pool
+    pool = place.screen._session.pool
     assert pool is not None
     pool.trim()  # what the server may still write to was held a while longer, and another slot made meanwhile
     place.screen.grab()

@@ -10,7 +10,7 @@ from xshm.capture.changes import ChangeTracker
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from xshm.drawables.drawable import Drawable
+    from xshm.capture.source import Source
     from xshm.geometry import Rect
     from xshm.image.frame import Frame
 
@@ -19,7 +19,7 @@ WAYS = [("sysv", True), ("fd", True), ("sysv", False), ("fd", False), ("core", T
 
 @contextlib.contextmanager
 def watching(
-    source: Drawable, region: Rect | None = None, cursor: bool = False, *, in_place: bool = True
+    source: Source, region: Rect | None = None, cursor: bool = False, *, in_place: bool = True
 ) -> Iterator[ChangeTracker]:
     changes = ChangeTracker(source, region, cursor, in_place=in_place)
     try:

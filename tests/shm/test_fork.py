@@ -85,7 +85,7 @@ def test_a_child_that_closes_and_drops_everything_takes_nothing_from_the_parent(
 
 
 def _pool(screen: xshm.Screen) -> Pool:
-    pool = screen._link.pool
+    pool = screen._session.pool
     assert pool is not None
     return pool
 

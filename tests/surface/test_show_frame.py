@@ -176,7 +176,7 @@ def test_no_code_in_python_runs_when_a_segment_that_was_shown_goes(
         surface.show(np.zeros((64, 64), np.uint8))
         surface.wait()
         known = len(surface._presenter._frames._known)
-        pool = screen._link.pool
+        pool = screen._session.pool
         assert pool is not None
         called: list[str] = []
         sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_filename) if event == "call" else None)

@@ -148,7 +148,7 @@ def test_frames_shown_and_interrupted_at_any_point_are_let_go(surface: Surface, 
 
         places = Places(work)
         work()  # what is made once is there from now on
-        pool = screen._link.pool
+        pool = screen._session.pool
         assert pool is not None
         for _ in at_every_checkpoint(places):
             surface.wait()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from xshm.capture.pixmap_refresher import Refreshed
-    from xshm.drawables.drawable import Drawable
+    from xshm.capture.source import Source
     from xshm.image.cursor import Asked, Cursor, CursorMode, Pointer
     from xshm.image.frame import Frame
     from xshm.x11.protocol.requests import Waitable
@@ -46,12 +46,12 @@ class ChangeTracker:
     in all; and mapping it anew has pages fetched again, 2.1 ms.
     """
 
-    def __init__(self, source: Drawable, region: Rect | None, cursor: CursorMode, *, in_place: bool = True) -> None:
+    def __init__(self, source: Source, region: Rect | None, cursor: CursorMode, *, in_place: bool = True) -> None:
         self._source = source
-        self._connection = source.link.connection
+        self._connection = source._session.connection
         self._region = region
         self._cursor = cursor
-        link = source.link
+        link = source._session
         if not in_place:
             self._in_place, self.how = False, "bands: asked for"
         elif link.transport.kind == "core":
@@ -72,7 +72,7 @@ class ChangeTracker:
         self._shown: Cursor | None = None
         try:
             if cursor is not False:
-                source.pointer()
+                source._pointer()
                 if link.pointing is None:
                     link.pointing = PointerEvents(link.connection)
                 self._pointing = link.pointing
@@ -86,7 +86,7 @@ class ChangeTracker:
     def done(self) -> bool:
         """Whether a look may find something; asked by whichever thread reads from the connection."""
         refresher, source = self._refresher, self._source
-        if refresher is None or refresher.drawn.events or source.moved or source.place != self._place:
+        if refresher is None or refresher.drawn.events or source._geometry_changed or source._location != self._place:
             return True  # another look at the source may have followed it already, and not this one
         return self._pointing is not None and self._pointing.seen != self._pointer_seen
 
@@ -124,7 +124,7 @@ class ChangeTracker:
             try:
                 followed = self._follow()
                 found = yield from self._refresh()
-                if not self._source.moved or self._is_current():
+                if not self._source._geometry_changed or self._is_current():
                     return found
                 if followed:  # it was right in the course of this look, and may be resized again before any other
                     self._give_back()  # the next look is due at once
@@ -155,24 +155,24 @@ class ChangeTracker:
     # -- following the source ------------------------------------------------------------------------------------------
 
     def _rect(self) -> Rect:
-        return self._region or self._whole or self._source.current()
+        return self._region or self._whole or self._source._current()
 
     def _is_current(self) -> bool:
         """Tell whether the refresher is one of the source as it is now."""
-        whole = self._source.current()
-        return self._refresher is not None and (self._source.place, whole) == (self._place, self._whole)
+        whole = self._source._current()
+        return self._refresher is not None and (self._source._location, whole) == (self._place, self._whole)
 
     def _follow(self) -> bool:
         """Make the refresher one of the source as it is now; False where it was that already."""
         if self._is_current():
             return False
         self._give_back()
-        whole = self._source.current()
-        self._place, self._whole = self._source.place, whole
+        whole = self._source._current()
+        self._place, self._whole = self._source._location, whole
         rect = self._region or whole
         if not whole.contains(rect):
             raise OutOfBounds(f"region {rect} leaves {self._source}, which was resized to {whole}")
-        pool = self._source.link.pool
+        pool = self._source._session.pool
         kind = PixmapRefresher if self._in_place else RowRefresher
         self._anew = True
         self._refresher = kind(self._source, rect, pool.limit if pool is not None else _LIMIT)
@@ -181,7 +181,7 @@ class ChangeTracker:
     def _ask_why(self, rect: Rect) -> None:
         """Raise why the server refused, unless that was for the size of a source that is watched as a whole."""
         try:
-            self._source.refused(rect)
+            self._source._explain_refusal(rect)
         except OutOfBounds:  # it was resized, maybe by now to what it was
             if self._region is not None:
                 raise
@@ -201,7 +201,7 @@ class ChangeTracker:
         seen = 0
         if self._pointing is not None:
             seen = self._pointing.seen
-            pointer, window = source.pointer()
+            pointer, window = source._pointer()
             asked = pointer.ask(window)
         begun = refresher.begin()
         yield begun.fetched
@@ -213,7 +213,7 @@ class ChangeTracker:
         moved = not _same(before, shown)
         if not (anew or got.drawn or moved):
             return None
-        frame = source.frame_over(refresher.rect, got.copy() if got.landing else got.owner, copied=got.landing)
+        frame = source._make_frame(refresher.rect, got.copy() if got.landing else got.owner, copied=got.landing)
         frame.cursor = shown
         if anew:
             frame.changed = (Rect(0, 0, refresher.rect.width, refresher.rect.height),)
@@ -227,13 +227,13 @@ class ChangeTracker:
             frame.changed = merged([rect.moved(-corner[0], -corner[1]) for rect in drawn], _MOST_RECTS)
         if self._cursor is True and pointer is not None:
             self._blend(refresher, got, pointer, frame)
-        frame._make_read_only(shared=not (got.landing or source.transport.kind == "core"))  # noqa: SLF001 - our own
+        frame._make_read_only(shared=not (got.landing or source._session.transport.kind == "core"))
         self._anew = False
         return frame
 
     def _pointer_rests(self) -> Generator[Waitable, None, bool]:
         """Look for the pointer alone, since nothing was told; and see what was told before the answer came."""
-        pointer, window = self._source.pointer()
+        pointer, window = self._source._pointer()
         asked = pointer.ask(window)
         yield asked.image
         try:

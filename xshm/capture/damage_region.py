@@ -13,7 +13,7 @@ from xshm.x11.server.damage import Damage
 if TYPE_CHECKING:
     from collections import deque
 
-    from xshm.drawables.drawable import Drawable
+    from xshm.capture.source import Source
     from xshm.geometry import Rect
 
 
@@ -23,8 +23,8 @@ class DamageRegion:
     DAMAGE reports drawing, not difference: the same pixels drawn again are reported, the pointer is not.
     """
 
-    def __init__(self, source: Drawable, rect: Rect) -> None:
-        self._connection = connection = source.link.connection
+    def __init__(self, source: Source, rect: Rect) -> None:
+        self._connection = connection = source._session.connection
         self.opcode = xfixes.start(connection, "telling what changed").major
         extension = connection.extension(DAMAGE)
         if extension is None:
@@ -34,7 +34,7 @@ class DamageRegion:
             )
         self._most = regions.most_bytes(rect)
         self.fresh, self._bounds = (xfixes.new_region(connection, self.opcode) for _ in range(2))
-        self._damage = Damage(connection, extension, source.watched)
+        self._damage = Damage(connection, extension, source._damage_target)
         xfixes.create_region(connection, self.opcode, self.fresh)
         xfixes.create_region(connection, self.opcode, self._bounds, rect)
 

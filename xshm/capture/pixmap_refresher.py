@@ -23,7 +23,7 @@ from xshm.x11.protocol import core, mit_shm, regions, xfixes
 from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
-    from xshm.drawables.drawable import Drawable
+    from xshm.capture.source import Source
     from xshm.geometry import Rect
     from xshm.shm.segment import Kind, Segment
     from xshm.x11.io.release_queue import ServerResource
@@ -80,11 +80,11 @@ class _PixmapSlot:
 class _Slots:
     """The server side of all slots, by shmseg. Apart from the PixmapRefresher: the pool, which it holds, has this."""
 
-    def __init__(self, source: Drawable, rect: Rect, fixes: int) -> None:
-        self._connection = source.link.connection
-        self._transport = source.transport
-        self._drawable = source.place[0]
-        self._depth = source.format.depth
+    def __init__(self, source: Source, rect: Rect, fixes: int) -> None:
+        self._connection = source._session.connection
+        self._transport = source._session.transport
+        self._drawable = source._location[0]
+        self._depth = source._format.depth
         self._rect = rect
         self._fixes = fixes
         self.painted: dict[int, _PixmapSlot] = {}
@@ -144,12 +144,12 @@ class _CopyTimer:
 class PixmapRefresher:
     """Pictures of `rect` of a source, as its drawable is now. Needs MIT-SHM's shared pixmaps, DAMAGE and XFIXES 2."""
 
-    def __init__(self, source: Drawable, rect: Rect, limit: int) -> None:
+    def __init__(self, source: Source, rect: Rect, limit: int) -> None:
         self.rect = rect
-        self._transport = source.transport
-        self._connection = source.link.connection
-        self._drawable, self._inset = source.place
-        self._nbytes = source.format.nbytes(rect.width, rect.height)
+        self._transport = source._session.transport
+        self._connection = source._session.connection
+        self._drawable, self._inset = source._location
+        self._nbytes = source._format.nbytes(rect.width, rect.height)
         self._nearly_all = False  # was drawn the last time
         self._race = _CopyTimer()
         self.drawn = DamageRegion(source, rect)
@@ -165,8 +165,8 @@ class PixmapRefresher:
         self._slots = slots = _Slots(source, rect, self.drawn.opcode)
         self._painted = slots.painted
         kind: Kind = "sysv" if self._transport.kind == "sysv" else "memfd"
-        self._pool = Pool(kind, slots.attach, slots.detach, limit, 1 if source.link.copies else 0)
-        self._copies = source.link.copies
+        self._pool = Pool(kind, slots.attach, slots.detach, limit, 1 if source._session.copies else 0)
+        self._copies = source._session.copies
 
     def begin(self) -> Refreshing:
         """Have a free slot brought up to date: one batch of requests. Raises PoolExhausted, before anything is sent."""

@@ -20,7 +20,7 @@ from xshm.x11.protocol.mit_shm import pack_get_image
 from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
-    from xshm.drawables.drawable import Drawable
+    from xshm.capture.source import Source
     from xshm.geometry import Rect
     from xshm.shm.segment import Kind, Segment
     from xshm.shm.transport import Transport
@@ -59,19 +59,19 @@ class _Slots:
 class RowRefresher:
     """Pictures of `rect` of a source, as its drawable is now. Needs DAMAGE and XFIXES 2."""
 
-    def __init__(self, source: Drawable, rect: Rect, limit: int) -> None:
+    def __init__(self, source: Source, rect: Rect, limit: int) -> None:
         self.rect = rect
-        self._connection = source.link.connection
-        self._transport = transport = source.transport
-        self._drawable, self._inset = source.place
-        self._nbytes = source.format.nbytes(rect.width, rect.height)
-        self._stride = source.format.stride(rect.width)
+        self._connection = source._session.connection
+        self._transport = transport = source._session.transport
+        self._drawable, self._inset = source._location
+        self._nbytes = source._format.nbytes(rect.width, rect.height)
+        self._stride = source._format.stride(rect.width)
         slots = _Slots(self._connection, transport, rect.height)
         self._stale = slots.stale
         self.drawn = DamageRegion(source, rect)
         kind: Kind = "sysv" if transport.kind == "sysv" else "memfd"
-        self._pool = Pool(kind, slots.attach, slots.detach, limit, 1 if source.link.copies else 0)
-        self._copies = source.link.copies
+        self._pool = Pool(kind, slots.attach, slots.detach, limit, 1 if source._session.copies else 0)
+        self._copies = source._session.copies
 
     def begin(self) -> Refreshing:
         """Ask what a free slot lacks. Raises PoolExhausted, before anything is sent."""

@@ -29,7 +29,7 @@ from xshm.system.printable import quoted
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from xshm.drawables.drawable import Drawable
+    from xshm.capture.source import Source
     from xshm.geometry import Rect, Region
     from xshm.image.cursor import CursorMode
     from xshm.x11.io.wire import Wire
@@ -70,7 +70,7 @@ class Stream:
 
     def __init__(
         self,
-        source: Drawable,
+        source: Source,
         region: Region | None,
         fps: float | None,
         *,
@@ -85,8 +85,8 @@ class Stream:
         self._tally = tally = _Tally()
         self._steps: Steps | None = None
         self._closed = False
-        source.current()
-        rect = None if region is None else source.within(region)
+        source._current()
+        rect = None if region is None else source._within(region)
         period = None if fps is None else 1 / float(fps)
         if on_change:
             self._changes = changes = ChangeTracker(source, rect, cursor, in_place=in_place)
@@ -154,7 +154,7 @@ class Stream:
         if step.what is None:
             time.sleep(max(0.0, (step.deadline or 0.0) - time.monotonic()))
             return
-        wire = self._source.link.connection.wire
+        wire = self._source._session.connection.wire
         if step.timeout is not None:
             wire.wait_for(step.what, step.timeout)
             return
@@ -166,7 +166,7 @@ class Stream:
         if step.what is None:
             await asyncio.sleep(max(0.0, (step.deadline or 0.0) - time.monotonic()))
             return
-        wire, loop = self._source.link.connection.wire, asyncio.get_running_loop()
+        wire, loop = self._source._session.connection.wire, asyncio.get_running_loop()
         deadline = step.deadline if step.timeout is None else time.monotonic() + step.timeout
         wire.pump()
         while not step.what.done:
@@ -231,18 +231,18 @@ def _changed(changes: ChangeTracker, period: float | None) -> Steps:
             yield Wait(changes, changes.next_poll)
 
 
-def _overlapped(source: Drawable, region: Rect | None, cursor: CursorMode) -> Steps:
+def _overlapped(source: Source, region: Rect | None, cursor: CursorMode) -> Steps:
     """As fast as they are used: the next frame is being copied while the caller works on this one."""
     taking = _Taking(source, region, cursor)
     while True:
         while not taking.done:
-            yield Wait(taking, timeout=source.link.connection.wire.timeout)
+            yield Wait(taking, timeout=source._session.connection.wire.timeout)
         found = [taking.frame()]
         taking = _Taking(source, region, cursor)
         yield found.pop()
 
 
-def _paced(source: Drawable, region: Rect | None, cursor: CursorMode, period: float, tally: _Tally) -> Steps:
+def _paced(source: Source, region: Rect | None, cursor: CursorMode, period: float, tally: _Tally) -> Steps:
     """At a rate, on a grid of time that does not drift. Who is late gets the newest at once."""
     first = time.monotonic()
     tick = 0
@@ -252,7 +252,7 @@ def _paced(source: Drawable, region: Rect | None, cursor: CursorMode, period: fl
             yield Wait(None, due)
         taking = _Taking(source, region, cursor)
         while not taking.done:
-            yield Wait(taking, timeout=source.link.connection.wire.timeout)
+            yield Wait(taking, timeout=source._session.connection.wire.timeout)
         yield taking.frame()
         now = int((time.monotonic() - first) / period)
         tally.skipped += max(0, now - tick - 1)
@@ -262,30 +262,30 @@ def _paced(source: Drawable, region: Rect | None, cursor: CursorMode, period: fl
 class _Taking:
     """A frame that is on its way. Its time is that of the request: when it was copied nobody was there to see."""
 
-    def __init__(self, source: Drawable, region: Rect | None, cursor: CursorMode) -> None:
+    def __init__(self, source: Source, region: Rect | None, cursor: CursorMode) -> None:
         self._source, self._region, self._cursor = source, region, cursor
         self._asked = None
         if cursor is not False:
-            pointer, window = source.pointer()
+            pointer, window = source._pointer()
             self._asked = pointer.ask(window)
-        self._begun = source.begin(region)
+        self._begun = source._begin(region)
         self._since = time.monotonic_ns()
-        source.link.connection.wire.flush()
+        source._session.connection.wire.flush()
 
     @property
     def done(self) -> bool:
-        return self._begun.pending.done
+        return self._begun.request.done
 
     def frame(self) -> Frame:
         source = self._source
-        frame = source.finish(self._begun, self._region)
+        frame = source._finish(self._begun, self._region)
         frame.monotonic_ns = self._since
         if self._asked is not None:
-            pointer, _ = source.pointer()
+            pointer, _ = source._pointer()
             try:
                 frame.cursor = pointer.read(self._asked)
             except BadWindow:
-                source.refused(frame.rect)
+                source._explain_refusal(frame.rect)
                 raise
             if self._cursor is True:
                 pointer.draw(frame)

@@ -22,8 +22,8 @@ class Pixmap(Drawable):
     where they are indices, those of the screen. Raises WindowGone once it was freed.
     """
 
-    def __init__(self, link: Session, pixmap: int) -> None:
-        connection, setup = link.connection, link.connection.setup
+    def __init__(self, session: Session, pixmap: int) -> None:
+        connection, setup = session.connection, session.connection.setup
         size = Cookie(connection, core.GetGeometry, drawable=pixmap)
         window = Cookie(connection, core.GetWindowAttributes, window=pixmap)
         if window.reply_or_none() is not None:
@@ -35,11 +35,11 @@ class Pixmap(Drawable):
         self.id = pixmap
         fmt = format_of(connection, found.depth, None)
         colormap = setup.default_colormap.id if found.depth == setup.root_depth else 0
-        super().__init__(link, pixmap, Rect(0, 0, found.width, found.height), fmt, colormap)
+        super().__init__(session, pixmap, Rect(0, 0, found.width, found.height), fmt, colormap)
 
     def close(self) -> None:
         """Be done with it; the pixmap itself is its owner's and stays. Closing twice is fine."""
-        self._closed = self._barred = True
+        self._closed = self._unavailable = True
 
     def __enter__(self) -> Self:
         return self
@@ -48,19 +48,19 @@ class Pixmap(Drawable):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Pixmap {self.id:#x} {self._whole.width}x{self._whole.height} {self._format}>"
+        return f"<Pixmap {self.id:#x} {self._extent.width}x{self._extent.height} {self._format}>"
 
     def _name(self) -> str:
         return f"the pixmap {self.id:#x}"
 
-    def _after_refusal(self, rect: Rect) -> None:
+    def _explain_refusal(self, rect: Rect) -> None:
         try:
             found: Any = self._connection.request(core.GetGeometry, drawable=self.id)
         except BadDrawable:
             raise WindowGone(f"the pixmap {self.id:#x} was freed") from None
-        if (found.width, found.height) != (self._whole.width, self._whole.height):
+        if (found.width, found.height) != (self._extent.width, self._extent.height):
             raise WindowGone(f"the pixmap {self.id:#x} was freed, and its id given to another one") from None
-        super()._after_refusal(rect)
+        super()._explain_refusal(rect)
 
     def _pointed_window(self) -> int:
         raise InvalidArgument("a pixmap is nowhere on the screen, and has no pointer in it; grab it without cursor")

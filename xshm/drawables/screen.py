@@ -96,11 +96,11 @@ class Screen(Drawable):
         setup = connection.setup
         fmt = of_root(format_of(connection, setup.root_depth, setup.root_visual))
         whole = Rect(0, 0, setup.width_in_pixels, setup.height_in_pixels)
-        link = Session(connection, chosen, pool, copies)
-        super().__init__(link, setup.root.id, whole, fmt, setup.default_colormap.id)
+        session = Session(connection, chosen, pool, copies)
+        super().__init__(session, setup.root.id, whole, fmt, setup.default_colormap.id)
         probe = connection.wire.send(core.ask_image(setup.root.id, 0, 0, 1, 1))
         self._resized = randr.watch(connection, setup.root.id)
-        self._barred = self._rootless = _has_no_picture(connection, probe)
+        self._unavailable = self._rootless = _has_no_picture(connection, probe)
 
     @property
     def max_frames(self) -> int:
@@ -110,7 +110,7 @@ class Screen(Drawable):
     @property
     def copies(self) -> bool:
         """Whether a frame that there is no slot for is a copy in memory of its own; else it is PoolExhausted."""
-        return self._link.copies
+        return self._session.copies
 
     @property
     def display(self) -> str:
@@ -163,7 +163,7 @@ class Screen(Drawable):
         with limits.loading():
             from xshm.drawables.window_list import list_windows  # noqa: PLC0415 - as above
 
-        around, extent = self._around(), self._extent()
+        around, extent = self._around(), self._query_extent()
         with self._connection.decoding("the windows"):
             return list_windows(around, extent)
 
@@ -179,10 +179,10 @@ class Screen(Drawable):
 
         around = self._around()
         if isinstance(which, WindowInfo):
-            return Window(self._link, around, which.id)
+            return Window(self._session, around, which.id)
         if isinstance(which, str | re.Pattern):
-            return Window(self._link, around, find_window(around, which, self._extent()))
-        return Window(self._link, around, resource_id("a window", which))
+            return Window(self._session, around, find_window(around, which, self._query_extent()))
+        return Window(self._session, around, resource_id("a window", which))
 
     def pixmap(self, pixmap: int) -> Pixmap:
         """Open a pixmap by its id. Raises WindowGone where there is none."""
@@ -191,11 +191,11 @@ class Screen(Drawable):
             from xshm.drawables.window_list import resource_id  # noqa: PLC0415
 
         self._check_open()
-        return Pixmap(self._link, resource_id("a pixmap", pixmap))
+        return Pixmap(self._session, resource_id("a pixmap", pixmap))
 
     def close(self) -> None:
         """Close the connection, and the Windows. Frames, and views of them, stay valid. Closing twice is fine."""
-        self._closed = self._barred = True
+        self._closed = self._unavailable = True
         if self._surroundings is not None:
             self._surroundings.close()
         self._connection.close()  # first: it ends what another thread waits for, with the pool's lock maybe
@@ -210,10 +210,10 @@ class Screen(Drawable):
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else self.transport.kind
-        return f"<Screen {printable(self.display)} {self._whole.width}x{self._whole.height} {self._format}, {state}>"
+        return f"<Screen {printable(self.display)} {self._extent.width}x{self._extent.height} {self._format}, {state}>"
 
     @property
-    def moved(self) -> bool:
+    def _geometry_changed(self) -> bool:
         """Whether the server has told of a new size; no round trip."""
         return bool(self._resized.queue)
 
@@ -239,9 +239,9 @@ class Screen(Drawable):
             self._surroundings = WindowContext(self._connection)
         return self._surroundings
 
-    def _extent(self) -> Rect:
+    def _query_extent(self) -> Rect:
         self._measure()
-        return self._whole
+        return self._extent
 
     def _check_grabbable(self) -> None:
         self._check_open()
@@ -251,23 +251,23 @@ class Screen(Drawable):
                 f"screen has no picture of its own; grab windows instead (Screen.windows, Screen.window)"
             )
 
-    def _current(self) -> Rect:
+    def _update_extent(self) -> Rect:
         if self._resized.queue:
             self._resized.queue.clear()
             self._measure()
-        return self._whole
+        return self._extent
 
     def _measure(self) -> None:
         reply = self._connection.request(core.GetGeometry, drawable=self._drawable)
-        if (reply.width, reply.height) != (self._whole.width, self._whole.height):
-            self._whole = Rect(0, 0, reply.width, reply.height)
+        if (reply.width, reply.height) != (self._extent.width, self._extent.height):
+            self._extent = Rect(0, 0, reply.width, reply.height)
 
-    def _after_refusal(self, rect: Rect) -> None:
+    def _explain_refusal(self, rect: Rect) -> None:
         # The size in the set-up block, or in the last event, may be behind the server's.
         self._measure()
-        if not self._whole.contains(rect):
+        if not self._extent.contains(rect):
             raise OutOfBounds(
-                f"region {rect} leaves the screen, which was resized to {self._whole.width}x{self._whole.height}"
+                f"region {rect} leaves the screen, which was resized to {self._extent.width}x{self._extent.height}"
             )
 
 

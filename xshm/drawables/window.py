@@ -41,7 +41,8 @@ from xshm.x11.windows.properties import WindowProperties
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from xshm.capture.session import PendingGrab, Session
+    from xshm.capture.grab import PendingGrab
+    from xshm.capture.session import Session
     from xshm.drawables.window_pixels import PixelLocation, WindowContext
     from xshm.geometry import Region
     from xshm.image.bounding_shape import BoundingShape
@@ -82,8 +83,8 @@ class Window(Drawable):
     be grabbed again.
     """
 
-    def __init__(self, link: Session, shared: WindowContext, window: int) -> None:
-        connection = link.connection
+    def __init__(self, session: Session, shared: WindowContext, window: int) -> None:
+        connection = session.connection
         if window == shared.root:
             raise InvalidArgument(f"{window:#x} is the root window: that is the screen itself, and no window on it")
         self.id = window
@@ -94,7 +95,7 @@ class Window(Drawable):
             raise WindowGone(f"the window {window:#x} was destroyed") from None
         fmt = format_of(connection, depth, attributes.visual)
         colormap = attributes.colormap.id if attributes.colormap else 0
-        super().__init__(link, window, Rect(0, 0, 1, 1), fmt, colormap)
+        super().__init__(session, window, Rect(0, 0, 1, 1), fmt, colormap)
         self._shared = shared
         self._binding = Lock()
         self._place: PixelLocation | None = None
@@ -112,7 +113,7 @@ class Window(Drawable):
         # Its callback runs in C: what a signal handler raised in one in Python would be swallowed.
         shared.open[id(self)] = weakref.ref(self, partial(shared.open.pop, id(self)))
         try:
-            self._current()
+            self._update_extent()
         except BaseException:
             self.close()
             raise
@@ -151,14 +152,14 @@ class Window(Drawable):
 
         A server that does not answer is told within a second, and not waited for.
         """
-        self._closed = self._barred = True
+        self._closed = self._unavailable = True
         self._shared.open.pop(id(self), None)
         with contextlib.suppress(DisplayGone, RequestTimeout):  # nobody is there to be told
             within(time.monotonic() + _FAREWELL, self._backing.close)  # again, where that was interrupted
 
     def forget(self) -> None:
         """Be closed without a word to the server, with which the connection ends."""
-        self._closed = self._barred = True
+        self._closed = self._unavailable = True
 
     def __enter__(self) -> Self:
         return self
@@ -168,12 +169,12 @@ class Window(Drawable):
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else self.source.kind
-        return f"<Window {self.id:#x} {self._whole.width}x{self._whole.height} {self._format}, {state}>"
+        return f"<Window {self.id:#x} {self._extent.width}x{self._extent.height} {self._format}, {state}>"
 
     # -- what streams are built on ------------------------------------------------------------------------------------
 
     @property
-    def watched(self) -> int:
+    def _damage_target(self) -> int:
         """The window itself: DAMAGE follows it from pixmap to pixmap."""
         if self.source.kind != "pixmap":
             raise XshmError(
@@ -183,7 +184,7 @@ class Window(Drawable):
         return self.id
 
     @property
-    def moved(self) -> bool:
+    def _geometry_changed(self) -> bool:
         """Whether the window was mapped, unmapped, resized or destroyed since it was looked at; no round trip."""
         return self._backing.stale
 
@@ -211,7 +212,7 @@ class Window(Drawable):
             raise self._gone() from None
         return claims
 
-    def _current(self) -> Rect:
+    def _update_extent(self) -> Rect:
         if ENDS:
             return holding(self._binding, self._bind)
         with self._binding:
@@ -221,28 +222,28 @@ class Window(Drawable):
         place = self._backing.place(self._place)
         if place is not self._place:
             self._place = place
-            self._inset = place.inset
+            self._border = place.inset
             self._shape = place.shape
-            self._whole = place.rect
+            self._extent = place.rect
             self._drawable = place.drawable
-        return self._whole
+        return self._extent
 
     # A frame is right if its pixmap was the window's at some moment of the call. So one that changed meanwhile is
     # followed and taken again, once: a window that somebody drags larger all the time can be grabbed too.
 
-    def _take_whole(self, region: Region | None = None, *, clip: bool = False) -> Frame:
+    def _grab_clipped(self, region: Region | None = None, *, clip: bool = False) -> Frame:
         followed = not self._backing.is_told
         if region is not None:
             self._check_grabbable()
             self._connection.wire.pump()
             followed = True
         if followed:
-            self._current()
+            self._update_extent()
         for _ in range(_TRIES):
-            if self._barred:
+            if self._unavailable:
                 self._check_grabbable()
             place = self._place
-            rect = self._whole if place is None else place.rect
+            rect = self._extent if place is None else place.rect
             if region is not None:
                 rect = self._part(region, rect, clip=clip)
             try:
@@ -252,11 +253,11 @@ class Window(Drawable):
             else:
                 if place is self._place and (not self._backing.stale or (followed and not self._backing.gone)):
                     return frame
-            self._current()
+            self._update_extent()
             followed = True
         raise WindowNotViewable(f"{self._name()} does not keep still for a single grab, in {_TRIES} tries")
 
-    def _copy(self, rect: Rect) -> Frame:
+    def _acquire(self, rect: Rect) -> Frame:
         drawable = self._drawable
         frame = self._once(rect)
         if drawable == self._drawable and not self._backing.stale:
@@ -264,18 +265,18 @@ class Window(Drawable):
         self._fits_still(rect)
         return self._once(rect)
 
-    def _finish(self, begun: PendingGrab) -> Frame:
-        frame = super()._finish(begun)
-        if begun.drawable == self._drawable and not self._backing.stale:
+    def _receive_grab(self, pending: PendingGrab) -> Frame:
+        frame = super()._receive_grab(pending)
+        if pending.drawable == self._drawable and not self._backing.stale:
             return frame
-        self._fits_still(begun.rect)
-        return super()._finish(self._begin(begun.rect))
+        self._fits_still(pending.rect)
+        return super()._receive_grab(self._send_grab(pending.rect))
 
     def _once(self, rect: Rect) -> Frame:
         """Take a frame of the pixmap that is known, without asking whether the window has another one by now."""
-        if self._pool is None or self._colormap is not None or self._inset:
-            return super()._finish(self._begin(rect))
-        return super()._copy(rect)
+        if self._pool is None or self._colormap is not None or self._border:
+            return super()._receive_grab(self._send_grab(rect))
+        return super()._acquire(rect)
 
     def _frame(self, rect: Rect, owner: Any, colours: NDArray[Any] | None) -> Frame:
         frame = super()._frame(rect, owner, colours)
@@ -284,11 +285,11 @@ class Window(Drawable):
         return frame
 
     def _fits_still(self, rect: Rect) -> None:
-        whole = self._current()
+        whole = self._update_extent()
         if not whole.contains(rect):
             raise OutOfBounds(f"region {rect} leaves {self._name()}, which is {whole} now")
 
-    def _after_refusal(self, rect: Rect) -> None:
+    def _explain_refusal(self, rect: Rect) -> None:
         self._backing.invalidate()
         self._fits_still(rect)
 

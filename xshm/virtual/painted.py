@@ -33,7 +33,7 @@ def wait_painted(screen: Screen, window: int, deadline: float) -> Frame:
         # Without Composite nothing tells of a window's changes: its place on the screen is watched, which shows what is
         # under the window when that has gone, or has moved away.
         watched = None
-        while (place := shown.current().moved(*shown.position)) != watched:
+        while (place := shown.rect.moved(*shown.position)) != watched:
             watched, frame = place, _wait(screen, place, deadline)
         return frame
 

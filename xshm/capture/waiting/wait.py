@@ -30,9 +30,9 @@ from xshm.system.printable import quoted
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from xshm.capture.source import Source
     from xshm.capture.waiting.shades import Colour
     from xshm.capture.waiting.template import Picture
-    from xshm.drawables.drawable import Drawable
     from xshm.geometry import Region
     from xshm.pixels.format import PixelFormat
 
@@ -77,7 +77,7 @@ class Found:
 
 
 def wait_change(
-    source: Drawable, timeout: float | None, region: Region | None, threshold: float, since: Frame | None
+    source: Source, timeout: float | None, region: Region | None, threshold: float, since: Frame | None
 ) -> Change | None:
     """See `Drawable.wait_change`."""
     clock = _Clock(timeout)
@@ -100,7 +100,7 @@ def wait_change(
 
 
 def wait_stable(
-    source: Drawable,
+    source: Source,
     quiet: float,
     timeout: float | None,
     threshold: float,
@@ -114,7 +114,7 @@ def wait_stable(
     if not 0 < quiet < math.inf or (timeout is not None and quiet > timeout):
         raise InvalidArgument(f"quiet is above 0 and at most the timeout, {timeout} seconds, not {quoted(quiet)}")
     regions = _arguments.several(ignore, "ignore is a list of regions", no_types=(str, Mapping))
-    ignored = [clock.ask(source.within, each) for each in regions]
+    ignored = [clock.ask(source._within, each) for each in regions]
     with _changes(source, region, clock) as changes:
         # Compared with the picture that the quiet time began with: what moves a little at a time adds up.
         calm = last = clock.ask(_first, changes)
@@ -139,7 +139,7 @@ def wait_stable(
 
 
 def wait_for(
-    source: Drawable, predicate: Callable[[Frame], object], timeout: float | None, region: Region | None
+    source: Source, predicate: Callable[[Frame], object], timeout: float | None, region: Region | None
 ) -> Frame:
     """See `Drawable.wait_for`."""
     clock = _Clock(timeout)
@@ -149,7 +149,7 @@ def wait_for(
 
 
 def _wait_for(
-    source: Drawable, predicate: Callable[[Frame], object], clock: _Clock, region: Region | None, name: str
+    source: Source, predicate: Callable[[Frame], object], clock: _Clock, region: Region | None, name: str
 ) -> Frame:
     """Wait for a frame that the predicate, which is the caller's own and not bound to his time, is true of."""
     with _changes(source, region, clock) as changes:
@@ -162,12 +162,12 @@ def _wait_for(
 
 
 def wait_pixel(
-    source: Drawable, x: int, y: int, colour: str | tuple[int, int, int], timeout: float | None, tolerance: int
+    source: Source, x: int, y: int, colour: str | tuple[int, int, int], timeout: float | None, tolerance: int
 ) -> Frame:
     """See `Drawable.wait_pixel`."""
     clock = _Clock(timeout)
     wanted = _colour(colour)
-    place = clock.ask(source.within, (x, y, 1, 1))
+    place = clock.ask(source._within, (x, y, 1, 1))
     _arguments.number(tolerance, "a tolerance is a number")
     if not tolerance >= 0:
         raise InvalidArgument(f"a tolerance is 0 or more, of 255; not {quoted(tolerance)}")
@@ -186,12 +186,12 @@ def wait_pixel(
 
 
 def wait_image(
-    source: Drawable, picture: Picture, region: Region | None, threshold: float, timeout: float | None
+    source: Source, picture: Picture, region: Region | None, threshold: float, timeout: float | None
 ) -> Found:
     """See `Drawable.wait_image`."""
     clock = _Clock(timeout)
     _check_ratio(threshold)
-    wanted = template(picture, clock.ask(source.current) if region is None else clock.ask(source.within, region))
+    wanted = template(picture, clock.ask(source._current) if region is None else clock.ask(source._within, region))
     width, height = wanted.width, wanted.height
     found: list[Found] = []
 
@@ -259,14 +259,14 @@ class _Clock:
             return None
 
 
-def _changes(source: Drawable, region: Region | None, clock: _Clock) -> contextlib.closing[ChangeTracker]:
+def _changes(source: Source, region: Region | None, clock: _Clock) -> contextlib.closing[ChangeTracker]:
     """Return what watches a source, as a context manager; no generator, whose end may come in the collector's hands."""
     return contextlib.closing(clock.ask(_watch, source, region))
 
 
-def _watch(source: Drawable, region: Region | None) -> ChangeTracker:
-    source.current()
-    return ChangeTracker(source, None if region is None else source.within(region), cursor=False)
+def _watch(source: Source, region: Region | None) -> ChangeTracker:
+    source._current()
+    return ChangeTracker(source, None if region is None else source._within(region), cursor=False)
 
 
 def _first(changes: ChangeTracker) -> Frame:
