@@ -139,7 +139,7 @@ def test_slots_of_grabs_that_ctrl_c_cut_short_come_back(
     with xshm.Screen(xvfb.name, transport="sysv", max_frames=4, copies=False) as screen:
         screen.grab_many([(0, 0, 5, 5)] * 4)  # the slots are there: none is attached, and so answered, on the way
         with monkeypatch.context() as patch:
-            patch.setattr(screen, "_finish", interrupted)
+            patch.setattr(screen, "_receive_grab", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 screen.grab_many([(0, 0, 5, 5)] * 4)
         if verb == "grab":
