@@ -1,4 +1,4 @@
-"""The wire against a peer that writes and reads bytes: who waits for what, who is told what, and how it ends."""
+"""The wire against a server that sends bytes: threads that wait, deferred errors, the end of a connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_server import REQUEST, Peer, error, event, is_open, reply
+from fake_server import REQUEST, FakeServer, error, event, is_open, reply
 
 from xshm.errors import Closed, DisplayGone, RequestTimeout
 from xshm.shm.segment import Segment
@@ -23,119 +23,119 @@ from xshm.x11.protocol.requests import EventRoute, Request
 # -- waiting ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_wait_of_no_time_takes_what_has_arrived(peer: Peer) -> None:
-    assert peer.wire.next_event(peer.wire.events, 0) is None
-    peer.say(event(0, 1) + event(0, 2))
-    assert peer.wire.next_event(peer.wire.events, 0) == event(0, 1)
-    assert peer.wire.next_event(peer.wire.events, 0) == event(0, 2)
-    assert peer.wire.next_event(peer.wire.events, 0) is None
+def test_a_wait_of_no_time_takes_what_has_arrived(fake_server: FakeServer) -> None:
+    assert fake_server.wire.next_event(fake_server.wire.events, 0) is None
+    fake_server.send(event(0, 1) + event(0, 2))
+    assert fake_server.wire.next_event(fake_server.wire.events, 0) == event(0, 1)
+    assert fake_server.wire.next_event(fake_server.wire.events, 0) == event(0, 2)
+    assert fake_server.wire.next_event(fake_server.wire.events, 0) is None
 
 
-def test_an_answer_that_came_while_this_process_was_stopped_is_no_timeout(peer: Peer) -> None:
-    pending = peer.wire.send(Request(REQUEST))
-    peer.say(reply(1))
-    peer.wire.wait_for(pending, 1e-9)
+def test_an_answer_that_came_while_this_process_was_stopped_is_no_timeout(fake_server: FakeServer) -> None:
+    pending = fake_server.wire.send(Request(REQUEST))
+    fake_server.send(reply(1))
+    fake_server.wire.wait_for(pending, 1e-9)
     assert pending.reply == reply(1)
 
 
 @pytest.mark.parametrize("timeout", [0.05, 1e9, float("inf")])
-def test_a_timeout_may_be_of_any_length(peer: Peer, timeout: float) -> None:
-    peer.wire.timeout = timeout
+def test_a_timeout_may_be_of_any_length(fake_server: FakeServer, timeout: float) -> None:
+    fake_server.wire.timeout = timeout
     if timeout < 1:
         before = time.monotonic()
         with pytest.raises(RequestTimeout):
-            peer.wire.call(REQUEST)
+            fake_server.wire.call(REQUEST)
         assert 0.04 < time.monotonic() - before < 1
-    peer.wire.send(Request(REQUEST))
-    peer.say_after((8 if timeout > 1 else 12, reply(1) + reply(2) + reply(3)[: 0 if timeout > 1 else 32]))
-    assert peer.wire.call(REQUEST).done
+    fake_server.wire.send(Request(REQUEST))
+    fake_server.send_after((8 if timeout > 1 else 12, reply(1) + reply(2) + reply(3)[: 0 if timeout > 1 else 32]))
+    assert fake_server.wire.call(REQUEST).done
 
 
-def test_a_late_answer_goes_to_the_request_that_was_given_up(peer: Peer) -> None:
-    first = peer.wire.send(Request(REQUEST))
+def test_a_late_answer_goes_to_the_request_that_was_given_up(fake_server: FakeServer) -> None:
+    first = fake_server.wire.send(Request(REQUEST))
     with pytest.raises(RequestTimeout):
-        peer.wire.wait(first, 0.01)
-    peer.say_after((8, reply(1, b"1111") + reply(2, b"2222")))
-    assert peer.wire.call(REQUEST).reply == reply(2, b"2222")
+        fake_server.wire.wait(first, 0.01)
+    fake_server.send_after((8, reply(1, b"1111") + reply(2, b"2222")))
+    assert fake_server.wire.call(REQUEST).reply == reply(2, b"2222")
     assert first.reply == reply(1, b"1111")
 
 
-def test_memory_that_a_request_was_given_is_held_until_its_answer(peer: Peer) -> None:
+def test_memory_that_a_request_was_given_is_held_until_its_answer(fake_server: FakeServer) -> None:
     segment = Segment("memfd", 4096)
     descriptor = segment.descriptor
-    pending = peer.wire.send(Request(REQUEST, keep=segment))
+    pending = fake_server.wire.send(Request(REQUEST, keepalive=segment))
     with pytest.raises(RequestTimeout):
-        peer.wire.wait(pending, 0.01)
+        fake_server.wire.wait(pending, 0.01)
     number = int(descriptor)
     del pending, segment, descriptor
     gc.collect()
     assert is_open(number)
-    peer.say_after((8, reply(1) + reply(2)))
-    peer.wire.call(REQUEST)
+    fake_server.send_after((8, reply(1) + reply(2)))
+    fake_server.wire.call(REQUEST)
     assert not is_open(number)
 
 
-def test_sending_and_receiving_megabytes_at_once_does_not_deadlock(peer: Peer) -> None:
-    # A peer that does not read before it has written: were we to wait for room only, neither would go on.
-    peer.say_after((0, b"".join(event(0, number) for number in range(100_000))), (4_000_000, reply(2)))
-    peer.wire.send(Request(bytes(3_999_996)))
-    assert peer.wire.call(REQUEST).done
-    assert len(peer.wire.events) == 100_000
+def test_sending_and_receiving_megabytes_at_once_does_not_deadlock(fake_server: FakeServer) -> None:
+    # A server that does not read before it has written: were we to wait for room only, neither would go on.
+    fake_server.send_after((0, b"".join(event(0, number) for number in range(100_000))), (4_000_000, reply(2)))
+    fake_server.wire.send(Request(bytes(3_999_996)))
+    assert fake_server.wire.call(REQUEST).done
+    assert len(fake_server.wire.events) == 100_000
 
 
-def test_room_is_made_by_whoever_waits_for_it_when_the_reader_leaves(peer: Peer) -> None:
-    reader = threading.Thread(target=lambda: peer.wire.next_event(peer.wire.events))
+def test_room_is_made_by_whoever_waits_for_it_when_the_reader_leaves(fake_server: FakeServer) -> None:
+    reader = threading.Thread(target=lambda: fake_server.wire.next_event(fake_server.wire.events))
     reader.start()
-    while peer.wire._reader is None:
+    while fake_server.wire._reader is None:
         time.sleep(0.001)
-    sender = threading.Thread(target=lambda: peer.wire.call(bytes(3_000_000)))
+    sender = threading.Thread(target=lambda: fake_server.wire.call(bytes(3_000_000)))
     sender.start()
     time.sleep(0.05)
-    # The reader gets its event and leaves; the peer then writes more than fits, before it reads.
-    peer.say_after((0, b"".join(event(0, number) for number in range(20_000))), (3_000_000, reply(1)))
+    # The reader gets its event and leaves; the server then writes more than fits, before it reads.
+    fake_server.send_after((0, b"".join(event(0, number) for number in range(20_000))), (3_000_000, reply(1)))
     sender.join(4)
     reader.join(4)
     assert not sender.is_alive()
-    assert len(peer.wire.events) == 20_000 - 1
+    assert len(fake_server.wire.events) == 20_000 - 1
 
 
 # -- errors that nobody waits for ------------------------------------------------------------------------------------
 
 
-def test_errors_without_a_waiter_are_told_before_sync_returns_whoever_reads(peer: Peer) -> None:
+def test_errors_without_a_waiter_are_told_before_sync_returns_whoever_reads(fake_server: FakeServer) -> None:
     told: list[bytes] = []
 
     def slow(message: bytes) -> None:
         time.sleep(0.05)
         told.append(message)
 
-    peer.wire.on_stray_error(slow)
-    waiter = threading.Thread(target=lambda: peer.wire.next_event(peer.wire.events))
+    fake_server.wire.set_error_handler(slow)
+    waiter = threading.Thread(target=lambda: fake_server.wire.next_event(fake_server.wire.events))
     waiter.start()
-    while peer.wire._reader is None:
+    while fake_server.wire._reader is None:
         time.sleep(0.001)
     pending = Request(REQUEST)
     pending.on_error = slow
-    peer.wire.send(pending)
-    peer.say_after((8, error(1) + reply(2)))
-    peer.wire.sync()  # the other thread is the reader
+    fake_server.wire.send(pending)
+    fake_server.send_after((8, error(1) + reply(2)))
+    fake_server.wire.sync()  # the other thread is the reader
     assert told == [error(1)]
-    peer.say(event(2, 0))
+    fake_server.send(event(2, 0))
     waiter.join(5)
     assert not waiter.is_alive()
 
 
-def test_an_error_handler_may_make_requests(peer: Peer) -> None:
+def test_an_error_handler_may_make_requests(fake_server: FakeServer) -> None:
     answers: list[bytes | None] = []
     pending = Request(REQUEST)
-    pending.on_error = lambda _message: answers.append(peer.wire.call(REQUEST).reply)
-    peer.wire.send(pending)
-    peer.say_after((8, error(1) + reply(2)), (4, reply(3, b"more")))
-    peer.wire.sync()
+    pending.on_error = lambda _message: answers.append(fake_server.wire.call(REQUEST).reply)
+    fake_server.wire.send(pending)
+    fake_server.send_after((8, error(1) + reply(2)), (4, reply(3, b"more")))
+    fake_server.wire.sync()
     assert answers == [reply(3, b"more")]
 
 
-def test_an_error_is_told_again_if_its_handler_was_interrupted(peer: Peer) -> None:
+def test_an_error_is_told_again_if_its_handler_was_interrupted(fake_server: FakeServer) -> None:
     told: list[bytes] = []
 
     def handler(message: bytes) -> None:
@@ -145,57 +145,57 @@ def test_an_error_is_told_again_if_its_handler_was_interrupted(peer: Peer) -> No
 
     pending = Request(REQUEST)
     pending.on_error = handler
-    peer.wire.send(pending)
-    peer.say_after((8, error(1) + reply(2)), (4, reply(3)), (4, reply(4)))
+    fake_server.wire.send(pending)
+    fake_server.send_after((8, error(1) + reply(2)), (4, reply(3)), (4, reply(4)))
     with pytest.raises(KeyboardInterrupt):
-        peer.wire.sync()
-    peer.wire.sync()
-    peer.wire.sync()
+        fake_server.wire.sync()
+    fake_server.wire.sync()
+    fake_server.wire.sync()
     assert told == [error(1)] * 2
 
 
 # -- events ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_route_takes_its_events_out_of_the_general_queue_or_copies_them(peer: Peer) -> None:
+def test_a_route_takes_its_events_out_of_the_general_queue_or_copies_them(fake_server: FakeServer) -> None:
     taking = EventRoute(33, lambda message: message[4] % 2 == 0)
     copying = EventRoute(34, lambda _message: True, take=False, most=1)
-    peer.wire.add_route(taking)
-    peer.wire.add_route(copying)
-    peer.say(event(0, 1) + event(0, 2) + event(0, 3, 34) + event(0, 4, 34) + reply(1))
-    peer.wire.sync()
+    fake_server.wire.add_route(taking)
+    fake_server.wire.add_route(copying)
+    fake_server.send(event(0, 1) + event(0, 2) + event(0, 3, 34) + event(0, 4, 34) + reply(1))
+    fake_server.wire.sync()
     assert list(taking.queue) == [event(0, 2)]
     assert list(copying.queue) == [event(0, 4, 34)]
-    assert list(peer.wire.events) == [event(0, 1), event(0, 3, 34), event(0, 4, 34)]
-    peer.wire.remove_route(taking)
-    peer.say(event(1, 6) + reply(2))
-    peer.wire.sync()
-    assert peer.wire.events[-1] == event(1, 6)
+    assert list(fake_server.wire.events) == [event(0, 1), event(0, 3, 34), event(0, 4, 34)]
+    fake_server.wire.remove_route(taking)
+    fake_server.send(event(1, 6) + reply(2))
+    fake_server.wire.sync()
+    assert fake_server.wire.events[-1] == event(1, 6)
 
 
-def test_pump_takes_in_what_has_come_and_waits_for_nothing(peer: Peer) -> None:
-    peer.wire.pump()
-    peer.say(event(0, 1) * 1000)
-    peer.wire.pump()
-    assert len(peer.wire.events) == 1000
-    with contextlib.suppress(BlockingIOError):  # a peer that does not read
+def test_pump_takes_in_what_has_come_and_waits_for_nothing(fake_server: FakeServer) -> None:
+    fake_server.wire.pump()
+    fake_server.send(event(0, 1) * 1000)
+    fake_server.wire.pump()
+    assert len(fake_server.wire.events) == 1000
+    with contextlib.suppress(BlockingIOError):  # a server that does not read
         while True:
-            peer.wire.socket.send(bytes(100_000), socket.MSG_DONTWAIT)
-    peer.wire.send(Request(REQUEST))
+            fake_server.wire.socket.send(bytes(100_000), socket.MSG_DONTWAIT)
+    fake_server.wire.send(Request(REQUEST))
     before = time.monotonic()
-    peer.wire.pump()
+    fake_server.wire.pump()
     assert time.monotonic() - before < 0.5
 
 
 # -- the end ---------------------------------------------------------------------------------------------------------
 
 
-def test_closing_wakes_everyone_who_waits(peer: Peer) -> None:
+def test_closing_wakes_everyone_who_waits(fake_server: FakeServer) -> None:
     outcomes: list[BaseException] = []
 
     def wait() -> None:
         try:
-            peer.wire.call(REQUEST)
+            fake_server.wire.call(REQUEST)
         except Closed as closed:
             outcomes.append(closed)
 
@@ -204,25 +204,25 @@ def test_closing_wakes_everyone_who_waits(peer: Peer) -> None:
         thread.start()
     time.sleep(0.05)
     before = time.monotonic()
-    peer.wire.close()
+    fake_server.wire.close()
     for thread in threads:
         thread.join(5)
     assert len(outcomes) == 8
     assert time.monotonic() - before < 1
-    peer.wire.close()
+    fake_server.wire.close()
     with pytest.raises(Closed):
-        peer.wire.call(REQUEST)
+        fake_server.wire.call(REQUEST)
 
 
-def test_what_came_before_the_end_is_handed_out(peer: Peer) -> None:
-    pending = peer.wire.send(Request(REQUEST))
-    peer.say(event(0, 1) + reply(1) + event(1, 2)[:7])
-    peer.socket.close()
+def test_what_came_before_the_end_is_handed_out(fake_server: FakeServer) -> None:
+    pending = fake_server.wire.send(Request(REQUEST))
+    fake_server.send(event(0, 1) + reply(1) + event(1, 2)[:7])
+    fake_server.socket.close()
     with contextlib.suppress(DisplayGone):
-        peer.wire.wait(pending)
-    # The request could not be sent; what the peer had said is there all the same once somebody reads.
+        fake_server.wire.wait(pending)
+    # The request could not be sent; what the server had said is there all the same once somebody reads.
     with pytest.raises(DisplayGone):
-        peer.wire.sync()
+        fake_server.wire.sync()
 
 
 @pytest.mark.parametrize("disposition", ["SIG_IGN", "SIG_DFL"])
@@ -254,8 +254,11 @@ _KEEP_STEP = [
     "shm/segment",
     "shm/transport",
     "x11/io/wire",
+    "x11/io/shared_socket",
     "x11/io/packet_reader",
     "x11/io/write_buffer",
+    "x11/io/deferred",
+    "x11/io/resources",
     "x11/connection",
     "x11/setup",
 ]

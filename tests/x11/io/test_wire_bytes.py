@@ -1,4 +1,4 @@
-"""The wire as bytes: messages out of a stream, requests into one, and the descriptors that travel with them."""
+"""The wire's bytes: messages read from a stream, requests written to one, and the descriptors sent with them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 
-from fake_server import REQUEST, Peer, error, event, generic_event, is_open, reply
+from fake_server import REQUEST, FakeServer, error, event, generic_event, is_open, reply
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,65 +60,65 @@ def test_messages_are_the_same_however_the_bytes_arrive(
     assert list(incoming.events) == events
 
 
-def test_a_reply_of_many_megabytes_arrives_whole(peer: Peer) -> None:
+def test_a_reply_of_many_megabytes_arrives_whole(fake_server: FakeServer) -> None:
     body = os.urandom(9_000_000)
-    peer.say_after((4, reply(1, body) + event(1, 1)))
-    pending = peer.wire.call(REQUEST)
+    fake_server.send_after((4, reply(1, body) + event(1, 1)))
+    pending = fake_server.wire.call(REQUEST)
     assert pending.reply == reply(1, body)
-    assert peer.wire.next_event(peer.wire.events, 5) == event(1, 1)
+    assert fake_server.wire.next_event(fake_server.wire.events, 5) == event(1, 1)
 
 
-def test_a_large_reply_belongs_to_its_receiver_alone(peer: Peer) -> None:
-    peer.say_after((4, reply(1, bytes(100_000))))
-    pending = peer.wire.call(REQUEST)
+def test_a_large_reply_belongs_to_its_receiver_alone(fake_server: FakeServer) -> None:
+    fake_server.send_after((4, reply(1, bytes(100_000))))
+    pending = fake_server.wire.call(REQUEST)
     message, pending.reply = pending.reply, None
     del pending
     assert message is not None
     assert sys.getrefcount(message) == 2, "the wire keeps a picture that nobody asked it to keep"
 
 
-def test_a_request_larger_than_the_socket_arrives_whole_and_before_the_next(peer: Peer) -> None:
+def test_a_request_larger_than_the_socket_arrives_whole_and_before_the_next(fake_server: FakeServer) -> None:
     large, small = os.urandom(5_000_000), os.urandom(8)
     heard: list[bytes] = []
-    listener = threading.Thread(target=lambda: heard.append(peer.hear(len(large) + len(small))))
+    listener = threading.Thread(target=lambda: heard.append(fake_server.receive(len(large) + len(small))))
     listener.start()
-    peer.wire.send(Request(large))
-    peer.wire.send(Request(small))
-    peer.wire.flush()
+    fake_server.wire.send(Request(large))
+    fake_server.wire.send(Request(small))
+    fake_server.wire.flush()
     listener.join()
     assert heard == [large + small]
 
 
-def test_requests_that_were_sent_do_not_hold_their_bytes(peer: Peer) -> None:
+def test_requests_that_were_sent_do_not_hold_their_bytes(fake_server: FakeServer) -> None:
     for _ in range(3):
-        peer.wire.send(Request(bytes(1000)))
-    peer.wire.flush()
-    peer.wire.send(Request(bytes(1000)))
-    peer.wire.flush()
-    peer.hear(4000)
-    assert sum(len(pending.data) for pending in peer.wire._ledger) == 0
+        fake_server.wire.send(Request(bytes(1000)))
+    fake_server.wire.flush()
+    fake_server.wire.send(Request(bytes(1000)))
+    fake_server.wire.flush()
+    fake_server.receive(4000)
+    assert sum(len(pending.data) for pending in fake_server.wire._ledger) == 0
 
 
-def test_a_queued_request_is_sent_by_the_next_wait(peer: Peer) -> None:
-    peer.wire.send(Request(b"queued!!"))
-    assert peer.is_silent()
-    peer.say_after((12, reply(2)))
-    assert peer.wire.call(REQUEST).done
+def test_a_queued_request_is_sent_by_the_next_wait(fake_server: FakeServer) -> None:
+    fake_server.wire.send(Request(b"queued!!"))
+    assert fake_server.receives_nothing()
+    fake_server.send_after((12, reply(2)))
+    assert fake_server.wire.call(REQUEST).done
 
 
 # -- descriptors -----------------------------------------------------------------------------------------------------
 
 
-def test_a_descriptor_travels_with_its_own_request(peer: Peer) -> None:
+def test_a_descriptor_travels_with_its_own_request(fake_server: FakeServer) -> None:
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb", 0) as pipe:
         for data, descriptors in ((b"one ", ()), (b"two ", (writer,)), (b"three   ", ())):
-            peer.wire.send(Request(data, descriptors=descriptors))
-        peer.wire.flush()
+            fake_server.wire.send(Request(data, descriptors=descriptors))
+        fake_server.wire.flush()
         os.close(writer)
         heard, rights = b"", array.array("i")
         while len(heard) < 16:
-            data, control, _, _ = peer.socket.recvmsg(100, socket.CMSG_SPACE(64))
+            data, control, _, _ = fake_server.socket.recvmsg(100, socket.CMSG_SPACE(64))
             heard += data
             for _, _, numbers in control:
                 assert heard.startswith(b"one two "), "a descriptor is to arrive with its request, or before"
@@ -131,20 +131,22 @@ def test_a_descriptor_travels_with_its_own_request(peer: Peer) -> None:
         assert pipe.read(10) == b"through"
 
 
-def test_received_descriptors_are_in_the_order_of_their_replies_and_closed_with_their_owner(peer: Peer) -> None:
-    peer.say_after((4, reply(1)))
-    peer.wire.expect_descriptors()
+def test_received_descriptors_are_in_the_order_of_their_replies_and_closed_with_their_owner(
+    fake_server: FakeServer,
+) -> None:
+    fake_server.send_after((4, reply(1)))
+    fake_server.wire.expect_descriptors()
     pipes = [os.pipe() for _ in range(3)]
     pending = [Request(REQUEST) for _ in range(3)]
     for each in pending:
         each.received = []
-        peer.wire.send(each)
-    peer.say(reply(2, nfd=1), (pipes[0][1],))
-    peer.say(reply(3, nfd=2), (pipes[1][1], pipes[2][1]))
-    peer.say(error(4))
+        fake_server.wire.send(each)
+    fake_server.send(reply(2, nfd=1), (pipes[0][1],))
+    fake_server.send(reply(3, nfd=2), (pipes[1][1], pipes[2][1]))
+    fake_server.send(error(4))
     for _, writer in pipes:
         os.close(writer)
-    peer.wire.wait(pending[2])
+    fake_server.wire.wait(pending[2])
     numbers = []
     for each, expected in zip(pending, (pipes[:1], pipes[1:], []), strict=True):
         assert each.received is not None
@@ -155,7 +157,7 @@ def test_received_descriptors_are_in_the_order_of_their_replies_and_closed_with_
             assert os.read(reader, 5) == b"x"
             numbers.append(int(descriptor))
         each.received = None
-    peer.wire.send(Request(REQUEST))
+    fake_server.wire.send(Request(REQUEST))
     del pending, each, descriptor
     assert not any(map(is_open, numbers))
     for reader, _ in pipes:
@@ -163,17 +165,17 @@ def test_received_descriptors_are_in_the_order_of_their_replies_and_closed_with_
         os.close(reader)
 
 
-def test_descriptors_that_came_for_nobody_are_closed_with_the_wire(peer: Peer) -> None:
-    peer.say_after((4, reply(1)))
-    peer.wire.expect_descriptors()
+def test_descriptors_that_came_for_nobody_are_closed_with_the_wire(fake_server: FakeServer) -> None:
+    fake_server.send_after((4, reply(1)))
+    fake_server.wire.expect_descriptors()
     reader, writer = os.pipe()
-    pending = peer.wire.send(Request(REQUEST))
+    pending = fake_server.wire.send(Request(REQUEST))
     pending.received = []
-    peer.wire.send(Request(REQUEST))
-    peer.say(event(1, 1) + reply(2, nfd=1)[:20], (writer,))  # half a reply
+    fake_server.wire.send(Request(REQUEST))
+    fake_server.send(event(1, 1) + reply(2, nfd=1)[:20], (writer,))  # half a reply
     os.close(writer)
-    assert peer.wire.next_event(peer.wire.events) == event(1, 1)
+    assert fake_server.wire.next_event(fake_server.wire.events) == event(1, 1)
     assert not select.select([reader], [], [], 0)[0]
-    peer.wire.close()
+    fake_server.wire.close()
     assert os.read(reader, 1) == b""
     os.close(reader)

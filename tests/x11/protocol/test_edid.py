@@ -1,4 +1,4 @@
-"""What a monitor says of itself is read as the standard has it, and nothing that it says can do harm."""
+"""EDIDs are decoded as the standard has it, and no bytes raise an exception or yield unprintable text."""
 
 from __future__ import annotations
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xshm import errors
+from xshm.geometry import Rect
+from xshm.shm.probe import choose
 from xshm.shm.segment import Segment
-from xshm.shm.transport import choose
 from xshm.x11.connection import Connection
 from xshm.x11.protocol import core, mit_shm
 from xshm.x11.protocol.requests import EventRoute
@@ -78,6 +79,14 @@ def test_requests_of_version_1_2_have_the_bytes_of_the_protocols_table(shmseg: i
 def test_the_request_that_is_packed_at_once_is_the_same(fields: dict[str, int]) -> None:
     packed = mit_shm.pack_get_image(_OPCODE, **fields)
     assert packed == mit_shm.GetImage._request.to_binary(opcode=_OPCODE, plane_mask=0xFFFFFFFF, format=2, **fields)
+
+
+def test_a_packed_put_image_draws_its_part_where_it_lies_in_the_image() -> None:
+    packed = mit_shm.pack_put_image(_OPCODE, 77, 5, 24, 0x200001, Rect(-10, 20, 300, 200), Rect(-4, 30, 50, 60))
+    size = {"total_width": 300, "total_height": 200, "src_width": 50, "src_height": 60}
+    place = {"src_x": 6, "src_y": 10, "dst_x": -4, "dst_y": 30}
+    fields = {"drawable": 77, "gc": 5, "depth": 24, "format": 2, "send_event": 1, "shmseg": 0x200001, "offset": 0}
+    assert packed == mit_shm.PutImage._request.to_binary(opcode=_OPCODE, **size, **place, **fields)
 
 
 @given(drawable=_ID, minor=_U16, major=_U8, shmseg=_ID, offset=_U32)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 OPCODE = 138
 RECTANGLES = [(1, 2, 3, 4), (-5, -6, 70, 80)]
+_RECTANGLE: Any = xcffib.xproto.RECTANGLE.synthetic
 
 
 class Captured:
@@ -44,32 +45,46 @@ class Captured:
 @pytest.mark.parametrize(
     ("request_class", "fields", "method"),
     [
-        (xfixes.QueryVersion, {"major_version": 5, "minor_version": 1}, "QueryVersion"),
         (xfixes.SelectCursorInput, {"window": 77, "mask": 1}, "SelectCursorInput"),
         (xfixes.CreateRegion, {"region": 0x200001, "rectangles": []}, "CreateRegion"),
         (xfixes.CreateRegion, {"region": 0x200001, "rectangles": RECTANGLES}, "CreateRegion"),
+        (
+            xfixes.CreateRegionFromWindow,
+            {"region": 0x200001, "window": 77, "kind": xfixes.BOUNDING},
+            "CreateRegionFromWindow",
+        ),
         (xfixes.DestroyRegion, {"region": 0x200001}, "DestroyRegion"),
+        (xfixes.SubtractRegion, {"source1": 5, "source2": 6, "destination": 7}, "SubtractRegion"),
         (xfixes.FetchRegion, {"region": 0x200001}, "FetchRegion"),
-        (xfixes.SetGCClipRegion, {"gc": 5, "region": 6, "x_origin": -7, "y_origin": 8}, "SetGCClipRegion"),
     ],
 )
 def test_requests_are_the_bytes_that_xcffib_sends(request_class: Any, fields: dict[str, Any], method: str) -> None:
     theirs = Captured()
     values = dict(fields)
     if "rectangles" in values:
-        make: Any = xcffib.xproto.RECTANGLE.synthetic
-        rectangles = [make(*each) for each in values.pop("rectangles")]
+        rectangles = [_RECTANGLE(*each) for each in values.pop("rectangles")]
         theirs.requests.CreateRegion(values["region"], len(rectangles), rectangles)
     else:
-        order = ("gc", "window", "major_version", "minor_version", "region", "mask", "x_origin", "y_origin")
-        getattr(theirs.requests, method)(*(values[name] for name in order if name in values))
+        getattr(theirs.requests, method)(*values.values())
     assert request_class._request.to_binary(opcode=OPCODE, **fields) == theirs.sent
 
 
-def test_the_packed_request_for_the_picture_is_too() -> None:
+@pytest.mark.parametrize(
+    ("packed", "method", "arguments"),
+    [
+        (xfixes.pack_clear_region(OPCODE, 7), "SetRegion", (7, 0, [])),
+        (xfixes.pack_set_region(OPCODE, 7, xshm.Rect(1, 2, 3, 4)), "SetRegion", (7, 1, [_RECTANGLE(1, 2, 3, 4)])),
+        (xfixes.pack_union_region(OPCODE, 5, 6, 7), "UnionRegion", (5, 6, 7)),
+        (xfixes.pack_intersect_region(OPCODE, 5, 6, 7), "IntersectRegion", (5, 6, 7)),
+        (xfixes.pack_fetch_region(OPCODE, 7), "FetchRegion", (7,)),
+        (xfixes.pack_set_gc_clip_region(OPCODE, 5, 6, -7, 8), "SetGCClipRegion", (5, 6, -7, 8)),
+        (xfixes.pack_get_cursor_image(OPCODE), "GetCursorImageAndName", ()),
+    ],
+)
+def test_packed_requests_are_too(packed: bytes, method: str, arguments: tuple[Any, ...]) -> None:
     theirs = Captured()
-    theirs.requests.GetCursorImageAndName()
-    assert xfixes.pack_get_cursor_image(OPCODE) == theirs.sent
+    getattr(theirs.requests, method)(*arguments)
+    assert packed == theirs.sent
 
 
 @pytest.fixture
@@ -85,7 +100,7 @@ def test_the_picture_comes_apart_as_xcffib_has_it(xvfb: Server, connection: Conn
         pointers.show(pointers.picture(rgba, (12, 6)))
         pointers.move(300, 200)
         theirs = pointers.shown()
-        opcode = xfixes.start(connection, "this test").major
+        opcode = connection.require(xfixes.NAME, xfixes.VERSION, "this test").major
         pending = connection.wire.send(Request(xfixes.pack_get_cursor_image(opcode)))
         image = xfixes.unpack_cursor_image(connection.wait_reply(pending))
     assert image[:7] == (300, 200, 13, 7, 12, 6, theirs.serial)
@@ -96,7 +111,7 @@ def test_the_picture_comes_apart_as_xcffib_has_it(xvfb: Server, connection: Conn
 
 
 def test_a_region_is_fetched_as_the_rectangles_that_make_it_up(connection: Connection) -> None:
-    opcode = xfixes.start(connection, "this test").major
+    opcode = connection.require(xfixes.NAME, xfixes.VERSION, "this test").major
     region = connection.allocate_resource_id()
     rectangles = [(0, 0, 10, 10), (5, 5, 10, 10), (100, 100, 1, 1)]
     created = connection.send(xfixes.CreateRegion, opcode=opcode, region=region, rectangles=rectangles)
@@ -120,13 +135,13 @@ def test_a_region_is_fetched_as_the_rectangles_that_make_it_up(connection: Conne
 def test_a_graphics_context_draws_inside_its_region_only(
     xvfb: Server, connection: Connection, painter: Painter
 ) -> None:
-    opcode = xfixes.start(connection, "this test").major
+    opcode = connection.require(xfixes.NAME, xfixes.VERSION, "this test").major
     painter.fill((0, 0, 100, 100), (0, 0, 0))
     region, gc = connection.allocate_resource_id(), connection.allocate_resource_id()
     root = connection.setup.root.id
     connection.send(xfixes.CreateRegion, opcode=opcode, region=region, rectangles=[(10, 20, 5, 6)])
     connection.send(core.CreateGC, cid=gc, drawable=root, attrs={"foreground": 0xFFFFFF, "subwindow_mode": 1})
-    clipped = connection.send(xfixes.SetGCClipRegion, opcode=opcode, gc=gc, region=region, x_origin=30, y_origin=1)
+    clipped = connection.wire.send(Request(xfixes.pack_set_gc_clip_region(opcode, gc, region, 30, 1)))
     copied = connection.send(
         core.CopyArea,
         src_drawable=root,
@@ -147,7 +162,7 @@ def test_a_graphics_context_draws_inside_its_region_only(
 
 
 def test_word_of_a_new_picture_comes_as_an_event(xvfb: Server, connection: Connection) -> None:
-    extension = xfixes.start(connection, "this test")
+    extension = connection.require(xfixes.NAME, xfixes.VERSION, "this test")
     route = EventRoute(extension.first_event + xfixes.CURSOR_NOTIFY, lambda _message: True)
     connection.wire.add_route(route)
     root = connection.setup.root.id
@@ -165,5 +180,5 @@ def test_starting_says_what_for_where_there_is_none(make_server: Any) -> None:
     server = make_server("Xvfb", 320, 200, 24, "-extension", "XFIXES")
     connection = Connection(server.name)
     with pytest.raises(xshm.XshmError, match=f"this test needs the XFIXES extension.*X{server.name[1:]}"):
-        xfixes.start(connection, "this test")
+        connection.require(xfixes.NAME, xfixes.VERSION, "this test")
     connection.close()

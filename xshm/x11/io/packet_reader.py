@@ -1,12 +1,18 @@
-"""The way in: bytes cut into replies, errors and events, and each put where it belongs. No socket here.
+"""Received bytes, cut into messages: a reply or an error goes to its request, an event to a queue. No socket here.
 
-Bytes arrive in `chunks`; `hand_out`, called under the Wire's lock, makes messages of them. State is committed by
-stores, `+=` and `del` with no call in between, so that a message that was being given when a signal handler raised is
-given again, and one that was given is not (see `wire.py`, "How it keeps step").
+Only `shared_socket` calls this: the thread that is the reader appends the bytes it has received to `chunks`, without a
+lock; then `dispatch_short_reply` or `dispatch`, under the Wire's lock, makes messages of them.
 
-The server is not trusted. A number that no request has, a reply longer than its request allows (`Request.most`) or an
-event longer than any is `wrong`: nothing after it is read, and no memory is taken for it. A request that was passed
-over is done, and has neither reply nor error. Events that nobody takes are kept up to a number, the oldest go first.
+Invariants:
+1. A message is committed by stores (signal-safe: 2), and only then counted as read, by `_at` or the removal of its
+   chunk. A message whose dispatch a signal handler cut short is dispatched again, one that was committed is not.
+2. `seen` is the serial, the full number, of the last request that a message was about. A message has 16 bits of its
+   request's serial; the Wire keeps the number of unanswered requests below that.
+3. The ledger begins with the request `seen`, or later. The server replies in order: requests before that are done, and
+   one among them that should have a reply and has none was passed over.
+4. The server is not trusted. A number that no request has, a reply longer than its request allows (`Request.most`) or
+   an event longer than any is `wrong`: no byte after it is read, and no memory is taken for it. Events and errors that
+   wait to be taken are bounded in number and size; of events the oldest are dropped.
 """
 
 from __future__ import annotations
@@ -18,9 +24,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from xshm._signal_safety import Descriptor
+from xshm.x11.protocol.requests import HEADER
 
 if TYPE_CHECKING:
-    from xshm.x11.io.late_errors import Late
+    from xshm.x11.io.deferred import Deferred
     from xshm.x11.protocol.requests import EventRoute, Ledger, Request
 
     Received = bytes | tuple[bytes, list[tuple[int, int, bytes]], int, object]  # what recv and recvmsg return
@@ -28,92 +35,87 @@ if TYPE_CHECKING:
 ERROR: Final = 0
 REPLY: Final = 1
 KEYMAP_NOTIFY: Final = 11  # the one event without a sequence number
-GENERIC_EVENT: Final = 35
+GENERIC_EVENT: Final = 35  # the one event that is longer than 32 bytes
+# `& 0x7F` leaves the code of an event: the bit above says that another client has sent it.
 _UNLIKE_OTHERS: Final = (KEYMAP_NOTIFY, GENERIC_EVENT)
-_HEADER: Final = 32
 _SEQUENCE = struct.Struct("=H")
 _LENGTH = struct.Struct("=I")
-_READ_LEAST, _READ_MOST = 4096, 1 << 20
-_NO_LENGTH = bytes(4)  # no words follow the 32 bytes that every reply has
-_MOST_EVENTS: Final = 1 << 17  # that wait to be taken; as many replies to one request, of those that have several
-_LONGEST_EVENT: Final = 1 << 20  # bytes; XInput's longest, which describe a device, are of a few thousand
-_MOST_BYTES: Final = 64 << 20  # that wait where one more long message comes
-_SHORT: Final = _MOST_BYTES // _MOST_EVENTS  # bytes of a message of which that many may wait
-_MOST_DESCRIPTORS: Final = 64  # that came, and belong to no reply so far
+_NO_LENGTH = bytes(4)  # of a reply that ends with its header
+_READ_LEAST, _READ_MOST = 4096, 1 << 20  # bytes for one read
+_MOST_EVENTS: Final = 1 << 17  # in a queue; and replies to one request, of the requests that have several
+_LONGEST_EVENT: Final = 1 << 20  # bytes; XInput's longest, which describe a device, have a few thousand
+_MOST_BYTES: Final = 64 << 20  # of the messages that wait in one queue, where one more long one comes
+_SHORT: Final = _MOST_BYTES // _MOST_EVENTS  # bytes; messages of no more are bounded by their number
+_MOST_DESCRIPTORS: Final = 64  # that were received, and belong to no reply so far
 
 
 class PacketReader:
-    """Messages for the requests in `ledger`, for `routes`, and for whoever takes from `events`."""
+    """Dispatches replies and errors to the requests in `ledger`, events to the queues of `routes` or to `events`."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self.chunks: list[Received] = []  # as received, until they are joined into the buffer
-        self.parsed = True  # nothing but a part of a message is left
+        self.chunks: list[Received] = []  # as received, until they are joined to the buffer
+        self.parsed = True  # all whole messages were dispatched
         self.over = False  # the server has ended the stream
-        self.wrong = ""  # what the server has said that makes no sense
-        self.expected = _READ_LEAST  # how many bytes to ask the kernel for
-        self.seen = 0  # the serial of the last request that the server was heard of on
+        self.wrong = ""  # why the received bytes are invalid, for ServerNonsense
+        self.expected = _READ_LEAST  # bytes to ask the kernel for
+        self.seen = 0
         self.events: deque[bytes] = deque(maxlen=_MOST_EVENTS)
-        self.kept = True  # whether somebody may take from `events`; else nothing is put there
-        self.routes: dict[int, tuple[EventRoute, ...]] = {}
-        self.deferred: deque[Late | None] = deque()  # errors that nobody waits for, and what has lost its owner
+        self.keeps_events = True  # whether events that no route takes are put into `events`, or dropped
+        self.routes: dict[int, tuple[EventRoute, ...]] = {}  # by event code
+        self.deferred: deque[Deferred | None] = deque()
         self._ledger = ledger
-        self._buffer = b""  # parsed up to `_at`
-        self._at = 0
+        self._buffer = b""
+        self._at = 0  # the index in the buffer of the first byte that was not dispatched
         self._descriptors: tuple[int, ...] = ()  # received, and not yet given to a reply
 
-    def dispatch(self) -> None:  # noqa: C901, PLR0912 - one decision after another
-        """Hand out every whole message that is there."""
-        ledger = self._ledger
-        while True:
-            buffer, at = self._buffer, self._at
-            have = len(buffer) - at
-            if not have:
-                self._buffer = b""  # a large message is its receiver's from now on
-                self._at = 0
-            need = _HEADER
-            kind = -1
-            serial = self.seen
-            if have >= _HEADER:
-                kind = buffer[at]
-                if kind & 0x7F != KEYMAP_NOTIFY:
-                    # The protocol has 16 bits of the serial; the Wire sees to it that no more are under way.
-                    serial += (_SEQUENCE.unpack_from(buffer, at + 2)[0] - serial) & 0xFFFF
-                if kind == REPLY or kind & 0x7F == GENERIC_EVENT:
-                    need += 4 * _LENGTH.unpack_from(buffer, at + 4)[0]
-                if serial > ledger.sent or need > _HEADER:
-                    self._check(kind, serial, need)
-            if self.wrong:
-                self.parsed = True
-                return
-            if have < need:
-                if self._join(need - have):
-                    continue
-                self.parsed = True
-                return
-            end = at + need
-            message = buffer if have == need and not at else buffer[at:end]
-            if kind & 0x7F == KEYMAP_NOTIFY:
-                self._give_event(kind, message, end)
-                continue
-            while ledger and ledger[0].serial < serial:
-                ledger[0].done = True  # as far as it ever will be
-                del ledger[0]
-            self.seen = serial
-            pending = ledger[0] if ledger and ledger[0].serial == serial else None
-            if kind == REPLY:
-                self._give_reply(pending, message, end)
-            elif kind == ERROR:
-                self._give_error(pending, message, end)
-            else:
-                self._give_event(kind, message, end)
+    def dispatch(self) -> None:
+        """Dispatch every whole message that was received."""
+        while not self.wrong and self._dispatch_next():
+            pass
+        self.parsed = True
 
-    def dispatch_short_reply(self) -> bool:  # noqa: C901, PLR0911 - what it is not for
-        """Hand out what has mostly arrived, one short reply or event and nothing else; False where that is not so."""
+    def _dispatch_next(self) -> bool:
+        """Take the next step: dispatch one message, or join chunks for it; False where neither can be done."""
+        buffer, at, ledger = self._buffer, self._at, self._ledger
+        have = len(buffer) - at
+        if not have:
+            self._buffer = b""  # or this reference would keep a large reply alive after its request
+            self._at = 0
+        if have < HEADER:
+            return self._join(HEADER - have)
+        kind, serial, need = self._read_header(buffer, at)
+        if self.wrong:
+            return False
+        if have < need:
+            return self._join(need - have)
+        end = at + need
+        message = buffer if have == need and not at else buffer[at:end]
+        if kind & 0x7F == KEYMAP_NOTIFY:
+            self._give_event(kind, message, end)
+            return True
+        while ledger and ledger[0].serial < serial:
+            ledger[0].done = True
+            del ledger[0]
+        self.seen = serial
+        request = ledger[0] if ledger and ledger[0].serial == serial else None
+        if kind == REPLY:
+            self._give_reply(request, message, end)
+        elif kind == ERROR:
+            self._give_error(request, message, end)
+        else:
+            self._give_event(kind, message, end)
+        return True
+
+    def dispatch_short_reply(self) -> bool:  # noqa: C901, PLR0911 - each case that `dispatch` has to do
+        """Fast path: dispatch a chunk that is one whole 32-byte reply or event; return False where it is not.
+
+        The same rules as `dispatch`, without the buffer: most reads are such a chunk, and take a third of the time.
+        """
         chunks, ledger = self.chunks, self._ledger
         if len(chunks) != 1 or self._at != len(self._buffer):
             return False
         message = chunks[0]
-        if type(message) is not bytes or len(message) != _HEADER:
+        if type(message) is not bytes or len(message) != HEADER:
             return False
         kind = message[0]
         if kind == ERROR or kind & 0x7F in _UNLIKE_OTHERS:
@@ -126,14 +128,14 @@ class PacketReader:
             first = ledger[0]
             if first.serial >= serial:
                 break
-            first.done = True  # as far as it ever will be
+            first.done = True
             del ledger[0]
         if kind != REPLY:
             general = self.events
-            routed, take = self._way_of(kind, message)
-            if routed is not None:
+            routed, take = self._route_of(kind, message)
+            if routed is not None:  # signal-safe (2), as far as the return
                 routed += (message,)
-            if self.kept and not take:
+            if self.keeps_events and not take:
                 general += (message,)
             del chunks[0]
             self.seen = serial
@@ -141,26 +143,40 @@ class PacketReader:
             return True
         if first is None or first.serial != serial or message[4:8] != _NO_LENGTH:
             return False
-        pending = first
-        if pending.received is not None or pending.replies is not None:
+        request = first
+        if request.received is not None or request.replies is not None:
             return False
-        del chunks[0]
+        del chunks[0]  # signal-safe (2), as far as the return
         self.seen = serial
-        pending.reply = message
-        pending.keepalive = None
-        pending.done = True
+        request.reply = message
+        request.keepalive = None
+        request.done = True
         self.parsed = True
         return True
 
     def drop_descriptors(self) -> None:
-        """Close those that were received and given to nobody."""
+        """Close the descriptors that were received and belong to no reply so far."""
         left = [*self._descriptors, *_descriptors_in(self.chunks)]
         self._descriptors = ()
         self.chunks = []
-        list(map(Descriptor, left))
+        list(map(Descriptor, left))  # a Descriptor closes its number when it is dropped, here at once
+
+    def _read_header(self, buffer: bytes, at: int) -> tuple[int, int, int]:
+        """Return a message's code, its request's serial and its length in bytes; set `wrong` where those are invalid.
+
+        KeymapNotify has no sequence number: its serial is that of the message before.
+        """
+        kind, serial, need = buffer[at], self.seen, HEADER
+        if kind & 0x7F != KEYMAP_NOTIFY:
+            serial += (_SEQUENCE.unpack_from(buffer, at + 2)[0] - serial) & 0xFFFF
+        if kind == REPLY or kind & 0x7F == GENERIC_EVENT:
+            need += 4 * _LENGTH.unpack_from(buffer, at + 4)[0]
+        if serial > self._ledger.sent or need > HEADER:
+            self._check(kind, serial, need)
+        return kind, serial, need
 
     def _check(self, kind: int, serial: int, need: int) -> None:
-        """See whether there can be a message of `need` bytes about the request `serial`."""
+        """Set `wrong` where there can be no message of `need` bytes about the request `serial`."""
         ledger = self._ledger
         what = "a reply" if kind == REPLY else "an error" if kind == ERROR else f"an event ({kind & 0x7F})"
         if serial > ledger.sent:
@@ -171,13 +187,13 @@ class PacketReader:
             return
         most = _LONGEST_EVENT
         if kind == REPLY:
-            place = serial - ledger[0].serial if ledger else 0
-            most = _HEADER + (ledger[place].most if 0 <= place < len(ledger) else 0)
+            place = serial - ledger[0].serial if ledger else 0  # serials in the ledger have no gaps
+            most = HEADER + (ledger[place].most if 0 <= place < len(ledger) else 0)
         if need > most:
             self.wrong = f"{what} of {need} bytes to request {serial & 0xFFFF}, where {most} are the most"
 
     def _join(self, missing: int) -> bool:
-        """Put the chunks into the buffer if they hold what is missing."""
+        """Join the chunks to the buffer if they hold the bytes that are missing; return whether they do."""
         chunks = self.chunks
         parts = [chunk if isinstance(chunk, bytes) else chunk[0] for chunk in chunks]
         if parts and not parts[-1]:
@@ -194,73 +210,78 @@ class PacketReader:
             self.expected = min(max(missing - arrived, _READ_LEAST), _READ_MOST)
             return False
         buffer = b"".join([self._buffer[self._at :], *parts])
-        self._buffer = buffer
+        self._buffer = buffer  # signal-safe (2)
         self._at = 0
         self._descriptors = descriptors
         self.expected = _READ_LEAST
         del chunks[:]
         return True
 
-    def _give_reply(self, pending: Request | None, message: bytes, end: int) -> None:
-        if pending is None:
+    def _give_reply(self, request: Request | None, message: bytes, end: int) -> None:
+        """Store a reply in its request, with the descriptors it brings; `end` is where the next message begins."""
+        if request is None:  # serial 0: sent before the first request
             self._at = end
             return
-        replies = pending.replies
-        if replies is not None and (len(replies) >= _MOST_EVENTS or _is_too_much(replies, message)):
-            self.wrong = f"{len(replies) + 1} replies to request {pending.serial & 0xFFFF}, none of which was taken"
+        replies = request.replies
+        if replies is not None and (len(replies) >= _MOST_EVENTS or _is_full(replies, message)):
+            self.wrong = f"{len(replies) + 1} replies to request {request.serial & 0xFFFF}, none of which was taken"
             return
-        if pending.received is not None:
+        if request.received is not None:
             count = message[1]
-            if not pending.received:  # else a signal handler raised just after this was done
-                pending.received.extend(map(Descriptor, self._descriptors[:count]))
+            if not request.received:  # else a signal handler raised between this and the commit
+                request.received.extend(map(Descriptor, self._descriptors[:count]))
             self._descriptors = self._descriptors[count:]
-        if replies is not None:
+        if replies is not None:  # signal-safe (2)
             replies += (message,)
         else:
-            pending.reply = message
+            request.reply = message
         self._at = end
-        pending.keepalive = None
-        pending.done = True
+        request.keepalive = None
+        request.done = True
 
-    def _give_error(self, pending: Request | None, message: bytes, end: int) -> None:
-        late = self.deferred
-        if pending is None:
-            if len(late) < _MOST_EVENTS:
-                late += ((None, message),)
+    def _give_error(self, request: Request | None, message: bytes, end: int) -> None:
+        """Store an error in its request; defer it where a handler has to be called."""
+        deferred = self.deferred
+        if request is None:
+            if len(deferred) < _MOST_EVENTS:
+                deferred += ((None, message),)
         else:
-            pending.error = message
-            pending.keepalive = None
-            if pending.on_error is not None and len(late) < _MOST_EVENTS:
-                late += ((pending, message),)
-            pending.done = True
+            request.error = message
+            request.keepalive = None
+            if request.on_error is not None and len(deferred) < _MOST_EVENTS:
+                deferred += ((request, message),)
+            request.done = True
         self._at = end
 
     def _give_event(self, kind: int, message: bytes, end: int) -> None:
+        # All that can fail or take time comes before the three stores, which commit the event.
         general = self.events
-        routed, take = self._way_of(kind, message)
-        if routed is not None:
+        routed, take = self._route_of(kind, message)
+        keep = self.keeps_events and not take and not _is_full(general, message)
+        if routed is not None:  # signal-safe (2)
             routed += (message,)
-        if self.kept and not take and not _is_too_much(general, message):
+        if keep:
             general += (message,)
         self._at = end
 
-    def _way_of(self, kind: int, message: bytes) -> tuple[deque[bytes] | None, bool]:
-        """Return the queue of the route that wants an event, and whether it is for that alone."""
+    def _route_of(self, kind: int, message: bytes) -> tuple[deque[bytes] | None, bool]:
+        """Return the queue of the first route that wants an event, and whether the event is for that queue alone."""
         for route in self.routes.get(kind & 0x7F, ()):
             if route.wants(message):
                 return route.queue, route.take
         return None, False
 
 
-def _is_too_much(waiting: deque[bytes], message: bytes) -> bool:
-    """Tell whether there is no room for one more long message; short ones, which may be many, are only counted."""
-    return len(message) > _SHORT and sum(map(len, waiting)) > _MOST_BYTES
+def _is_full(queue: deque[bytes], message: bytes) -> bool:
+    """Return whether a queue has no room for one more long message; short ones are bounded by their number."""
+    return len(message) > _SHORT and sum(map(len, queue)) > _MOST_BYTES
 
 
 def _descriptors_in(chunks: list[Received]) -> list[int]:
+    """Return the descriptors that came with chunks (SCM_RIGHTS)."""
     found = array.array("i")
     for chunk in chunks:
         for level, kind, data in () if isinstance(chunk, bytes) else chunk[1]:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                found.frombytes(data[: len(data) - len(data) % found.itemsize])
+                found.frombytes(data[: len(data) - len(data) % found.itemsize])  # whole numbers: it may be cut
     return found.tolist()

@@ -1,7 +1,12 @@
-"""The way out: requests in order, numbered when they are queued, given to the kernel as it takes them.
+"""The write buffer: requests are numbered when they are queued, and written as the kernel takes their bytes.
 
-All of it is called under the Wire's lock. State is committed by stores, `+=` and `del` with no call in between, and
-what the kernel accepted is stored inside the call that hands it over (see `wire.py`, "How it keeps step").
+Every method is called under the Wire's lock, and none waits.
+
+Invariants:
+1. The ledger's serials have no gaps. A request is queued by the store that appends it: from then on it is sent, once.
+2. The bytes of all requests up to `ledger.sent` are with the kernel or in `_tail`; those after that are in the ledger.
+3. `_accepted` holds how many bytes of the tail the kernel has taken since the tail was cut, noted inside the call that
+   sends them (signal-safe: 1); the tail is cut by it before more is sent.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from itertools import compress, count
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
-from xshm.system.kernel_errors import is_the_kernels
+from xshm._signal_safety import is_the_kernels
 
 if TYPE_CHECKING:
     import _socket
@@ -20,56 +25,59 @@ if TYPE_CHECKING:
 
     from xshm.x11.protocol.requests import Ledger, Request
 
-# NOSIGNAL: a program that has SIGPIPE end it, as command line tools do, shall hear of a dead server like any other.
+# NOSIGNAL: a dead server is an error also in a program with the default action for SIGPIPE, as command line tools have.
 _FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
-_COPIED: Final = 1 << 20  # what is longer is sent from where it lies
-# So many requests go to the kernel at a time. Interrupted again and again, the queue still gets shorter: the time from
-# one commit to the next does not grow with its length.
+_COPIED: Final = 1 << 20  # bytes; of a longer tail a memoryview is sliced, since each cut would copy it
+# Requests that are joined to one tail, at most. It bounds the time from one commit to the next: however often signal
+# handlers interrupt this, the queue gets shorter.
 _TOGETHER: Final = 256
 _data, _descriptors = attrgetter("data"), attrgetter("descriptors")
 
 
 class WriteBuffer:
-    """Requests for one socket: what the ledger has after `ledger.sent`, the last that was put into `_tail`."""
+    """Writes the requests of one ledger to one socket."""
 
     def __init__(self, sock: _socket.socket, ledger: Ledger) -> None:
         self._send = sock.send
         self._sendmsg = sock.sendmsg
         self._ledger = ledger
-        self._tail: bytes | memoryview = b""
+        self._tail: bytes | memoryview = b""  # the bytes up to `ledger.sent` that the kernel has yet to take
         self._tail_descriptors: Sequence[int] = ()
-        self._accepted: list[int] = []  # bytes of the tail that the kernel took, until the tail is cut
+        self._accepted: list[int] = []
 
-    def commit(self, pending: Request) -> None:
-        """Queue a request: from here on it will be sent, and sent once."""
+    def queue(self, request: Request) -> None:
+        """Queue a request."""
         ledger = self._ledger
-        pending.serial = (ledger[-1].serial if ledger else 0) + 1
-        ledger += (pending,)
+        request.serial = (ledger[-1].serial if ledger else 0) + 1
+        ledger += (request,)  # signal-safe (2): a request that has a serial is in the ledger
 
-    def commit_all(self, batch: tuple[Request, ...]) -> None:
-        """Queue requests that belong together: a signal handler that raises finds all of them queued, or none."""
+    def queue_all(self, batch: tuple[Request, ...]) -> None:
+        """Queue requests that belong together: all of them, or none if a signal handler raises."""
         ledger = self._ledger
         serial = ledger[-1].serial if ledger else 0
-        for pending in batch:
+        for request in batch:
             serial += 1
-            pending.serial = serial
+            request.serial = serial
         ledger += batch
 
-    def send_one(self, pending: Request) -> bool:
-        """Queue a request that neither takes nor brings descriptors, and push: the hot path."""
+    def send_one(self, request: Request) -> bool:
+        """Queue a request without descriptors and send it, all at once where nothing is queued before: the hot path.
+
+        Return whether the kernel has taken all that is queued. OSError: the connection is over.
+        """
         ledger = self._ledger
         serial = (ledger[-1].serial if ledger else 0) + 1
-        pending.serial = serial
-        ledger += (pending,)
+        request.serial = serial
+        ledger += (request,)
         if self._tail or ledger.sent != serial - 1:
             return self.flush()
-        accepted, data = self._accepted, pending.data
+        accepted, data = self._accepted, request.data
         self._tail = data
         self._tail_descriptors = ()
         ledger.sent = serial
-        pending.data = b""
+        request.data = b""
         try:
-            accepted.extend(map(self._send, (data,), (_FLAGS,)))
+            accepted.extend(map(self._send, (data,), (_FLAGS,)))  # signal-safe (1)
         except BlockingIOError as error:
             if not is_the_kernels(error):
                 raise
@@ -81,17 +89,17 @@ class WriteBuffer:
         return True
 
     def flush(self) -> bool:
-        """Give the kernel what it takes without waiting; tell whether that was all. OSError: the connection is over."""
+        """Send as much as the kernel takes; return whether all was sent. OSError: the connection is over."""
         accepted, ledger = self._accepted, self._ledger
         while True:
             if accepted:
-                if accepted[0]:
+                if accepted[0]:  # the descriptors were sent with the first byte
                     self._tail_descriptors = ()
                 self._tail = self._tail[accepted[0] :]
                 del accepted[0]
             tail = self._tail
             if tail:
-                try:
+                try:  # signal-safe (1)
                     if self._tail_descriptors:
                         rights = array.array("i", self._tail_descriptors)
                         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
@@ -105,25 +113,25 @@ class WriteBuffer:
             elif not ledger or ledger[-1].serial == ledger.sent:
                 return True
             else:
-                self._compose()
+                self._refill()
 
-    def _compose(self) -> None:
-        """Make the next tail out of the requests that are still to be sent, of which there are some."""
+    def _refill(self) -> None:
+        """Join the next queued requests to a new tail. At least one is queued."""
         ledger = self._ledger
-        start = ledger.sent - ledger[-1].serial  # counted from the end, where what is queued is
+        start = ledger.sent - ledger[-1].serial  # an index from the ledger's end, where the queued requests are
         batch = list(map(ledger.__getitem__, range(start, min(start + _TOGETHER, 0))))
         descriptors = batch[0].descriptors
-        if descriptors:  # they travel with their own request, alone
+        if descriptors:  # such a request is sent alone, so that the server takes them for its own
             del batch[1:]
-        else:
+        else:  # up to the first request with descriptors
             del batch[next(compress(count(), map(_descriptors, batch)), _TOGETHER) :]
         tail: bytes | memoryview = b"".join(map(_data, batch))
         if len(tail) > _COPIED:
             tail = memoryview(tail)
-        self._tail = tail
+        self._tail = tail  # signal-safe (2)
         self._tail_descriptors = descriptors
         ledger.sent = batch[-1].serial
-        # The ledger keeps a request until the server is heard of again, and need not keep its bytes too.
-        for pending in batch:
-            pending.data = b""
-            pending.descriptors = ()
+        # The ledger keeps a request until the server has answered it or a later one, and need not keep its bytes too.
+        for request in batch:
+            request.data = b""
+            request.descriptors = ()

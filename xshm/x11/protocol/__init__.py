@@ -1,1 +1,12 @@
-"""The package xshm.x11.protocol."""
+"""The X protocol as bytes: encode requests, decode replies and events. No I/O, no import from `x11.io` or above.
+
+In reading order:
+
+- `requests`: requests with their replies or errors, the ledger of requests in flight, and routes of events
+- `decoding`: replies as values, or ServerNonsense; limits to their length
+- `core`: the core protocol
+- `mit_shm`: all of MIT-SHM 1.2
+- `xfixes`: regions, and the pointer's image
+- `edid`: a monitor's model and serial number
+- `text_property`: STRING, UTF8_STRING and COMPOUND_TEXT as str
+"""

@@ -1,9 +1,9 @@
-"""The one gate that all decoding passes: what a server has said becomes values here, or ServerNonsense.
+"""Decoding of replies: any bytes become values or a ServerNonsense, and take bounded memory.
 
-python-xlib's structures believe their bytes: they raise whatever the bytes make go wrong, and make a list as long as a
-number in a reply says before they look whether so much has come. Here a list is never longer than what is there, and
-what goes wrong ends the connection, with the request's name and what was wrong. What a signal handler raises meanwhile
-is passed on as it is.
+python-xlib's structures trust their bytes: they raise any exception that invalid bytes lead to, and make a list as long
+as a number in the reply says before they compare that with the bytes received. So every reply is decoded in a
+`Decoding` block: no list is longer than its bytes, and a failure ends the connection, with the request's name and the
+reason in the exception. An exception of a signal handler is passed on as it is.
 """
 
 from __future__ import annotations
@@ -15,51 +15,58 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from Xlib.protocol import rq
 from Xlib.protocol.request import GetGeometry
 
+from xshm._signal_safety import is_a_handlers
 from xshm.errors import InvalidArgument, ServerNonsense, XshmError
-from xshm.system.kernel_errors import is_a_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-# Whose functions may be running when decoding goes wrong; a signal handler has a frame of its own, of another package.
-_DECODERS: Final = ("Xlib", "numpy", "enum", "encodings")
-_GEOMETRY: Final = "xshm.geometry"  # whose InvalidArgument is of numbers that are the server's, inside of a gate
-# How many bytes may follow the 32 of a reply: by far more than any server has to say in answer to that question.
-_MOST: Final = 1 << 20
-_MOST_OF: Final = {
-    "GetRectangles": 4 << 20,  # of a shape there may be a piece for each pixel
+# -- how long a reply can be -------------------------------------------------------------------------------------------
+
+# Bytes that may follow the header of a reply: far more than the replies to all requests but these have.
+_LIMIT: Final = 1 << 20
+_LIMITS: Final = {
+    "GetRectangles": 4 << 20,  # a shape may have a rectangle for each pixel
     "FetchRegion": 4 << 20,
-    "QueryClientIds": 1 << 16,  # lists in a list, for which python-xlib takes time that grows with the square
+    "QueryClientIds": 1 << 16,  # a list of lists, which python-xlib decodes in time that grows with the square
     "GetMonitors": 1 << 16,
 }
-_MOST_UNKNOWN: Final = 256 << 20  # to a question that python-xlib's objects ask, of a property's or a font list's size
+_UNKNOWN_LIMIT: Final = 256 << 20  # of requests that python-xlib's objects send, as for a property or a font list
 _GET_IMAGE: Final = 73
-_SIZE = struct.Struct("=12xHH")
+_SIZE = struct.Struct("=12xHH")  # width and height in GetImage
 
 
-def most_of(request: Any) -> int:
-    """Return how many bytes may follow the 32 of the reply to a request (a class of python-xlib's kind)."""
-    return _MOST_OF.get(request.__name__, _MOST)
+def reply_limit(request: Any) -> int:
+    """Return how many bytes may follow the header of the reply to a request (a python-xlib class)."""
+    return _LIMITS.get(request.__name__, _LIMIT)
 
 
-def most_of_image(width: int, height: int) -> int:
-    """Return how many bytes a picture of that size has at most, in whatever format: 32 bits a pixel, rows padded."""
+def image_reply_limit(width: int, height: int) -> int:
+    """Return how many bytes an image of that size has at most, in any format: 32 bits a pixel, rows padded."""
     return (4 * width + 8) * height
 
 
-def most_of_packed(data: bytes) -> int:
-    """Return how many bytes may follow the 32 of the reply to a request that somebody else has packed."""
+def packed_reply_limit(data: bytes) -> int:
+    """Return how many bytes may follow the header of the reply to a request that python-xlib has encoded."""
     if data[:1] == bytes([_GET_IMAGE]) and len(data) >= _SIZE.size:
-        return most_of_image(*_SIZE.unpack_from(data))
-    return _MOST_UNKNOWN
+        return image_reply_limit(*_SIZE.unpack_from(data))
+    return _UNKNOWN_LIMIT
 
 
-class Gate:
-    """A with block in which what the server has said about `name` is decoded.
+# -- which exceptions mean invalid bytes -------------------------------------------------------------------------------
 
-    What goes wrong in it, is no error of ours that means something else, and does not come from a signal handler is
-    raised as what `nonsense(name, wrong)` returns.
+# Packages whose functions raise while decoding. An exception with a frame of any other package in its traceback is a
+# signal handler's.
+_DECODERS: Final = ("Xlib", "numpy", "enum", "encodings")
+_GEOMETRY: Final = "xshm.geometry"  # its InvalidArgument is about numbers that the server has sent, while decoding
+
+
+class Decoding:
+    """A with block in which the reply to the request `name` is decoded.
+
+    An exception that means that the bytes are invalid is replaced by the one that `nonsense(name, reason)` returns;
+    other errors of xshm's, and exceptions of a signal handler, are passed on. `Wire.nonsense` also ends the connection.
     """
 
     __slots__ = ("_name", "_nonsense")
@@ -75,17 +82,17 @@ class Gate:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
         if error is not None:
-            refuse(error, self._name, self._nonsense)
+            raise_nonsense(error, self._name, self._nonsense)
         return False
 
 
-def refuse(error: BaseException, name: str, nonsense: Callable[[str, str], Exception]) -> None:
-    """Raise what `nonsense(name, wrong)` returns, if the error is one of decoding: what a Gate does."""
-    if _is_of_decoding(error):
-        raise nonsense(name, _told(error)) from error
+def raise_nonsense(error: BaseException, name: str, nonsense: Callable[[str, str], Exception]) -> None:
+    """Raise what `nonsense(name, reason)` returns if an exception means that the bytes of `name` are invalid."""
+    if _means_nonsense(error):
+        raise nonsense(name, _reason(error)) from error
 
 
-def _is_of_decoding(error: BaseException) -> bool:
+def _means_nonsense(error: BaseException) -> bool:
     if not isinstance(error, Exception) or isinstance(error, OSError | RecursionError | MemoryError):
         return False
     if is_a_handlers(error, *_DECODERS):
@@ -94,14 +101,14 @@ def _is_of_decoding(error: BaseException) -> bool:
 
 
 def _raised_in(error: BaseException) -> str:
-    """Return the name of the module in which an error was raised."""
+    """Return the name of the module in which an exception was raised."""
     module, trace = "", error.__traceback__
     while trace is not None:
         module, trace = str(trace.tb_frame.f_globals.get("__name__")), trace.tb_next
     return module
 
 
-def _told(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     text = str(error)
     return text if isinstance(error, InvalidArgument) else f"{type(error).__name__}{': ' if text else ''}{text}"
 
@@ -109,8 +116,8 @@ def _told(error: BaseException) -> str:
 # -- python-xlib's structures ------------------------------------------------------------------------------------------
 
 
-class _List(rq.List):
-    """A list that takes no more memory than what has come is worth."""
+class _CheckedList(rq.List):
+    """A list that is not longer than its bytes, since an element has one byte at least."""
 
     def parse_binary_value(self, data: Any, display: Any, length: Any, format: Any) -> Any:  # noqa: A002 - its name
         if length is not None and length > len(data):
@@ -119,24 +126,25 @@ class _List(rq.List):
 
 
 @functools.cache
-def believing_no_length(structure: Any) -> Any:
-    """Return an rq.Struct that reads what `structure` reads, with lists that are no longer than what is there."""
-    fields = [_of_lists(field) for field in structure.fields]
+def with_checked_lists(structure: Any) -> Any:
+    """Return an rq.Struct that decodes what `structure` does, with lists that are not longer than their bytes."""
+    fields = [_checked(field) for field in structure.fields]
     if all(field is before for field, before in zip(fields, structure.fields, strict=True)):
         return structure
     return rq.Struct(*fields)
 
 
-def _of_lists(field: Any) -> Any:
+def _checked(field: Any) -> Any:
     if type(field) is not rq.List:
         return field
-    kind = believing_no_length(field.type) if type(field.type) is rq.Struct else field.type
-    return _List(field.name, kind, field.pad)
+    kind = with_checked_lists(field.type) if type(field.type) is rq.Struct else field.type
+    return _CheckedList(field.name, kind, field.pad)
 
 
 def decode(request: Any, data: bytes, display: Any) -> Any:
-    """Return what the reply to a request (a class of python-xlib's kind) has in it; raises what goes wrong."""
-    found, _ = believing_no_length(request._reply).parse_binary(data, display)  # noqa: SLF001 - decodes without I/O
+    """Return the fields of the reply to a request (a python-xlib class). Call it in a `Decoding` block or its like."""
+    found, _ = with_checked_lists(request._reply).parse_binary(data, display)  # noqa: SLF001 - decodes without I/O
+    # No drawable can have such a size, and later divisions and allocations rely on that.
     if request is GetGeometry and not (found.width and found.height):
         raise ValueError(f"a size of {found.width}x{found.height}, which nothing has")
     return found

@@ -1,6 +1,6 @@
-"""EDID: what a monitor says of itself. Bytes in, its name and serial number out, and no exception whatever the bytes.
+"""EDID, the data by which a monitor describes itself: its model and serial number. No bytes raise an exception.
 
-The bytes are the monitor's, or of whoever has set the output's property: texts are cut down to printable ASCII.
+The bytes come from the monitor, or from any client that has set the output's property: only printable ASCII is kept.
 Source: VESA E-EDID 1.4, sections 3.3, 3.4 and 3.10.
 """
 
@@ -19,17 +19,17 @@ _SERIAL, _NAME = 0xFF, 0xFC  # tags
 
 
 class Identity(NamedTuple):
-    """Model and serial number, each None where the monitor does not say."""
+    """A monitor's model and serial number, each None where its EDID has none."""
 
     model: str | None
     serial: str | None
 
 
 def parse(raw: bytes) -> Identity | None:
-    """Read an EDID; None where the bytes are none: too few, another header, a checksum that is wrong.
+    """Decode an EDID; None where the bytes are not one: too few, another header, a wrong checksum.
 
-    The model is the monitor's name, or maker and product code as in "DEL-40A3"; the serial number is the text, or the
-    number where that is not 0.
+    The model is the monitor's name, or maker and product code as in "DEL-40A3". The serial number is the text, or the
+    number where there is no text and the number is not 0.
     """
     block = raw[:BLOCK]
     if len(block) < BLOCK or not block.startswith(_HEADER) or sum(block) % 256:

@@ -1,17 +1,22 @@
 """MIT-SHM 1.2 as bytes: its requests, its Completion event and its BadSeg error, as python-xlib structures.
 
-No input and no output here. Field names are the protocol's ("The MIT Shared Memory Extension", appendix "Protocol
-Encoding"); every request takes the extension's major opcode as `opcode`. AttachFd carries one descriptor beside its
-bytes, and CreateSegment's reply brings one: the connection sends and receives those.
+No I/O. Field names are the protocol's ("The MIT Shared Memory Extension", appendix "Protocol Encoding"); every request
+takes the extension's major opcode as `opcode`. The connection sends one descriptor with AttachFd, and receives one with
+CreateSegment's reply.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Final, NewType
+from typing import TYPE_CHECKING, Final, NewType
 
 from Xlib import error
 from Xlib.protocol import rq
+
+from xshm.x11.protocol.core import ALL_PLANES, Z_PIXMAP
+
+if TYPE_CHECKING:
+    from xshm.geometry import Rect
 
 NAME: Final = "MIT-SHM"
 ShmSeg = NewType("ShmSeg", int)
@@ -19,11 +24,13 @@ ShmSeg = NewType("ShmSeg", int)
 COMPLETION: Final = 0  # the event's offset from first_event
 BAD_SEG: Final = 0  # the error's offset from first_error
 
+# -- structures: python-xlib has no module for this extension ----------------------------------------------------------
+
 _SHMSEG = rq.Card32  # python-xlib knows no SHMSEG resource; an id is 32 bits
 
 
 class QueryVersion(rq.ReplyRequest):
-    """Ask for the version, who the server runs as, and whether it has shared pixmaps."""
+    """Ask for the version, the server's uid and gid, and whether it has shared pixmaps."""
 
     _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(0), rq.RequestLength())
     _reply = rq.Struct(
@@ -33,7 +40,7 @@ class QueryVersion(rq.ReplyRequest):
         rq.ReplyLength(),
         rq.Card16("major_version"),
         rq.Card16("minor_version"),
-        rq.Card16("uid"),
+        rq.Card16("uid"),  # of the server's process, cut to 16 bits
         rq.Card16("gid"),
         rq.Card8("pixmap_format"),
         rq.Pad(15),
@@ -41,7 +48,7 @@ class QueryVersion(rq.ReplyRequest):
 
 
 class Attach(rq.Request):
-    """Make the server attach the System V segment `shmid`, known as `shmseg` from then on."""
+    """Make the server attach the System V segment `shmid` under the resource id `shmseg`."""
 
     _request = rq.Struct(
         rq.Card8("opcode"),
@@ -55,7 +62,7 @@ class Attach(rq.Request):
 
 
 class Detach(rq.Request):
-    """Make the server let go of a segment."""
+    """Make the server detach a segment, and free its id."""
 
     _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(2), rq.RequestLength(), _SHMSEG("shmseg"))
 
@@ -87,7 +94,7 @@ class PutImage(rq.Request):
 
 
 class GetImage(rq.ReplyRequest):
-    """Write a part of a drawable into the segment; the reply says that it is done."""
+    """Write a part of a drawable into the segment; the reply comes when it is written."""
 
     _request = rq.Struct(
         rq.Card8("opcode"),
@@ -134,7 +141,7 @@ class CreatePixmap(rq.Request):
 
 
 class AttachFd(rq.Request):
-    """Make the server map the descriptor that travels with the request (1.2)."""
+    """Make the server map the descriptor that is sent with the request (1.2)."""
 
     _request = rq.Struct(
         rq.Card8("opcode"),
@@ -160,7 +167,7 @@ class CreateSegment(rq.ReplyRequest):
     )
     _reply = rq.Struct(
         rq.ReplyCode(),
-        rq.Card8("nfd"),
+        rq.Card8("nfd"),  # descriptors that came with the reply: 1
         rq.Card16("sequence_number"),
         rq.ReplyLength(),
         rq.Pad(24),
@@ -168,9 +175,9 @@ class CreateSegment(rq.ReplyRequest):
 
 
 class Completion(rq.Event):
-    """The server has read the image of a PutImage; its memory may be written again."""
+    """The server has read the image of a PutImage: the client may write to its memory again."""
 
-    _code = None
+    _code = None  # first_event + COMPLETION, which each server numbers in its own way
     _fields = rq.Struct(
         rq.Card8("type"),
         rq.Pad(1),
@@ -189,28 +196,38 @@ class BadSegError(error.XError):
     """`resource_id` names no shared segment that is attached."""
 
 
-# The request of the hot path, packed at once: the same bytes as GetImage's, at a tenth of the cost.
+# -- packed, for the hot paths: the same bytes as those of the structures above, at a tenth of the cost ----------------
+
+# A request begins with the extension's major opcode, its minor one (3, 4 below), and its length in words of four bytes.
 _GET_IMAGE = struct.Struct("=BBHIhhHHIB3xII")
-_GET_IMAGE_MINOR, _GET_IMAGE_WORDS = 4, 8
-ALL_PLANES: Final = 0xFFFFFFFF
-Z_PIXMAP: Final = 2
-
-
-PLACE_BYTES: Final = 8  # at the end of GetImage: shmseg and offset
+_PUT_IMAGE = struct.Struct("=BBHIIHHHHHHhhBBBxII")
+_GOT_IMAGE = struct.Struct("=xB6x4xI")
+# shmseg and offset, at the end of GetImage: `capture.grab` packs the rest once, and appends each frame's.
+PLACE_BYTES: Final = 8
 
 
 def pack_get_image(
     opcode: int, drawable: int, x: int, y: int, width: int, height: int, shmseg: int, offset: int = 0
 ) -> bytes:
     """Encode GetImage for all planes in ZPixmap format."""
-    head = (opcode, _GET_IMAGE_MINOR, _GET_IMAGE_WORDS)
-    return _GET_IMAGE.pack(*head, drawable, x, y, width, height, ALL_PLANES, Z_PIXMAP, shmseg, offset)
-
-
-_GOT_IMAGE = struct.Struct("=xB6x4xI")
+    return _GET_IMAGE.pack(opcode, 4, 8, drawable, x, y, width, height, ALL_PLANES, Z_PIXMAP, shmseg, offset)
 
 
 def unpack_get_image(reply: bytes) -> tuple[int, int]:
-    """Return the depth of the image and the bytes that were written."""
+    """Return the depth of the image and the number of bytes that the server wrote."""
+    # The visual between them is unused: the drawable's format is known.
     depth, size = _GOT_IMAGE.unpack_from(reply)
     return depth, size
+
+
+def pack_put_image(opcode: int, drawable: int, gc: int, depth: int, shmseg: int, place: Rect, part: Rect) -> bytes:
+    """Encode PutImage of `part` of an image that lies at `place` in the drawable, and at the segment's beginning.
+
+    Completion follows.
+    """
+    # total_width and total_height are the image's; src_x and src_y are the part's corner in it.
+    return _PUT_IMAGE.pack(
+        *(opcode, 3, 10, drawable, gc, place.width, place.height),
+        *(part.x - place.x, part.y - place.y, part.width, part.height, part.x, part.y),
+        *(depth, Z_PIXMAP, True, shmseg, 0),
+    )

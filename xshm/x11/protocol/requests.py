@@ -1,4 +1,8 @@
-"""What travels between a Wire's halves: requests on their way, and the places that events go to."""
+"""Requests with their replies or errors, the ledger of requests in flight, and the routes of events. No I/O.
+
+An encoder makes a Request, the Wire sends it (`x11.io`), and the thread that reads stores the reply or the error in it.
+An event goes to the queue of the EventRoute that wants it.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +18,29 @@ if TYPE_CHECKING:
 
     from xshm._signal_safety import Descriptor
 
+HEADER: Final = 32  # bytes of every error and event, and of every reply before its data
 _SEQUENCE = struct.Struct("=2xH")
-_HALF: Final = 0x8000  # of the numbers that there are
+_HALF: Final = 0x8000  # half of the 16-bit sequence numbers: a number is later than one that is up to this far behind
 
 
 class Waitable(Protocol):
-    """What a thread can wait for."""
+    """What a thread can wait for on a Wire."""
 
     @property
     def done(self) -> bool:
-        """Whether it is there."""
+        """Whether the wait is over."""
         ...
 
 
 class Request:
-    """A request on its way, and what came back: `reply` or `error` as the bytes that the server sent.
+    """A request, and its `reply` or `error` as the bytes that the server sent.
 
-    `keep` is held until the server has answered: memory that it may still write to, whatever became of the caller.
-    `done` with neither reply nor error: the server has come to a later request. One without a reply was done then; one
-    with a reply was passed over, and will have none. `most` is how many bytes may follow the 32 that every reply has.
+    `keepalive` is referred to until the server has replied: memory that the server may still read or write, even if the
+    caller has given up. A request that is `done` with neither reply nor error is one that the server has processed
+    before a later request. If its kind has no reply, it succeeded; if its kind has one, the server skipped it.
     """
 
-    most = 64 << 20
+    most = 64 << 20  # bytes that may follow the header of the reply, see BoundedRequest
 
     __slots__ = (
         "data",
@@ -50,46 +55,53 @@ class Request:
         "serial",
     )
 
-    def __init__(self, data: bytes, keep: object = None, descriptors: Sequence[int] = ()) -> None:
-        self.data = data  # let go once it is on its way
-        self.keepalive = keep
+    def __init__(self, data: bytes, keepalive: object = None, descriptors: Sequence[int] = ()) -> None:
+        self.data = data  # b"" once the write buffer has joined it to its tail
+        self.keepalive = keepalive
         self.descriptors = descriptors
-        self.serial = 0  # its number in the stream, from when it was queued
+        self.serial = 0  # its number on the connection, from 1, once it is queued
         self.reply: bytes | None = None
         self.error: bytes | None = None
         self.done = False
-        self.replies: deque[bytes] | None = None  # set for requests that have more than one reply
-        self.on_error: Callable[[bytes], None] | None = None  # called by a thread that waits, outside all locks
-        self.received: list[Descriptor] | None = None  # set to [] for requests whose reply carries descriptors
+        self.replies: deque[bytes] | None = None  # a deque for requests that have more than one reply
+        self.on_error: Callable[[bytes], None] | None = None  # deferred work: called by a thread that waits, unlocked
+        self.received: list[Descriptor] | None = None  # [] for requests whose reply brings descriptors
 
 
 class BoundedRequest(Request):
-    """A request whose reply is known to be of at most 32 + `most` bytes; a longer one ends the connection."""
+    """A request with a limit of its own to its reply: `most` bytes after the header; a longer one ends the connection.
+
+    A class of its own, since one class can't have a default value and a slot of the same name.
+    """
 
     __slots__ = ("most",)
 
 
-def bounded_request(most: int, data: bytes, keep: object = None, descriptors: Sequence[int] = ()) -> BoundedRequest:
-    """Make such a request; a function, since an `__init__` that calls another one takes twice as long."""
-    request = BoundedRequest(data, keep, descriptors)
+def bounded_request(
+    most: int, data: bytes, keepalive: object = None, descriptors: Sequence[int] = ()
+) -> BoundedRequest:
+    """Make a BoundedRequest. A function, since an `__init__` that calls the base class's takes twice as long."""
+    request = BoundedRequest(data, keepalive, descriptors)
     request.most = most
     return request
 
 
 class Ledger(deque[Request]):
-    """Every request from the last one that the server was heard of on; `sent` is the last that it can know of.
+    """The queued and sent requests in order, without gaps, from the one that the last message was about.
 
-    Requests up to `sent` are on their way, in whole or in part. The server has come to no later one, whatever it says.
+    `sent` is the serial of the last request of which any byte was sent: no message can be about a later one.
     """
 
     sent = 0
 
 
 class EventRoute:
-    """Events of one code that somebody inside waits for, beside the general queue or (`take`) in place of it.
+    """A listener: the events of one `code` for which `wants` returns true are put into `queue`.
 
-    `wants` is asked under the lock: it must be quick and send nothing. A method is held weakly, so that the listener,
-    which holds the connection, is not held by it. A `queue` of at most one makes a flag of it.
+    With `take`, the default, they are in no other queue; without, in the general one too. `wants` is called by the
+    thread that reads, under the Wire's lock: it must be quick, and must not use the Wire. A method is referred to
+    weakly, since its object refers to the connection, and the connection to the route. `most` bounds the queue, the
+    oldest events are dropped: with 1 it is a flag.
     """
 
     __slots__ = ("code", "last", "queue", "take", "wants")
@@ -101,17 +113,18 @@ class EventRoute:
         self.wants = weakly(wants) if isinstance(wants, MethodType) else wants
         self.take = take
         self.queue: deque[bytes] = deque(maxlen=most)
-        self.last: Request | None = None  # set where only what the server sends before that request is wanted
+        self.last: Request | None = None  # set where only events from before that request are wanted
 
     def until(self, last: Request) -> EventRoute:
-        """Return the route that takes what this one wants, and drops it, as long as the server has not seen `last`."""
+        """Return a route that drops the events that this one wants and the server sends before it processes `last`."""
         route = EventRoute(self.code, partial(_wants_before, self.wants, last), most=0)
         route.last = last
         return route
 
 
 def precedes(message: bytes, request: Request) -> bool:
-    """Tell whether the server sent an event before it came to a request, which may not even be sent by now."""
+    """Return whether the server sent an event before it processed a request, which may not even be queued yet."""
+    # An event has the number of the last request that was processed; serial 0 is a request that is not queued.
     return not request.serial or 0 < (request.serial - _SEQUENCE.unpack_from(message)[0]) & 0xFFFF <= _HALF
 
 
@@ -120,8 +133,8 @@ def _wants_before(wants: Callable[[bytes], bool], last: Request, message: bytes)
 
 
 def weakly(method: Any, *more: object) -> Callable[[Any], Any]:
-    """Return what calls a method with a message, and `more`, for as long as the method's object lives."""
-    # Not a WeakMethod, whose own callback is in Python: what a signal handler raises there would be swallowed.
+    """Return a function that calls a method with a message and `more`, or does nothing once the object has died."""
+    # Not a WeakMethod: its callback is in Python, where a signal handler's exception is swallowed.
     reference, function = weakref.ref(method.__self__), method.__func__
 
     def call(message: bytes) -> Any:
@@ -132,7 +145,7 @@ def weakly(method: Any, *more: object) -> Callable[[Any], Any]:
 
 
 class QueueNotEmpty:
-    """Waiting for a queue to hold something."""
+    """A Waitable: done while a queue holds a message."""
 
     __slots__ = ("queue",)
 
@@ -141,5 +154,5 @@ class QueueNotEmpty:
 
     @property
     def done(self) -> bool:
-        """Whether it does."""
+        """Whether the queue holds a message."""
         return bool(self.queue)

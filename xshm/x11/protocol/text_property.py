@@ -1,11 +1,14 @@
-"""Text properties: bytes and the name of their type, as str. Never fails; what can't be read becomes U+FFFD."""
+"""Text properties (titles, classes) as str: STRING, UTF8_STRING and COMPOUND_TEXT. No bytes raise an exception.
+
+What cannot be decoded becomes U+FFFD. Source: "Compound Text Encoding" 1.1, X Consortium standard.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-# COMPOUND_TEXT is ISO 2022: ESC, intermediates, final byte say what the bytes after them are.
+# COMPOUND_TEXT is ISO 2022: an escape sequence (ESC, intermediates, a final byte) names the charset of what follows.
 _SEGMENT = re.compile(rb"\x1b%G(.*?)(?:\x1b%@|$)|\x1b([ -/]+)([0-~])|([^\x1b]+)|\x1b", re.DOTALL)
 _SETS_OF_96: Final = {
     b"A": "iso8859-1",
@@ -31,21 +34,21 @@ _EXTENDED_LENGTH: Final = 2
 def decode(kind: str, data: bytes) -> str:
     """Return the text of a property of the type `kind`: UTF8_STRING, STRING (Latin-1) or COMPOUND_TEXT.
 
-    Several strings in one property are told apart by NUL bytes; the first is the text.
+    NUL bytes separate the strings of a property that has several; the first is the text.
     """
     if kind == "COMPOUND_TEXT":
         return _compound(data).partition("\0")[0]
     data = data.partition(b"\0")[0]
     if kind == "UTF8_STRING":
         return data.decode("utf-8", "replace")
-    try:  # many programs write UTF-8 whatever type they say; Latin-1 text is hardly ever valid UTF-8 by chance
+    try:  # many programs write UTF-8 with the type STRING; Latin-1 text is hardly ever valid UTF-8 by chance
         return data.decode("utf-8")
     except UnicodeDecodeError:
         return data.decode("latin-1")
 
 
 def _compound(data: bytes) -> str:
-    left, right = "ascii", "iso8859-1"  # what bytes below and above 0x80 are
+    left, right = "ascii", "iso8859-1"  # the charsets of bytes below 0x80 (GL) and from 0x80 on (GR)
     text = []
     position = 0
     while position < len(data):
@@ -77,7 +80,7 @@ def _compound(data: bytes) -> str:
 
 
 def _plain(data: bytes, left: str, right: str) -> str:
-    """Decode bytes of which those below 0x80 are of one set and the others of another."""
+    """Decode bytes of which those below 0x80 are in one charset and the others in another."""
     text = []
     for run in re.findall(rb"[\x00-\x7f]+|[\x80-\xff]+", data):
         if run[0] >= _HALF:

@@ -1,55 +1,34 @@
-"""XFIXES as bytes: the pointer's picture and word of its changes, and regions that the server keeps.
+"""XFIXES as bytes: the pointer's image and its changes, and regions (sets of pixels on which the server computes).
 
-No input and no output but for `start`. Field names are the protocol's (fixesproto.txt, "XFIXES Extension"); every
-request takes the extension's major opcode as `opcode`. Regions and named pictures came with version 2.
+No I/O. Source: fixesproto.txt, "XFIXES Extension", whose field names these are. Every request takes the extension's
+major opcode as `opcode`. Requests that are sent once for an object are python-xlib structures, those that are sent for
+every frame are packed.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from Xlib.ext.xfixes import DisplayCursorNotify as CursorNotify
-from Xlib.ext.xfixes import QueryVersion, SelectCursorInput
+from Xlib.ext import xfixes
 from Xlib.protocol import rq, structs
 
-from xshm.errors import ExtensionMissing
-
-if TYPE_CHECKING:
-    from xshm.geometry import Rect
-    from xshm.x11.connection import Connection, Extension
-    from xshm.x11.io.release_queue import ServerResource
-
-__all__ = [
-    "CURSOR_NOTIFY",
-    "DISPLAY_CURSOR_NOTIFY_MASK",
-    "NAME",
-    "CreateRegion",
-    "CursorImage",
-    "CursorNotify",
-    "DestroyRegion",
-    "FetchRegion",
-    "QueryVersion",
-    "SelectCursorInput",
-    "SetGCClipRegion",
-    "create_region",
-    "new_region",
-    "pack_get_cursor_image",
-    "start",
-    "unpack_cursor_image",
-]
+from xshm.geometry import Rect
+from xshm.x11.protocol.requests import HEADER
 
 NAME: Final = "XFIXES"
+VERSION: Final = (2, 0)  # the least that has regions, and names of pointer images
 CURSOR_NOTIFY: Final = 1  # the event's offset from first_event
 DISPLAY_CURSOR_NOTIFY_MASK: Final = 1
-_VERSION: Final = (5, 0)
-_NEEDED: Final = 2
+BOUNDING: Final = 0  # the kind of a window's shape that has its border
 
 _REGION = rq.Card32  # python-xlib knows no REGION resource; an id is 32 bits
 
+# -- regions -----------------------------------------------------------------------------------------------------------
+
 
 class CreateRegion(rq.Request):
-    """Make a region of these rectangles (objects or tuples of x, y, width, height), known as `region`."""
+    """Make a region of these rectangles, tuples of x, y, width and height, known as `region`."""
 
     _request = rq.Struct(
         rq.Card8("opcode"),
@@ -60,10 +39,37 @@ class CreateRegion(rq.Request):
     )
 
 
+class CreateRegionFromWindow(rq.Request):
+    """Make a region of a window's shape, in the window's coordinates."""
+
+    _request = rq.Struct(
+        rq.Card8("opcode"),
+        rq.Opcode(7),
+        rq.RequestLength(),
+        _REGION("region"),
+        rq.Window("window"),
+        rq.Card8("kind"),
+        rq.Pad(3),
+    )
+
+
 class DestroyRegion(rq.Request):
-    """Make the server forget a region."""
+    """Free a region."""
 
     _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(10), rq.RequestLength(), _REGION("region"))
+
+
+class SubtractRegion(rq.Request):
+    """Make `destination` what is in `source1` and not in `source2`."""
+
+    _request = rq.Struct(
+        rq.Card8("opcode"),
+        rq.Opcode(15),
+        rq.RequestLength(),
+        _REGION("source1"),
+        _REGION("source2"),
+        _REGION("destination"),
+    )
 
 
 class FetchRegion(rq.ReplyRequest):
@@ -81,36 +87,69 @@ class FetchRegion(rq.ReplyRequest):
     )
 
 
-class SetGCClipRegion(rq.Request):
-    """Let a graphics context draw inside a region only; `region` 0 lets it draw everywhere."""
+# -- regions, packed: capture sends these for every frame --------------------------------------------------------------
 
-    _request = rq.Struct(
-        rq.Card8("opcode"),
-        rq.Opcode(20),
-        rq.RequestLength(),
-        rq.GC("gc"),
-        _REGION("region"),
-        rq.Int16("x_origin"),
-        rq.Int16("y_origin"),
-    )
+# Structures of requests begin with the major opcode, the minor one, and the length in words of four bytes.
+_SET, _UNION, _INTERSECT, _FETCH, _SET_GC_CLIP = 11, 13, 14, 19, 20  # minor opcodes
+_ONE: Final = struct.Struct("=BBHI")
+_THREE: Final = struct.Struct("=BBHIII")
+_GC_CLIP: Final = struct.Struct("=BBHIIhh")
+_RECTANGLE: Final = struct.Struct("=hhHH")
 
 
-def new_region(connection: Connection, opcode: int) -> ServerResource:
-    """Return the id of a region that is to be created, and goes with it."""
-    return connection.holdings.id(DestroyRegion, "region", opcode=opcode)
+def pack_clear_region(opcode: int, region: int) -> bytes:
+    """Encode SetRegion to no rectangles."""
+    return _ONE.pack(opcode, _SET, 2, region)
 
 
-def create_region(connection: Connection, opcode: int, region: int, *rects: Rect) -> None:
-    """Create a region of these rectangles."""
-    boxes = [(each.x, each.y, each.width, each.height) for each in rects]
-    connection.send(CreateRegion, opcode=opcode, region=region, rectangles=boxes)
+def pack_set_region(opcode: int, region: int, rect: Rect) -> bytes:
+    """Encode SetRegion to one rectangle."""
+    return _ONE.pack(opcode, _SET, 4, region) + _RECTANGLE.pack(rect.x, rect.y, rect.width, rect.height)
+
+
+def pack_union_region(opcode: int, source1: int, source2: int, destination: int) -> bytes:
+    """Encode UnionRegion: `destination` becomes all that is in either source."""
+    return _THREE.pack(opcode, _UNION, 4, source1, source2, destination)
+
+
+def pack_intersect_region(opcode: int, source1: int, source2: int, destination: int) -> bytes:
+    """Encode IntersectRegion: `destination` becomes what is in both sources."""
+    return _THREE.pack(opcode, _INTERSECT, 4, source1, source2, destination)
+
+
+def pack_set_gc_clip_region(opcode: int, gc: int, region: int, x_origin: int, y_origin: int) -> bytes:
+    """Encode SetGCClipRegion: the graphics context draws inside the region only, moved by the origin."""
+    return _GC_CLIP.pack(opcode, _SET_GC_CLIP, 4, gc, region, x_origin, y_origin)
+
+
+def pack_fetch_region(opcode: int, region: int) -> bytes:
+    """Encode FetchRegion, whose reply `unpack_fetched_region` reads."""
+    return _ONE.pack(opcode, _FETCH, 2, region)
+
+
+def fetched_region_limit(rect: Rect) -> int:
+    """Return how many bytes follow the header of FetchRegion's reply, at most, for a region inside a rectangle."""
+    # The most rectangles are of one pixel each: every other pixel of each row.
+    return _RECTANGLE.size * rect.height * -(-rect.width // 2)
+
+
+def unpack_fetched_region(reply: bytes) -> list[Rect]:
+    """Return the rectangles of FetchRegion's reply, which do not overlap."""
+    return [Rect(*each) for each in _RECTANGLE.iter_unpack(reply[HEADER:])]
+
+
+# -- the pointer's image -----------------------------------------------------------------------------------------------
+
+
+SelectCursorInput = xfixes.SelectCursorInput
+CursorNotify = xfixes.DisplayCursorNotify
 
 
 class CursorImage(NamedTuple):
-    """What GetCursorImageAndName answers: where the hotspot is on the screen, where in the picture, and the picture.
+    """GetCursorImageAndName's reply: the hotspot's place on the screen and in the image, and the image.
 
     `picture` is width × height words of 32 bits in this machine's byte order: alpha, red, green, blue from the highest
-    byte down, colours premultiplied. `name` is in the bytes that its theme has it in, and mostly empty.
+    byte down, colours premultiplied. `name` is in the encoding of the pointer's theme, and mostly empty.
     """
 
     x: int
@@ -133,7 +172,7 @@ def pack_get_cursor_image(opcode: int) -> bytes:
 
 
 def unpack_cursor_image(reply: bytes) -> CursorImage:
-    """Take the reply of GetCursorImageAndName apart; ValueError where less has come than it says."""
+    """Decode the reply of GetCursorImageAndName; ValueError where it is shorter than its fields say."""
     x, y, width, height, xhot, yhot, serial, name_length = _CURSOR_IMAGE.unpack_from(reply)
     end = _CURSOR_IMAGE.size + 4 * width * height
     if end + name_length > len(reply):
@@ -141,19 +180,3 @@ def unpack_cursor_image(reply: bytes) -> CursorImage:
     return CursorImage(
         *(x, y, width, height, xhot, yhot, serial), reply[_CURSOR_IMAGE.size : end], reply[end : end + name_length]
     )
-
-
-def start(connection: Connection, purpose: str) -> Extension:
-    """Say which version we speak, which all that follows needs; raise where the server has none that will do."""
-    found = connection.extension(NAME)
-    if found is None:
-        raise ExtensionMissing(
-            f"{purpose} needs the XFIXES extension, which the server at {connection.address} does not have"
-        )
-    version = connection.request(QueryVersion, opcode=found.major, major_version=_VERSION[0], minor_version=_VERSION[1])
-    if version.major_version < _NEEDED:
-        raise ExtensionMissing(
-            f"{purpose} needs XFIXES {_NEEDED}.0 or newer; "
-            f"the server at {connection.address} has {version.major_version}.{version.minor_version}"
-        )
-    return found
