@@ -1,4 +1,4 @@
-"""A connection to a real server: errors, sequence numbers, events, descriptors, two servers at once."""
+"""A connection to a real server: errors, extensions, sequence numbers, events, descriptors, two servers at once."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from descriptors import new_descriptors, open_descriptors
+from round_trips import relayed
 from Xlib import X
 from Xlib.protocol import request
 
 from xshm import errors
-from xshm.shm.transport import choose
+from xshm.errors import ExtensionMissing
+from xshm.shm.probe import choose
 from xshm.x11.connection import Connection
 from xshm.x11.protocol import core, mit_shm
 from xshm.x11.protocol.requests import EventRoute, Request
+from xshm.x11.xlib_display import XlibDisplay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,6 +169,57 @@ def test_two_servers_that_number_their_extensions_differently_do_not_mix(make_se
     two.close()
 
 
+# -- extensions and their versions -------------------------------------------------------------------------------------
+
+
+def test_a_version_is_agreed_on_once_for_all_purposes(xvfb: Server) -> None:
+    with relayed(xvfb) as relay, closing(Connection(relay.name)) as connection:
+        assert connection.extension("XFIXES") is not None
+        before = relay.round_trips
+        first = connection.require("XFIXES", (2, 0), "this test")
+        assert first.version == (5, 0)
+        assert relay.round_trips == before + 1
+        assert connection.require("XFIXES", (5, 0), "another test") is connection.negotiate("XFIXES") is first
+        assert relay.round_trips == before + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [("Composite", "composite"), ("DAMAGE", "damage"), ("RANDR", "xrandr"), ("XFIXES", "xfixes")],
+)
+def test_python_xlib_may_agree_on_a_version_of_its_own(connection: Connection, name: str, query: str) -> None:
+    extension = connection.negotiate(name)
+    assert extension is not None
+    agreed = getattr(XlibDisplay(connection), f"{query}_query_version")()
+    assert (0, 0) < (agreed.major_version, agreed.minor_version) <= extension.version
+
+
+def test_raw_motion_s_version_is_agreed_on(connection: Connection) -> None:
+    extension = connection.negotiate("XInputExtension")
+    assert extension is not None
+    assert extension.version == (2, 1)
+
+
+def test_an_extension_that_is_too_old_or_missing_is_named_with_the_purpose(make_server: Callable[..., Server]) -> None:
+    server = make_server("Xvfb", 64, 64, 24, "-extension", "DAMAGE")
+    with closing(Connection(server.name)) as connection:
+        with pytest.raises(ExtensionMissing, match=r"^a test needs XFIXES 9\.0 or newer; the server at .* has 5\.0$"):
+            connection.require("XFIXES", (9, 0), "a test")
+        with pytest.raises(
+            ExtensionMissing, match=r"^a test needs the DAMAGE extension, .* does not have; do without$"
+        ):
+            connection.require("DAMAGE", (1, 1), "a test", "do without")
+        assert connection.negotiate("DAMAGE") is None
+
+
+def test_a_request_may_be_as_long_as_big_requests_allow(xvfb: Server) -> None:
+    with relayed(xvfb) as relay, closing(Connection(relay.name)) as connection:
+        assert 4 * connection.info.max_request_length < connection.longest_request <= 4 << 20
+        before = relay.round_trips
+        assert connection.longest_request > 0
+        assert relay.round_trips == before
+
+
 # -- order -----------------------------------------------------------------------------------------------------------
 
 
@@ -288,7 +342,7 @@ def test_a_descriptor_comes_through_a_thread_that_was_waiting_for_events_before_
     name = make_server("Xvfb", 64, 64).name
     for _ in range(10):
         with closing(Connection(name)) as connection:
-            waiter = threading.Thread(target=connection.wire.filled, args=(connection.wire.events,))
+            waiter = threading.Thread(target=connection.wire.wait_event, args=(connection.wire.events,))
             waiter.start()
             while connection.wire._reader is None:
                 time.sleep(0.001)

@@ -1,4 +1,4 @@
-"""A dead server is DisplayGone within a second, on every call and in every thread; a stopped one is waited for."""
+"""A dead server is DisplayGone within a second, in every call and every thread; a stopped server is waited for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Display names: what they stand for, and that what they say is what is connected to, and nothing else."""
+"""Display names: parsing, and connecting to the named socket and no other."""
 
 from __future__ import annotations
 

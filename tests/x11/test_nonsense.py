@@ -1,4 +1,4 @@
-"""A server is not to be trusted: what makes no sense is ServerNonsense, ends the connection, and takes no memory."""
+"""Untrusted servers: invalid bytes are ServerNonsense, end the connection, and take no memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from fake_server import REQUEST, Peer, error, event, generic_event, reply
+from fake_server import REQUEST, FakeServer, error, event, generic_event, reply
 from liar import Liar
 from Xlib import X
 from Xlib.ext import res
@@ -28,12 +28,12 @@ from Xlib.protocol import rq
 
 import xshm
 from xshm.errors import BadAlloc, InvalidArgument, RequestTimeout, ServerNonsense, XshmError
-from xshm.events import Inbox
 from xshm.surface import target
+from xshm.surface.inbox import Inbox
 from xshm.x11.connection import Connection
-from xshm.x11.io import packet_reader, wire
+from xshm.x11.io import packet_reader, shared_socket
 from xshm.x11.protocol import core
-from xshm.x11.protocol.decoding import Gate, believing_no_length, decode
+from xshm.x11.protocol.decoding import Decoding, decode, with_checked_lists
 from xshm.x11.protocol.requests import EventRoute, Request
 from xshm.x11.server import damage
 from xshm.x11.server.keyboard import Keyboard
@@ -98,55 +98,56 @@ def nonsense_for_ever(connection: Connection, request: str) -> None:
 
 
 @pytest.mark.parametrize("message", [reply(2), reply(7), event(2, 1), event(9, 1), error(2), reply(3, bytes(8))])
-def test_a_number_that_no_request_has_ends_the_connection(peer: Peer, message: bytes) -> None:
-    peer.say_after((4, message))
+def test_a_number_that_no_request_has_ends_the_connection(fake_server: FakeServer, message: bytes) -> None:
+    fake_server.send_after((4, message))
     with pytest.raises(ServerNonsense, match="the last one sent is 1, the last one answered 0"):
-        peer.wire.call(REQUEST)
-    for call in (peer.wire.sync, peer.wire.pump, lambda: peer.wire.call(REQUEST), lambda: peer.wire.send(Request(b""))):
+        fake_server.wire.call(REQUEST)
+    wire = fake_server.wire
+    for call in (wire.sync, wire.pump, lambda: wire.call(REQUEST), lambda: wire.send(Request(b""))):
         with pytest.raises(ServerNonsense):
             call()
-    peer.wire.close()
+    fake_server.wire.close()
 
 
-def test_a_number_that_is_queued_and_not_sent_is_one_too_many(peer: Peer) -> None:
-    peer.wire.queue(Request(REQUEST))
-    peer.wire._in.chunks.append(reply(1))
-    peer.wire._in.dispatch()
-    assert "the last one sent is 0" in peer.wire._in.wrong
+def test_a_number_that_is_queued_and_not_sent_is_one_too_many(fake_server: FakeServer) -> None:
+    fake_server.wire.queue(Request(REQUEST))
+    fake_server.wire._in.chunks.append(reply(1))
+    fake_server.wire._in.dispatch()
+    assert "the last one sent is 0" in fake_server.wire._in.wrong
 
 
-def test_numbers_may_wrap_and_events_may_come_without_any(peer: Peer) -> None:
+def test_numbers_may_wrap_and_events_may_come_without_any(fake_server: FakeServer) -> None:
     before = Request(REQUEST)
-    before.serial = peer.wire._ledger.sent = peer.wire._in.seen = 0xFFFF
+    before.serial = fake_server.wire._ledger.sent = fake_server.wire._in.seen = 0xFFFF
     before.done = True
-    peer.wire._ledger.append(before)
-    peer.say_after((4, event(0xFFFF, 1) + bytes([11]) + b"\xff" * 31 + reply(0x10000)))
-    assert peer.wire.call(REQUEST).reply == reply(0)
-    assert len(peer.wire.events) == 2
+    fake_server.wire._ledger.append(before)
+    fake_server.send_after((4, event(0xFFFF, 1) + bytes([11]) + b"\xff" * 31 + reply(0x10000)))
+    assert fake_server.wire.call(REQUEST).reply == reply(0)
+    assert len(fake_server.wire.events) == 2
 
 
-def test_a_request_that_was_passed_over_is_over(peer: Peer) -> None:
-    passed = [peer.wire.send(Request(REQUEST)) for _ in range(3)]
-    peer.say_after((16, reply(2) + reply(4)))
+def test_a_request_that_was_passed_over_is_over(fake_server: FakeServer) -> None:
+    passed = [fake_server.wire.send(Request(REQUEST)) for _ in range(3)]
+    fake_server.send_after((16, reply(2) + reply(4)))
     started = time.monotonic()
-    assert peer.wire.call(REQUEST).reply == reply(4)
+    assert fake_server.wire.call(REQUEST).reply == reply(4)
     for each in passed:
-        peer.wire.wait(each, 5)
+        fake_server.wire.wait(each, 5)
     assert time.monotonic() - started < 2
     assert [(each.reply, each.error) for each in passed] == [(None, None), (reply(2), None), (None, None)]
 
 
-def test_a_sync_that_was_passed_over_is_nonsense(peer: Peer) -> None:
+def test_a_sync_that_was_passed_over_is_nonsense(fake_server: FakeServer) -> None:
     def say() -> None:
-        peer.hear(4)
-        peer.wire.post(Request(REQUEST))  # another thread asks for something else
-        peer.hear(4)
-        peer.say(reply(2))
+        fake_server.receive(4)
+        fake_server.wire.send_now(Request(REQUEST))  # another thread asks for something else
+        fake_server.receive(4)
+        fake_server.send(reply(2))
 
     other = threading.Thread(target=say)
     other.start()
     with pytest.raises(ServerNonsense, match="passed over this one, number 1") as raised:
-        peer.wire.sync()
+        fake_server.wire.sync()
     other.join()
     assert raised.value.request == "GetInputFocus"
 
@@ -188,28 +189,30 @@ def _quietly(call: Callable[[], object]) -> None:
 # -- memory ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_reply_that_is_longer_than_its_request_allows_ends_the_connection_at_its_header(peer: Peer) -> None:
-    peer.say_after((4, struct.pack("=BBHI24x", 1, 0, 1, 0xFFFFFFFF)))
+def test_a_reply_that_is_longer_than_its_request_allows_ends_the_connection_at_its_header(
+    fake_server: FakeServer,
+) -> None:
+    fake_server.send_after((4, struct.pack("=BBHI24x", 1, 0, 1, 0xFFFFFFFF)))
     with pytest.raises(ServerNonsense, match=f"a reply of {32 + 4 * 0xFFFFFFFF} bytes to request 1"):
-        peer.wire.call(REQUEST)
+        fake_server.wire.call(REQUEST)
 
 
-def test_an_event_longer_than_any_ends_the_connection(peer: Peer) -> None:
-    peer.say(generic_event(0, bytes(5000)) + struct.pack("=BBHI24x", 35, 1, 0, 1 << 20))
-    assert peer.wire.next_event(peer.wire.events, 5) == generic_event(0, bytes(5000))
+def test_an_event_longer_than_any_ends_the_connection(fake_server: FakeServer) -> None:
+    fake_server.send(generic_event(0, bytes(5000)) + struct.pack("=BBHI24x", 35, 1, 0, 1 << 20))
+    assert fake_server.wire.next_event(fake_server.wire.events, 5) == generic_event(0, bytes(5000))
     with pytest.raises(ServerNonsense, match=r"an event \(35\) of 4194336 bytes"):
-        peer.wire.next_event(peer.wire.events, 5)
+        fake_server.wire.next_event(fake_server.wire.events, 5)
 
 
 def test_a_picture_takes_no_more_than_was_asked_for(liar: Liar) -> None:
     connection = Connection(liar.name, timeout=10)
     root = connection.setup.root.id
-    answered = connection.wire.wait(connection.wire.send(core.ask_image(root, 0, 0, 20, 10)))
+    answered = connection.wire.wait(connection.wire.send(core.image_request(root, 0, 0, 20, 10)))
     assert answered.reply is not None
     assert len(answered.reply) == 32 + 800
     liar.lie = instead((73, 0), put("I", 4, 1000))
     with pytest.raises(ServerNonsense, match=r"a reply of 4032 bytes to request \d+, where 912 are the most"):
-        connection.wait_reply(connection.wire.send(core.ask_image(root, 0, 0, 20, 10)), "GetImage")
+        connection.wait_reply(connection.wire.send(core.image_request(root, 0, 0, 20, 10)), "GetImage")
     nonsense_for_ever(connection, "")
 
 
@@ -239,7 +242,7 @@ def test_a_field_that_says_how_long_a_list_is_takes_no_memory() -> None:
 
 
 def test_where_there_is_nothing_to_bound_python_xlibs_structure_is_used_as_it_is() -> None:
-    assert believing_no_length(xlib_request.GetGeometry._reply) is xlib_request.GetGeometry._reply  # type: ignore[attr-defined]
+    assert with_checked_lists(xlib_request.GetGeometry._reply) is xlib_request.GetGeometry._reply  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("of", ["Screen", "python-xlib"])
@@ -353,7 +356,7 @@ def endless(connection: Connection, message: bytes) -> Iterator[None]:
     """Have the kernel bring one thing without end, faster than anybody reads, and nothing else."""
     connection.sync()
     flood = _numbered(message, struct.pack("=HH", 0, connection.wire._in.seen & 0xFFFF)) * 128
-    connection.wire.post(Request(REQUEST))  # whose answer stays where it is, so that there is always something to read
+    connection.wire.send_now(Request(REQUEST))  # its reply is left there, so that there is always something to read
     assert select.select([connection.fileno()], [], [], 10)[0]
     told: Any = connection.wire
     told._recv = lambda _count: flood
@@ -397,7 +400,7 @@ def test_a_window_is_not_waited_for_longer_because_of_what_else_comes(xvfb: Serv
 
 def test_a_window_of_our_own_is_exposed_without_end(xvfb: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target, "_MOST_WAIT", 0.1)
-    monkeypatch.setattr(wire, "_MOST_READS", 20)
+    monkeypatch.setattr(shared_socket, "_MOST_READS", 20)
     with contextlib.closing(Connection(xvfb.name, timeout=10)) as connection:
         inbox = Inbox(connection, 0x1234567)
         with endless(connection, EXPOSE):
@@ -410,58 +413,62 @@ def test_a_window_of_our_own_is_exposed_without_end(xvfb: Server, monkeypatch: p
 
 def test_strokes_that_count_as_forgotten_do_not_keep_anybody(xvfb: Server) -> None:
     with contextlib.closing(Connection(xvfb.name, timeout=10)) as connection:
-        extension = connection.extension(damage.NAME)
+        extension = connection.negotiate(damage.NAME)
         assert extension is not None
         strokes = damage.Damage(connection, extension, connection.setup.root.id)
         told = struct.pack("=BxH4xI20x", extension.first_event, 0, int(strokes._id))
         with endless(connection, told):
-            strokes.forget()
+            strokes.discard_pending()
             assert ends(connection, lambda: strokes.wait(0.1)) is False
 
 
-def test_replies_to_one_request_that_nobody_takes_have_a_number(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replies_to_one_request_that_nobody_takes_have_a_number(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(packet_reader, "_MOST_EVENTS", 1000)
     several = Request(REQUEST)
     several.replies = deque()
-    peer.say_after((8, reply(1) * 1000 + reply(2)))
-    peer.wire.send(several)
-    assert peer.wire.call(REQUEST).reply == reply(2)
+    fake_server.send_after((8, reply(1) * 1000 + reply(2)))
+    fake_server.wire.send(several)
+    assert fake_server.wire.call(REQUEST).reply == reply(2)
     assert len(several.replies) == 1000
     several = Request(REQUEST)
     several.replies = deque()
-    peer.wire.send(several)
-    peer.say(reply(3) * 1001)
+    fake_server.wire.send(several)
+    fake_server.send(reply(3) * 1001)
     with pytest.raises(ServerNonsense, match="1001 replies to request 3, none of which was taken"):
-        peer.wire.pump()
+        fake_server.wire.pump()
 
 
-def test_long_replies_to_one_request_that_nobody_takes_have_a_size(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_replies_to_one_request_that_nobody_takes_have_a_size(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(packet_reader, "_MOST_BYTES", 10_000)
     several = Request(REQUEST)
     several.replies = deque()
-    peer.wire.send(several)
-    peer.say_after((4, reply(1, bytes(4000)) * 4))
+    fake_server.wire.send(several)
+    fake_server.send_after((4, reply(1, bytes(4000)) * 4))
     with pytest.raises(ServerNonsense, match="4 replies to request 1, none of which was taken"):
-        peer.wire.next_event(peer.wire.events, 10)
+        fake_server.wire.next_event(fake_server.wire.events, 10)
 
 
-def test_many_events_that_wait_do_not_make_the_next_one_slow(peer: Peer) -> None:
+def test_many_events_that_wait_do_not_make_the_next_one_slow(fake_server: FakeServer) -> None:
     started = time.thread_time()
     for _ in range(300):
-        peer.wire._in.chunks.append(generic_event(0, bytes(52)) * 100)
-        peer.wire._in.dispatch()
+        fake_server.wire._in.chunks.append(generic_event(0, bytes(52)) * 100)
+        fake_server.wire._in.dispatch()
     assert time.thread_time() - started < 2
-    assert len(peer.wire.events) == 30_000
+    assert len(fake_server.wire.events) == 30_000
 
 
-def test_descriptors_that_come_with_a_message_that_has_no_end_are_few(peer: Peer) -> None:
-    peer.wire._takes_descriptors = True
+def test_descriptors_that_come_with_a_message_that_has_no_end_are_few(fake_server: FakeServer) -> None:
+    fake_server.wire._takes_descriptors = True
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
-        peer.say(b"\1", (peer.socket.fileno(),) * 16)
+        fake_server.send(b"\1", (fake_server.socket.fileno(),) * 16)
     with pytest.raises(ServerNonsense, match="80 descriptors that belong to no reply"):
-        peer.wire.pump()
-    peer.wire.close()
+        fake_server.wire.pump()
+    fake_server.wire.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before - 1
 
 
@@ -605,7 +612,7 @@ def test_a_process_that_is_out_of_memory_is_told_so_and_the_connection_stays(lia
 
 def test_what_means_something_else_is_left_alone_by_the_gate() -> None:
     for raising in (OSError("full"), RequestTimeout("late"), InvalidArgument("no such thing"), KeyboardInterrupt()):
-        with pytest.raises(type(raising)) as raised, Gate("all of it"):
+        with pytest.raises(type(raising)) as raised, Decoding("all of it"):
             raise raising
         assert raised.value is raising
 
@@ -684,28 +691,28 @@ def test_what_others_on_the_connection_have_selected_still_reaches_them(xvfb: Se
         assert [screen.xlib.next_event().type for _ in range(2)] == [X.UnmapNotify, X.DestroyNotify]
 
 
-def test_what_a_route_that_has_left_wanted_is_dropped_until_the_server_has_heard_of_it(peer: Peer) -> None:
+def test_what_a_route_that_has_left_wanted_is_dropped_until_the_server_has_heard_of_it(fake_server: FakeServer) -> None:
     route, last = EventRoute(34, lambda _message: True), Request(REQUEST)
-    peer.wire.add_route(route)
-    peer.wire.remove_route(route, last)
-    peer.say(event(0, 1, 34))
-    peer.wire.pump()
-    peer.wire.post(last)
-    peer.say_after((4, event(0, 2, 34) + event(1, 3, 34)))
-    assert peer.wire.next_event(peer.wire.events, 5) == event(1, 3, 34)
-    peer.say_after((4, reply(2)))
-    peer.wire.sync()
-    peer.wire.add_route(other := EventRoute(34, lambda _message: False))
-    assert peer.wire._in.routes[34] == (other,), "a route that gets nothing any more is kept"
+    fake_server.wire.add_route(route)
+    fake_server.wire.remove_route(route, last)
+    fake_server.send(event(0, 1, 34))
+    fake_server.wire.pump()
+    fake_server.wire.send_now(last)
+    fake_server.send_after((4, event(0, 2, 34) + event(1, 3, 34)))
+    assert fake_server.wire.next_event(fake_server.wire.events, 5) == event(1, 3, 34)
+    fake_server.send_after((4, reply(2)))
+    fake_server.wire.sync()
+    fake_server.wire.add_route(other := EventRoute(34, lambda _message: False))
+    assert fake_server.wire._in.routes[34] == (other,), "a route that gets nothing any more is kept"
     assert not route.queue
 
 
 # -- what is no nonsense -----------------------------------------------------------------------------------------------
 
 
-def test_what_servers_may_say_is_heard_and_forgotten(peer: Peer) -> None:
-    peer.wire.keep_events(keep=False)
-    peer.wire.send(Request(REQUEST))  # nobody waits for its answer
+def test_what_servers_may_say_is_heard_and_forgotten(fake_server: FakeServer) -> None:
+    fake_server.wire.keep_events(keep=False)
+    fake_server.wire.send(Request(REQUEST))  # nobody waits for its answer
     said = [event(0, 1, code) for code in (*range(2, 128), *range(130, 256)) if code & 0x7F not in (11, 35)]
     said += [
         bytes([11]) + b"\xff" * 31,
@@ -714,6 +721,6 @@ def test_what_servers_may_say_is_heard_and_forgotten(peer: Peer) -> None:
         reply(1, bytes(400)),
         event(1, 1),
     ]
-    peer.say_after((8, b"".join(said) + reply(2)))
-    assert peer.wire.call(REQUEST).reply == reply(2)
-    assert not peer.wire.events
+    fake_server.send_after((8, b"".join(said) + reply(2)))
+    assert fake_server.wire.call(REQUEST).reply == reply(2)
+    assert not fake_server.wire.events

@@ -1,4 +1,4 @@
-"""A server that does not answer: streams and verbs end in their time, and so does what opens connections for others."""
+"""Servers that do not reply: streams, verbs, and functions that open their own connection end in time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from fake_server import REQUEST, Peer, error, reply
+from fake_server import REQUEST, FakeServer, error, reply
 from faults.stopped import Dripping
-from interrupt_points import at_every_checkpoint
+from interrupt_points import at_every_point
 from painter import Painter
 from servers import start
 
 import xshm
-from xshm.capture.stream import Wait
+from xshm.capture.stream_wait import Wait
 from xshm.cli import main
 from xshm.cli.last_picture import LastPicture
 from xshm.errors import Closed, ConnectFailed, RequestTimeout, WaitTimeout, WindowNotFound, XshmError
@@ -151,8 +151,8 @@ def test_a_stream_whose_screen_another_thread_closes_is_closed(server: Server) -
             opened.close()
             return False
 
-    with opened.stream() as stream, pytest.raises(Closed):
-        asyncio.run(stream._wait_async(Wait(Closing())))
+    with pytest.raises(Closed):
+        asyncio.run(Wait(Closing()).suspend(opened.connection.wire))
 
 
 def test_the_time_for_an_answer_is_the_wait_s_and_not_that_of_the_caller(server: Server) -> None:
@@ -300,26 +300,26 @@ def test_a_verb_ends_in_its_time_though_another_thread_waits_for_memory_without_
         assert first.result().rect == screen.grab().rect
 
 
-def test_a_verb_ends_in_its_time_though_another_threads_error_handler_does_not(peer: Peer) -> None:
+def test_a_verb_ends_in_its_time_though_another_threads_error_handler_does_not(fake_server: FakeServer) -> None:
     over, told = threading.Event(), threading.Event()
 
     def ask(_error: bytes) -> None:
         told.set()
         over.wait(20)
 
-    peer.wire.on_stray_error(ask)
-    peer.say(error(0))
+    fake_server.wire.set_error_handler(ask)
+    fake_server.send(error(0))
     with ThreadPoolExecutor() as threads:
-        other = threads.submit(peer.wire.pump)
+        other = threads.submit(fake_server.wire.pump)
         assert told.wait(5)
-        peer.say_after((4, reply(1)), (4, reply(2)))
+        fake_server.send_after((4, reply(1)), (4, reply(2)))
         try:
             with takes(GRACE), pytest.raises(RequestTimeout, match=SILENT):
-                within(time.monotonic(), peer.wire.call, REQUEST)
+                within(time.monotonic(), fake_server.wire.call, REQUEST)
         finally:
             over.set()
         other.result()
-    assert peer.wire.call(REQUEST).reply == reply(2)
+    assert fake_server.wire.call(REQUEST).reply == reply(2)
 
 
 def test_a_programs_window_is_waited_for_in_the_time_that_was_given(server: Server) -> None:
@@ -477,6 +477,6 @@ def test_no_time_and_no_lock_outlasts_a_signal_handler_that_raises() -> None:
     def work() -> None:
         within(time.monotonic() + 5, lambda: within(time.monotonic() + 3, lambda: holding(lock, nearest, 9.0)))
 
-    for _ in at_every_checkpoint(work):
+    for _ in at_every_point(work):
         assert mine not in ENDS
         assert not lock.locked()

@@ -1,4 +1,4 @@
-"""Xauthority files: the right cookie is found, the wrong one refused, and the refusal says where was looked."""
+"""Xauthority files: the right cookie is found, a wrong one is not sent, and the error names the file that was read."""
 
 from __future__ import annotations
 

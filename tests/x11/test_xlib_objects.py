@@ -1,4 +1,4 @@
-"""python-xlib's own objects and extensions over our connection: they work as its documentation has it."""
+"""python-xlib's own objects and extensions over our connection work as its documentation describes."""
 
 from __future__ import annotations
 

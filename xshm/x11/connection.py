@@ -1,7 +1,15 @@
-"""One connection to one X server: python-xlib's structures and objects over our own input and output (`Wire`).
+"""One connection to one X server: requests out, replies and errors back, extensions and versions looked up once.
 
-All of its tables (events, errors, extensions) belong to the instance, so that two servers in one process do not
-disturb each other. Errors of our requests are raised as `ServerError`s from the call that waits for the answer.
+The rest of xshm makes its requests here. The socket and its threads are in `x11.io`, the methods that python-xlib's
+objects call in the base class (`xlib_base`). Always true:
+
+1. An error of one of our requests is raised as a ServerError by the call that waits for its reply, or that checks it.
+2. A reply is returned once. An invalid reply ends the connection, and raises ServerNonsense.
+3. An extension's version is negotiated once, for all purposes: a server uses the last one that it was offered.
+4. After fork the child's copies are closed: each call raises Closed, which names the parent process.
+
+Locking rules: any thread may call any method. Tables that are filled on demand (extensions, atoms) have no lock: two
+threads may both query an entry, and store equal values.
 """
 
 from __future__ import annotations
@@ -10,75 +18,89 @@ import contextlib
 import errno
 import os
 import struct
-import sys
-import traceback
-import weakref
-from collections import deque
-from dataclasses import dataclass
-from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import Xlib.display
-import Xlib.error
-import Xlib.X
-from Xlib.protocol import event, rq
 from Xlib.protocol import request as xlib_request
 
 from xshm import errors
+from xshm._signal_safety import WeakRegistry
 from xshm.errors import (
     Closed,
     ConnectFailed,
     DisplayGone,
+    ExtensionMissing,
     InvalidArgument,
     RequestTimeout,
     ServerError,
     ServerNonsense,
 )
 from xshm.system import limits
-from xshm.system.deadlines import bounded
-from xshm.x11.cookie import packed
 from xshm.x11.display_name import DisplayName
-from xshm.x11.io.release_queue import ReleaseQueue
-from xshm.x11.io.wire import Wire, passed_over
-from xshm.x11.protocol.decoding import Gate, believing_no_length, decode, most_of_packed, refuse
-from xshm.x11.protocol.requests import Request, bounded_request, weakly
+from xshm.x11.io.resources import ResourceTable
+from xshm.x11.io.wire import Wire, explain_missing_reply
+from xshm.x11.protocol.decoding import Decoding, decode, raise_nonsense, reply_limit
+from xshm.x11.protocol.requests import bounded_request, weakly
 from xshm.x11.setup import connect
+from xshm.x11.xlib_base import XlibBase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from xshm.x11.display_name import Name
+    from xshm.x11.protocol.requests import BoundedRequest, Request
 
+# By their codes, from 1 on (core protocol, "Errors").
 _CORE_ERRORS: Final = (
     *("BadRequest", "BadValue", "BadWindow", "BadPixmap", "BadAtom", "BadCursor", "BadFont", "BadMatch", "BadDrawable"),
     *("BadAccess", "BadAlloc", "BadColor", "BadGC", "BadIDChoice", "BadName", "BadLength", "BadImplementation"),
 )
-_ERROR = struct.Struct("=xBHIHB21x")
-_FIRST_EXTENSION_ERROR = 128
-_FAREWELL: Final = 1.0  # seconds that a server has to do the last requests
-_TAKEN: Final = b""  # in place of a reply that was given to who has asked
-_connections: dict[int, weakref.ref[Connection]] = {}
+_ERROR = struct.Struct("=xBHIHB21x")  # code, sequence number, value, minor and major opcode
+# QueryVersion of each extension: its minor opcode, the format of a version in request and reply, and the version that
+# is offered: the newest that xshm uses for any purpose.
+_HANDSHAKES: Final = {
+    "Composite": (0, "II", (0, 4)),
+    "DAMAGE": (0, "II", (1, 1)),
+    "RANDR": (0, "II", (1, 5)),
+    "XFIXES": (0, "II", (5, 0)),
+    "XInputExtension": (47, "HH", (2, 1)),
+}
+_BIG_REQUESTS_ENABLE = struct.Struct("=BBH")
+_BIG_REQUESTS_REPLY = struct.Struct("=8xI")
+_LEAST_REQUEST_WORDS: Final = 4096  # the core protocol's least maximum
+# Bytes. Longer requests gain nothing, and the server serves no other client while it receives one.
+_LONGEST_REQUEST: Final = 4 << 20
+_CLOSE_TIMEOUT: Final = 1.0  # seconds that a server has to process the last requests
+_TAKEN: Final = b""  # in place of a reply that was returned
+_connections: WeakRegistry[Connection] = WeakRegistry()
 
 
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """Where a server keeps an extension: its major opcode, its first event and its first error code."""
+class Extension(NamedTuple):
+    """An extension's place on one server: its major opcode, its first event code and its first error code.
+
+    `version` is the negotiated one (`Connection.negotiate`); (0, 0) before that.
+    """
 
     name: str
     major: int
     first_event: int
     first_error: int
+    version: tuple[int, int] = (0, 0)
 
 
-_structures: Any = Xlib.display
+def pack_request(
+    request: Any, keepalive: object = None, descriptors: Sequence[int] = (), **fields: Any
+) -> BoundedRequest:
+    """Encode a request (an rq.Request class of python-xlib's kind) for the Wire. No I/O."""
+    data = request._request.to_binary(**fields)
+    return bounded_request(reply_limit(request), data, keepalive, descriptors)
 
 
-class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are written against
+class Connection(XlibBase):
     """A connection to the display `name` (None or "": $DISPLAY).
 
     `xauthority` is the path of an authority file, where None means $XAUTHORITY or ~/.Xauthority; `timeout` in seconds
-    bounds connecting, the set-up included, and the wait for any one answer, where None means no limit. Raises
+    bounds connecting, the setup included, and the wait for any one reply, where None means no limit. Raises
     ConnectFailed, AccessDenied, RequestTimeout, ServerNonsense; UntrustedServer where `xauthority` is None and another
     user's server would be sent the cookie.
     """
@@ -89,26 +111,14 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
         xauthority: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
     ) -> None:
-        # The base's __init__ would connect by its own means; what its methods use is set here instead.
         display = DisplayName.parse(name)
-        self.display_name = display.name
-        self.default_screen = display.screen
-        self.resource_classes = _structures._resource_baseclasses.copy()
-        self.error_classes = dict(Xlib.error.xerror_class)
-        self.event_classes = dict(event.event_class)
-        self.extension_major_opcodes: dict[str, int] = {}
-        self.error_handler: Callable[..., Any] | None = None
-        self.send_recv_lock: Any = _NO_LOCK  # ReplyRequest.reply takes and gives it back around the wait
-        self.sent_requests: Any = _Resent()
-        self._atom_cache: dict[str, int] = {}
-        self.atoms: dict[str, int] = {}
-        self._unreadable = b""  # an event that could not be read
+        super().__init__(display)  # before the setup block is decoded, which needs the tables
         self._extensions: dict[str, Extension | None] = {}
+        self._longest_request = 0  # bytes; 0 until the first use of `longest_request`
         self._error_types: dict[int, type[ServerError]] = {
             code: getattr(errors, name) for code, name in enumerate(_CORE_ERRORS, start=1)
         }
-        self.alone = Lock()  # held by the thread that has grabbed the server, see `server_grab`
-        self.initialising: Extension | None = None  # the one whose module is registering itself
+        self.grab_lock = Lock()  # held by the thread that has grabbed the server, see `server_grab`
 
         sock, self.address, self.info = connect(display, xauthority, timeout, self)
         if self.default_screen >= len(self.info.roots):
@@ -117,316 +127,190 @@ class Connection(Xlib.display._BaseDisplay):  # what python-xlib's objects are w
             raise ConnectFailed(f"{display.name!r} asks for screen {display.screen}; the server has 0 to {last}")
         self._socket = sock
         self.wire = Wire(sock, timeout)
-        # Weakly: what the Wire holds of us would hold it, and its socket, when nobody uses it any more.
-        self.wire.on_stray_error(weakly(self._on_stray_error))
-        self.holdings = ReleaseQueue(self.wire, self.info.resource_id_base, self.info.resource_id_mask)
-        self.wire.on_release(weakly(self.holdings.give_back))
-        # A weak reference's callback runs in C here: as a method it could be where Ctrl-C arrives, and swallow it.
-        _connections[id(self)] = weakref.ref(self, partial(_connections.pop, id(self)))
-
-    # -- our own requests --------------------------------------------------------------------------------------------
+        # Weakly: the Wire would hold this object, which holds the Wire, and the socket would outlive its last user.
+        self.wire.set_error_handler(weakly(self._on_stray_error))
+        self.resources = ResourceTable(self.wire, self.info.resource_id_base, self.info.resource_id_mask)
+        self.wire.set_release_handler(weakly(self.resources.send_release))
+        _connections.add(self)
 
     @property
     def setup(self) -> Any:
-        """The chosen screen of the set-up block: root, size, depth, visuals, as of connection time."""
+        """The chosen screen in the setup block (`info`): root, size, depth, visuals, as of connection time."""
         return self.info.roots[self.default_screen]
 
-    def request(self, request: Any, *, received: bool = False, **fields: Any) -> Any:
-        """Send a request that has a reply (an rq.ReplyRequest class) and return the reply's fields.
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended: it was closed, or the server is gone."""
+        return self.wire.ended
 
-        With `received`, the reply's descriptors come back too: (fields, list of Descriptor). Each is closed when the
-        last reference to it goes. Raises ConnectFailed where this process had no room for them.
+    def name_owner(self, owner: str) -> None:
+        """Name the object that uses the connection, for the ResourceWarning if it is dropped unclosed."""
+        self._socket.name_owner(owner)
+
+    # -- requests ----------------------------------------------------------------------------------------------------
+
+    def request(self, request: Any, *, received: bool = False, **fields: Any) -> Any:
+        """Send a request that has a reply (an rq.ReplyRequest class), wait, and return the reply's fields.
+
+        With `received`, return the reply's descriptors too: (fields, list of Descriptor). Each is closed when the last
+        reference to it goes. Raises ConnectFailed where this process may not open so many.
         """
-        pending = packed(request, **fields)
+        pending = pack_request(request, **fields)
         if received:
             self.wire.expect_descriptors()
             pending.received = []
         self.wire.send(pending)
-        answer = self.wait_reply(pending, request.__name__)
-        reply = self.decode(request, request.__name__, answer)
+        data = self.wait_reply(pending, request.__name__)
+        reply = self.decode(request, request.__name__, data)
         if pending.received is None:
             return reply
-        if len(pending.received) < answer[1]:
-            lost = answer[1] - len(pending.received)
-            why = limits.told(OSError(errno.EMFILE, ""))
+        if len(pending.received) < data[1]:  # their number is in the header's second byte
+            lost = data[1] - len(pending.received)
+            why = limits.explain(OSError(errno.EMFILE, ""))
             raise ConnectFailed(errno.EMFILE, f"{request.__name__}: {lost} descriptors were lost: {why}")
         return reply, pending.received
 
-    def send(self, request: Any, *, descriptors: Sequence[int] = (), keep: object = None, **fields: Any) -> Request:
-        """Queue a request (an rq.Request class). `check` tells how it went, `answer` brings its reply.
+    def send(
+        self, request: Any, *, descriptors: Sequence[int] = (), keepalive: object = None, **fields: Any
+    ) -> Request:
+        """Queue a request (an rq.Request class); `check` raises its error, `wait_reply` returns its reply.
 
-        `descriptors` travel with it; they and `keep` are held until it is sent, or until the server has answered.
+        `descriptors` are sent with it, and referred to until then. `keepalive` is referred to until the server has
+        replied or is known to have processed the request.
         """
         if descriptors:
             if self.address.startswith("tcp:"):
                 raise InvalidArgument(f"descriptors do not travel over TCP ({self.address})")
             for descriptor in descriptors:
-                os.fstat(descriptor)  # one that is not open would end the connection, not the request
-        return self.wire.send(packed(request, keep, descriptors, **fields))
+                os.fstat(descriptor)  # EBADF here; from sendmsg it would end the connection
+        return self.wire.send(pack_request(request, keepalive, descriptors, **fields))
 
     def check(self, *sent: Request, doing: str = "") -> None:
-        """One round trip; then raise the error of the first of these requests that has one."""
+        """Wait until the server has processed these requests, one round trip; raise the first of their errors."""
         self.wire.sync()
         for pending in sent:
             if pending.error is not None:
                 raise self.error(pending.error, doing)
 
     def wait_reply(self, pending: Request, doing: str = "") -> bytes:
-        """Wait for a request that was sent; return the reply's bytes or raise its error."""
+        """Wait for the reply to a request that was sent; return its bytes, or raise the request's error."""
         self.wire.wait(pending)
         reply, pending.reply = pending.reply, pending.reply and _TAKEN
         if reply is None:
             raise self.refusal(pending, doing)
-        if reply is _TAKEN:  # a second question for one answer, whatever the server sends: a bug of ours
+        if reply is _TAKEN:  # two calls for one request: a bug of the caller, not of the server
             raise AssertionError(f"{doing}: this request's reply was taken before")
         return reply
 
     def refusal(self, pending: Request, doing: str) -> ServerError | ServerNonsense:
-        """Return what to raise of a request that is done and has no reply: its error, or that it was passed over."""
+        """Return what to raise for a request without a reply: its error, or ServerNonsense if the server skipped it."""
         if pending.error is not None:
             return self.error(pending.error, doing)
-        return self.nonsense(doing, passed_over(pending))
+        return self.nonsense(doing, explain_missing_reply(pending))
 
     def nonsense(self, name: str, wrong: str) -> ServerNonsense:
-        """End the connection, since what the server has said of `name` makes no sense; return what to raise."""
+        """End the connection, since the reply to `name` is invalid; return the exception to raise, with `wrong`."""
         return self.wire.nonsense(name, wrong)
 
     def decode(self, request: Any, name: str, data: bytes) -> Any:
-        """Return the fields of the reply to a request (an rq.ReplyRequest class) of that name."""
+        """Return the fields of a reply to a request (an rq.ReplyRequest class); errors give the request's `name`."""
         try:
             return decode(request, data, self)
         except Exception as error:
-            refuse(error, name, self.wire.nonsense)
+            raise_nonsense(error, name, self.wire.nonsense)
             raise
 
-    def decoding(self, name: str) -> Gate:
-        """Return a with block for decoding what the server has said of `name`; ServerNonsense is what goes wrong."""
-        return Gate(name, self.wire.nonsense)
+    def decoding(self, name: str) -> Decoding:
+        """Return a with block in which a reply to `name` is decoded; what fails in it is raised as ServerNonsense."""
+        return Decoding(name, self.wire.nonsense)
 
     def error(self, message: bytes, doing: str = "") -> ServerError:
-        """Make an exception of the 32 bytes of an X error."""
+        """Return the exception for the 32 bytes of an X error."""
         code, _, value, minor, major = _ERROR.unpack(message)
         kind = self._error_types.get(code, ServerError)
         name = kind.__name__ if kind is not ServerError else f"error {code}"
         return kind(name, code=code, value=value, major=major, minor=minor, doing=doing)
 
     def sync(self) -> None:
-        """One round trip: when it returns, the server has done all that was sent before."""
+        """Wait until the server has processed all that was sent before: one round trip."""
         self.wire.sync()
 
+    # -- extensions --------------------------------------------------------------------------------------------------
+
     def extension(self, name: str) -> Extension | None:
-        """Look an extension up (once); None where the server does not have it."""
+        """Look an extension up (once); return None where the server does not have it."""
         if name not in self._extensions:
             reply = self.request(xlib_request.QueryExtension, name=name)
             found = Extension(name, reply.major_opcode, reply.first_event, reply.first_error) if reply.present else None
             self._extensions[name] = found
         return self._extensions[name]
 
+    def negotiate(self, name: str) -> Extension | None:
+        """Look an extension up and negotiate its version (once); return None where the server does not have it.
+
+        Before that, the requests of most extensions are BadRequest.
+        """
+        extension = self.extension(name)
+        if extension is None or extension.version != (0, 0):
+            return extension
+        minor, words, offered = _HANDSHAKES[name]
+        length = 1 + struct.calcsize(words) // 4
+        request = bounded_request(0, struct.pack(f"=BBH{words}", extension.major, minor, length, *offered))
+        reply = self.wait_reply(self.wire.send(request), f"{name} QueryVersion")
+        self._extensions[name] = negotiated = extension._replace(version=struct.unpack_from(f"=8x{words}", reply))
+        return negotiated
+
+    def require(self, name: str, least: tuple[int, int], purpose: str, instead: str = "") -> Extension:
+        """Return an extension of the version `least` or newer; raise ExtensionMissing, which names the purpose.
+
+        `instead` ends the message where the server lacks the extension.
+        """
+        extension = self.negotiate(name)
+        if extension is None:
+            hint = f"; {instead}" if instead else ""
+            raise ExtensionMissing(
+                f"{purpose} needs the {name} extension, which the server at {self.address} does not have{hint}"
+            )
+        if extension.version < least:
+            raise ExtensionMissing(
+                f"{purpose} needs {name} {least[0]}.{least[1]} or newer; "
+                f"the server at {self.address} has {extension.version[0]}.{extension.version[1]}"
+            )
+        return extension
+
+    @property
+    def longest_request(self) -> int:
+        """The most bytes of a request to this server. The first use enables BIG-REQUESTS, one round trip."""
+        if not self._longest_request:
+            found = self.extension("BIG-REQUESTS")
+            if found is None:
+                self._longest_request = int(4 * self.info.max_request_length)
+            else:
+                enable = bounded_request(0, _BIG_REQUESTS_ENABLE.pack(found.major, 0, 1))
+                (words,) = _BIG_REQUESTS_REPLY.unpack_from(self.wait_reply(self.wire.send(enable), "BigReqEnable"))
+                if words < _LEAST_REQUEST_WORDS:
+                    raise self.nonsense("BigReqEnable", f"requests of {words} words at most")
+                self._longest_request = min(4 * words, _LONGEST_REQUEST)
+        return self._longest_request
+
     def register_error(self, code: int, kind: type[ServerError], xlib_kind: Any = None) -> None:
-        """Say what an extension's error code means: to our requests, and to python-xlib's objects."""
+        """Register the exception for an extension's error code: for our requests, and for python-xlib's objects."""
         self._error_types[code] = kind
         if xlib_kind is not None:
             self.error_classes[code] = xlib_kind
 
-    def name_owner(self, owner: str) -> None:
-        """Say whose connection it is: what the ResourceWarning names when that is dropped unclosed."""
-        self._socket.name_owner(owner)
-
-    @property
-    def closed(self) -> bool:
-        """Whether the connection is over: closed, or the server gone."""
-        return self.wire.ended
-
-    # -- what python-xlib's objects call -----------------------------------------------------------------------------
-
-    def send_request(self, request: Any, wait_for_response: bool) -> None:  # noqa: ARG002 - python-xlib's signature
-        """Queue a python-xlib request object."""
-        pending = bounded_request(most_of_packed(request._binary), request._binary)
-        if isinstance(request, rq.ReplyRequest):
-            # Its own lock would stay taken if a signal handler raised inside reply(); our wait needs none.
-            request._response_lock = _NO_LOCK
-            pending.replies = deque()
-            request._serial = _Answers(self.wire, pending, request)  # comes back in send_and_recv
-        elif request._errorhandler is None:
-            pending.on_error = weakly(self._on_stray_error)
-        else:
-            pending.on_error = weakly(self._on_error, request)
-        self.wire.send(pending)
-
-    def send_and_recv(
-        self,
-        flush: bool = False,  # noqa: ARG002
-        event: bool = False,  # noqa: ARG002
-        request: Any = None,
-        recv: bool = False,  # noqa: ARG002
-    ) -> None:
-        """Send what is queued; with a request, wait for its next reply and hand it over."""
-        if request is None:
-            self.wire.pump()
-            return
-        self.wire.wait_for(request, bounded(self.wire.timeout))
-        request.hand_over(self)
-
-    def next_event(self) -> Any:
-        """Return the next event that nobody inside xshm took, waiting for it without limit."""
-        queue = self.wire.events
-        self.wire.keep_events(keep=True)
-        while True:
-            self.wire.filled(queue)
-            if queue:  # another thread may have been faster
-                message = queue[0]
-                try:
-                    found = self._event(message)
-                except Exception:
-                    # A signal handler's, or an event that python-xlib can't read: that one shall not come for ever.
-                    if self._unreadable is message and queue and queue[0] is message:
-                        del queue[0]
-                    self._unreadable = message
-                    raise
-                if queue and queue[0] is message:
-                    del queue[0]  # nothing can come between this and the return: no event is lost to a signal
-                    return found
-
-    def pending_events(self) -> int:
-        """Take in what has arrived; return how many events `next_event` gives without waiting."""
-        self.wire.keep_events(keep=True)
-        self.wire.pump()
-        return len(self.wire.events)
-
-    def flush(self) -> None:
-        """Send all that is queued."""
-        self.wire.flush()
-
-    def fileno(self) -> int:
-        """Return the socket's descriptor, for select and poll."""
-        self.check_for_error()
-        return self.wire.socket.fileno()
-
-    def check_for_error(self) -> None:
-        """Raise what every call raises once the connection is over."""
-        self.wire.check()
+    # -- the end -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Let the server do what was sent, for a second at most, and close. Closing twice is fine."""
+        """Wait until the server has processed all requests, a second at most, and close. It may be called again."""
         try:
             if not self.wire.ended:
-                # A server that finds the stream ended by a client who left something unread drops the last requests.
+                # Closing a socket with unread bytes resets the connection: the server would lose the requests that it
+                # has not read yet.
                 with contextlib.suppress(DisplayGone, RequestTimeout, Closed):
-                    self.wire.sync(_FAREWELL)
+                    self.wire.sync(_CLOSE_TIMEOUT)
         finally:
             self.wire.close()
-
-    def allocate_resource_id(self) -> int:
-        """Return an id for a new resource on the server that is not in use on this connection."""
-        return self.holdings.allocate()
-
-    def free_resource_id(self, rid: int) -> None:
-        """Give an id back; one that is not this connection's is left alone."""
-        self.holdings.forget(rid)
-
-    def add_extension_error(self, code: int, err: Any) -> None:
-        """Register an extension's error class.
-
-        python-xlib's RandR and DAMAGE modules give the offset in place of the code, and RandR's classes are no
-        XErrors; both would break the handling of core errors.
-        """
-        if self.initialising is not None and code < _FIRST_EXTENSION_ERROR:
-            code += self.initialising.first_error
-        if not issubclass(err, Xlib.error.XError):
-            err = type(err.__name__, (Xlib.error.XError,), {"__doc__": err.__doc__})
-        self.error_classes[code] = err
-
-    # -- errors and events -------------------------------------------------------------------------------------------
-
-    def _event(self, message: bytes) -> Any:
-        kind = self.event_classes.get(message[0] & 0x7F, event.AnyEvent)
-        if isinstance(kind, dict):  # an extension's event code that is shared by several events
-            kind = kind.get(message[1], event.AnyEvent)
-        return kind(display=self, binarydata=message)
-
-    def xlib_error(self, message: bytes) -> Any:
-        """Make python-xlib's exception of the 32 bytes of an X error."""
-        return self.error_classes.get(message[1], Xlib.error.XError)(self, message)
-
-    def _on_error(self, message: bytes, request: Any) -> None:
-        if not _handled(request._errorhandler, self.xlib_error(message), request):
-            self._on_stray_error(message)
-
-    def _on_stray_error(self, message: bytes) -> None:
-        """Tell of an error of python-xlib's objects that has no handler of its own, as python-xlib does."""
-        error = self.xlib_error(message)
-        if self.error_handler is not None:
-            _handled(self.error_handler, error, None)
-        else:
-            sys.stderr.write(f"X protocol error:\n{error}\n")
-
-
-def _handled(handler: Callable[..., Any], error: Any, request: Any) -> Any:
-    """Call an error handler. What goes wrong in it is printed, as python-xlib does; Ctrl-C in it is not swallowed."""
-    try:
-        return handler(error, request)
-    except Exception:  # noqa: BLE001 - it would be raised from whichever call happens to wait
-        sys.stderr.write("An error handler failed:\n")
-        traceback.print_exc()
-        return None
-
-
-class _NoLock:
-    """python-xlib takes locks around waits that ours makes safe without them."""
-
-    def acquire(self) -> None:
-        """Do nothing."""
-
-    def release(self) -> None:
-        """Do nothing."""
-
-
-_NO_LOCK: Final = _NoLock()
-
-
-class _Resent:
-    """Requests with many replies put themselves back into python-xlib's ledger; ours keeps them anyway."""
-
-    def insert(self, index: int, request: Any) -> None:
-        """Do nothing."""
-
-
-def _is_read(request: Any) -> bool:
-    return request._data is not None or request._error is not None  # by another thread, maybe
-
-
-class _Answers:
-    """The next reply of a python-xlib request, or its error: waited for, then handed over by who waited."""
-
-    __slots__ = ("pending", "request", "wire")
-
-    def __init__(self, wire: Wire, pending: Request, request: Any) -> None:
-        self.wire = wire
-        self.pending = pending
-        self.request = weakref.ref(request)  # the request holds us
-
-    @property
-    def done(self) -> bool:
-        request, pending = self.request(), self.pending
-        if request is None or _is_read(request):
-            return True
-        return bool(pending.replies) or pending.error is not None or self.wire.is_passed(pending)
-
-    def hand_over(self, connection: Connection) -> None:
-        request, replies = self.request(), self.pending.replies
-        if request is None or replies is None:
-            return
-        if replies:
-            message = replies[0]
-            request._reply = believing_no_length(request._reply)
-            with connection.decoding(type(request).__name__):
-                request._parse_response(message)
-            if replies and replies[0] is message:  # a signal may come before this: then it is read again
-                del replies[0]
-        elif self.pending.error is not None:
-            request._set_error(connection.xlib_error(self.pending.error))
-        elif not _is_read(request):
-            raise connection.refusal(self.pending, type(request).__name__)
 
 
 def _inherited(owner: int) -> Closed:
@@ -435,11 +319,9 @@ def _inherited(owner: int) -> Closed:
 
 def _after_fork_in_child() -> None:
     owner = os.getppid()
-    for reference in list(_connections.values()):
-        connection = reference()
-        if connection is not None:
-            connection.holdings.abandon()
-            connection.wire.abandon(lambda: _inherited(owner))
+    for connection in _connections.living():
+        connection.resources.abandon()
+        connection.wire.abandon(lambda: _inherited(owner))
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

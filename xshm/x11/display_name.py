@@ -1,23 +1,26 @@
-"""Display names, and the sockets they stand for.
+"""Display names: parse them as libxcb does, and connect to the socket that a name stands for.
 
-What a name says is what is connected to: a local name never becomes TCP, and a failure says what was tried.
+1. A local name is only ever connected to by a local socket, a TCP name by TCP: only of a local socket the user at the
+   other end can be checked (`peer_credentials`).
+2. A local display is looked for at two places: the socket's file and the abstract name of the same path.
+3. A display number beyond TCP's ports is refused, never wrapped around to another display's port.
+4. A failure names each address that was tried, with the kernel's reason.
 """
 
 from __future__ import annotations
 
-import _socket  # what eventlet and gevent leave alone: `Wire` waits for it in their ways, where they have any
+import _socket  # not `socket.socket`, which eventlet and gevent replace: the Wire does their waits itself (`polling`)
 import os
 import re
 import socket
 import threading
 import time
-from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from xshm._signal_safety import is_the_kernels
 from xshm.errors import ConnectFailed, InvalidType, RequestTimeout
-from xshm.system.kernel_errors import is_the_kernels
 from xshm.system.printable import printable, quoted
 
 if TYPE_CHECKING:
@@ -31,17 +34,15 @@ _NAME: Final = re.compile(
 )
 _PATH: Final = re.compile(r"(?:unix:)?(?P<path>[/@].*?)(?:\.(?P<screen>[0-9]{1,20}))?")
 _SOCKET: Final = "/tmp/.X11-unix/X{}"  # noqa: S108 - the protocol's well-known place
-_PORT: Final = 6000
+_PORT: Final = 6000  # of display 0
 _LAST_PORT: Final = 0xFFFF
-_PAUSE: Final = 0.01  # seconds until a server is asked again that had no room for one more to connect
-
+_PAUSE: Final = 0.01  # seconds until a server with a full queue of connections is tried again
 
 Name = str | bytes | os.PathLike[str]  # bytes: as os.environb has it
 
 
-@dataclass(frozen=True, slots=True)
-class DisplayName:
-    """A parsed display name: `path` of a socket that was named itself, or `host` ("" is this machine) and `number`."""
+class DisplayName(NamedTuple):
+    """A parsed display name: the `path` of a socket, or a `host` ("" is this machine) and a display `number`."""
 
     name: str
     number: int
@@ -52,7 +53,7 @@ class DisplayName:
 
     @classmethod
     def parse(cls, name: Name | None) -> DisplayName:
-        """Read ":0", "unix/host:0", "host:0.1", "tcp/host:0", "[::1]:0", "::1:0", "/path/to/socket", "unix:@abstract".
+        """Parse ":0", "unix/host:0", "host:0.1", "tcp/host:0", "[::1]:0", "::1:0", "/path/to/socket", "unix:@abstract".
 
         ":0" is the local socket of display 0, "host:0" TCP to port 6000; None and "" are $DISPLAY, as libxcb has it.
         """
@@ -65,8 +66,10 @@ class DisplayName:
         match = _PATH.fullmatch(name)
         if match and _is_encodable(name):
             path, screen = match["path"], match["screen"]
-            if screen is not None and path.startswith("/") and _is_there(f"{path}.{screen}"):
-                path, screen = f"{path}.{screen}", None  # the dot belongs to the file's name
+            # Not os.path.exists, which would suppress an OSError that a signal handler raises.
+            if screen is not None and path.startswith("/") and os.access(f"{path}.{screen}", os.F_OK):
+                path, screen = f"{path}.{screen}", None  # the dot is part of the file's name
+            # Authority files list the display's number; of a path it is the digits at the end, if there are any.
             ending = re.search(r"(?:X|:)([0-9]{1,20})$", path)
             return cls(name, int(ending[1]) if ending else 0, int(screen or 0), path=path, family=socket.AF_UNIX)
         match = _NAME.fullmatch(name)
@@ -84,25 +87,25 @@ class DisplayName:
 
     def of_screen(self, screen: int) -> str:
         """Return the name of a screen of the same display."""
+        # A path's ending such as ".1" is a screen only where `parse` did not take it for a part of the file's name.
         has_screen = not self.path or not self.name.endswith(self.path)
         display = re.sub(r"\.[0-9]+$", "", self.name) if has_screen else self.name
         return f"{display}.{screen}" if screen else display
 
     @property
     def is_local(self) -> bool:
-        """Whether it is a socket of this machine's own (AF_UNIX)."""
+        """Whether the name stands for a local socket (AF_UNIX)."""
         return self.family == socket.AF_UNIX
 
     def connect(self, timeout: float | None) -> tuple[ServerSocket, str]:
-        """Connect, and tell to what: "unix:/tmp/.X11-unix/X0", "unix:@/tmp/.X11-unix/X0", "tcp:127.0.0.1:6000".
+        """Connect; return the socket and its address: "unix:/tmp/.X11-unix/X0", "unix:@abstract", "tcp:127.0.0.1:6000".
 
-        `timeout` bounds it. Raises ConnectFailed, and RequestTimeout where the server of a local name is there and
-        takes no more connections.
+        Takes `timeout` seconds at most. Raises ConnectFailed; RequestTimeout where a local server exists and accepts no
+        more connections.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         if not self.is_local:
             return self._connect_tcp(deadline)
-        # A server listens on a file, on an abstract name, or on both; either is this display and no other.
         places = [self.path] if self.path else [_SOCKET.format(self.number), "@" + _SOCKET.format(self.number)]
         while (found := self._connect_unix(places, deadline)) is None:
             if deadline is not None and time.monotonic() >= deadline:
@@ -111,10 +114,9 @@ class DisplayName:
         return found
 
     def _connect_unix(self, places: list[str], deadline: float | None) -> tuple[ServerSocket, str] | None:
-        """Return None where a server is there that has a full queue of those who connect.
-
-        For that the kernel waits without a limit or, in Python's way of having one, not at all.
-        """
+        """Connect to the first place where a server listens; return None where one has a full queue of connections."""
+        # On a full queue connect(2) blocks without a limit. On a non-blocking socket it fails at once with EAGAIN, and
+        # no connection is in progress that could be polled for: the caller has to call again.
         failures = []
         for place in places:
             sock = ServerSocket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -130,8 +132,8 @@ class DisplayName:
                 return sock, f"unix:{place}"
         if any(isinstance(error, BlockingIOError) for _, error in failures):
             return None
-        told = "; ".join(f"{printable(place)}: {error.strerror or error}" for place, error in failures)
-        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({told})")
+        tried = "; ".join(f"{printable(place)}: {error.strerror or error}" for place, error in failures)
+        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({tried})")
 
     def _connect_tcp(self, deadline: float | None) -> tuple[ServerSocket, str]:
         port = _PORT + self.number
@@ -147,10 +149,11 @@ class DisplayName:
         failures = []
         for family, kind, protocol, _, address in found:
             sock = ServerSocket(family, kind | socket.SOCK_CLOEXEC, protocol)
-            # At the deadline a nanosecond: 0 would not wait, and be another error.
+            # A nanosecond at the deadline: a timeout of 0 is a non-blocking socket, whose error is EINPROGRESS.
             sock.settimeout(None if deadline is None else max(1e-9, deadline - time.monotonic()))
             try:
                 sock.connect(address)
+                # Send each request at once, not when a packet is full; and notice a machine that died without a FIN.
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             except BaseException as error:
@@ -160,14 +163,14 @@ class DisplayName:
                 failures.append((str(address[0]), error))
             else:
                 return sock, f"tcp:{address[0]}:{port}"
-        told = "; ".join(f"{place} port {port}: {error.strerror or error}" for place, error in failures)
-        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {quoted(self.name)} ({told})")
+        tried = "; ".join(f"{place} port {port}: {error.strerror or error}" for place, error in failures)
+        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {quoted(self.name)} ({tried})")
 
 
 def _addresses(deadline: float | None, *wanted: Any) -> list[Any]:
-    """Look a host up, as getaddrinfo does, which knows no limit: after the deadline it is left to a thread.
+    """Look a host up by getaddrinfo; raise socket.gaierror (EAI_AGAIN) after the deadline.
 
-    Raises socket.gaierror (EAI_AGAIN) then.
+    getaddrinfo has no timeout: it runs in a daemon thread, which goes on after the deadline, without effect.
     """
     if deadline is None:
         return socket.getaddrinfo(*wanted)
@@ -190,25 +193,25 @@ def _addresses(deadline: float | None, *wanted: Any) -> list[Any]:
 
 
 class ServerSocket(_socket.socket):
-    """A socket that names its owner in the warning of one that is dropped unclosed, a Screen for one.
+    """A socket that names the object that uses it, such as a Screen, in the ResourceWarning if it is dropped unclosed.
 
-    The warning's text is made in a finalizer, where what a signal handler raises is lost: hence no method in Python.
+    The warning calls repr() in a finalizer, where a signal handler's exception is lost: so `__repr__` runs in C.
     """
 
-    shown: Callable[[], str] = partial(str, "<connection to an X server>")
-    __repr__ = property(attrgetter("shown"))
+    text: Callable[[], str] = partial(str, "<connection to an X server>")
+    __repr__ = property(attrgetter("text"))
 
     def name_owner(self, owner: str) -> None:
-        """Set what the warning names."""
-        self.shown = partial(str, owner)
+        """Set the name in the warning."""
+        self.text = partial(str, owner)
 
 
 def _text(name: object) -> str:
-    """Return a display's name as a text, "" for None."""
+    """Return a display's name as a str, "" for None."""
     if name is None:
         return ""
     try:
-        return os.fsdecode(name)  # type: ignore[arg-type]  # it says so
+        return os.fsdecode(name)  # type: ignore[arg-type]  # TypeError is handled
     except TypeError:
         raise InvalidType(
             f"a display is named by a text such as ':0', not by {type(name).__name__}: {quoted(name)}"
@@ -225,14 +228,10 @@ def _is_ipv6(host: str) -> bool:
     return True
 
 
-def _is_there(path: str) -> bool:
-    """Tell whether there is such a file. os.path.exists would swallow what a signal handler raises."""
-    return os.access(path, os.F_OK)
-
-
 def _is_encodable(name: str) -> bool:
+    """Return whether a name can be encoded for the operating system."""
     try:
         os.fsencode(name)
-    except UnicodeEncodeError:  # half of a surrogate pair
+    except UnicodeEncodeError:  # a lone surrogate
         return False
     return True

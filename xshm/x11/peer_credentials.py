@@ -1,7 +1,14 @@
-"""Who is at the other end of a local socket: any user can listen where a server is looked for, and ask for its cookie.
+"""Peer credentials: which user's server is at the other end of a local socket, and may that user have a cookie.
 
-The kernel tells who called listen(2), SO_PEERCRED. A cookie goes to root, to us, and to who owns the file that it was
-read from, who knows it anyway; to anybody else it goes only where its file was named by hand. TCP tells nobody's name.
+Any user can listen under a name where a server is looked for, and would be sent the cookie of the real one. Therefore:
+
+1. The user is the one that the kernel reports (SO_PEERCRED): the one who called listen(2), not the file's owner.
+2. A cookie from a file that xshm has found ($XAUTHORITY, ~/.Xauthority) is sent to root, to our own user, and to the
+   owner of that file, who knows the cookie anyway.
+3. To any other user a cookie is sent only if the caller has passed the file's path, and so means that server.
+4. The overflow uid, which in a user namespace stands for all users without a number there, counts as another user.
+
+What does not work: over TCP, and on a kernel without SO_PEERCRED, no user is known, and there is no check.
 """
 
 from __future__ import annotations
@@ -23,14 +30,15 @@ _ROOT: Final = 0
 
 
 class Credentials(NamedTuple):
-    """The process that listens, 0 where its PID namespace can't be seen from here, and its user."""
+    """The user whose process called listen(2), and that process, 0 where its PID namespace is not visible here."""
 
     pid: int
     uid: int
 
 
 def credentials(sock: _socket.socket) -> Credentials | None:
-    """Return who listens at the other end of a connected socket; None over TCP, and where the kernel does not tell."""
+    """Return the credentials of a connected socket's other end; None over TCP, and on kernels without SO_PEERCRED."""
+    # The kernel stores them at listen(2): a later exec or setuid of the server does not change them.
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None or sock.family != socket.AF_UNIX:
         return None
@@ -39,9 +47,9 @@ def credentials(sock: _socket.socket) -> Credentials | None:
 
 
 def check_may_have_cookie(sock: _socket.socket, address: str, authority: str, owner: int) -> None:
-    """Raise UntrustedServer if a stranger listens; `owner` is the user whose file `authority` has the cookie."""
+    """Raise UntrustedServer by the rules above; `owner` is the user whose file `authority` has the cookie."""
     peer = credentials(sock)
-    us = os.geteuid()
+    us = os.geteuid()  # effective: the user that may read the authority file
     if peer is None or (peer.uid in (_ROOT, us, owner) and not may_be_anybody(peer.uid)):
         return
     process = f", process {peer.pid}" if peer.pid else ""

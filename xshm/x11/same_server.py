@@ -1,4 +1,8 @@
-"""Whether two connections lead to one server, whatever the names that they were opened by."""
+"""Whether two connections are to the same server, proved by a window that one makes and the other reads.
+
+Names and addresses prove nothing: a socket may be forwarded, and two namespaces may each have a display :0. So one
+connection makes a window whose WM_NAME is a random nonce, and the other reads that property of the same window id.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,14 @@ from xshm.x11.protocol import core
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
 
-_BYTE = 8
-_NONCE_LENGTH = 16
+_BYTE = 8  # the property's format: bits of an item
+_NONCE_LENGTH = 16  # bytes: too many for another window of the same id to have them by chance
 
 
 def is_same_server(one: Connection, other: Connection) -> bool:
-    """Tell whether what one connection writes can be read over the other. Four round trips; nothing stays behind."""
+    """Return whether both connections are to one server. Four round trips; the window is destroyed again."""
     nonce = os.urandom(_NONCE_LENGTH)
-    window = one.holdings.id(core.DestroyWindow, "window")
+    window = one.resources.new_id(core.DestroyWindow, "window")
     one.send(
         core.CreateWindow,
         depth=0,
@@ -32,7 +36,7 @@ def is_same_server(one: Connection, other: Connection) -> bool:
         width=1,
         height=1,
         border_width=0,
-        window_class=X.InputOnly,
+        window_class=X.InputOnly,  # it has no pixels, and is never mapped
         visual=X.CopyFromParent,
         attrs={"override_redirect": True},
     )
@@ -44,15 +48,15 @@ def is_same_server(one: Connection, other: Connection) -> bool:
         type=Xatom.STRING,
         data=(_BYTE, nonce),
     )
-    one.sync()
+    one.sync()  # before the request on the other connection: a server processes its clients in no fixed order
     try:
         return _first_bytes(other, window) == nonce
     finally:
-        one.holdings.free(window)
+        one.resources.free(window)
 
 
 def _first_bytes(connection: Connection, window: int) -> bytes:
-    """Return the beginning of a window's WM_NAME; a window of that number may be there on any server."""
+    """Return the beginning of a window's WM_NAME; b"" where there is no such window, or no such name."""
     try:
         found = connection.request(
             core.GetProperty,

@@ -1,4 +1,9 @@
-"""Getting to know a server: connecting, showing the cookie, reading the set-up block."""
+"""The connection setup: connect, send the cookie, read and check the setup block (core protocol, "Connection Setup").
+
+When `connect` returns, the server is an X server, it has accepted the connection, and the numbers of the setup block
+that are used without a further check are valid (`_check`). It takes `timeout` seconds at most. Where it raises, the
+socket is closed. It is called once for each Connection, before any other thread has it.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from Xlib.protocol import display as xlib_display
 
+from xshm._signal_safety import is_the_kernels
 from xshm.errors import AccessDenied, ConnectFailed, RequestTimeout, ServerNonsense
 from xshm.system import limits
 from xshm.system.deadlines import bounded
-from xshm.system.kernel_errors import is_the_kernels
 from xshm.system.printable import printable
 from xshm.x11 import xauthority as xauth
-from xshm.x11.protocol.decoding import Gate, believing_no_length
+from xshm.x11.protocol.decoding import Decoding, with_checked_lists
 
 if TYPE_CHECKING:
     import _socket
@@ -24,41 +29,42 @@ if TYPE_CHECKING:
 
     from xshm.x11.display_name import DisplayName, ServerSocket
 
-_LITTLE, _BIG = 0x6C, 0x42
-_REFUSED, _ACCEPTED, _MORE_WANTED = 0, 1, 2
-_RESETS, _RESET_PAUSE = 5, 0.02
+_LITTLE, _BIG = 0x6C, 0x42  # "l" and "B"
+_REFUSED, _ACCEPTED, _AUTHENTICATE = 0, 1, 2
+# Attempts, and seconds between them: a server that resets itself, after its last client has left, drops connections for
+# tens of milliseconds.
+_ATTEMPTS, _RESET_PAUSE = 5, 0.02
 _SETUP: Any = xlib_display.ConnectionSetupRequest
-_BODY: Any = believing_no_length(_SETUP._success_reply)
-_CROWDED: Final = "Maximum number of clients"
+_BODY: Any = with_checked_lists(_SETUP._success_reply)
+_CROWDED: Final = "Maximum number of clients"  # as X.Org's servers word it
 _NAME: Final = "the set-up"  # in errors
-# What the protocol promises: so many bits for ids, of so many that an id has; so many words for a request.
+# The protocol's limits: bits of an id that are the client's, bits of an id, words of a request, key codes.
 _LEAST_ID_BITS, _ID_BITS, _LEAST_WORDS, _LEAST_KEYCODE = 18, 29, 4096, 8
-_GREATEST: Final = 0x7FFF  # X names coordinates up to here
+_GREATEST: Final = 0x7FFF  # coordinates are signed 16-bit numbers
 
 
 class _Dropped(ConnectFailed):
-    """The server took the connection and ended it before it had answered."""
+    """The server accepted the connection and closed it before it sent a reply."""
 
 
 def connect(
-    display: DisplayName, xauthority: str | os.PathLike[str] | None, timeout: float | None, structures: Any
+    display: DisplayName, xauthority: str | os.PathLike[str] | None, timeout: float | None, xlib: Any
 ) -> tuple[ServerSocket, str, Any]:
-    """Connect and introduce ourselves; return the socket, what it is connected to, and the set-up block.
+    """Connect and do the connection setup; return the socket, the address, and the setup block.
 
-    All of that in `timeout` seconds, or in what the thread has left (`deadlines`). `structures` is what python-xlib's
-    objects in the block refer to as their display; weakly, since it will hold the block itself, and shall go with its
-    last user. Raises ConnectFailed, AccessDenied, UntrustedServer before a cookie is sent, RequestTimeout where the
-    server is there and does not answer, and ServerNonsense for a block that no server can mean.
+    Takes `timeout` seconds at most, or what is left of the thread's deadline. `xlib` is the display that python-xlib's
+    objects in the block refer to. Raises ConnectFailed, AccessDenied, UntrustedServer before a cookie is sent,
+    RequestTimeout where the server accepts the connection and does not reply, ServerNonsense for an invalid block.
     """
-    structures = weakref.proxy(structures)
+    # `xlib` will refer to the block: without the proxy the cycle would keep the socket open after its last user.
+    xlib = weakref.proxy(xlib)
     timeout = bounded(timeout)
     deadline = None if timeout is None else time.monotonic() + timeout
-    # A server that resets itself when its last client has left also drops who connects at that moment.
-    for attempts_left in reversed(range(_RESETS)):
-        with limits.Named(ConnectFailed, f"{display.name!r} can't be connected to"):
+    for attempts_left in reversed(range(_ATTEMPTS)):
+        with limits.Explained(ConnectFailed, f"{display.name!r} can't be connected to"):
             sock, address = display.connect(_left(deadline))
         try:
-            return sock, address, _set_up(display, sock, address, xauthority, structures, deadline)
+            return sock, address, _set_up(display, sock, address, xauthority, xlib, deadline)
         except _Dropped as dropped:
             sock.close()
             if not attempts_left:
@@ -71,6 +77,7 @@ def connect(
 
 
 def _left(deadline: float | None) -> float | None:
+    """Return the seconds until the deadline, 0.0 after it."""
     return None if deadline is None else max(0.0, deadline - time.monotonic())
 
 
@@ -79,12 +86,14 @@ def _set_up(
     sock: _socket.socket,
     address: str,
     xauthority: str | os.PathLike[str] | None,
-    structures: Any,
+    xlib: Any,
     deadline: float | None,
 ) -> Any:
-    cookie, told = xauth.find_cookie(display, sock, xauthority, address)
-    hello = _SETUP._request.to_binary(
-        byte_order=_BIG if sys.byteorder == "big" else _LITTLE,
+    """Send the setup request with the cookie for this display; return the setup block."""
+    # `origin` says which file the cookie is from, or why there is none: the end of an AccessDenied's message.
+    cookie, origin = xauth.find_cookie(display, sock, xauthority, address)
+    request = _SETUP._request.to_binary(
+        byte_order=_BIG if sys.byteorder == "big" else _LITTLE,  # the server swaps, so that nothing here has to
         protocol_major=11,
         protocol_minor=0,
         auth_prot_name=xauth.COOKIE if cookie else b"",
@@ -92,11 +101,11 @@ def _set_up(
     )
     try:
         sock.settimeout(_left(deadline))
-        sock.sendall(hello)
+        sock.sendall(request)
         head = _receive(sock, _SETUP._reply.static_size, deadline)
-        data, _ = _SETUP._reply.parse_binary(head, structures, rawdict=True)
+        data, _ = _SETUP._reply.parse_binary(head, xlib, rawdict=True)
         body = _receive(sock, 4 * data["additional_length"], deadline)
-    except (TimeoutError, BlockingIOError) as error:  # the latter where no time was left to wait for more
+    except (TimeoutError, BlockingIOError) as error:  # the latter with a timeout of 0.0, after the deadline
         if not is_the_kernels(error):
             raise
         raise RequestTimeout(f"the X server at {address} took the connection and did not answer in time") from None
@@ -106,7 +115,7 @@ def _set_up(
         raise _Dropped(
             errno.ECONNRESET, f"the X server at {address} ended the connection while it was set up"
         ) from error
-    if data["status"] not in (_REFUSED, _ACCEPTED, _MORE_WANTED):
+    if data["status"] not in (_REFUSED, _ACCEPTED, _AUTHENTICATE):
         raise ServerNonsense(_NAME, f"it begins with {data['status']}, which is neither yes nor no; is it an X server?")
     if data["status"] != _ACCEPTED:
         reason = body[: data["reason_length"] or None].rstrip(b"\0\n ").decode(errors="replace")
@@ -115,20 +124,21 @@ def _set_up(
                 errno.EAGAIN, f"the X server at {display.name!r} ({address}) has no room: {printable(reason)}"
             )
         raise AccessDenied(
-            errno.EACCES, f"the X server at {display.name!r} ({address}) refused: {printable(reason)}; {told}"
+            errno.EACCES, f"the X server at {display.name!r} ({address}) refused: {printable(reason)}; {origin}"
         )
-    info = _SETUP.__new__(_SETUP)
-    with Gate(_NAME):
-        success, _ = _BODY.parse_binary(body, structures, rawdict=True)
+    info = _SETUP.__new__(_SETUP)  # its __init__ would do the I/O
+    with Decoding(_NAME):
+        success, _ = _BODY.parse_binary(body, xlib, rawdict=True)
         info._data = data | success
         _check(info)
     return info
 
 
 def _check(info: Any) -> None:
-    """Raise what is wrong with a set-up block that could be read. Formats are looked at when they are used."""
+    """Raise ValueError for numbers that the protocol does not allow. `server.visuals` checks pixel formats."""
     mask, base = info.resource_id_mask, info.resource_id_base
     step = mask & -mask
+    # The mask is one run of bits, none of which the base has, and both fit into an id.
     if mask.bit_count() < _LEAST_ID_BITS or (mask + step) & mask or base & mask or (base | mask) >> _ID_BITS:
         raise ValueError(f"resource ids of base {base:#x} and mask {mask:#x}")
     if not _LEAST_KEYCODE <= info.min_keycode <= info.max_keycode:
@@ -146,12 +156,12 @@ def _check(info: Any) -> None:
 
 
 def _receive(sock: _socket.socket, count: int, deadline: float | None) -> bytes:
-    """Return so many bytes; after the deadline only what has arrived by then is taken."""
+    """Return the next `count` bytes; after the deadline, only what has arrived by then is received."""
     data = bytearray()
     while len(data) < count:
         sock.settimeout(_left(deadline))
         part = sock.recv(count - len(data))
         if not part:
-            raise ConnectionResetError
+            raise ConnectionResetError  # the end of the stream, `_Dropped` by the caller
         data += part
     return bytes(data)

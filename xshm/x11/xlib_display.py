@@ -1,4 +1,8 @@
-"""python-xlib's Display over a connection that exists: all of its objects and extensions, our input and output."""
+"""python-xlib's Display over an existing Connection: all of its objects and extensions, with the I/O of our Wire.
+
+`screen.xlib` is one. It sends on the same connection as xshm. From its creation on, events that no route of xshm's
+takes are queued for its `next_event`.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,10 @@ _extension_modules: Any = Xlib.ext.__dict__["__extensions__"]  # pairs of the pr
 
 
 class XlibDisplay(Xlib.display.Display):
-    """`Xlib.display.Display` as python-xlib's documentation has it, on a Connection. Closing it closes that."""
+    """`Xlib.display.Display`, as python-xlib documents it, on a Connection. Closing it closes the connection."""
 
     def __init__(self, connection: Connection) -> None:
-        # The base's __init__ would open a connection of its own; this is the state that its methods work on.
+        # Not the base's __init__, which would connect by itself: these are the attributes that its methods use.
         self.display = connection
         connection.wire.keep_events(keep=True)
         self._keymap_codes: list[tuple[int, ...]] = [()] * 256
@@ -37,16 +41,17 @@ class XlibDisplay(Xlib.display.Display):
         self._add_extensions(connection)
 
     def _add_extensions(self, connection: Connection) -> None:
+        """Initialize python-xlib's module of each extension that the server has, as the base's __init__ does."""
         for name, module in _extension_modules:
             found = connection.extension(name)
             if found is None:
                 continue
             connection.set_extension_major(name, found.major)
-            connection.initialising = found
+            connection.first_error = found.first_error  # for `add_extension_error`, which the module calls
             try:
                 importlib.import_module(f"Xlib.ext.{module}").init(self, self.query_extension(name))
             finally:
-                connection.initialising = None
+                connection.first_error = 0
             self.extensions.append(name)
         found = connection.extension(mit_shm.NAME)
         if found is not None:
@@ -54,8 +59,9 @@ class XlibDisplay(Xlib.display.Display):
         classes: Any = connection.resource_classes
         for kind, methods in self.class_extension_dicts.items():
             classes[kind] = type(classes[kind].__name__, (classes[kind],), methods)
-        # The roots and their colormaps were made before there were extensions. They are kept here, and hold the
-        # connection, which does not hold this object: so it is closed with the last that uses it.
+        # The root windows and colormaps of the setup block were made before the classes got the extensions' methods, so
+        # they are made again. They refer to the connection, which does not refer to this object: no cycle keeps it
+        # open.
         self._screens = []
         for screen in connection.info.roots:
             fields = dict(screen._data)
@@ -64,5 +70,5 @@ class XlibDisplay(Xlib.display.Display):
             self._screens.append(rq.DictWrapper(fields))
 
     def screen(self, sno: int | None = None) -> Any:
-        """Return a screen of the set-up block (None: the one that the display's name asked for)."""
+        """Return a screen of the setup block (None: the one that the display's name asked for)."""
         return self._screens[self.display.default_screen if sno is None else sno]

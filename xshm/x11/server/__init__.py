@@ -1,1 +1,10 @@
-"""The package xshm.x11.server."""
+"""What a server reports of itself: formats and colours, screens and monitors, keys, pointer events, damage.
+
+- `visuals`: pixel formats
+- `colormap`: colours of indexed pixels
+- `screen_size`: the current size of a screen, and its changes
+- `randr`: monitors
+- `keyboard`: names and characters of keys
+- `damage`: events when a drawable is drawn on
+- `pointer_events`: events when the pointer moves or its image changes
+"""

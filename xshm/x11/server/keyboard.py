@@ -1,4 +1,7 @@
-"""What keys are called: names and characters of key codes, by the server's keyboard mapping (core protocol)."""
+"""The keyboard mapping: names and characters of key codes (core protocol, GetKeyboardMapping).
+
+What does not work: input methods, dead keys, and all groups but the first.
+"""
 
 from __future__ import annotations
 
@@ -11,29 +14,33 @@ from Xlib.protocol import request
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
 
-_SHIFT, _LOCK = 1, 2
-_UNICODE: Final = 0x01000000  # a keysym above this is a character's number
-_LATIN_1: Final = (range(0x20, 0x7F), range(0xA0, 0x100))
+_SHIFT, _LOCK = 1, 2  # bits of an event's state
+_UNICODE: Final = 0x01000000  # from here on, a keysym is this plus a code point
+_LATIN_1: Final = (range(0x20, 0x7F), range(0xA0, 0x100))  # keysyms that are code points
 
 
 class Keyboard:
-    """The first group of the keyboard mapping; `refresh` after a MappingNotify."""
+    """The first group of the keyboard mapping, queried when a key is looked up after `invalidate`.
+
+    Locking rules: one thread at a time looks keys up; `invalidate` is called by the thread that reads (`x11.io`).
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._first = connection.info.min_keycode
         self._keysyms: list[list[int]] = []
+        # Two counters, each written by one thread. A flag, cleared after a query, would lose a change during the query.
         self._changes = 0
-        self._known = -1  # as of which of the changes
+        self._known = -1  # the value of `_changes` before the mapping was queried
 
-    def refresh(self) -> None:
-        """Ask the server when the next key is looked up. Quick: the thread that reads from the connection calls it."""
+    def invalidate(self) -> None:
+        """Mark the mapping as stale, after a MappingNotify. It sends nothing: the thread that reads calls it."""
         self._changes += 1
 
     def look_up(self, keycode: int, state: int) -> tuple[str, str]:
-        """Return the name of a key ("a", "Escape", "F1") and the character that it types, "" where it types none.
+        """Return a key's name ("a", "Escape", "F1") and the character that it types, "" for none.
 
-        Shift and Lock in `state` choose among the key's first two symbols.
+        Shift and Lock in `state` choose between the key's first two keysyms. A round trip where the mapping is stale.
         """
         if self._known != self._changes:
             changes = self._changes
@@ -45,6 +52,7 @@ class Keyboard:
         symbols = self._keysyms[index] if 0 <= index < len(self._keysyms) else []
         plain, shifted = (*symbols[:2], 0, 0)[:2]
         character = _character(plain)
+        # A letter alone stands for both cases (core protocol, "Keyboards").
         if not shifted:
             shifted = ord(character.upper()) if len(character.upper()) == 1 and character.isalpha() else plain
         upper = bool(state & _SHIFT) != (bool(state & _LOCK) and character.isalpha())
@@ -53,6 +61,7 @@ class Keyboard:
 
 
 def _character(keysym: int) -> str:
+    """Return the character of a keysym, "" for one that has none."""
     if any(keysym in part for part in _LATIN_1):
         return chr(keysym)
     return chr(keysym - _UNICODE) if _UNICODE + 0x100 <= keysym <= _UNICODE + 0x10FFFF else ""

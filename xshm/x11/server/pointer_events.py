@@ -1,7 +1,10 @@
-"""Word of the pointer: that it was moved (XInput 2.1, raw motion) or got another picture (XFIXES, CursorNotify).
+"""A count of pointer events: motion (XInput 2.1, raw motion) and changes of its image (XFIXES, CursorNotify).
 
-Raw motion is what devices say, and XTEST's; a pointer that is put somewhere by XWarpPointer gives no event of its own.
-Where the windows under it leave its motion to the root window, the root window's motion events tell of that too.
+Locking rules: `subscribe` takes a lock, so that only one of several threads selects the events. Only the thread that
+reads from the connection counts; any thread may read the count.
+
+What does not work: devices and XTEST cause raw motion, XWarpPointer does not. A warp is counted only where no window
+under the pointer selects motion, since then the root window gets a motion event.
 """
 
 from __future__ import annotations
@@ -17,18 +20,18 @@ from xshm.x11.protocol.requests import EventRoute, Request
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
-    from xshm.x11.io.release_queue import ServerResource
+    from xshm.x11.io.resources import ServerResource
 
 NAME: Final = "XInputExtension"
-_SELECT: Final = struct.Struct("=BBHIHxxHHIHHI")
-_VERSION: Final = struct.Struct("=BBHHH")
+_SELECT_MINOR, _SELECT_WORDS = 46, 7
+_SELECT: Final = struct.Struct("=BBHIHxxHHIHHI")  # XISelectEvents with two masks of a word each
 _MOTION, _RAW_MOTION = 6, 17
 _ALL_DEVICES, _ALL_MASTERS = 0, 1
 _WHICH = struct.Struct("=xB6xH")  # in a GenericEvent: the extension's opcode, the event's type
 
 
 class Selection:
-    """What is selected on the server for those who want to hear of the pointer, as long as one of them has this."""
+    """The events that are selected on the server; they are deselected when the last reference to this goes."""
 
     __slots__ = ("__weakref__", "held")
 
@@ -37,25 +40,25 @@ class Selection:
 
 
 class PointerEvents:
-    """Counts, in `seen`, what the server tells of the pointer, for as long as somebody has what `start` returned.
+    """The number of pointer events of one connection, in `count`, while a Selection of `subscribe` is referred to.
 
-    `events` tells whether motion is told at all: not without XInput.
+    1. There is one selection on the server, whatever the number of subscribers.
+    2. A dropped Selection deselects only if it is the newest (`_newest`): the server has one mask for each client and
+       window, which the late release of an older Selection would clear.
+    3. Without XInput, motion is not counted.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._fixes = xfixes.start(connection, "the pointer")
-        self._input = connection.extension(NAME)
-        self.events = self._input is not None
-        self.seen = 0
+        self._fixes = connection.require(xfixes.NAME, xfixes.VERSION, "the pointer")
+        self._input = connection.negotiate(NAME)  # not required: without it, changes of the image are counted
+        self.count = 0
         self._lock = Lock()
-        self._newest = [0]  # the number of the last selection, which takes the place of those before
+        self._newest = [0]  # the number of the last selection; a list, which closures share without holding this object
         self._selection: weakref.ref[Selection] | None = None
-        if self._input is not None:
-            connection.wire.send(Request(_VERSION.pack(self._input.major, 47, 2, 2, 1)))
 
-    def start(self) -> Selection:
-        """Have the server tell, if nobody has asked for it yet; it does until what is returned goes."""
+    def subscribe(self) -> Selection:
+        """Select the events, unless they are selected; they are counted while the returned Selection is referred to."""
         with self._lock:
             selection = self._selection() if self._selection is not None else None
             if selection is None:
@@ -70,35 +73,40 @@ class PointerEvents:
         def is_replaced() -> bool:
             return newest[0] != number
 
+        # The releases are made before the events are selected: an interrupt in between leaves nothing selected.
         where = {"opcode": self._fixes.major, "window": root}
-        shape = connection.holdings.undo(xfixes.SelectCursorInput, lapsed=is_replaced, **where, mask=0)
-        shape.release.routes = (EventRoute(self._fixes.first_event + xfixes.CURSOR_NOTIFY, self._hear, most=1),)
+        shape = connection.resources.undone_by(xfixes.SelectCursorInput, lapsed=is_replaced, **where, mask=0)
+        shape.release.routes = (EventRoute(self._fixes.first_event + xfixes.CURSOR_NOTIFY, self._count_cursor, most=1),)
         selection = Selection(shape)
         connection.wire.add_route(*shape.release.routes)
         connection.send(xfixes.SelectCursorInput, **where, mask=xfixes.DISPLAY_CURSOR_NOTIFY_MASK)
         if self._input is not None:
             off = Request(_select_motion(self._input, root, on=False))
-            motion = connection.holdings.undo_by(off, is_replaced)
-            motion.release.routes = (EventRoute(GENERIC_EVENT, self._hear_motion, most=1),)
+            motion = connection.resources.undone_by_request(off, is_replaced)
+            motion.release.routes = (EventRoute(GENERIC_EVENT, self._count_motion, most=1),)
             selection.held = (shape, motion)
             connection.wire.add_route(*motion.release.routes)
             connection.wire.send(Request(_select_motion(self._input, root, on=True)))
         return selection
 
-    def _hear(self, _message: bytes) -> bool:
-        """Count; called by the reader."""
-        self.seen += 1
+    def _count_cursor(self, _message: bytes) -> bool:
+        """Count a CursorNotify; called by the thread that reads."""
+        self.count += 1
         return True
 
-    def _hear_motion(self, message: bytes) -> bool:
+    def _count_motion(self, message: bytes) -> bool:
+        """Count a motion event of XInput's, and leave other GenericEvents to other routes."""
         opcode, kind = _WHICH.unpack_from(message)
+        # All extensions' GenericEvents have one code; the opcode tells them apart.
         if self._input is None or opcode != self._input.major or kind not in (_MOTION, _RAW_MOTION):
             return False
-        self.seen += 1
+        self.count += 1
         return True
 
 
 def _select_motion(extension: Extension, root: int, *, on: bool) -> bytes:
-    """Encode XISelectEvents: raw motion of all devices, and the pointers' motion in the root window."""
+    """Encode XISelectEvents: raw motion of all devices, and motion of all master pointers in the root window."""
     raw, motion = (1 << _RAW_MOTION, 1 << _MOTION) if on else (0, 0)
-    return _SELECT.pack(extension.major, 46, 7, root, 2, _ALL_DEVICES, 1, raw, _ALL_MASTERS, 1, motion)
+    return _SELECT.pack(
+        extension.major, _SELECT_MINOR, _SELECT_WORDS, root, 2, _ALL_DEVICES, 1, raw, _ALL_MASTERS, 1, motion
+    )

@@ -1,4 +1,8 @@
-"""Pixel formats out of the set-up block: channels come from the visual's masks, never from the depth alone."""
+"""Pixel formats of drawables: the PixelFormat of a depth and visual, from the setup block. No request is sent.
+
+The channels come from the visual's masks, never from the depth alone: 24 bits may be red, green, blue or blue, green,
+red, and each server chooses the bits per pixel of a depth.
+"""
 
 from __future__ import annotations
 
@@ -14,21 +18,23 @@ if TYPE_CHECKING:
 
 
 def format_of(connection: Connection, depth: int, visual_id: int | None) -> PixelFormat:
-    """Return the layout of ZPixmap images of a depth and visual; a pixmap has no visual and takes the depth's first."""
+    """Return the format of ZPixmap images of a depth and visual; None, as for pixmaps, is the depth's first visual."""
     layout = next((each for each in connection.info.pixmap_formats if each.depth == depth), None)
     if layout is None:
         raise UnsupportedFormat(f"the server describes no pixel layout for depth {depth}")
-    visual = None
+    visual = None  # a depth such as 1 may have none
     for screen in connection.info.roots:
         for allowed in screen.allowed_depths:
             if allowed.depth != depth:
                 continue
             for candidate in allowed.visuals:
+                # Without an id the first one counts; with one, the visual of that id and depth.
                 if candidate.visual_id == visual_id or (visual_id is None and visual is None):
                     visual = candidate
     order: ByteOrder = "big" if connection.info.image_byte_order else "little"
     bit_order: ByteOrder = "big" if connection.info.bitmap_format_bit_order else "little"
-    kind = visual.visual_class if visual else VisualClass.StaticGray  # what is none of them, PixelFormat refuses
+    # Without a visual (a pixmap of depth 1, 4 …) the values are grays; PixelFormat raises for a depth that can't be.
+    kind = visual.visual_class if visual else VisualClass.StaticGray
     masks = (visual.red_mask, visual.green_mask, visual.blue_mask) if visual else (0, 0, 0)
     return PixelFormat(
         depth=depth,
@@ -44,5 +50,5 @@ def format_of(connection: Connection, depth: int, visual_id: int | None) -> Pixe
 
 
 def of_root(fmt: PixelFormat) -> PixelFormat:
-    """Return the layout of a root window that has this format but for alpha: nothing lies under it, at depth 32 too."""
+    """Return a format without alpha, for a root window: at depth 32, too, there is nothing below it to blend with."""
     return replace(fmt, opaque=True) if fmt.alpha_mask else fmt

@@ -1,1 +1,12 @@
-"""The package xshm.x11.windows."""
+"""Windows: the properties, tree, shapes and changes of other programs' windows, and windows of our own.
+
+- `properties`: ICCCM and EWMH properties
+- `client_pid`: the processes that windows belong to
+- `tree`: top-level windows, their frames and clients
+- `snapshot`: one top-level window at one moment
+- `structure_events`: changes of windows, for any number of subscribers
+- `shape`: bounding shapes, and their changes
+- `new_windows`: events when windows appear
+- `redirection`: windows redirected off-screen, and the pixmaps that hold their pixels
+- `own_window`: windows of our own
+"""

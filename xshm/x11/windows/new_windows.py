@@ -1,4 +1,9 @@
-"""Hearing of windows that come, and of what they are called, with a window manager and without (core protocol)."""
+"""Events when windows appear or get another title, with a window manager and without (core protocol).
+
+With a window manager, a program's window is two or three levels below the root, inside of frames. Its mapping and title
+are reported only to clients that have selected events on the window itself or its parent. So events are selected on the
+root window, its children and their children, and again on each window that is new there.
+"""
 
 from __future__ import annotations
 
@@ -16,28 +21,27 @@ if TYPE_CHECKING:
     from xshm.x11.connection import Connection
 
 _EVENTS: Final = X.StructureNotifyMask | X.SubstructureNotifyMask | X.PropertyChangeMask
-
 _CODES: Final = (X.CreateNotify, X.MapNotify, X.PropertyNotify)
 
 
 class NewWindowWatch:
-    """Watches every window that can be a program's own: the root's children, and theirs inside of a manager's frames.
+    """The events of every window that can be a program's own: children of the root, and theirs inside of frames.
 
-    For a connection that is used for nothing else: what it had selected on these windows is replaced.
+    For a connection that is used for nothing else: the events that it had selected on these windows are replaced.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._heard: set[int] = set()  # windows whose events we have asked for
+        self._selected: set[int] = set()  # windows whose events were selected
         self._routes = [EventRoute(code, lambda _message: True, most=1) for code in _CODES]
         for route in self._routes:
             connection.wire.add_route(route)
-        self._listen()
+        self._select_new()
 
     def wait(self, other: int, deadline: float) -> bool:
-        """Wait until a window was made, mapped or renamed since the last call; what is looked up then is no older.
+        """Wait until a window was created, mapped or renamed since the last call; a query after it sees that window.
 
-        False when the deadline (time.monotonic) has passed, or when the descriptor `other` has something to tell.
+        Return False after the deadline (time.monotonic), or when the descriptor `other` is readable.
         """
         watched = (self._connection.fileno(), other)
         while not any(route.queue for route in self._routes):
@@ -46,12 +50,13 @@ class NewWindowWatch:
                 return False
             self._connection.wire.pump()
             if time.monotonic() >= deadline and not any(route.queue for route in self._routes):
-                return False  # there is always something to read, of other kinds
-        self._listen()
+                return False  # other events may arrive without end
+        self._select_new()
         return True
 
-    def _listen(self) -> None:
-        """Ask for the events of windows that are new; what happens to them from then on is heard of."""
+    def _select_new(self) -> None:
+        """Clear the queues, then select the events of new windows: an event from now on is in a queue."""
+        # Cleared first: an event that arrives while windows are queried makes the next `wait` return.
         for route in self._routes:
             route.queue.clear()
         for top in self._children(self._connection.setup.root.id):
@@ -59,10 +64,11 @@ class NewWindowWatch:
                 self._children(window)
 
     def _children(self, window: int) -> list[int]:
-        if window not in self._heard:
-            self._heard.add(window)
+        """Select the events of a window and return its children, in this order: a child made later causes an event."""
+        if window not in self._selected:
+            self._selected.add(window)
             self._connection.send(core.ChangeWindowAttributes, window=window, attrs={"event_mask": _EVENTS})
         try:
             return [child.id for child in self._connection.request(core.QueryTree, window=window).children]
         except ServerError:
-            return []  # it was destroyed meanwhile
+            return []  # the window was destroyed after its parent was queried

@@ -1,4 +1,4 @@
-"""A window of our own: opened, named, and asked for by the protocols that window managers know (ICCCM 2.0, EWMH)."""
+"""Windows of our own: create, name, map and resize them by the protocols of window managers (ICCCM 2.0, EWMH 1.5)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from Xlib.protocol import request
 
 from xshm.geometry import Rect
 from xshm.x11.protocol import core
-from xshm.x11.windows.properties import atom
+from xshm.x11.windows.properties import intern_atom
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
@@ -25,21 +25,22 @@ _EVENTS: Final = (
     | X.ButtonReleaseMask
     | X.PointerMotionMask
 )
-_GUEST_EVENTS: Final = X.ExposureMask | X.StructureNotifyMask
-# WM_SIZE_HINTS: flags, position and size (obsolete), least, greatest; increments, aspects, base size and gravity.
+_FOREIGN_EVENTS: Final = X.ExposureMask | X.StructureNotifyMask
+# WM_SIZE_HINTS: flags; position and size (obsolete, but read by old managers); least and greatest size; increments,
+# aspects, base size and gravity, all unset.
 _SIZE_HINTS = struct.Struct("=I4i4i9i")
-_US_POSITION, _MIN_SIZE, _MAX_SIZE = 1, 16, 32
-_BYTE, _WORD = 8, 32
+_US_POSITION, _MIN_SIZE, _MAX_SIZE = 1, 16, 32  # flags; US: the user has chosen the position
+_BYTE, _WORD = 8, 32  # formats of properties: bits of an item
 
 
 def create_window(connection: Connection, place: Rect, title: str, *, resizable: bool, positioned: bool) -> int:
-    """Create a window of the screen's own visual; return its id.
+    """Create a window of the screen's own visual, not mapped yet; return its id. One round trip.
 
-    Its background is all bits zero. What it shows stays at the upper left when it is resized.
+    Its background is all bits zero. Its pixels stay at the upper left when it is resized.
     """
     window = connection.allocate_resource_id()
     attributes = {
-        "background_pixel": 0,
+        "background_pixel": 0,  # the server paints what is exposed before the first frame
         "border_pixel": 0,
         "bit_gravity": X.NorthWestGravity,
         "event_mask": _EVENTS,
@@ -58,41 +59,50 @@ def create_window(connection: Connection, place: Rect, title: str, *, resizable:
         visual=X.CopyFromParent,
         attrs=attributes,
     )
-    delete = atom(connection, "WM_DELETE_WINDOW")
+    delete = intern_atom(connection, "WM_DELETE_WINDOW")
     set_title(connection, window, title)
     _set(connection, window, Xatom.WM_CLASS, Xatom.STRING, _BYTE, b"xshm\0xshm\0")
     _set_size_hints(connection, window, place, _US_POSITION if positioned else 0, resizable=resizable)
-    _set(connection, window, atom(connection, "WM_PROTOCOLS"), Xatom.ATOM, _WORD, struct.pack("=I", delete))
-    _set(connection, window, atom(connection, "_NET_WM_PID"), Xatom.CARDINAL, _WORD, struct.pack("=I", os.getpid()))
+    _set(connection, window, intern_atom(connection, "WM_PROTOCOLS"), Xatom.ATOM, _WORD, struct.pack("=I", delete))
+    _set(
+        connection,
+        window,
+        intern_atom(connection, "_NET_WM_PID"),
+        Xatom.CARDINAL,
+        _WORD,
+        struct.pack("=I", os.getpid()),
+    )
     connection.check(created, doing="CreateWindow")
     return window
 
 
 def map_window(connection: Connection, window: int) -> None:
-    """Have a window shown; where there is a window manager, it decides when."""
+    """Map a window; a window manager, where there is one, decides when."""
     connection.check(connection.send(core.MapWindow, window=window), doing="MapWindow")
 
 
 def resize_window(connection: Connection, window: int, width: int, height: int, *, resizable: bool) -> None:
-    """Ask for another size; ConfigureNotify tells when it has come."""
+    """Request another size; ConfigureNotify reports the one that the window got, maybe from a window manager."""
+    # The hints first: a window manager refuses a size that they forbid.
     _set_size_hints(connection, window, Rect(0, 0, width, height), 0, resizable=resizable)
     connection.send(request.ConfigureWindow, window=window, attrs={"width": width, "height": height})
 
 
 def set_title(connection: Connection, window: int, title: str) -> None:
-    """Name a window, for window managers old (Latin-1, as far as it goes) and new (UTF-8)."""
+    """Set a window's title: WM_NAME in Latin-1, with "?" for other characters, and _NET_WM_NAME in UTF-8."""
     _set(connection, window, Xatom.WM_NAME, Xatom.STRING, _BYTE, title.encode("latin-1", "replace"))
-    name, utf8 = atom(connection, "_NET_WM_NAME"), atom(connection, "UTF8_STRING")
+    name, utf8 = intern_atom(connection, "_NET_WM_NAME"), intern_atom(connection, "UTF8_STRING")
     _set(connection, window, name, utf8, _BYTE, title.encode())
 
 
-def visit_window(connection: Connection, window: int) -> None:
-    """Ask for word of a window that is not ours: when it is exposed, resized, destroyed."""
-    attributes = {"event_mask": _GUEST_EVENTS}
+def watch_window(connection: Connection, window: int) -> None:
+    """Select events of another program's window: when it is exposed, resized or destroyed. Raises BadWindow."""
+    attributes = {"event_mask": _FOREIGN_EVENTS}
     connection.check(connection.send(core.ChangeWindowAttributes, window=window, attrs=attributes))
 
 
 def _set_size_hints(connection: Connection, window: int, place: Rect, flags: int, *, resizable: bool) -> None:
+    # A window of one size has it as its least and its greatest.
     limits = () if resizable else (place.width, place.height) * 2
     flags |= _MIN_SIZE | _MAX_SIZE if limits else 0
     hints = _SIZE_HINTS.pack(flags, place.x, place.y, place.width, place.height, *(limits or (0,) * 4), *(0,) * 9)

@@ -1,7 +1,16 @@
-"""Composite 0.4: a window that is drawn off-screen, whole, whatever covers it; and a name for the pixmap that holds it.
+"""Composite 0.4: redirecting windows off-screen, into a pixmap of their own, and naming that pixmap.
 
-Redirection is counted by the server for each client. Ours is "automatic": the server goes on showing the window, and
-what other clients redirected, a compositor for one, stays as it was, before, meanwhile and after.
+Always true:
+
+1. The server counts redirections for each client. Ours is "automatic": the server still shows the window, and windows
+   that other clients have redirected, such as a compositing manager, stay redirected before, during and after.
+2. A window gets another pixmap each time it is mapped or resized; the former pixmap's name keeps the old pixels.
+3. The redirection ends once: with `close`, with the last reference to the object, or with the window. After the window
+   no UnredirectWindow is sent, since the id may be another window's.
+
+What does not work: reading the obscured parts right after the redirection. The new pixmap begins as a copy of what is
+on the screen; the client paints the rest when it gets the server's Expose. `query_obscured` returns the parts to wait
+for.
 """
 
 from __future__ import annotations
@@ -12,23 +21,23 @@ from typing import TYPE_CHECKING, Any, Final
 from Xlib.ext import composite
 
 from xshm.errors import ServerError, WindowNotViewable
+from xshm.x11.connection import pack_request
 from xshm.x11.cookie import Cookie
-from xshm.x11.protocol import core
-from xshm.x11.protocol.requests import Request
+from xshm.x11.protocol import core, xfixes
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
-    from xshm.x11.io.release_queue import ServerResource
+    from xshm.x11.io.resources import ServerResource
     from xshm.x11.windows.structure_events import Subscription
 
 NAME: Final = "Composite"
-_TRIES: Final = 50
+_TRIES: Final = 50  # until a window counts as resized all the time
 _WIDEST_BORDER: Final = 0x3FFF  # a pixmap is at most 0x7FFF wide, with the border on both sides
 
 
 @dataclass(frozen=True, slots=True)
-class Backing:
-    """A window's pixmap: width and height inside the border, and how wide the border around them is."""
+class NamedPixmap:
+    """The pixmap that holds a window's pixels: width and height inside the border, and the width of the border."""
 
     pixmap: int
     width: int
@@ -37,73 +46,90 @@ class Backing:
 
 
 class Redirection:
-    """A window that is redirected for us until `close`, or until this goes; `changes` tells when it is gone."""
+    """The redirection of a window, until `close` or until this is dropped; `changes` reports that it was destroyed."""
 
     def __init__(self, connection: Connection, extension: Extension, window: int, changes: Subscription) -> None:
         self._connection = connection
         self._opcode = extension.major
         self.window = window
         self._pixmap: ServerResource | None = None
-        self._ask(composite.QueryVersion, major_version=0, minor_version=4)
-        # A name can be had before the window is redirected for us only where it is redirected for somebody else.
-        name = connection.holdings.id(core.FreePixmap, "pixmap")
+        # NameWindowPixmap succeeds only for a redirected window. Before our own redirection is sent, that means by
+        # another client, and then the window's pixmap is complete already (`check`).
+        name = connection.resources.new_id(core.FreePixmap, "pixmap")
         self._named = connection.send(composite.NameWindowPixmap, opcode=self._opcode, window=window, pixmap=name)
-        connection.holdings.free(name)
-        how: dict[str, Any] = {"opcode": self._opcode, "window": window, "update": composite.RedirectAutomatic}
-        redirect: Any = composite.RedirectWindow
-        self._redirected = Request(redirect._request.to_binary(**how))  # noqa: SLF001 - encodes
-        self._held = connection.holdings.undo(composite.UnredirectWindow, **how)
+        connection.resources.free(name)
+        fields: dict[str, Any] = {"opcode": self._opcode, "window": window, "update": composite.RedirectAutomatic}
+        self._redirected = pack_request(composite.RedirectWindow, **fields)
+        # Made before the request is sent: interrupted in between, nothing is left redirected.
+        self._held = connection.resources.undone_by(composite.UnredirectWindow, **fields)
         self.follow(changes)
         connection.wire.send(self._redirected)
 
     def follow(self, changes: Subscription) -> None:
-        """From now on, hear of the window's end by this subscription."""
+        """From now on, use this subscription to know whether the window was destroyed."""
         redirected = self._redirected
         self._held.release.lapsed = lambda: changes.gone or not redirected.serial or redirected.error is not None
 
     def check(self) -> bool:
-        """Raise the server's refusal; tell whether the window was redirected before, by whomever. One round trip."""
+        """Raise the server's error; return whether the window was redirected before, by any client. One round trip."""
         self._connection.check(self._redirected, doing="CompositeRedirectWindow")
         return self._named.error is None
 
-    def name(self) -> Backing:
-        """Name the pixmap that the window has now; the last one's name is given back.
+    def name_pixmap(self) -> NamedPixmap:
+        """Name the pixmap that the window has now, and free the name of the last one.
 
-        A window gets a new pixmap each time it is mapped or resized. Raises BadWindow or BadDrawable where the window
-        is gone, BadMatch where it is not viewable, WindowNotViewable where it is never the same size twice.
+        Raises BadWindow or BadDrawable where the window was destroyed, BadMatch where it is not viewable,
+        WindowNotViewable where it is resized at each of 50 tries.
         """
         connection = self._connection
         for _ in range(_TRIES):
-            pixmap = connection.holdings.id(core.FreePixmap, "pixmap")
+            pixmap = connection.resources.new_id(core.FreePixmap, "pixmap")
             named = connection.send(composite.NameWindowPixmap, opcode=self._opcode, window=self.window, pixmap=pixmap)
-            whole = Cookie(connection, core.GetGeometry, drawable=pixmap)
-            inside = Cookie(connection, core.GetGeometry, drawable=self.window)
+            # Both sizes: the pixmap's is that of the pixels, and only the window's reply has the border's width.
+            outer = Cookie(connection, core.GetGeometry, drawable=pixmap)
+            inner = Cookie(connection, core.GetGeometry, drawable=self.window)
             try:
-                size = inside.reply()
+                size = inner.reply()
                 if named.error is not None:
                     raise connection.error(named.error, "CompositeNameWindowPixmap")
-                held = whole.reply()
+                whole = outer.reply()
             except ServerError:
                 self._free(pixmap)
                 raise
-            # The server may serve another client, who resizes the window, between the two.
-            if (held.width, held.height) == (size.width + 2 * size.border_width, size.height + 2 * size.border_width):
+            # Between the two requests the server may serve another client, which resizes the window: then try again.
+            if (whole.width, whole.height) == (size.width + 2 * size.border_width, size.height + 2 * size.border_width):
                 if size.border_width > _WIDEST_BORDER:
                     raise connection.nonsense("GetGeometry", f"a border of {size.border_width} pixels")
                 former, self._pixmap = self._pixmap, pixmap
                 self._free(former)
-                return Backing(pixmap, size.width, size.height, size.border_width)
+                return NamedPixmap(pixmap, size.width, size.height, size.border_width)
             self._free(pixmap)
         raise WindowNotViewable(f"the window {self.window:#x} is being resized all the time, in {_TRIES} looks")
 
     def close(self) -> None:
-        """End our redirection, if the window is still there, and give the name back."""
+        """End our redirection, if the window still exists, and free the pixmap's name."""
         self._free(self._pixmap)
-        self._connection.holdings.free(self._held)
+        self._connection.resources.free(self._held)
 
     def _free(self, pixmap: ServerResource | None) -> None:
         if pixmap is not None:
-            self._connection.holdings.free(pixmap)
+            self._connection.resources.free(pixmap)
 
-    def _ask(self, request: Any, **fields: Any) -> Cookie:
-        return Cookie(self._connection, request, opcode=self._opcode, **fields)
+
+def query_obscured(connection: Connection, extension: Extension, window: int) -> Cookie | None:
+    """Query the part of a window that other windows or the screen's edges obscure; return None without XFIXES.
+
+    The reply's `rectangles` are that part, in the window's coordinates, as the server computes it, shapes and all. The
+    regions are freed by requests that follow in the same batch.
+    """
+    fixes = connection.negotiate(xfixes.NAME)
+    if fixes is None:
+        return None
+    whole, visible = (connection.resources.new_id(xfixes.DestroyRegion, "region", opcode=fixes.major) for _ in range(2))
+    kind = xfixes.BOUNDING
+    connection.send(xfixes.CreateRegionFromWindow, opcode=fixes.major, region=whole, window=window, kind=kind)
+    connection.send(composite.CreateRegionFromBorderClip, opcode=extension.major, region=visible, window=window)
+    connection.send(xfixes.SubtractRegion, opcode=fixes.major, source1=whole, source2=visible, destination=whole)
+    obscured = Cookie(connection, xfixes.FetchRegion, opcode=fixes.major, region=whole)
+    connection.resources.free(whole, visible)
+    return obscured

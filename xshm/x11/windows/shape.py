@@ -1,7 +1,8 @@
-"""SHAPE 1.1: the bounding shapes of windows, and word of their changes.
+"""SHAPE 1.1: the bounding shapes of windows, and events when they change.
 
-Any number of subscribers share one selection for each window. Where others on this connection have selected the same
-through python-xlib's objects, it stays selected, and the events reach them.
+Subscriptions and rules are those of `structure_events`: a window is selected once, its entry is stored before that and
+removed after the deselection, a destroyed window is never deselected, and late events are dropped. The locking rules
+are those of `structure_events` too. Without the extension no window has a shape, and the methods do nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from Xlib.ext import shape
 
 from xshm.geometry import Rect
-from xshm.x11.cookie import Cookie, packed
+from xshm.x11.connection import pack_request
+from xshm.x11.cookie import Cookie
 from xshm.x11.protocol.requests import EventRoute, precedes
-from xshm.x11.windows.structure_events import Subscribers
+from xshm.x11.windows.structure_events import SelectedWindow
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
@@ -27,87 +29,71 @@ _BOUNDING: Final = shape.SK.Bounding
 _ABOUT = struct.Struct("=xB2xI")  # ShapeNotify: kind, window
 
 
-class _Selected:
-    """A window on which ShapeNotify is selected. `shared`: others on this connection want the events too.
-
-    `gone`: the window was destroyed; another may have its id.
-    """
-
-    __slots__ = ("gone", "shared", "subscribers")
-
-    def __init__(self, *, shared: bool) -> None:
-        self.gone = False
-        self.shared = shared
-        self.subscribers = Subscribers()
-
-
 class ShapeEvents:
-    """The shapes of one connection's windows. Without the extension no window has one.
-
-    Locking rules: `subscribe` and `unsubscribe` are called by one thread at a time, `_hear` by the reader.
-    """
+    """The bounding shapes of one connection's windows, and their changes."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._selected: dict[int, _Selected] = {}
-        self._leaving: dict[int, Request] = {}  # as in StructureEvents
+        self._selected: dict[int, SelectedWindow] = {}
+        self._deselected: dict[int, Request] = {}  # by window, the requests, until the server has processed them
         self._route: EventRoute | None = None
 
     def subscribe(self, subscription: Subscription) -> None:
-        """Set `due` and `reshaped` of a subscription whenever its window (the first) gets another bounding shape."""
+        """Set `stale` and `reshaped` of a subscription whenever its window, the first, gets another bounding shape."""
         extension = self._extension()
         if extension is None:
             return
         if self._route is None:
-            self._route = EventRoute(extension.first_event + _NOTIFY, self._hear, most=1)
+            self._route = EventRoute(extension.first_event + _NOTIFY, self._notify, most=1)
             self._connection.wire.add_route(self._route)
         self._deselect_unwanted(extension)
         window = subscription.windows[0]
-        known = self._selected.get(window)
-        if known is None or any(other.gone for other in known.subscribers):  # the id may be another window's
+        selected = self._selected.get(window)
+        if selected is None or any(other.gone for other in selected.subscribers):  # gone: the id is a new window's
             before = Cookie(
                 self._connection, shape.InputSelected, opcode=extension.major, destination_window=window
             ).reply_or_none()
-            # First: cut short from here on, it is deselected the next time, since nobody has subscribed.
-            known = self._selected[window] = _Selected(shared=before is not None and bool(before.enabled))
-            self._connection.wire.send(_select(extension, window, enable=True))
-        known.subscribers.add(subscription)
+            # The entry first, then the request: an interrupt leaves an entry without subscribers, not a selection.
+            selected = self._selected[window] = SelectedWindow(shared=before is not None and bool(before.enabled))
+            self._connection.wire.send(_select_events(extension, window, enable=True))
+        selected.subscribers.add(subscription)
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """Take that back, and deselect where it was the last."""
+        """End a subscription; deselect the events of its window if it was the last."""
         window = subscription.windows[0]
         selected = self._selected.get(window)
         extension = self._extension()
         if selected is None or extension is None:
             return
-        if subscription in selected.subscribers:  # else it was of a window that had the id before
+        if subscription in selected.subscribers:  # else the entry is of a later window of the same id
             selected.gone = selected.gone or subscription.gone
             selected.subscribers.remove(subscription)
         self._deselect_unwanted(extension)
 
-    def tidy(self) -> None:
-        """Deselect what was selected for those who are gone."""
+    def collect_dropped(self) -> None:
+        """Deselect the events of windows whose subscriptions were dropped or interrupted."""
         extension = self._extension() if self._selected else None
         if extension is not None:
             self._deselect_unwanted(extension)
 
     def _deselect_unwanted(self, extension: Extension) -> None:
-        """Deselect where nobody is left; what is cut short is done the next time."""
-        for window in [window for window, selected in self._selected.items() if not selected.subscribers]:
-            if not (self._selected[window].shared or self._selected[window].gone):
-                self._leaving = {each: last for each, last in self._leaving.items() if not last.done}
-                self._leaving[window] = last = _select(extension, window, enable=False)
+        """Deselect the events of windows without subscribers; the next call does what was interrupted."""
+        for window, selected in [each for each in self._selected.items() if not each[1].subscribers]:
+            if not (selected.shared or selected.gone):
+                self._deselected = {each: last for each, last in self._deselected.items() if not last.done}
+                self._deselected[window] = last = _select_events(extension, window, enable=False)
                 self._connection.wire.send(last)
-            self._selected.pop(window, None)
+            self._selected.pop(window, None)  # last, as in StructureEvents
 
-    def ask(self, window: int) -> tuple[Rect, ...] | None:
-        """Return the bounding shape, in the window's coordinates; None where it has none. One round trip.
+    def query(self, window: int) -> tuple[Rect, ...] | None:
+        """Return a window's bounding shape, in its coordinates; None where it has none. One round trip.
 
         Raises BadWindow.
         """
         extension = self._extension()
         if extension is None:
             return None
+        # GetRectangles alone can't distinguish a window without a shape from one whose shape is its rectangle.
         extents = Cookie(self._connection, shape.QueryExtents, opcode=extension.major, destination_window=window)
         rectangles = Cookie(
             self._connection, shape.GetRectangles, opcode=extension.major, window=window, source_kind=_BOUNDING
@@ -118,21 +104,21 @@ class ShapeEvents:
     def _extension(self) -> Extension | None:
         return self._connection.extension(NAME)
 
-    def _hear(self, message: bytes) -> bool:
-        """Tell subscribers; called by the reader. Return whether the event is for them alone."""
+    def _notify(self, message: bytes) -> bool:
+        """Set the flags of subscriptions; return whether to hide the event from other users of the connection."""
         kind, window = _ABOUT.unpack_from(message)
         selected = self._selected.get(window)
         if selected is None:
-            last = self._leaving.get(window)
+            last = self._deselected.get(window)
             return last is not None and precedes(message, last)
         if kind == _BOUNDING:
             for subscription in selected.subscribers:
-                subscription.reshaped = subscription.due = True
+                subscription.reshaped = subscription.stale = True
         return not selected.shared
 
 
-def _select(extension: Extension, window: int, *, enable: bool) -> Request:
-    return packed(shape.SelectInput, opcode=extension.major, destination_window=window, enable=enable)
+def _select_events(extension: Extension, window: int, *, enable: bool) -> Request:
+    return pack_request(shape.SelectInput, opcode=extension.major, destination_window=window, enable=enable)
 
 
 def _rect(found: Any) -> Rect:

@@ -1,6 +1,8 @@
-"""The top-level windows of a screen, and the programs' windows inside the frames of a window manager.
+"""The window tree: a screen's top-level windows, and the clients (programs' windows) inside a window manager's frames.
 
-All windows are asked at once, so that the round trips grow with the depth of the frames, not with their number.
+Requests about all windows of a level are queued before the first reply is waited for, so that round trips grow with the
+depth of the frames, not with their number. The tree may change while it is queried: a window that is destroyed is left
+out, and one that is reparented may be met twice.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from Xlib import X, Xatom
 from xshm.errors import ServerError
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
-from xshm.x11.windows.properties import Atoms, has_state, window_id
+from xshm.x11.windows.properties import Atoms, is_managed, window_id
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
@@ -21,14 +23,14 @@ if TYPE_CHECKING:
 INPUT_OUTPUT: Final = X.InputOutput
 VIEWABLE: Final = X.IsViewable
 UNMAPPED: Final = X.IsUnmapped
-_DEEPEST: Final = 1 << 14  # windows inside of each other; toolkits have dozens
-_WALKS: Final = 5
-_DEEPEST_FRAME: Final = 3  # windows between the root and a client, in those window managers that have the most
+_DEEPEST: Final = 1 << 14  # ancestors of a window, where toolkits have dozens: a server that returns more is broken
+_WALKS: Final = 5  # tries to walk up a tree in which windows are being reparented
+_DEEPEST_FRAME: Final = 3  # levels between a frame and its client, in those window managers that have the most
 
 
 @dataclass(slots=True)
 class TopLevel:
-    """A child of the root window: its outline on the root window, and the `client` inside, which may be itself."""
+    """A child of the root window: its outline in root coordinates, and the `client` inside, which may be itself."""
 
     window: int
     client: int
@@ -40,30 +42,29 @@ class TopLevel:
 def top_levels(connection: Connection, atoms: Atoms, root: int, *, mapped: bool = True) -> list[TopLevel]:
     """Return the root window's children that have pixels (InputOutput), from the bottom to the top.
 
-    Those that are mapped, or with `mapped=False` those that are not.
-
-    A window manager marks the windows it looks after with WM_STATE (ICCCM 2.0, section 4.1.3.1), which is how a client
-    is told from its frame. Where no manager runs, every child is its own client.
+    They are the mapped ones, or with `mapped=False` the others. A window manager sets WM_STATE on the clients that it
+    manages (ICCCM 2.0, section 4.1.3.1), by which a client is found in its frame. Without a manager, which selects
+    SubstructureRedirect on the root window, every child is its own client.
     """
     tree = Cookie(connection, core.QueryTree, window=root)
     attributes = Cookie(connection, core.GetWindowAttributes, window=root)
-    check = atoms.ask(root, atoms.net_check, Xatom.WINDOW)
-    own = window_id(check)  # a window manager's sign that it is there, one pixel off the screen
+    check = atoms.get_property(root, atoms.net_check, Xatom.WINDOW)
+    own = window_id(check)  # the manager's check window, which proves that a manager runs and is never visible
     children = [child.id for child in tree.reply().children if child.id != own]
     managed = bool(attributes.reply().all_event_masks & X.SubstructureRedirectMask)
-    asked = [
+    cookies = [
         (
             child,
             Cookie(connection, core.GetWindowAttributes, window=child),
             Cookie(connection, core.GetGeometry, drawable=child),
-            atoms.ask(child, atoms.state) if managed else None,
+            atoms.get_property(child, atoms.state) if managed else None,
         )
         for child in children
     ]
     found, frames = [], []
-    for child, attributes, geometry, state in asked:
+    for child, attributes, geometry, state in cookies:
         top = _top_level(child, attributes.reply_or_none(), geometry.reply_or_none(), mapped=mapped)
-        is_client = state is not None and has_state(state)
+        is_client = state is not None and is_managed(state)
         if top is None:
             continue
         found.append(top)
@@ -74,8 +75,8 @@ def top_levels(connection: Connection, atoms: Atoms, root: int, *, mapped: bool 
 
 
 def ancestors(connection: Connection, window: int) -> list[int]:
-    """Return a window's parent, its parent and so on, without the root window. Raises BadWindow."""
-    for _ in range(_WALKS):  # what is reparented on the way may be met twice
+    """Return a window's ancestors from its parent up, without the root window. Raises BadWindow."""
+    for _ in range(_WALKS):
         found = _walk_up(connection, window)
         if found is not None:
             return found
@@ -83,8 +84,8 @@ def ancestors(connection: Connection, window: int) -> list[int]:
 
 
 def _walk_up(connection: Connection, window: int) -> list[int] | None:
-    """Return a window's ancestors; None where one of them comes twice."""
-    met = {window: None}  # in order
+    """Return a window's ancestors; None where one is met twice, since it was reparented during the walk."""
+    met = {window: None}  # a dict: ordered, and quick to look up
     while len(met) <= _DEEPEST:
         reply = connection.request(core.QueryTree, window=next(reversed(met)))
         if reply.parent == X.NONE or reply.parent.id == reply.root.id:
@@ -96,18 +97,20 @@ def _walk_up(connection: Connection, window: int) -> list[int] | None:
 
 
 def client_of(connection: Connection, atoms: Atoms, window: int) -> int:
-    """Return the client that a window is, is a part of, or is the frame of. Raises BadWindow."""
+    """Return the client that a window is, is a part of, or is a frame of. Raises BadWindow."""
     chain = [window, *ancestors(connection, window)]
-    asked = [atoms.ask(each, atoms.state) for each in chain]
-    marked = [each for each, state in zip(chain, asked, strict=True) if has_state(state)]
+    states = [atoms.get_property(each, atoms.state) for each in chain]
+    marked = [each for each, state in zip(chain, states, strict=True) if is_managed(state)]
     if marked:
         return marked[0]
+    # Neither the window nor an ancestor is a client, so it is a part of a frame. Of `top` only `window` is read.
     top = TopLevel(chain[-1], chain[-1], (0, 0, 1, 1), 0, 0)
     _find_clients(connection, atoms, [top])
     return top.client
 
 
 def _top_level(window: int, attributes: Any, geometry: Any, *, mapped: bool) -> TopLevel | None:
+    """Return a child of the root window; None where it was destroyed, has no pixels, or is of the other kind."""
     if attributes is None or geometry is None or attributes.win_class != X.InputOutput:
         return None
     if mapped != (attributes.map_state != X.IsUnmapped):
@@ -123,37 +126,37 @@ def _top_level(window: int, attributes: Any, geometry: Any, *, mapped: bool) -> 
 
 
 def _find_clients(connection: Connection, atoms: Atoms, frames: list[TopLevel]) -> None:
-    """Set `client` where a window with WM_STATE lies inside.
+    """Set `client` of each frame in which a window with WM_STATE is found, level by level.
 
-    Resource ids tell whose a window is: a frame and what decorates it are the manager's, the client is another
-    program's. So one window of a frame is asked, not all of its fifty handles and buttons.
+    A window's resource id shows its creator: frame and decorations are the manager's, the client is another program's.
+    So WM_STATE is queried of a few windows only, not of the fifty handles and buttons that a frame may have.
     """
     mask = connection.info.resource_id_mask
-    looking = {frame.window: (frame, [frame.window]) for frame in frames}
+    searched = {frame.window: (frame, [frame.window]) for frame in frames}  # the manager's windows of this level
     for _ in range(_DEEPEST_FRAME):
         trees = [
             (frame, [Cookie(connection, core.QueryTree, window=window) for window in windows])
-            for frame, windows in looking.values()
+            for frame, windows in searched.values()
         ]
-        asked = []
-        looking = {}
+        levels = []
+        searched = {}
         for frame, replies in trees:
             children = [child.id for reply in replies for child in _children(reply)]
             own = [child for child in children if not (child ^ frame.window) & ~mask]
             others = [child for child in children if (child ^ frame.window) & ~mask]
-            asked.append((frame, own, [(child, atoms.ask(child, atoms.state)) for child in others]))
-        for frame, own, states in asked:
-            marked = [child for child, state in states if has_state(state)]
+            levels.append((frame, own, [(child, atoms.get_property(child, atoms.state)) for child in others]))
+        for frame, own, states in levels:
+            marked = [child for child, state in states if is_managed(state)]
             if marked:
                 frame.client = marked[0]
             elif own:
-                looking[frame.window] = (frame, own)
-        if not looking:
+                searched[frame.window] = (frame, own)
+        if not searched:
             return
 
 
-def _children(asked: Cookie) -> list[Any]:
+def _children(cookie: Cookie) -> list[Any]:
     try:
-        return list(asked.reply().children)
+        return list(cookie.reply().children)
     except ServerError:
-        return []  # it was destroyed meanwhile
+        return []  # the window was destroyed
