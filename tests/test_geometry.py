@@ -1,8 +1,9 @@
-"""Rect, and what may be named as a region."""
+"""Rect, the kinds of a region, fitting a region into a whole, subtracting and merging rectangles."""
 
 from __future__ import annotations
 
 import ctypes
+import random
 import types
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xshm.errors import InvalidArgument, InvalidType
-from xshm.geometry import Rect, as_rect
+from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
+from xshm.geometry import Rect, as_rect, fit, subtract
 
 rects = st.builds(Rect, st.integers(-50, 50), st.integers(-50, 50), st.integers(1, 50), st.integers(1, 50))
 
@@ -141,3 +142,28 @@ def test_what_is_no_region_is_refused_by_its_type(region: Any) -> None:
 def test_a_region_of_too_few_numbers_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="3 numbers"):
         as_rect((1, 2, 3))  # type: ignore[arg-type]
+
+
+def test_subtracting_rectangles_leaves_each_pixel_that_is_outside_once() -> None:
+    pick = random.Random(7)
+    for _ in range(300):
+        rects = [Rect(pick.randrange(20), pick.randrange(20), pick.randint(1, 9), pick.randint(1, 9)) for _ in range(3)]
+        left = subtract(rects[:1], *rects[1:])
+        seen = np.zeros((30, 30), int)
+        for rect in left:
+            seen[rect.slices] += 1
+        expected = np.zeros((30, 30), int)
+        expected[rects[0].slices] = 1
+        for hole in rects[1:]:
+            expected[hole.slices] = 0
+        assert np.array_equal(seen, expected)
+
+
+def test_a_region_that_leaves_the_whole_is_refused_with_the_numbers_or_cut() -> None:
+    whole, inside, across = Rect(0, 0, 100, 50), Rect(10, 10, 5, 5), Rect(90, -10, 20, 20)
+    assert fit(inside, whole, "the screen", clip=False) is inside
+    with pytest.raises(OutOfBounds, match=r"^region 20x20\+90\+-10 leaves the screen 100x50; pass clip=True to cut"):
+        fit(across, whole, "the screen", clip=False)
+    assert fit(across, whole, "the screen", clip=True) == Rect(90, 0, 10, 10)
+    with pytest.raises(OutOfBounds, match=r"^region 5x5\+100\+0 lies wholly outside the screen 100x50; nothing"):
+        fit(Rect(100, 0, 5, 5), whole, "the screen", clip=True)

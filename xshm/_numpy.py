@@ -1,4 +1,4 @@
-"""numpy, imported when it is first used: its import takes longer than a screenshot, which can do without.
+"""numpy, imported at the first use of an attribute: its import takes longer than a screenshot that needs no array.
 
 Modules name it by `if TYPE_CHECKING: import numpy as np` and `else: from xshm._numpy import np`.
 """
@@ -9,10 +9,10 @@ import importlib
 from typing import Any
 
 
-class _Later:
-    """Stands for a module. What was asked for once is an attribute like any other from then on.
+class _LazyModule:
+    """A stand-in for a module: it imports the module at the first access, and stores each attribute that was used.
 
-    Its copies are itself, in this process and, pickled, in others: it is the name of a place, not its content.
+    A copy of it, or an unpickled one, in another process too, is the `np` of this file.
     """
 
     def __init__(self, name: str) -> None:
@@ -20,11 +20,11 @@ class _Later:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(importlib.import_module(self.__name__), name)
-        setattr(self, name, found)
+        setattr(self, name, found)  # so that the next access does not call this
         return found
 
     def __reduce__(self) -> str:
-        return "np"
+        return "np"  # a global name: pickle looks it up in this module
 
 
-np = _Later("numpy")
+np = _LazyModule("numpy")

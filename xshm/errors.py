@@ -1,7 +1,8 @@
-"""One small tree of exceptions: the type says what the caller can do about it.
+"""The exceptions of xshm: one tree under XshmError, whose types show what the caller can do about an error.
 
-Every exception that xshm raises on its own is an `XshmError`; only `xshm.sysv` raises plain `OSError`, since it
-speaks for the kernel. Where a built-in exception means the same thing, ours is one of those too.
+Every exception that xshm raises is an `XshmError`, except that `xshm.sysv` raises plain `OSError`, since its errors are
+the kernel's. An error for which Python has a built-in exception is a subclass of that too. Each X error of the core
+protocol and of MIT-SHM has a class under ServerError, by the protocol's name.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ class XshmError(Exception):
 
 
 class InvalidArgument(XshmError, ValueError):
-    """A value that can't be meant: an empty region, a wrong `out` array. Nothing was changed; mend the call."""
+    """A value out of range: an empty region, an `out` array of another shape. Nothing was changed; correct the call."""
 
 
 class InvalidType(XshmError, TypeError):
-    """An argument of a type that is not taken. Nothing was changed; mend the call."""
+    """An argument of a type that is not taken. Nothing was changed; correct the call."""
 
 
 class OutOfBounds(InvalidArgument):
-    """A region that leaves the picture it is taken from. Cut it, or pass `clip=True` where that is offered."""
+    """A region that is not wholly inside the picture. Cut it, or pass `clip=True` where that is offered."""
 
 
 class MonitorNotFound(InvalidArgument, LookupError):
-    """No monitor has this name or number; the message lists those there are."""
+    """No monitor has this name or number; the message lists the existing ones."""
 
 
 class Closed(XshmError):
@@ -37,34 +38,35 @@ class Closed(XshmError):
 
 
 class ConnectFailed(XshmError, OSError):
-    """No connection to the display could be made. Look at the display's name, the server, the access rights.
+    """No connection to the display could be made. Check the display's name, the server, the access rights.
 
-    It is raised, too, where no descriptor is left for what a call opens; the message names that limit.
+    It is also raised where this process may open no more descriptors; the message names that limit.
     """
 
 
 class AccessDenied(ConnectFailed):
-    """The server answered, and refused: the authority (cookie) is missing or wrong."""
+    """The server refused the connection: the authority (cookie) is missing or wrong."""
 
 
 class UntrustedServer(ConnectFailed):
-    """Another user than root and us listens there, and was sent no cookie. Name the authority file if it is meant."""
+    """The server is another user's, not root's or ours, and was sent no cookie. Name the authority file to trust it."""
 
 
 class DisplayGone(XshmError, ConnectionError):
-    """The connection to the server has ended: the server died or closed it. Nothing on this connection works again."""
+    """The connection has ended: the server died or closed it. Nothing on this connection works again."""
 
 
 class ServerNonsense(DisplayGone):
-    """The server said what the protocol does not allow, and the connection was ended for it.
+    """The server sent bytes that the protocol does not allow, and the connection was ended.
 
-    `request` is what was asked ("QueryTree"), "" where it was no answer; `wrong` is what was wrong, with the numbers.
+    `request` is the request ("QueryTree") whose reply was invalid, "" where it was no reply; `wrong` says what was
+    invalid, with the numbers.
     """
 
     def __init__(self, request: str, wrong: str) -> None:
         self.request, self.wrong = request, wrong
         super().__init__(
-            f"{request + ': ' if request else ''}the X server said what makes no sense, and the connection was ended: "
+            f"{request + ': ' if request else ''}the X server sent what makes no sense, and the connection was ended: "
             f"{wrong}"
         )
 
@@ -73,11 +75,11 @@ class ServerNonsense(DisplayGone):
 
 
 class RequestTimeout(XshmError, TimeoutError):
-    """The server did not answer within the time that was set. The connection stays usable; ask again."""
+    """The server did not reply within the time that was set. The connection stays usable; call again."""
 
 
 class WaitTimeout(XshmError, TimeoutError):
-    """What was waited for was not seen in time. `frame` is the last picture, which shows what was there instead."""
+    """The awaited picture was not seen in time. `frame` is the last one, which shows what was there instead."""
 
     def __init__(self, message: str, *, frame: Frame) -> None:
         self.frame = frame
@@ -85,7 +87,7 @@ class WaitTimeout(XshmError, TimeoutError):
 
 
 class ServerError(XshmError):
-    """The server answered a request with an X error.
+    """The server replied to a request with an X error.
 
     `name` is the error's name in the protocol ("BadWindow"), `code` its number on this connection, `value` the bad
     resource or value, `major` and `minor` the request's opcodes.
@@ -97,7 +99,7 @@ class ServerError(XshmError):
 
 
 class TransportUnavailable(XshmError):
-    """The transport that was asked for by name can't be had here; the message says why, and which one can."""
+    """The transport that the caller named does not work here; the message says why, and which one does."""
 
 
 class ExtensionMissing(XshmError):
@@ -105,7 +107,7 @@ class ExtensionMissing(XshmError):
 
 
 class UnsupportedFormat(XshmError):
-    """Pixels laid out in a way that is not understood; the message names depth and bits per pixel."""
+    """A pixel layout that xshm does not read; the message names depth and bits per pixel."""
 
 
 class RootlessServer(XshmError):
@@ -113,26 +115,26 @@ class RootlessServer(XshmError):
 
 
 class PoolExhausted(XshmError):
-    """There is no slot for a frame, and it may not have memory of its own (`Screen(copies=False)`).
+    """No slot is free for a frame, and a copy in memory of its own is not allowed (`Screen(copies=False)`).
 
     Drop frames, copy them, or raise the limit that the message names.
     """
 
 
 class FramebufferTruncated(XshmError):
-    """The file that a framebuffer is in was cut short meanwhile. Leave arrays over it alone, and grab the Screen."""
+    """The framebuffer's file was truncated. Touch no array over it, which is a SIGBUS, and grab the Screen."""
 
 
 class ReadOnlyMemory(XshmError, BufferError):
-    """Memory that others build on is not given away without a copy; the message says how to read it in place."""
+    """Memory that later frames build on can't be given out without a copy; the message says how to read it in place."""
 
 
 class WindowError(XshmError):
-    """A window that can't be used the way it was asked for."""
+    """A window that does not allow what the call needs; the types below say why."""
 
 
 class WindowNotFound(WindowError, LookupError):
-    """No window, or more than one, answers to the description; the message lists those there are."""
+    """No window, or more than one, fits the description; the message lists the existing ones."""
 
 
 class WindowGone(WindowError):
@@ -148,7 +150,7 @@ class MissingExtra(XshmError, ImportError):
 
 
 class StartFailed(XshmError):
-    """A program did not start: it is missing, or ended before it was ready; the message has what it said."""
+    """A program did not start: it is missing, or ended before it was ready; the message has its output."""
 
 
 class BadRequest(ServerError):
@@ -180,7 +182,7 @@ class BadFont(ServerError):
 
 
 class BadMatch(ServerError):
-    """The request's parts do not fit each other: a region outside the drawable, another depth."""
+    """The request's arguments do not fit each other: a region outside the drawable, another depth."""
 
 
 class BadDrawable(ServerError):
@@ -188,11 +190,11 @@ class BadDrawable(ServerError):
 
 
 class BadAccess(ServerError):
-    """The server may not, or this client may not."""
+    """The server, or this client, lacks the right, such as to attach another user's segment."""
 
 
 class BadAlloc(ServerError):
-    """The server has no memory for it."""
+    """The server has no memory for what the request creates."""
 
 
 class BadColor(ServerError):

@@ -1,32 +1,36 @@
-"""Rectangles, and how a region is written and parsed.
+"""Rectangles of pixels: the value `Rect`, parsing a region, and intersection, union, subtraction and merging.
 
-A `Rect` is valid from birth: integers, width and height of at least 1. All coordinates are pixels, y grows downwards.
+Every `Rect` is valid: four ints, width and height of at least 1. Coordinates are pixels; y grows downwards.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, SupportsIndex, runtime_checkable
 
 from xshm import _arguments
-from xshm.errors import InvalidArgument, InvalidType
+from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
 from xshm.system.printable import quoted
 
-_NUMBER = r"[0-9]{1,20}"  # what is longer is no number of pixels, and int() has a limit of its own
+_NUMBER = r"[0-9]{1,20}"  # longer ones are no numbers of pixels, and int() refuses more than 4300 digits
 _GEOMETRY = rf"({_NUMBER})x({_NUMBER})(?:([+-]-?{_NUMBER})([+-]-?{_NUMBER}))?"  # XParseGeometry
 _SLURP = rf"(-?{_NUMBER}),(-?{_NUMBER}) ({_NUMBER})x({_NUMBER})"
 _TEXTS = "'640x480+10+20', '640x480-10-20' (from the right and bottom edge), '640x480' or slurp's '10,20 640x480'"
 _FIELDS = 4
 _KEYS = ("left", "top", "width", "height")
-_MSS_KEYS = {*_KEYS, "mon", "name", "is_primary", "unique_id", "output"}  # what mss 10.2 has in its monitors, and takes
-_MANY = 32
+_MSS_KEYS = {*_KEYS, "mon", "name", "is_primary", "unique_id", "output"}  # the keys of a monitor in mss 10.2
+# Rectangles that `merged` compares pair by pair, 500 pairs for each join of 32. More are joined in runs of neighbours
+# first, since the time grows with the cube of their number.
+_MOST_PAIRWISE = 32
+
+__all__ = ["HasRect", "Rect", "Region", "as_rect", "merged"]  # the other functions are the library's own
 
 
 @runtime_checkable
 class HasRect(Protocol):
-    """Anything that stands for a rectangle of the screen, a Monitor for one."""
+    """An object that has a rectangle of the screen, such as a Monitor."""
 
     @property
     def rect(self) -> Rect:
@@ -47,7 +51,7 @@ class Rect:
         for name in ("x", "y", "width", "height"):
             value = getattr(self, name)
             if type(value) is not int:
-                object.__setattr__(self, name, _index(name, value))
+                object.__setattr__(self, name, _coordinate(name, value))
         if self.width < 1 or self.height < 1:
             size = f"{quoted(self.width)}x{quoted(self.height)}"
             raise InvalidArgument(f"a region needs a width and height of at least 1, not {size}")
@@ -55,9 +59,8 @@ class Rect:
     @classmethod
     def from_ltrb(cls, left: int, top: int, right: int, bottom: int) -> Rect:
         """Make a Rect from its edges; right and bottom are the first column and row outside, as Pillow has them."""
-        left, top, right, bottom = (
-            _index(name, value) for name, value in (("left", left), ("top", top), ("right", right), ("bottom", bottom))
-        )
+        edges = (("left", left), ("top", top), ("right", right), ("bottom", bottom))
+        left, top, right, bottom = (_coordinate(name, value) for name, value in edges)
         return cls(left, top, right - left, bottom - top)
 
     @classmethod
@@ -71,7 +74,7 @@ class Rect:
             raise InvalidType(f"a geometry is a text like '640x480+10+20', not {type(text).__name__}: {quoted(text)}")
         if within is None:
             return _parse(text, None)
-        _check(within)
+        _check_rect(within)
         return _parse(text, lambda: within)
 
     @property
@@ -86,7 +89,7 @@ class Rect:
 
     def intersect(self, other: Rect) -> Rect | None:
         """Return the part that both cover, or None where there is none."""
-        _check(other)
+        _check_rect(other)
         left, top = max(self.x, other.x), max(self.y, other.y)
         right, bottom = min(self.right, other.right), min(self.bottom, other.bottom)
         if right <= left or bottom <= top:
@@ -95,22 +98,22 @@ class Rect:
 
     def union(self, other: Rect) -> Rect:
         """Return the smallest rectangle that covers both."""
-        _check(other)
+        _check_rect(other)
         left, top = min(self.x, other.x), min(self.y, other.y)
         right, bottom = max(self.right, other.right), max(self.bottom, other.bottom)
         return Rect(left, top, right - left, bottom - top)
 
     def contains(self, other: Rect) -> bool:
-        """Tell whether `other` lies wholly inside."""
+        """Return whether `other` lies wholly inside."""
         try:
             return self.x <= other.x and self.y <= other.y and other.right <= self.right and other.bottom <= self.bottom
-        except (AttributeError, TypeError):
-            _check(other)
+        except (AttributeError, TypeError):  # checked here alone: the hot path of every grab has no check
+            _check_rect(other)
             raise
 
     def moved(self, dx: int, dy: int) -> Rect:
         """Return the same rectangle elsewhere."""
-        return Rect(self.x + _index("dx", dx), self.y + _index("dy", dy), self.width, self.height)
+        return Rect(self.x + _coordinate("dx", dx), self.y + _coordinate("dy", dy), self.width, self.height)
 
     @property
     def slices(self) -> tuple[slice, slice]:
@@ -128,10 +131,10 @@ Region = Rect | HasRect | tuple[int, int, int, int] | Mapping[str, Any] | str
 
 
 def as_rect(region: Region, whole: Callable[[], Rect] | None = None) -> Rect:
-    """Make a Rect of what a caller may name as a region.
+    """Return a caller's region as a Rect.
 
-    That is a Rect, a Monitor, (x, y, width, height), {"left", "top", "width", "height"} as mss has it, or a text, as
-    `Rect.parse` reads it. `whole` is asked for what a text counts from the far edge of.
+    A region is a Rect, a Monitor, (x, y, width, height), {"left", "top", "width", "height"} as mss has it, or a text
+    as `Rect.parse` reads it. `whole` is called for a text that counts from the right or bottom edge.
     """
     if type(region) is Rect:
         return region
@@ -141,7 +144,7 @@ def as_rect(region: Region, whole: Callable[[], Rect] | None = None) -> Rect:
         if len(region) != _FIELDS:
             raise InvalidArgument(f"a region is (x, y, width, height), not {len(region)} numbers: {quoted(region)}")
         return Rect(*region)
-    if getattr(region, "_has_own_coordinates", False):  # its `rect` would name another place here
+    if getattr(region, "_has_own_coordinates", False):  # a Window or Pixmap: its `rect` counts from its own corner
         raise InvalidType(
             f"a region is a part of what is grabbed or drawn on, and {region!r} is a picture of its own; to take that, "
             f"call its own grab()"
@@ -165,11 +168,12 @@ def _of_edges(region: Mapping[str, Any]) -> Rect:
         raise InvalidArgument(
             f"a region as a dict has left, top, width and height; {', '.join(wrong)}: {quoted(region)}"
         )
-    return Rect(*(_index(key, region[key]) for key in _KEYS))
+    # By `_coordinate`, so that an error names the key, "left" and not "x".
+    return Rect(*(_coordinate(key, region[key]) for key in _KEYS))
 
 
 def _parse(text: str, whole: Callable[[], Rect] | None) -> Rect:
-    match = re.fullmatch(_SLURP, text.strip())
+    match = re.fullmatch(_SLURP, text.strip())  # "X,Y WxH"
     if match is not None:
         return Rect(*map(int, match.groups()))
     match = re.fullmatch(_GEOMETRY, text.strip())
@@ -177,7 +181,7 @@ def _parse(text: str, whole: Callable[[], Rect] | None) -> Rect:
         raise InvalidArgument(f"{quoted(text)} is no geometry; write {_TEXTS}")
     width, height = int(match[1]), int(match[2])
     x, y = match[3] or "+0", match[4] or "+0"
-    across, down = int(x[1:]), int(y[1:])
+    across, down = int(x[1:]), int(y[1:])  # after the sign: "+-5" is -5 from the near edge, "-5" is 5 from the far one
     if "-" in (x[0], y[0]):
         if whole is None:
             raise InvalidArgument(
@@ -190,23 +194,60 @@ def _parse(text: str, whole: Callable[[], Rect] | None) -> Rect:
     return Rect(across, down, width, height)
 
 
+def fit(rect: Rect, whole: Rect, name: str, *, clip: bool) -> Rect:
+    """Return `rect` if `whole` contains it, or with `clip` the part inside; else raise OutOfBounds, about `name`."""
+    if whole.contains(rect):
+        return rect
+    size = f"{name} {whole.width}x{whole.height}"
+    if not clip:
+        raise OutOfBounds(f"region {rect} leaves {size}; pass clip=True to cut it")
+    inside = rect.intersect(whole)
+    if inside is None:
+        raise OutOfBounds(f"region {rect} lies wholly outside {size}; nothing is left")
+    return inside
+
+
+def subtract(rects: Iterable[Rect], *holes: Rect) -> list[Rect]:
+    """Return what `holes` leave of `rects`: rectangles again, disjoint where those given are."""
+    left = list(rects)  # after each hole: the rectangles that no hole so far covers
+    for hole in holes:
+        left = [part for rect in left for part in _around(rect, hole)]
+    return left
+
+
+def _around(rect: Rect, hole: Rect) -> list[Rect]:
+    """Return up to four strips of `rect`: above and below the hole over the full width, left and right beside it."""
+    if rect is hole:
+        return []
+    inside = rect.intersect(hole)
+    if inside is None:
+        return [rect]
+    strips = (
+        (rect.x, rect.y, rect.right, inside.y),
+        (rect.x, inside.bottom, rect.right, rect.bottom),
+        (rect.x, inside.y, inside.x, inside.bottom),
+        (inside.right, inside.y, rect.right, inside.bottom),
+    )
+    return [Rect.from_ltrb(*strip) for strip in strips if strip[0] < strip[2] and strip[1] < strip[3]]
+
+
 def merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
-    """Return at most `most` rectangles that cover the same; those whose joining wastes the least are joined first."""
+    """Return at most `most` rectangles that cover all of `rects`; the pair that wastes least is joined first."""
     try:
         return _merged(rects, most)
     except (AttributeError, TypeError):
         if not isinstance(rects, tuple | list):
             raise InvalidType(f"rectangles are a list of Rects, not {type(rects).__name__}: {quoted(rects)}") from None
         for each in rects:
-            _check(each)
-        _arguments.whole(most, "the number of rectangles is a whole number")
+            _check_rect(each)
+        _arguments.integer(most, "the number of rectangles is a whole number")
         raise
 
 
 def _merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
-    found = sorted(rects, key=lambda rect: (rect.y, rect.x))
-    if len(found) > _MANY:  # many small ones, in rows from the top: each is joined with the next until they are few
-        size = -(-len(found) // _MANY)
+    found = sorted(rects, key=lambda rect: (rect.y, rect.x))  # by rows, so that neighbours in the list lie close
+    if len(found) > _MOST_PAIRWISE:
+        size = -(-len(found) // _MOST_PAIRWISE)
         found = [_cover(found[at : at + size]) for at in range(0, len(found), size)]
     while len(found) > 1:
         waste, one, other = min(
@@ -214,7 +255,7 @@ def _merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
             for i, a in enumerate(found)
             for j, b in enumerate(found[i + 1 :], i + 1)
         )
-        if waste > 0 and len(found) <= most:
+        if waste > 0 and len(found) <= most:  # a join that covers no further pixel is always made
             break
         joined = found[one].union(found[other])
         found = [*(rect for at, rect in enumerate(found) if at not in (one, other)), joined]
@@ -234,10 +275,10 @@ def _cover(rects: list[Rect]) -> Rect:
     )
 
 
-def _check(other: object) -> None:
+def _check_rect(other: object) -> None:
     if not isinstance(other, Rect):
         raise InvalidType(f"a Rect goes with a Rect, not with {type(other).__name__}: {quoted(other)}")
 
 
-def _index(name: str, value: SupportsIndex) -> int:
-    return value if type(value) is int else _arguments.whole(value, f"a region's {name} is a whole number")
+def _coordinate(name: str, value: SupportsIndex) -> int:
+    return value if type(value) is int else _arguments.integer(value, f"a region's {name} is a whole number")

@@ -1,4 +1,4 @@
-"""After fork the connection, its segments and its slots are the parent's, whatever a child does and however it ends."""
+"""After fork the connection, its segments and its slots stay the parent's: a child can't use or damage them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from painter import Painter
     from servers import Server
 
-    from xshm.shm.segment import Pool
+    from xshm.shm.pool import Pool
 
 # Python 3.12 and newer warn of what is tested here.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -157,7 +157,7 @@ def test_a_fork_while_other_threads_work_leaves_no_lock_taken_in_the_child(scree
 
 
 def test_a_lock_that_another_thread_held_at_the_fork_does_not_stop_the_child(screen: xshm.Screen) -> None:
-    with screen._opening, screen.connection.holdings._lock:
+    with screen._opening, screen.connection.resources._lock:
         assert in_child(lambda: _within_a_second(screen.windows)).startswith("Closed: this connection belongs to")
         assert in_child(lambda: _within_a_second(screen.connection.allocate_resource_id)).isdigit()
 

@@ -1,4 +1,4 @@
-"""The library's own System V segments are made and removed in one go, and what a kill leaves of them is found again."""
+"""xshm's own System V segments: made and removed in one step, and the ones that a kill left behind are removed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def left(key=0x7F787342, mode=0o600):
     return max(sysv.segments(), key=lambda each: each.shmid).shmid
 
 def look(age=-5):
-    own_segments._AGE = age
+    own_segments._MIN_AGE = age
     own_segments.remove_left()
     return [each.shmid for each in sysv.segments() if not each.mode & sysv.SHM_DEST]
 
@@ -264,7 +264,7 @@ assert look() == [first]
 def test_opening_a_screen_looks_the_first_time_only(xvfb: Server) -> None:
     in_namespace(
         """
-own_segments._AGE = -5
+own_segments._MIN_AGE = -5
 for expected in (0, 1):
     left()
     with xshm.Screen(sys.argv[1], "core") as screen:
@@ -396,7 +396,7 @@ from xshm.cli import main
 left()
 
 def elsewhere():
-    assert cli.main(["segments"]) == 0
+    assert main.main(["segments"]) == 0
     sys.stdout.flush()
 
 def first():

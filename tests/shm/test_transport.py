@@ -1,4 +1,4 @@
-"""How memory reaches the server: chosen by proof, told with its reason, and forced where a caller says so."""
+"""Transports: chosen by proof, reported with a reason, and forced by name; attaching and detaching."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from Xlib.protocol import request
 
 import xshm
 from xshm.errors import BadAccess, DisplayGone, InvalidArgument, InvalidType, RequestTimeout, TransportUnavailable
+from xshm.shm.probe import choose
 from xshm.shm.segment import Segment
-from xshm.shm.transport import Transport, choose
 from xshm.x11.connection import Connection
 from xshm.x11.protocol import core, mit_shm
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from painter import Painter
     from servers import Server
+
+    from xshm.shm.transport import Transport
 
 _NONCE = "the server read a nonce out of our"
 
@@ -165,7 +167,7 @@ def test_a_server_that_dies_during_the_probe_is_no_lack_of_memory(
         def fails(*_: object, kind: type[Exception] = kind) -> bool:
             raise kind("in the middle of it")
 
-        monkeypatch.setattr("xshm.shm.transport._reads_our_bytes", fails)
+        monkeypatch.setattr("xshm.shm.probe._reads_our_bytes", fails)
         with pytest.raises(kind, match="in the middle of it"):
             choose(connection)
     connection.close()
@@ -259,7 +261,7 @@ def test_a_stranger_s_segment_under_our_id_is_neither_trusted_nor_written_to(uns
 @pytest.mark.parametrize("wanted", ["sysv", "fd"])
 def test_the_probe_leaves_nothing_on_the_server(xvfb: Server, wanted: str) -> None:
     with opened(xvfb.name, wanted) as (connection, transport):
-        assert not connection.holdings.numbers
+        assert not connection.resources.numbers
         _, names, values = _resources(connection)
         assert "PIXMAP" not in names, f"left on the server: {dict(zip(names, values, strict=True))}"
         assert transport.kind == wanted
@@ -289,7 +291,7 @@ def test_a_segment_is_attached_as_long_as_its_number_is_held_or_until_it_is_deta
         three = transport.attach(Segment("memfd", 4096) if wanted == "fd" else Segment("sysv", 4096))
         assert not _is_attached(connection, transport, number)
         assert _is_attached(connection, transport, three)
-        assert list(connection.holdings.numbers) == [three & connection.info.resource_id_mask]
+        assert list(connection.resources.numbers) == [three & connection.info.resource_id_mask]
     transport.detach(three)  # the connection is over
 
 
@@ -306,7 +308,7 @@ def test_a_refused_attach_is_the_servers_error_and_costs_no_id(xvfb: Server) -> 
         segment.shmid = type(segment.shmid)(2**31 - 1)
         with pytest.raises(BadAccess, match="ShmAttach: BadAccess"):
             transport.attach(segment)
-        assert not connection.holdings.numbers
+        assert not connection.resources.numbers
 
 
 def test_what_was_not_attached_here_is_not_detached(xvfb: Server) -> None:

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and keep what their owner has made of them: mode, links, owner."""
+"""Files are written whole or not at all, and keep their mode, owner, attributes and links."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from interrupt_points import at_every_checkpoint
+from interrupt_points import at_every_point
 
 from xshm.image.files import encode
 from xshm.pixels.format import PixelFormat, VisualClass
+from xshm.pixels.raster import Raster
 from xshm.system.atomic_write import create_file, replace_file, write_all
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def test_pictures_are_saved_so(small_disk: Path) -> None:
     file.write_bytes(OLD)
     fill(small_disk, left=100_000)
     with pytest.raises(OSError, match=r"shot\.bmp"):
-        encode.save(file, np.zeros((300, 300, 4), np.uint8), _BGRX)
+        encode.save(file, Raster(np.zeros((300, 300, 4), np.uint8), _BGRX))
     assert file.read_bytes() == OLD
 
 
@@ -169,7 +170,7 @@ def test_an_interrupt_at_any_point_leaves_the_old_file_or_the_new_one_and_nothin
     gc.collect()  # what other tests have dropped is closed now, not in between
     before = descriptors()
     seen = set()
-    for interrupted in at_every_checkpoint(lambda: replace_file(file, NEW)):
+    for interrupted in at_every_point(lambda: replace_file(file, NEW)):
         assert set(names(tmp_path)) <= {"shot.png"}
         content = file.read_bytes() if file.exists() else None
         assert content in (OLD if there else None, NEW)
@@ -187,7 +188,7 @@ def test_an_interrupt_at_any_point_leaves_the_old_file_or_the_new_one_and_nothin
 def test_an_interrupt_at_any_point_leaves_the_whole_of_a_file_that_was_not_there_or_none(tmp_path: Path) -> None:
     file = tmp_path / "shot.png"
     before = descriptors()
-    for interrupted in at_every_checkpoint(lambda: create_file(file, NEW)):
+    for interrupted in at_every_point(lambda: create_file(file, NEW)):
         left = [name.read_bytes() for name in tmp_path.iterdir()]
         assert left in ([], [NEW])
         if interrupted:

@@ -1,4 +1,4 @@
-"""Where no descriptor, or no process, is left: the error names the limit, and nothing is lost."""
+"""At the limit on open files or processes, the error names the limit, and nothing leaks."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ _LIMIT, _HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
 def test_an_error_about_a_limit_becomes_one_of_ours_that_names_it() -> None:
     with (
         pytest.raises(ConnectFailed, match=rf"^\[Errno 24\] it fails: .*RLIMIT_NOFILE {_LIMIT}\).*ulimit -n") as caught,
-        limits.Named(ConnectFailed, "it fails"),
+        limits.Explained(ConnectFailed, "it fails"),
     ):
         raise OSError(errno.EMFILE, "Too many open files", "name")
     assert caught.value.errno == errno.EMFILE
-    with pytest.raises(StartFailed, match=r"^it fails: .*fs\.file-max"), limits.Named(StartFailed, "it fails"):
+    with pytest.raises(StartFailed, match=r"^it fails: .*fs\.file-max"), limits.Explained(StartFailed, "it fails"):
         raise OSError(errno.ENFILE, "Too many open files in system")
-    with pytest.raises(StartFailed, match=r"RLIMIT_NPROC -?\d+.*ulimit -u"), limits.Named(StartFailed, "it fails"):
+    with pytest.raises(StartFailed, match=r"RLIMIT_NPROC -?\d+.*ulimit -u"), limits.Explained(StartFailed, "it fails"):
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOENT, "none", "name"), InvalidArgument("x"), KeyboardInterrupt()])
 def test_what_is_about_no_limit_stays_what_it_is(error: BaseException) -> None:
-    with pytest.raises(type(error)) as caught, limits.Named(ConnectFailed, "it fails"):
+    with pytest.raises(type(error)) as caught, limits.Explained(ConnectFailed, "it fails"):
         raise error
     assert caught.value is error
 

@@ -1,4 +1,4 @@
-"""What the tests of this package share."""
+"""Fixtures of the tests of System V shared memory."""
 
 from __future__ import annotations
 

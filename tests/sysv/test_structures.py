@@ -1,4 +1,4 @@
-"""The structures of every platform that is known, by size and offset, and what happens on any other."""
+"""The structures of every known platform by size and offset, and ENOSYS on any other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attaching and detaching by several hands at once: forked children, threads, signal handlers that raise."""
+"""Attaching and detaching concurrently: forked children, threads, signal handlers that raise."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from sysv_kernel import attaches, run_python
 
 from xshm import sysv
+from xshm.sysv import attached
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,11 +140,11 @@ def test_interrupts_at_any_moment_leave_nothing_attached_and_are_never_swallowed
         view = sysv.shmat(shmid, sysv.SHM_RDONLY)
         del view
 
-    before = set(sysv._attached)  # what a traceback of another test may hold
+    before = set(attached.views)  # what a traceback of another test may hold
     # An interrupt that was swallowed, in a finalizer say, would never end the work: the test would time out.
     assert interrupt(3000, attach_and_detach) == 3000
     assert attaches(shmid) == 0
-    assert set(sysv._attached) <= before
+    assert set(attached.views) <= before
 
 
 def test_an_interrupted_shmdt_can_be_called_again(shmid: sysv.ShmId) -> None:

@@ -186,5 +186,5 @@ def test_a_size_that_the_kernel_does_not_tell_leaves_nothing_attached(shmid: sys
         shmid,
     )
     call = f"shmat(shmid={shmid}, flags=0o0)"
-    assert printed.splitlines() == [f"1 Operation not permitted: {call}: IPC_STAT did not tell its size", "0"]
+    assert printed.splitlines() == [f"1 Operation not permitted: {call}: IPC_STAT did not return its size", "0"]
     assert sysv.stat(shmid).atime > 0

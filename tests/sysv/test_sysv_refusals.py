@@ -1,4 +1,4 @@
-"""What the System V calls refuse, and how they say so: to whom, with which errno, in which words."""
+"""Errors of the System V calls: which arguments and users are refused, with which errno and message."""
 
 from __future__ import annotations
 

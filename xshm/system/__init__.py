@@ -1,1 +1,10 @@
-"""The package xshm.system."""
+"""Operating system services for all layers: deadlines, resource limits, polling, atomic writes, printable text.
+
+Files, in reading order:
+- `printable`: untrusted text in one line of a message;
+- `limits`: errors about the limits on open files and processes, explained;
+- `polling`: waiting for descriptors by poll(2);
+- `deadlines`: a thread's deadline for the replies to its requests;
+- `user_namespace`: the overflow uid, which several users may share;
+- `atomic_write`: files that are written whole or not at all.
+"""

@@ -1,18 +1,16 @@
-"""Files that are written whole or not at all: a full disk or Ctrl-C leaves what was there before.
+"""Files that are written whole or not at all: after a full disk or Ctrl-C the old content is still there.
 
-A file is replaced by renaming: the new one is written beside it, takes over its mode, owner and extended attributes,
-and then its name. Written in place, with room reserved first, is what can't be replaced so:
-
-- a file with several hard links, which a rename would tear apart;
-- a file in a directory that can't be written, or whose owner or attributes can't be given to another file;
-- one that has room for the new bytes in place of the old, on a disk that has not room for both.
-
-There an error of the disk, or a signal, in the middle of the writing is the one thing that can damage the old bytes.
-Symbolic links stay, and what they point to is replaced. In a directory where everybody can put something, as /tmp, what
-others have put there is neither followed nor written to: what Linux's fs.protected_symlinks and protected_regular ask
-for, which `open` without O_CREAT passes by. What is no regular file (a pipe, a terminal, /dev/null), and what is named
-by a descriptor (/dev/stdout, /proc/self/fd/3), is written to as it is. Nothing is synced to the disk. A process that is
-killed in the middle leaves a file `.xshm-…` beside.
+1. A file is replaced by rename(2): the new one is written beside the old, is given its mode, owner and extended
+   attributes, and then its name. A process that is killed in between leaves a file `.xshm-…`. Nothing is synced.
+2. A file that can't be replaced is overwritten in place, with room on the disk reserved first: one with several hard
+   links, which a rename would part; one in a directory that can't be written, or whose owner or attributes can't be
+   given to another file; one that fits in place of the old bytes, on a disk without room for both. Only in this case a
+   disk error or a signal in the middle of the write damages the old bytes.
+3. Symbolic links stay, and their targets are replaced. In a directory that everybody can write, as /tmp, links and
+   files of other users are neither followed nor written to, as Linux's fs.protected_symlinks and protected_regular have
+   it for `open` with O_CREAT alone.
+4. What is no regular file (a pipe, a terminal, /dev/null), or is named by a descriptor (/dev/stdout, /proc/self/fd/3),
+   is written to as it is.
 """
 
 from __future__ import annotations
@@ -23,18 +21,17 @@ import stat
 from collections import deque
 from typing import Final
 
-from xshm._signal_safety import Descriptor, owned
+from xshm._signal_safety import Descriptor, Ignored, is_a_handlers, is_the_kernels, owned
 from xshm.system import limits
-from xshm.system.kernel_errors import Ignored, is_a_handlers, is_the_kernels
 from xshm.system.polling import ready
 
-# What says that no file can be put in this one's place; its own bytes may be written all the same.
+# Errors of a replacement after which overwriting in place may still succeed.
 _NOT_REPLACEABLE: Final = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY),  # the directory; a sticky one; a mounted file
     *(errno.EINVAL, errno.ENOTSUP),  # an owner, or attributes, that the new file can't have
     *(errno.ENOSPC, errno.EDQUOT),
 )
-_FOR_ALL: Final = stat.S_ISVTX | stat.S_IWOTH
+_SHARED: Final = stat.S_ISVTX | stat.S_IWOTH  # the mode of /tmp: sticky, and everybody writes
 
 
 def replace_file(path: str | bytes | os.PathLike[str], data: bytes) -> None:
@@ -59,14 +56,14 @@ def replace_file(path: str | bytes | os.PathLike[str], data: bytes) -> None:
 
 
 def create_file(path: str | bytes | os.PathLike[str], data: bytes) -> None:
-    """Write a file that is not there yet; what can't be written whole is removed again.
+    """Write a new file; one that can't be written whole is removed again.
 
-    Raises FileExistsError where it is there, and OSError, each with the file's name.
+    Raises FileExistsError where there is one, and OSError, each with the file's name.
     """
     name = os.fsdecode(path)
     made: deque[Descriptor] = deque()
     try:
-        # In C throughout: no signal handler can come between the file and the note that it is ours to remove.
+        # Idiom 1 of `_signal_safety`: where the file was made by this call, `made` has it, and an error removes it.
         made.extend(map(Descriptor, map(os.open, (name,), (os.O_WRONLY | os.O_CREAT | os.O_EXCL,), (0o666,))))
         _write_and_flush(made[0], data)
     except BaseException as error:
@@ -90,6 +87,7 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 
 
 def _overwrite(name: str, target: int, data: bytes) -> None:
+    """Write over the file that is open as `target`: by a rename if possible, else in place."""
     status = os.fstat(target)
     place = _followed(name)
     if place is not None:
@@ -109,10 +107,11 @@ def _overwrite(name: str, target: int, data: bytes) -> None:
 
 
 def _write_beside(place: str, data: bytes, former: int | None) -> None:
-    """Write a file of another name, with all that the file `former` has but its bytes, and rename it to `place`."""
+    """Write a file with mode, owner and attributes of the open file `former`, and rename it to `place`."""
     beside = os.path.join(os.path.dirname(place), f".xshm-{os.urandom(8).hex()}")  # noqa: PTH118, PTH120 - no pathlib
     try:
-        # Until it has its own mode, nobody else may look into what replaces a private file.
+        # 0600 until `_copy_attributes`: the file may replace a private one. O_EXCL: a link of that name is not
+        # followed.
         made = _open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if former is None else 0o600)
         if former is not None:
             _copy_attributes(former, made)
@@ -124,8 +123,8 @@ def _write_beside(place: str, data: bytes, former: int | None) -> None:
 
 
 def _write_in_place(target: int, size: int, data: bytes) -> None:
-    """Overwrite a file of `size` bytes; where there is no room for `data`, before a byte of it is touched."""
-    import resource  # noqa: PLC0415 - hardly ever needed
+    """Overwrite a file of `size` bytes; raise where there is no room for `data`, before a byte is changed."""
+    import resource  # noqa: PLC0415 - rarely needed
 
     most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if most != resource.RLIM_INFINITY and len(data) > most:
@@ -137,11 +136,11 @@ def _write_in_place(target: int, size: int, data: bytes) -> None:
             os.ftruncate(target, size)
             raise
     write_all(target, data)
-    os.ftruncate(target, len(data))
+    os.ftruncate(target, len(data))  # last: a shorter file loses its end only after the new bytes are written
 
 
 def _copy_attributes(former: int, made: int) -> None:
-    """Give one file the owner, the mode and the extended attributes (access lists are such) of another."""
+    """Copy owner, mode and extended attributes, which include access control lists, to another open file."""
     before, now = os.fstat(former), os.fstat(made)
     if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
         os.fchown(made, before.st_uid, before.st_gid)
@@ -161,13 +160,13 @@ def _attributes(descriptor: int) -> list[str]:
 
 def _write_and_flush(descriptor: int, data: bytes) -> None:
     write_all(descriptor, data)
-    # Network file systems report a full disk when a descriptor is closed. This one is closed by its owner, who can't
-    # say so; a duplicate's close can, and both calls are one step in C, so that a signal leaves no duplicate open.
+    # Network file systems report a full disk at close(2). The descriptor is closed by its finalizer, which can't raise;
+    # closing a duplicate can. Both calls are one step in C, so that no signal leaves the duplicate open.
     deque(map(os.close, map(os.dup, (descriptor,))), maxlen=0)
 
 
 def _followed(name: str) -> str | None:
-    """Return the path at the end of a chain of symbolic links; None where a link is one of /proc's to a descriptor."""
+    """Return the path at the end of a chain of symbolic links; None where one is a link of /proc to a descriptor."""
     while True:
         try:
             link = os.readlink(name)  # noqa: PTH115 - a screenshot needs no pathlib
@@ -183,9 +182,9 @@ def _followed(name: str) -> str | None:
 
 
 def _check_owner(name: str, status: os.stat_result) -> None:
-    """Raise PermissionError for what somebody else has put in a sticky directory that everybody can write."""
+    """Raise PermissionError for another user's file or link in a sticky directory that everybody can write."""
     directory = os.stat(os.path.dirname(name) or ".")  # noqa: PTH116, PTH120 - as above
-    if directory.st_mode & _FOR_ALL == _FOR_ALL and status.st_uid not in (os.geteuid(), directory.st_uid):
+    if directory.st_mode & _SHARED == _SHARED and status.st_uid not in (os.geteuid(), directory.st_uid):
         raise PermissionError(
             errno.EACCES, f"uid {status.st_uid} has put it there, where everybody can; write to another directory"
         )
@@ -201,4 +200,4 @@ def _remove(name: str) -> None:
 
 
 def _about(name: str, error: OSError) -> OSError:
-    return OSError(error.errno, limits.said(error), name)
+    return OSError(error.errno, limits.describe(error), name)

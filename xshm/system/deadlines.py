@@ -1,8 +1,11 @@
-"""Until when a call's answers have to be there: a verb's own time, whatever connections it asks on, and opens for it.
+"""Deadlines of threads: the time by which the replies to a thread's requests have to come, on all connections.
 
-A connection's `timeout` bounds each answer. A verb's bounds all that its thread asks within it, so that a server which
-is stopped, or grabbed by another client, or dribbles its answers, does not keep a caller longer than he said. Of both
-the nearer one holds. A Wire looks at `ENDS`, which is empty but for threads inside of such a verb.
+Two limits bound a reply, and the nearer one decides. A connection's `timeout` bounds each reply. The `timeout` of a
+public method ("verb") bounds all replies to the requests that its thread makes within the verb: so a server that is
+stopped, is grabbed by another client, or sends each reply late, delays a caller no longer than the caller allowed.
+
+`ENDS` has an entry for each thread inside such a verb. Where it is empty, as mostly, the connection's I/O checks only
+that.
 """
 
 from __future__ import annotations
@@ -18,14 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from threading import Lock, RLock
 
-# Seconds for an answer on a connection that nobody has given another limit, since somebody else has opened it for him.
+# Seconds for a reply on a connection for which the caller set no limit, since xshm opened it on the caller's behalf.
 PATIENCE: Final = 30.0
-# A verb takes a last look when its time is over. A server has so many seconds to answer that, and a first look that its
-# caller has kept waiting himself: with what he loads, reads or reckons.
+# Seconds beyond a verb's end: a verb grabs once more when its time is over, and the server needs time to reply. They
+# are also the time for a first grab where imports or reading a file have used up all of the verb's.
 GRACE: Final = 0.5
 
-# By thread (of the moment: greenlets have ids of their own where a library has patched that): when its verb ends, and
-# until when answers may come.
+# By thread id: the end of the verb, and the deadline of replies, both of time.monotonic. `get_ident` is looked up at
+# each use, since libraries with greenlets patch it to give each greenlet an id of its own.
 ENDS: Final[dict[int, tuple[float, float]]] = {}
 _NEVER: Final = (math.inf, math.inf)
 
@@ -34,10 +37,10 @@ _Returned = TypeVar("_Returned")
 
 
 def within(end: float, work: Callable[_Given, _Returned], *args: _Given.args, **options: _Given.kwargs) -> _Returned:
-    """Call `work`. What it asks a server for has to be answered by `end` (time.monotonic), and a grace.
+    """Call `work`; the replies to its requests have to come by `end` (time.monotonic) and GRACE.
 
-    Where the end is past, the grace begins now. After that it is RequestTimeout. Inside of another one the earlier end
-    holds; math.inf is no limit.
+    Where `end` is past, GRACE begins now. Later replies are RequestTimeout. Of nested deadlines the earlier one holds;
+    math.inf is no limit.
     """
     me = threading.get_ident()
     before = ENDS.get(me, _NEVER)
@@ -48,7 +51,7 @@ def within(end: float, work: Callable[_Given, _Returned], *args: _Given.args, **
     try:
         ENDS[me] = here
         return work(*args, **options)
-    finally:  # not in a function: a signal could cut its call short
+    finally:  # written out: a signal handler could raise at the first instruction of a function called here
         if before is _NEVER:
             ENDS.pop(me, None)
         else:
@@ -56,12 +59,12 @@ def within(end: float, work: Callable[_Given, _Returned], *args: _Given.args, **
 
 
 def nearest(end: float) -> float:
-    """Return when a verb of this thread ends that would end at `end` by itself: no later than what it is a part of."""
+    """Return the earlier of `end` and the deadline that this thread is in."""
     return min(end, ENDS.get(threading.get_ident(), _NEVER)[0])
 
 
 def bounded(timeout: float | None) -> float | None:
-    """Return the seconds for an answer: `timeout`, or what is left of the thread's time where that is less, or < 0."""
+    """Return the seconds for a reply: `timeout`, or what is left of this thread's deadline (< 0 when past) if less."""
     here = ENDS.get(threading.get_ident())
     if here is None:
         return timeout
@@ -72,11 +75,14 @@ def bounded(timeout: float | None) -> float | None:
 def holding(
     lock: Lock | RLock, work: Callable[_Given, _Returned], *args: _Given.args, **options: _Given.kwargs
 ) -> _Returned:
-    """Call `work` under a lock that another thread may hold while it waits for the server; RequestTimeout as above."""
+    """Call `work` under a lock that another thread may hold while it waits for the server.
+
+    Raises RequestTimeout where the lock is not free by this thread's deadline.
+    """
     taken: list[bool] = []
-    left = bounded(None)
+    left = bounded(None) if ENDS else None
     try:
-        # Noted inside the call that takes it: a signal handler may raise right after that.
+        # Idiom 1 of `_signal_safety`: that the lock is taken is noted inside the call that takes it.
         taken.extend(map(lock.acquire, (True,), (-1 if left is None else min(max(left, 0.0), threading.TIMEOUT_MAX),)))
         if not taken[0]:
             raise timed_out()
@@ -87,5 +93,5 @@ def holding(
 
 
 def timed_out() -> RequestTimeout:
-    """Make the exception for an answer that did not come in time."""
+    """Return the exception for a reply that did not come in time."""
     return RequestTimeout("the server did not answer in time; it may be stopped or grabbed by another client")

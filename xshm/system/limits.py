@@ -1,7 +1,7 @@
-"""Which limit it was: an error of the kernel's that says that there are too many files open, or processes, in words.
+"""Errors about resource limits, explained: EMFILE, ENFILE and fork's EAGAIN, with the limit and how to raise it.
 
-EMFILE comes out of anything that opens something, a module that is imported for the first time too. As it is it names
-no file, no limit and no way out.
+Every call that opens a file or a socket may raise EMFILE, an import included. The kernel's message names neither the
+limit nor a remedy.
 """
 
 from __future__ import annotations
@@ -16,40 +16,40 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-def told(error: BaseException | None) -> str | None:
-    """Return in words which limit an OSError is about and how it is raised; None where it is about none."""
-    if not isinstance(error, OSError) or isinstance(error, XshmError):  # ours have said it
+def explain(error: BaseException | None) -> str | None:
+    """Return which limit on open files an OSError is about, and how to raise it; None for any other error."""
+    if not isinstance(error, OSError) or isinstance(error, XshmError):  # an XshmError's message has it already
         return None
     if error.errno == errno.EMFILE:
-        # Not by the module `resource`, whose import would open a file.
+        # Not by the module `resource`: importing it would need a descriptor.
         return (
             f"all descriptors that this process may have are in use (RLIMIT_NOFILE {os.sysconf('SC_OPEN_MAX')}); "
             f"close some, or raise the limit (ulimit -n)"
         )
-    if error.errno == errno.ENFILE:
+    if error.errno == errno.ENFILE:  # the machine's limit, not this process's
         return "all files that this machine may have open are in use; raise that limit (sysctl fs.file-max)"
     return None
 
 
-def told_of_processes(error: BaseException | None) -> str | None:
-    """Return what `told` does, and of a process that could not be started which limit that was."""
-    # Without a number it is nobody's but a signal handler's.
+def explain_start(error: BaseException | None) -> str | None:
+    """Return as `explain` does, and for fork's EAGAIN which limit on processes it is about."""
+    # BlockingIOError is the class of EAGAIN; one without an errno was raised by a signal handler.
     if isinstance(error, BlockingIOError) and error.errno == errno.EAGAIN and not isinstance(error, XshmError):
         return (
             f"all processes that this user may have are running (RLIMIT_NPROC {os.sysconf('SC_CHILD_MAX')}), or all of "
             f"the container's (pids.max); end some, or raise the limit (ulimit -u)"
         )
-    return told(error)
+    return explain(error)
 
 
-def said(error: OSError) -> str:
-    """Return what an OSError says, and which limit it is about, as the `strerror` of another."""
-    why = told(error)
+def describe(error: OSError) -> str:
+    """Return an OSError's message without its errno, with the limit that it is about, for another error's message."""
+    why = explain(error)
     return f"{error.strerror or error}: {why}" if why else error.strerror or str(error)
 
 
-class Named:
-    """A with block in which an error about a limit becomes one of ours: "what can't be done: which limit"."""
+class Explained:
+    """A with block that turns an error about a limit into one of `kind`: "what can't be done: which limit"."""
 
     def __init__(self, kind: type[XshmError], what: str) -> None:
         self._kind = kind
@@ -61,12 +61,12 @@ class Named:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        why = told_of_processes(error) if self._kind is StartFailed else told(error)
+        why = explain_start(error) if self._kind is StartFailed else explain(error)
         if why is not None and isinstance(error, OSError):
             words = f"{self._what}: {why}"
             raise (self._kind(error.errno, words) if issubclass(self._kind, OSError) else self._kind(words)) from error
 
 
-def loading() -> Named:
-    """Return the with block for an import that waits until something is used: it opens files as well."""
-    return Named(ConnectFailed, "a module that this needs can't be loaded")
+def loading() -> Explained:
+    """Return the with block for an import inside a function, which opens files when it is first reached."""
+    return Explained(ConnectFailed, "a module that this needs can't be loaded")

@@ -1,20 +1,22 @@
-"""Waiting for descriptors by poll(2), or by select(2) where a library has taken `poll` out of the `select` module.
+"""Waiting for descriptors by poll(2), or by select(2) where a library has removed `poll` from the `select` module.
 
-eventlet does (0.41), and gevent (26.9) puts a `poll` of its own in its place. Their waits let other greenlets run
-meanwhile; so `select` is looked at anew for each wait. Part of the supervisor: imports only what takes no time.
+eventlet (0.41) removes it, and gevent (26.9) replaces it; the waits of both run other greenlets. So each wait looks up
+`select.poll` anew. The supervisor of a display imports this file, so it imports little.
 """
 
 from __future__ import annotations
 
 import select
 
-_LONGEST = 1e6  # seconds; poll(2) counts no further than 24 days, and who waits longer waits without a limit
-_FD_SETSIZE = 1024  # of glibc: the first descriptor that select(2) has no bit for
+# Seconds, 11 days. poll(2) counts milliseconds in an int, up to 24 days: a wait for longer is one without a limit.
+LONGEST = 1_000_000
+_FD_SETSIZE = 1024  # of glibc: the first descriptor for which a select(2) set has no bit
 _BUILTIN = type(len)
 
 
 def is_cooperative() -> bool:
-    """Tell whether waits are a library's, which runs other greenlets meanwhile; a blocking recv would stop those."""
+    """Return whether waits run a library's other greenlets, which a blocking recv would stop."""
+    # The interpreter's own `poll` is a builtin function; eventlet's is missing, gevent's a class.
     return type(getattr(select, "poll", None)) is not _BUILTIN
 
 
@@ -24,20 +26,20 @@ def readable(descriptors: tuple[int, ...], seconds: float | None) -> list[int]:
 
 
 def is_readable(descriptor: int, seconds: float | None) -> bool:
-    """Tell whether one descriptor has something to read, or has ended; as `readable`, in half of its time."""
+    """Return whether one descriptor has something to read, or has ended; `readable` in half of its time."""
     if not hasattr(select, "poll"):
         return bool(readable((descriptor,), seconds))
     if seconds is not None:
-        seconds = None if seconds > _LONGEST else max(0.0, seconds * 1000)
+        seconds = None if seconds > LONGEST else max(0.0, seconds * 1000)
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
     return bool(poller.poll(seconds))
 
 
 def ready(reading: tuple[int, ...], writing: tuple[int, ...], seconds: float | None) -> list[int]:
-    """Wait as `readable` does, or until one of `writing` takes more; return those, in the order they were given in."""
+    """Wait as `readable` does, or until one of `writing` takes more; return the ready ones, in the order given."""
     if seconds is not None:
-        seconds = None if seconds > _LONGEST else max(0.0, seconds)
+        seconds = None if seconds > LONGEST else max(0.0, seconds)
     if hasattr(select, "poll"):
         poller = select.poll()
         for descriptor in reading:
@@ -52,12 +54,13 @@ def ready(reading: tuple[int, ...], writing: tuple[int, ...], seconds: float | N
 
 
 def readable_or_writable(descriptor: int, seconds: float) -> bool:
-    """Wait until a descriptor takes more or has something to read, for `seconds` at most; tell whether to read."""
+    """Wait until a descriptor takes more or has something to read, `seconds` at most; return whether to read."""
     seconds = max(0.0, seconds)
     if not hasattr(select, "poll"):
         return bool(_select((descriptor,), (descriptor,), seconds)[0])
     poller = select.poll()
     poller.register(descriptor, select.POLLIN | select.POLLOUT)
+    # POLLHUP and POLLERR, too, are to be read: as the end of the stream, or as the error.
     return any(events & ~select.POLLOUT for _, events in poller.poll(seconds * 1000))
 
 
@@ -66,11 +69,11 @@ def _select(
 ) -> tuple[list[int], list[int], list[int]]:
     try:
         return select.select(reading, writing, (), seconds)
-    except ValueError:
+    except ValueError:  # "filedescriptor out of range in select()"
         highest = max((*reading, *writing))
         if highest < _FD_SETSIZE:
             raise
-        from xshm.errors import XshmError  # noqa: PLC0415 - it takes its time
+        from xshm.errors import XshmError  # noqa: PLC0415 - its import takes time
 
         raise XshmError(
             f"descriptor {highest} can't be waited for: select(2) ends at {_FD_SETSIZE - 1}, and this program has no "

@@ -1,17 +1,17 @@
-"""Who a user number stands for: in a user namespace all that have no number there share one."""
+"""The overflow uid: in a user namespace, all users without a number of their own there are shown as 65534."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from xshm.system.kernel_errors import is_the_kernels
+from xshm._signal_safety import is_the_kernels
 
 _OVERFLOW: Final = 65534  # the kernel's default for /proc/sys/kernel/overflowuid
-_ALL: Final = 2**32 - 1  # every user but -1, which is none
+_ALL: Final = 2**32 - 1  # the number of uids: all of 32 bits but (uid_t) -1
 
 
 def may_be_anybody(uid: int) -> bool:
-    """Tell whether that number may be several users': the one for those without a number, where there can be such."""
+    """Return whether a uid may stand for several users: it is the overflow uid, and some users have no number here."""
     if uid != _OVERFLOW:
         return False
     try:

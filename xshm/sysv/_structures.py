@@ -1,7 +1,7 @@
-"""How the C library of each known platform lays out the structures of shmctl(2).
+"""The structures of shmctl(2) as ctypes structures, with the layout of each known platform.
 
-All of them are checked by size and offset; only Linux on x86-64 is run. A platform that is not listed gets an
-error and no guess: into a structure that is too short the kernel would write past its end.
+The tests check every layout by size and offset, and use that of Linux on x86-64. On a platform that is not listed no
+structure can be made, since the kernel would write past the end of one that is too short.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Record(ctypes.Structure):
     """A C structure that shows its fields when printed; padding, named with an underscore, stays hidden."""
 
     def __new__(cls, *args: object, **kwargs: object) -> Self:
-        """Make the structure, or say that this platform's is not known."""
-        if not hasattr(cls, "_fields_"):
+        """Make the structure; raise ENOSYS where its layout on this platform is not known."""
+        if not hasattr(cls, "_fields_"):  # a base class, which `libc` has where no layout is known
             refuse()
         return super().__new__(cls, *args, **kwargs)
 
@@ -30,7 +30,7 @@ class Record(ctypes.Structure):
 
 
 class IpcPerm(Record):
-    """Whose a segment is and who may use it (`struct ipc_perm`).
+    """A segment's key, owner, creator and permissions (`struct ipc_perm`).
 
     `key` as given to shmget, 0 for IPC_PRIVATE and after IPC_RMID; `uid` and `gid` of the owner, `cuid` and `cgid` of
     the creator; `mode`, nine bits of permission, SHM_DEST and SHM_LOCKED; `seq`, the kernel's count of the slot's uses.
@@ -46,11 +46,11 @@ class IpcPerm(Record):
 
 
 class ShmDesc(Record):
-    """What the kernel knows of a segment (`struct shmid_ds`).
+    """The kernel's record of a segment (`struct shmid_ds`).
 
-    `perm`, an IpcPerm; `segsz`, bytes as asked for, not rounded to pages; `atime`, `dtime` and `ctime`, seconds since
-    1970 of the last attach, detach and change, 0 for never; `cpid` and `lpid`, the processes that made it and that
-    attached or detached last; `nattch`, how often it is attached now.
+    `perm`, an IpcPerm; `segsz`, bytes as given to shmget, not rounded to pages; `atime`, `dtime` and `ctime`, seconds
+    since 1970 of the last attach, detach and change, 0 for never; `cpid` and `lpid`, the processes that made it and
+    that attached or detached last; `nattch`, how often it is attached now.
     """
 
     perm: IpcPerm
@@ -114,7 +114,7 @@ class IpcPermLinux64(IpcPerm):
         ("gid", c_uint32),
         ("cuid", c_uint32),
         ("cgid", c_uint32),
-        ("mode", c_uint32),
+        ("mode", c_uint32),  # __kernel_mode_t, which has 16 bits on i386 and arm
         ("seq", c_uint16),
         ("_pad", c_uint16),
         ("_reserved", c_uint64 * 2),
@@ -158,7 +158,7 @@ class ShmDescLinux32(ShmDesc):
     """Linux on i386 and arm: a time is two words, low before high, which little-endian machines read as one."""
 
     _layout_ = "ms"  # Python 3.14 wants the layout named wherever _pack_ is set
-    _pack_ = 4
+    _pack_ = 4  # a time starts at a word, where ctypes would align an int64 to 8
     _fields_ = (
         ("perm", IpcPermLinux32),
         ("segsz", c_uint32),
@@ -190,20 +190,21 @@ class ShmDescDarwin(ShmDesc):
     """Darwin: packed to 4, lpid before cpid, 16 bits of attaches."""
 
     _layout_ = "ms"
-    _pack_ = 4
+    _pack_ = 4  # `#pragma pack(4)` in <sys/shm.h>
     _fields_ = (
         ("perm", IpcPermDarwin),
         ("segsz", c_uint64),
         ("lpid", c_int32),
         ("cpid", c_int32),
-        ("nattch", c_uint16),
+        ("nattch", c_uint16),  # shmatt_t
         ("atime", c_int64),
         ("dtime", c_int64),
         ("ctime", c_int64),
-        ("_internal", c_uint64),
+        ("_internal", c_uint64),  # a pointer of the kernel's
     )
 
 
+# By the names that `platform_name` returns. No big-endian platform is here: its two words of a time are swapped.
 PLATFORMS: dict[str, tuple[type[IpcPerm], type[ShmDesc]]] = {
     "linux x86_64": (IpcPermLinux64, ShmDescLinux64),
     "linux aarch64": (IpcPermLinux64, ShmDescLinux64),
@@ -215,16 +216,17 @@ PLATFORMS: dict[str, tuple[type[IpcPerm], type[ShmDesc]]] = {
 
 
 def running() -> str:
-    """Name the platform of this interpreter, "linux x86_64" for one, whether it is known or not."""
+    """Return the name of the platform that this interpreter runs on, such as "linux x86_64", known or not."""
     machine = os.uname().machine if hasattr(os, "uname") else "unknown"
-    multiarch = getattr(sys.implementation, "_multiarch", "")
+    multiarch = getattr(sys.implementation, "_multiarch", "")  # "x86_64-linux-gnux32" tells x32 from i386
     return platform_name(sys.platform, machine, 8 * ctypes.sizeof(ctypes.c_void_p), multiarch)
 
 
 def platform_name(system: str, machine: str, bits: int, multiarch: str) -> str:
-    """Name a platform: `machine` is the kernel's, as uname has it, which may run programs of fewer `bits`."""
-    if bits == ctypes.sizeof(c_int64) * 8:
+    """Return a platform's name; `machine` is the kernel's, as uname has it, which may run programs of fewer `bits`."""
+    if bits == ctypes.sizeof(c_int64) * 8:  # the program is as wide as the kernel, so `machine` is its platform
         return f"{system} {machine}"
+    # x32 has pointers of 32 bits and the structures of x86-64.
     if re.fullmatch(r"i[3-6]86|x86_64", machine) and not multiarch.endswith("x32"):
         return f"{system} i386"
     if re.fullmatch(r"armv\w+l|aarch64", machine):  # l for little-endian
@@ -233,7 +235,8 @@ def platform_name(system: str, machine: str, bits: int, multiarch: str) -> str:
 
 
 def refuse(*_arguments: object) -> NoReturn:
-    """Raise the error that every use of System V shared memory is on a platform that is not known."""
+    """Raise ENOSYS, as every use of System V shared memory does on a platform that is not known."""
+    # It takes any arguments, since it also stands in for the C functions (`libc.function`).
     message = (
         f"System V shared memory: the layouts of its structures are not known on {running()}; "
         f"they are on {', '.join(PLATFORMS)} (of which linux x86_64 is tested)"
