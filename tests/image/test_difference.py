@@ -1,4 +1,4 @@
-"""Rectangles around what differs."""
+"""Difference: the number of differing pixels, and tight rectangles around them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PyTorch and other consumers of DLPack are given: memory of their own wherever others build on it."""
+"""DLPack export to PyTorch and others: a copy wherever later frames are built on the memory."""
 
 from __future__ import annotations
 

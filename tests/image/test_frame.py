@@ -1,4 +1,4 @@
-"""Frame: numpy, Pillow, pickle, DLPack, files, comparing."""
+"""Frame: numpy, Pillow, pickle, DLPack, files, diff."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Straight alpha in rgba(), images and files, where X keeps colours multiplied by it; else the picture over black."""
+"""Straight alpha in rgba(), images and files; rgb() and files without alpha are over black."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from xshm.image.files import encode
 from xshm.image.frame import Frame
 from xshm.pixels import to_rgb
 from xshm.pixels.alpha import premultiply
+from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +47,8 @@ def _read(data: bytes) -> np.ndarray[Any, Any]:
 
 @converters
 def test_every_colour_beside_every_alpha_is_divided_and_rounded_to_the_nearest(converter: Any) -> None:
-    assert np.array_equal(to_rgb.rgba(EVERY, BGRA, converter=converter), EVERY_STRAIGHT)
-    assert np.array_equal(to_rgb.rgba(EVERY[..., ::-1], ARGB, converter=converter), EVERY_STRAIGHT)
+    assert np.array_equal(to_rgb.rgba(Raster(EVERY, BGRA), converter=converter), EVERY_STRAIGHT)
+    assert np.array_equal(to_rgb.rgba(Raster(EVERY[..., ::-1], ARGB), converter=converter), EVERY_STRAIGHT)
 
 
 def test_frames_images_and_files_have_the_same_straight_alpha(tmp_path: Path) -> None:
@@ -78,11 +79,11 @@ def test_a_half_transparent_red_is_red_in_a_webp() -> None:
 def test_sixteen_bits_are_divided_in_sixteen(converter: Any) -> None:
     frame = _frame(EVERY[::5, ::3])
     got = frame.rgba(dtype=np.uint16)
-    assert np.array_equal(to_rgb.rgba(EVERY[::5, ::3], BGRA, dtype=np.uint16, converter=converter), got)
+    assert np.array_equal(to_rgb.rgba(Raster(EVERY[::5, ::3], BGRA), dtype=np.uint16, converter=converter), got)
     for at, (blue, green, red, alpha) in enumerate(EVERY[::5, ::3].reshape(-1, 4).tolist()):
         wanted = [*(straight(colour * 257, alpha * 257, 65535) for colour in (red, green, blue)), alpha * 257]
         assert got.reshape(-1, 4)[at].tolist() == wanted
-    read = io.BytesIO(encode.png(EVERY[::5, ::3], BGRA, dtype=np.uint16))
+    read = io.BytesIO(encode.png(Raster(EVERY[::5, ::3], BGRA), dtype=np.uint16))
     with Image.open(read) as picture:  # Pillow keeps the upper 8 bits
         assert np.array_equal(np.asarray(picture), (got >> 8).astype(np.uint8))
 
@@ -90,13 +91,13 @@ def test_sixteen_bits_are_divided_in_sixteen(converter: Any) -> None:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_channels_that_are_no_bytes_are_divided_too(dtype: Any) -> None:
     picture = random_picture(DEEP_ALPHA, 40, 20)
-    assert np.array_equal(to_rgb.rgba(picture.pixels, DEEP_ALPHA, dtype=dtype), picture.straight(dtype))
+    assert np.array_equal(to_rgb.rgba(Raster(picture.pixels, DEEP_ALPHA), dtype=dtype), picture.straight(dtype))
 
 
 def test_a_given_array_is_filled_whatever_its_strides() -> None:
     whole = np.zeros((512, 300, 8), np.uint8)
     out = whole[::-2, 20:276, ::2]
-    assert to_rgb.rgba(EVERY, BGRA, out=out) is out
+    assert to_rgb.rgba(Raster(EVERY, BGRA), out=out) is out
     assert np.array_equal(out, EVERY_STRAIGHT)
     assert not whole[..., 1::2].any()
 
@@ -120,7 +121,7 @@ def test_what_has_no_fourth_channel_is_the_picture_over_black() -> None:
     assert np.array_equal(frame.bgr(), over_black[..., ::-1])
     assert np.array_equal(frame.rgb(), USUAL[..., 2::-1])
     assert np.array_equal(
-        to_rgb.gray(USUAL, BGRA, converter="numpy"), np.asarray(Image.fromarray(over_black).convert("L"))
+        to_rgb.gray(Raster(USUAL, BGRA), converter="numpy"), np.asarray(Image.fromarray(over_black).convert("L"))
     )
     assert np.abs(frame.gray().astype(int) - np.asarray(Image.fromarray(over_black).convert("L"))).max() <= 1
     assert frame.pixel(200, 220) == tuple(over_black[220, 200].tolist())
@@ -193,9 +194,9 @@ def test_a_transparent_edge_does_not_bleed_into_a_smaller_picture() -> None:
 
 
 def test_what_was_divided_comes_back_when_it_is_multiplied() -> None:
-    again = premultiply(_frame(USUAL).rgba(), to_rgb.row_bands(256, 256))
+    again = premultiply(_frame(USUAL).rgba())
     assert np.array_equal(again, USUAL[..., [2, 1, 0, 3]])
-    got = premultiply(np.dstack((COLOUR, COLOUR, COLOUR, ALPHA)), to_rgb.row_bands(256, 256))
+    got = premultiply(np.dstack((COLOUR, COLOUR, COLOUR, ALPHA)))
     assert np.array_equal(got[..., 0], np.floor(COLOUR.astype(np.int64) * ALPHA / 255 + 0.5).astype(np.uint8))
 
 

@@ -1,4 +1,4 @@
-"""PixelFormat: which memory a picture is, and what is refused."""
+"""PixelFormat: shapes, strides and derived properties; unsupported layouts are refused."""
 
 from __future__ import annotations
 

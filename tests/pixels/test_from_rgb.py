@@ -12,6 +12,7 @@ from xshm.errors import InvalidArgument, InvalidType, UnsupportedFormat
 from xshm.pixels import to_rgb
 from xshm.pixels.format import PixelFormat, VisualClass
 from xshm.pixels.from_rgb import Palette, PixelWriter, check
+from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,23 +67,23 @@ def nearest(value: int, top: int) -> int:
 @pytest.mark.parametrize("strides", _ARRAYS)
 @pytest.mark.parametrize("fmt", _FORMATS, ids=str)
 def test_each_channel_becomes_the_nearest_value(fmt: PixelFormat, strides: str, converter: Any) -> None:
-    paint = PixelWriter(fmt, converter=converter)
+    writer = PixelWriter(fmt, converter=converter)
     random = np.random.default_rng(1)
     for channels in (None, 3, 4):
         whole = random.integers(0, 256, (80, 120, channels) if channels else (80, 120), np.uint8)
         array = _ARRAYS[strides](whole)
         for order in ("rgb", "bgr"):
             target = blank(fmt, 53, 37)
-            paint.fill(target, array, order)
+            writer.fill(target, array, order)
             # The way back is another module's, and tested on its own; 16 bits lose nothing of any format.
-            found = to_rgb.rgb(target, fmt, dtype=np.uint16)
+            found = to_rgb.rgb(Raster(target, fmt), dtype=np.uint16)
             wanted = colours_of(array, order)
             for column, mask in enumerate((fmt.red_mask, fmt.green_mask, fmt.blue_mask)):
                 top = (1 << mask.bit_count()) - 1
                 table = np.array([round(nearest(value, top) * 65535 / top) for value in range(256)])
                 assert np.array_equal(found[..., column], table[wanted[..., column]])
             if fmt.alpha_mask:
-                alpha = to_rgb.rgba(target, fmt)[..., 3]
+                alpha = to_rgb.rgba(Raster(target, fmt))[..., 3]
                 assert (alpha == (array[..., 3] if channels == 4 else 255)).all()
 
 
@@ -96,7 +97,7 @@ def test_padding_at_the_end_of_rows_is_not_written() -> None:
     assert (memory.reshape(5, 8)[:, :6] == 0).all()
 
 
-def test_a_read_only_array_is_painted() -> None:
+def test_a_read_only_array_is_written() -> None:
     array = np.random.default_rng(2).integers(0, 256, (4, 5, 3), np.uint8)
     array.flags.writeable = False
     target = blank(_FORMATS[0], 5, 4)
@@ -111,15 +112,15 @@ def test_indices_are_those_of_the_nearest_colour_the_lowest_of_several(order: st
     colours[200] = colours[100]
     usable = random.random(256) < 0.7
     usable[[100, 200]] = True
-    paint = PixelWriter(PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.PseudoColor), Palette(colours, usable))
+    writer = PixelWriter(PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.PseudoColor), Palette(colours, usable))
     array = random.integers(0, 256, (20, 30, 3), np.uint8)
     array[0, 0] = (colours[200] >> 8)[:: 1 if order == "rgb" else -1]
     target = np.zeros((20, 30), np.uint8)
     for _ in range(2):  # the second time from what was found the first time
-        paint.fill(target, array, order)
-        cells = (colours >> 8).astype(int)
+        writer.fill(target, array, order)
+        entries = (colours >> 8).astype(int)
         for y, x in np.ndindex(20, 30):
-            distances = ((cells - colours_of(array, order)[y, x]) ** 2).sum(axis=1)
+            distances = ((entries - colours_of(array, order)[y, x]) ** 2).sum(axis=1)
             distances[~usable] = 1 << 30
             assert target[y, x] == int(distances.argmin())
     assert target[0, 0] == 100
@@ -146,7 +147,7 @@ def test_static_gray_gets_brightness() -> None:
     assert target.tolist() == [[29, 150, 76, 255]]
 
 
-def test_gray_scale_gets_the_cell_of_the_nearest_brightness() -> None:
+def test_gray_scale_gets_the_entry_of_the_nearest_brightness() -> None:
     ramp = np.repeat(np.linspace(65535, 0, 256).astype(np.uint16)[:, None], 3, axis=1)  # white first
     fmt = PixelFormat(8, 8, 32, "little", 0, 0, 0, VisualClass.GrayScale)
     target = np.zeros((1, 3), np.uint8)
@@ -162,7 +163,7 @@ def test_direct_colour_goes_backwards_through_the_ramps(order: Any) -> None:
     array = random.integers(0, 256, (9, 7, 3), np.uint8)
     target = blank(fmt, 7, 9)
     PixelWriter(fmt, Palette(ramps, np.ones(256, bool))).fill(target, array, "rgb")
-    assert np.array_equal(to_rgb.rgb(target, fmt, colormap=ramps), array)
+    assert np.array_equal(to_rgb.rgb(Raster(target, fmt, colormap=ramps)), array)
 
 
 def test_several_pixels_a_byte_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""rgb, bgr, rgba and gray: the colours they give, for every format and by either converter."""
+"""rgb, bgr, rgba and gray: exact colours, for every format and by either converter."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from PIL import Image
 from xshm.errors import InvalidArgument
 from xshm.pixels import to_rgb
 from xshm.pixels.format import PixelFormat
+from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,16 +37,17 @@ def same(got: NDArray[Any], want: NDArray[Any], tolerance: int = 0) -> None:
 
 def check(picture: Picture, pixels: NDArray[Any], window: tuple[Any, Any], converter: Any, width: int | None) -> None:
     """Compare all conversions of `pixels` with the reference's part `window`."""
+    raster = Raster(pixels, picture.fmt, picture.colormap, width or 0)
     for dtype in (np.uint8, np.uint16):
-        options: Any = {"colormap": picture.colormap, "dtype": dtype, "converter": converter, "width": width}
+        options: Any = {"dtype": dtype, "converter": converter}
         expected = picture.rgba(dtype)[window]
         for function, order in ORDERS.items():
-            got = function(pixels, picture.fmt, **options)
+            got = function(raster, **options)
             assert got.flags.c_contiguous
             same(got, expected[..., order])
-        same(to_rgb.rgba(pixels, picture.fmt, **options), picture.straight(dtype)[window])
+        same(to_rgb.rgba(raster, **options), picture.straight(dtype)[window])
         tolerance = 0 if converter == "numpy" else 1
-        same(to_rgb.gray(pixels, picture.fmt, **options), picture.gray(dtype)[window], tolerance)
+        same(to_rgb.gray(raster, **options), picture.gray(dtype)[window], tolerance)
 
 
 @converters
@@ -97,7 +99,7 @@ def test_a_picture_larger_than_the_bands_it_is_worked_in_is_right_everywhere(nam
     tile = random_picture(KNOWN[name], 8, 8)
     pixels = np.tile(tile.pixels, (40, 80, 1)[: tile.pixels.ndim])
     expected = np.tile(tile.rgba(), (40, 80, 1))
-    same(to_rgb.rgba(pixels, tile.fmt, colormap=tile.colormap, converter=converter), expected)  # type: ignore[arg-type]
+    same(to_rgb.rgba(Raster(pixels, tile.fmt, colormap=tile.colormap), converter=converter), expected)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("bits", "dtype"), [(b, d) for b in range(1, 17) for d in (np.uint8, np.uint16)])
@@ -107,14 +109,14 @@ def test_scaling_is_exact_for_every_value_that_a_channel_can_have(bits: int, dty
     pixels = (np.arange(top + 1, dtype="<u4") << 4).reshape(1, -1)
     if fmt.byte_offsets is not None:
         pytest.fail("this is meant to be no format of whole bytes")
-    got = to_rgb.rgb(pixels, fmt, dtype=dtype)[0, :, 0].tolist()
+    got = to_rgb.rgb(Raster(pixels, fmt), dtype=dtype)[0, :, 0].tolist()
     assert got == [pictures.scaled(value, top, most) for value in range(top + 1)]
     assert (got[0], got[-1]) == (0, most)
 
 
 def test_ten_bits_are_kept_in_sixteen() -> None:
     pixels = (np.arange(1024, dtype="<u4") << 20).reshape(1, -1)
-    red = to_rgb.rgb(pixels, DEEP, dtype=np.uint16)[0, :, 0]
+    red = to_rgb.rgb(Raster(pixels, DEEP), dtype=np.uint16)[0, :, 0]
     assert len(np.unique(red)) == 1024
     assert (red[0], red[1023]) == (0, 65535)
 
@@ -122,25 +124,25 @@ def test_ten_bits_are_kept_in_sixteen() -> None:
 @converters
 def test_the_fourth_byte_of_depth_24_never_becomes_alpha(converter: Any) -> None:
     pixels = np.full((2, 2, 4), (1, 2, 3, 77), np.uint8)
-    assert to_rgb.rgba(pixels, BGRX, converter=converter).tolist() == [[[3, 2, 1, 255]] * 2] * 2
-    assert to_rgb.rgba(pixels, BGRA, converter=converter).tolist() == [[[10, 7, 3, 77]] * 2] * 2
+    assert to_rgb.rgba(Raster(pixels, BGRX), converter=converter).tolist() == [[[3, 2, 1, 255]] * 2] * 2
+    assert to_rgb.rgba(Raster(pixels, BGRA), converter=converter).tolist() == [[[10, 7, 3, 77]] * 2] * 2
     root = replace(BGRA, opaque=True)
-    assert to_rgb.rgba(pixels, root, converter=converter).tolist() == [[[3, 2, 1, 255]] * 2] * 2
+    assert to_rgb.rgba(Raster(pixels, root), converter=converter).tolist() == [[[3, 2, 1, 255]] * 2] * 2
 
 
 def test_gray_is_what_pillow_gives_and_opencv_is_at_most_one_off() -> None:
     rgb = np.random.default_rng(3).integers(0, 256, (200, 300, 3)).astype(np.uint8)
     pixels = np.dstack((rgb[..., ::-1], rgb[..., 0]))
     pillow = np.asarray(Image.fromarray(rgb).convert("L"))
-    same(to_rgb.gray(pixels, BGRX, converter="numpy"), pillow)
-    same(to_rgb.gray(pixels, BGRX, converter="opencv"), pillow, tolerance=1)
+    same(to_rgb.gray(Raster(pixels, BGRX), converter="numpy"), pillow)
+    same(to_rgb.gray(Raster(pixels, BGRX), converter="opencv"), pillow, tolerance=1)
 
 
 @converters
 @pytest.mark.parametrize("level", [0, 1, 127, 254, 255])
 def test_what_is_gray_already_keeps_its_value(converter: Any, level: int) -> None:
     pixels = np.full((3, 3, 4), level, np.uint8)
-    assert np.all(to_rgb.gray(pixels, BGRX, converter=converter) == level)
+    assert np.all(to_rgb.gray(Raster(pixels, BGRX), converter=converter) == level)
 
 
 def test_a_colormap_of_8_bits_and_one_of_16_bits_give_the_same_colours() -> None:
@@ -148,14 +150,16 @@ def test_a_colormap_of_8_bits_and_one_of_16_bits_give_the_same_colours() -> None
     eight = np.arange(768, dtype=np.uint32).reshape(256, 3).astype(np.uint8)
     sixteen = eight.astype(np.uint16) * 257
     for dtype in (np.uint8, np.uint16):
-        one, other = (to_rgb.rgb(picture.pixels, PSEUDO, colormap=each, dtype=dtype) for each in (eight, sixteen))
+        one, other = (
+            to_rgb.rgb(Raster(picture.pixels, PSEUDO, colormap=each), dtype=dtype) for each in (eight, sixteen)
+        )
         same(one, other)
 
 
 def test_without_a_width_all_that_the_bytes_hold_is_shown() -> None:
     picture = random_picture(BITS, 13, 2)
-    assert to_rgb.gray(picture.pixels, BITS).shape == (2, 16)
-    same(to_rgb.gray(picture.pixels, BITS)[:, :13], picture.gray())
+    assert to_rgb.gray(Raster(picture.pixels, BITS)).shape == (2, 16)
+    same(to_rgb.gray(Raster(picture.pixels, BITS))[:, :13], picture.gray())
 
 
 def test_straight_alpha_divides_by_alpha() -> None:
@@ -180,8 +184,8 @@ def test_undefined_bits_make_no_difference() -> None:
     other = one.copy()
     other[..., 3] ^= 0xFF
     other[17, 251, 1] ^= 1
-    assert np.argwhere(to_rgb.differs(one, other, BGRX)).tolist() == [[17, 251]]
-    assert np.argwhere(to_rgb.differs(one, other, BGRA)).tolist() == [[17, 251]]
+    assert np.argwhere(to_rgb.differs(Raster(one, BGRX), Raster(other, BGRX))).tolist() == [[17, 251]]
+    assert np.argwhere(to_rgb.differs(Raster(one, BGRA), Raster(other, BGRA))).tolist() == [[17, 251]]
 
 
 @settings(deadline=None, max_examples=60)
@@ -196,13 +200,15 @@ def test_pictures_differ_where_a_bit_of_colour_does(picture: Picture, data: st.D
         [(picture.value(x, y) ^ other.value(x, y)) & used != 0 for x in range(picture.width)]
         for y in range(picture.height)
     ]
-    got = to_rgb.differs(picture.pixels, other.pixels, picture.fmt, width=picture.width)
+    got = to_rgb.differs(
+        Raster(picture.pixels, picture.fmt, width=picture.width), Raster(other.pixels, picture.fmt, width=picture.width)
+    )
     assert got.tolist() == expected
 
 
 def test_pictures_of_different_shapes_are_not_compared() -> None:
     with pytest.raises(InvalidArgument, match="different shapes"):
-        to_rgb.differs(random_picture(BGRX, 3, 2).pixels, random_picture(BGRX, 3, 3).pixels, BGRX)
+        to_rgb.differs(Raster(random_picture(BGRX, 3, 2).pixels, BGRX), Raster(random_picture(BGRX, 3, 3).pixels, BGRX))
 
 
 def run(program: str) -> str:
@@ -215,16 +221,17 @@ import sys
 import numpy as np
 from xshm.pixels import to_rgb
 from xshm.pixels.format import PixelFormat, VisualClass
+from xshm.pixels.raster import Raster
 fmt = PixelFormat(24, 32, 32, "little", 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)
-pixels = np.array([[[1, 2, 3, 4]]], np.uint8)
+raster = Raster(np.array([[[1, 2, 3, 4]]], np.uint8), fmt)
 """
 
 
 def test_opencv_is_imported_by_the_first_conversion_that_can_use_it() -> None:
     program = _GRAB + (
         'before = "cv2" in sys.modules\n'
-        'convert.rgb(pixels, fmt, converter="numpy"); forced = "cv2" in sys.modules\n'
-        'convert.rgb(pixels, fmt)\nprint(before, forced, "cv2" in sys.modules, convert.converters())'
+        'to_rgb.rgb(raster, converter="numpy"); forced = "cv2" in sys.modules\n'
+        'to_rgb.rgb(raster)\nprint(before, forced, "cv2" in sys.modules, to_rgb.converters())'
     )
     assert run(program).startswith("False False True {'four bytes a pixel': 'OpenCV ")
 
@@ -234,8 +241,8 @@ def test_without_opencv_numpy_converts_and_says_why() -> None:
         'import sys; sys.modules["cv2"] = None'
         + _GRAB
         + (
-            "print(convert.rgb(pixels, fmt).tolist(), convert.converters())\n"
-            'try: convert.rgb(pixels, fmt, converter="opencv")\n'
+            "print(to_rgb.rgb(raster).tolist(), to_rgb.converters())\n"
+            'try: to_rgb.rgb(raster, converter="opencv")\n'
             "except Exception as error: print(type(error).__name__, error)"
         )
     )
@@ -248,4 +255,4 @@ def test_without_opencv_numpy_converts_and_says_why() -> None:
 
 def test_a_converter_that_there_is_not_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="'pillow'"):
-        to_rgb.rgb(random_picture(BGRX, 1, 1).pixels, BGRX, converter="pillow")  # type: ignore[arg-type]
+        to_rgb.rgb(Raster(random_picture(BGRX, 1, 1).pixels, BGRX), converter="pillow")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What rgb, bgr, rgba and gray take and what they refuse, before anything is changed."""
+"""The arguments of rgb, bgr, rgba and gray; wrong ones are refused before anything is written."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pictures import BGRX, BITS, DEEP, DIRECT_24, KNOWN, NIBBLES, PSEUDO, R5G6B5
 from xshm.errors import InvalidArgument, InvalidType, XshmError
 from xshm.image.files import encode
 from xshm.pixels import to_rgb
+from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +56,11 @@ def test_out_is_filled_and_returned_whatever_its_strides(
     name: str, function: Callable[..., NDArray[Any]], dtype: Any, converter: str
 ) -> None:
     picture = random_picture(KNOWN[name], 7, 5)
-    options = {"colormap": picture.colormap, "dtype": dtype, "converter": converter}
-    expected = function(picture.pixels, picture.fmt, **options)
+    raster = Raster(picture.pixels, picture.fmt, picture.colormap)
+    options = {"dtype": dtype, "converter": converter}
+    expected = function(raster, **options)
     for what, out in views(expected.shape, dtype).items():
-        assert function(picture.pixels, picture.fmt, out=out, **options) is out, what
+        assert function(raster, out=out, **options) is out, what
         assert np.array_equal(out, expected), what
 
 
@@ -66,7 +68,7 @@ def test_out_is_filled_and_returned_whatever_its_strides(
 def test_what_lies_between_the_rows_of_out_is_left_alone(converter: Any) -> None:
     picture = random_picture(BGRX, 7, 5)
     wide = np.full((5, 10, 3), 7, np.uint8)
-    to_rgb.rgb(picture.pixels, BGRX, out=wide[:, 1:8], converter=converter)
+    to_rgb.rgb(Raster(picture.pixels, BGRX), out=wide[:, 1:8], converter=converter)
     assert np.all(wide[:, [0, 8, 9]] == 7)
     same(wide[:, 1:8], picture.rgba()[..., :3])
 
@@ -95,7 +97,7 @@ def read_only(shape: tuple[int, ...]) -> NDArray[Any]:
 def test_a_wrong_out_is_a_value_error_that_says_what_was_expected_and_got(out: Any, got: str) -> None:
     picture = random_picture(BGRX, 7, 5)
     with pytest.raises(ValueError, match=r"expected a writable \(5, 7, 3\) uint8") as caught:
-        to_rgb.rgb(picture.pixels, BGRX, out=out)
+        to_rgb.rgb(Raster(picture.pixels, BGRX), out=out)
     assert isinstance(caught.value, XshmError)
     assert got in str(caught.value)
 
@@ -105,17 +107,17 @@ def test_out_over_the_pixels_themselves_is_refused_and_nothing_is_changed(conver
     pixels = random_picture(BGRX, 7, 5).pixels
     before = pixels.copy()
     with pytest.raises(InvalidArgument, match="overlaps"):
-        to_rgb.rgb(pixels, BGRX, out=pixels[..., :3], converter=converter)
+        to_rgb.rgb(Raster(pixels, BGRX), out=pixels[..., :3], converter=converter)
     with pytest.raises(InvalidArgument, match="overlaps"):
-        to_rgb.rgba(pixels, BGRX, out=pixels, converter=converter)
+        to_rgb.rgba(Raster(pixels, BGRX), out=pixels, converter=converter)
     assert np.array_equal(pixels, before)
 
 
 def test_out_in_the_same_memory_beside_the_pixels_is_fine() -> None:
     whole = np.zeros((5, 14, 4), np.uint8)
     whole[:, :7] = random_picture(BGRX, 7, 5).pixels
-    expected = to_rgb.rgba(whole[:, :7].copy(), BGRX)
-    assert np.array_equal(to_rgb.rgba(whole[:, :7], BGRX, out=whole[:, 7:]), expected)
+    expected = to_rgb.rgba(Raster(whole[:, :7].copy(), BGRX))
+    assert np.array_equal(to_rgb.rgba(Raster(whole[:, :7], BGRX), out=whole[:, 7:]), expected)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -132,19 +134,19 @@ def test_out_in_the_same_memory_beside_the_pixels_is_fine() -> None:
 )
 def test_pixels_of_another_format_are_refused(function: Any, fmt: PixelFormat, pixels: NDArray[Any]) -> None:
     with pytest.raises(InvalidArgument, match=r"expected \(height, width") as caught:
-        function(pixels, fmt)
+        function(Raster(pixels, fmt))
     assert str(pixels.shape) in str(caught.value)
 
 
 def test_pixels_that_are_no_array_are_refused() -> None:
     with pytest.raises(InvalidType, match="bytes"):
-        to_rgb.rgb(b"1234", BGRX)  # type: ignore[arg-type]
+        to_rgb.rgb(Raster(b"1234", BGRX))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int16, bool])
 def test_a_dtype_that_is_not_offered_is_refused(dtype: Any) -> None:
     with pytest.raises(InvalidArgument, match="uint8 or uint16"):
-        to_rgb.rgb(random_picture(BGRX, 1, 1).pixels, BGRX, dtype=dtype)
+        to_rgb.rgb(Raster(random_picture(BGRX, 1, 1).pixels, BGRX), dtype=dtype)
 
 
 @pytest.mark.parametrize("dtype", ["x", 8, [1]])
@@ -152,14 +154,14 @@ def test_what_is_no_dtype_is_refused_with_those_that_are(dtype: Any) -> None:
     pixels = random_picture(BGRX, 1, 1).pixels
     for use in (to_rgb.rgb, to_rgb.gray, encode.png):
         with pytest.raises(InvalidType, match="dtype is uint8 or uint16, not"):
-            use(pixels, BGRX, dtype=dtype)
+            use(Raster(pixels, BGRX), dtype=dtype)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 @pytest.mark.parametrize("fmt", [PSEUDO, DIRECT_24, KNOWN["GRAYS_CHANGING"], KNOWN["STATIC_COLOUR"]])
 def test_indices_without_a_colormap_are_refused(function: Any, fmt: PixelFormat) -> None:
     with pytest.raises(InvalidArgument, match="pass the colormap"):
-        function(random_picture(fmt, 2, 2).pixels, fmt)
+        function(Raster(random_picture(fmt, 2, 2).pixels, fmt))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_indices_without_a_colormap_are_refused(function: Any, fmt: PixelFormat)
 )
 def test_a_colormap_of_another_shape_or_dtype_is_refused(colormap: NDArray[Any]) -> None:
     with pytest.raises(InvalidArgument, match="a colormap is"):
-        to_rgb.rgb(random_picture(PSEUDO, 2, 2).pixels, PSEUDO, colormap=colormap)
+        to_rgb.rgb(Raster(random_picture(PSEUDO, 2, 2).pixels, PSEUDO, colormap=colormap))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -177,7 +179,7 @@ def test_a_pixel_past_the_end_of_the_colormap_is_refused_and_out_is_not_touched(
     shape = {to_rgb.gray: (300, 300), to_rgb.rgba: (300, 300, 4)}.get(function, (300, 300, 3))
     out = np.full(shape, 7, np.uint8)
     with pytest.raises(InvalidArgument, match="colour 16 of a colormap of 16"):
-        function(pixels, PSEUDO, colormap=np.zeros((16, 3), np.uint8), out=out)
+        function(Raster(pixels, PSEUDO, colormap=np.zeros((16, 3), np.uint8)), out=out)
     assert np.all(out == 7)
 
 
@@ -185,4 +187,4 @@ def test_a_pixel_past_the_end_of_the_colormap_is_refused_and_out_is_not_touched(
 def test_a_width_that_the_rows_do_not_have_is_refused(fmt: PixelFormat, width: int, wrong: int) -> None:
     picture = random_picture(fmt, width, 2)
     with pytest.raises(InvalidArgument, match=f"not {wrong}"):
-        to_rgb.rgb(picture.pixels, fmt, width=wrong, colormap=picture.colormap)
+        to_rgb.rgb(Raster(picture.pixels, fmt, width=wrong, colormap=picture.colormap))

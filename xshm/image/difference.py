@@ -1,6 +1,7 @@
-"""Comparing two pictures of one size: how much differs, and where.
+"""Difference of two pictures of one size: how many pixels differ, and rectangles around them (recursive X-Y cut).
 
-Works on a mask (height, width) of bool, True where the pictures differ; how that mask is made is the pixels' matter.
+It is computed from a mask, (height, width) bool, True where the pictures differ, which `Frame.diff` and the command
+`xshm diff` make.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ if TYPE_CHECKING:
 else:
     from xshm._numpy import np
 
-# Changes closer together than this are one rectangle: a line of text, not each of its letters.
+# Pixels. Changes closer together than this are in one rectangle: a line of text is one, not each of its letters.
 _GAP = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What differs between two pictures: `pixels` of them, a `ratio` of the whole (0.0 to 1.0), inside `rects`.
+    """How two pictures differ: the number of `pixels`, their `ratio` to all (0.0 to 1.0), and `rects` around them.
 
-    The rectangles are tight, do not overlap, and are in the coordinates of the pictures' own corner. It is false
-    where nothing differs.
+    The rectangles are tight, do not overlap, are sorted by y, then x, and are counted from the pictures' corner. A
+    Difference is false where nothing differs.
     """
 
     pixels: int
@@ -37,24 +38,31 @@ class Difference:
 
 
 def difference(mask: NDArray[np.bool_]) -> Difference:
-    """Count a mask and put rectangles around what is True in it."""
+    """Return the Difference of two pictures, given the mask of the pixels that differ."""
     count = int(np.count_nonzero(mask))
     rects = tuple(sorted(rectangles(mask), key=lambda rect: (rect.y, rect.x))) if count else ()
     return Difference(count, count / mask.size, rects)
 
 
 def rectangles(mask: NDArray[np.bool_], gap: int = _GAP) -> list[Rect]:
-    """Return tight rectangles around all that is True, cut wherever `gap` empty rows or columns lie between."""
+    """Return tight rectangles around all that is True, in no order; at least `gap` empty rows or columns part them.
+
+    A recursive X-Y cut: a box is cut at its runs of empty rows, each part at its runs of empty columns, each of those
+    at empty rows again, and so on; a part that can be cut along neither axis is a rectangle. An outer empty margin is
+    cut off at each step, which makes them tight.
+    """
     found: list[Rect] = []
     height, width = mask.shape
+    # Left, top, right, bottom of a box, and the axis that it was cut along last, -1 for none. A list, not
+    # recursion, whose depth the picture would decide.
     todo = [(0, 0, width, height, -1)]
     while todo:
-        left, top, right, bottom, settled = todo.pop()
+        left, top, right, bottom, last_axis = todo.pop()
         part = mask[top:bottom, left:right]
-        # Rows and columns in turn; a box that neither cuts is a rectangle.
-        axis = 1 if settled == 0 else 0
+        axis = 1 if last_axis == 0 else 0
         runs = _runs(np.logical_or.reduce(part, axis=1 - axis), gap)
-        if len(runs) == 1 and settled in (0, 1) and runs[0] == (0, part.shape[axis]):
+        # One run, all of the box, along this axis and, in the step before, along the other: there is nothing to cut.
+        if last_axis in (0, 1) and runs == [(0, part.shape[axis])]:
             found.append(Rect(left, top, right - left, bottom - top))
             continue
         for start, end in runs:
@@ -66,10 +74,11 @@ def rectangles(mask: NDArray[np.bool_], gap: int = _GAP) -> list[Rect]:
 
 
 def _runs(line: NDArray[np.bool_], gap: int) -> list[tuple[int, int]]:
-    """Return the stretches of True, where those less than `gap` apart are one."""
+    """Return start and end of the runs of True; runs with fewer than `gap` elements between them are one."""
     hits: NDArray[Any] = np.flatnonzero(line)
     if not hits.size:
         return []
+    # A run ends, and the next one starts, where the indices of two hits differ by more than `gap`.
     breaks = np.flatnonzero(np.diff(hits) > gap)
     starts = hits[np.concatenate(([0], breaks + 1))]
     ends = hits[np.concatenate((breaks, [hits.size - 1]))] + 1

@@ -1,9 +1,8 @@
-"""Pixels as other libraries ask for them: by numpy's `__array__`, and by DLPack.
+"""Export of pixels to other libraries: numpy's `__array__` and DLPack's `__dlpack__`, for Frame and ReadOnlyArray.
 
-A consumer of DLPack gets a copy of read-only memory, since consumers ignore the flag.
-
-DLPack can say that memory is read-only from its version 1.0 on. PyTorch asks for that version and writes all the same
-(2.13: into what others build on, or into pages that can't be written, which ends the process).
+A consumer of DLPack gets a copy of read-only memory. DLPack has a read-only flag from version 1.0 on, but PyTorch
+(2.13) requests that version and ignores the flag: it would write into memory that the next frames are built on, or
+into pages that are mapped read-only, which ends the process by SIGSEGV.
 """
 
 from __future__ import annotations
@@ -22,9 +21,13 @@ else:
 
 
 def as_array(pixels: NDArray[Any], dtype: Any, copy: bool | None) -> NDArray[Any]:
-    """Return `pixels` themselves where they can serve as `__array__`'s answer, else a copy; with copy=False, refuse."""
+    """Return what `__array__` returns: `pixels` themselves where they will do, else a copy.
+
+    Raises InvalidArgument where `dtype` needs a copy and `copy` is False, or is one that pixels can't be converted to.
+    """
     if copy is not None:
         _arguments.flag(copy, "copy, where it is not None,")
+    # numpy passes `copy` from version 2.0 on; before that the dtype alone, where there is one.
     if dtype is not None and (wanted := _kind(dtype)) != pixels.dtype:
         if copy is False:
             raise InvalidArgument(f"the pixels are {pixels.dtype}; as {wanted} they must be copied")
@@ -42,14 +45,14 @@ def export(
     dl_device: tuple[int, int] | None,
     copy: bool | None,
 ) -> Any:
-    """Return a capsule as `ndarray.__dlpack__` does, over a copy where `pixels` is read-only.
+    """Return what `__dlpack__` returns: a capsule over `pixels`, or over a copy where they are read-only.
 
     Raises ReadOnlyMemory, a BufferError, where that needs a copy and `copy` is False; InvalidType, a TypeError, and
-    InvalidArgument, a ValueError, with numpy's words for arguments that it does not take, a stream for one; numpy's own
-    BufferError for a device that is not the processor's, and for bytes that are not in the machine's order.
+    InvalidArgument, a ValueError, with numpy's message for arguments that it does not accept, a stream for one; numpy's
+    own BufferError for a device that is not the CPU, and for bytes that are not in the machine's order.
     """
     if copy is not None:
-        _arguments.flag(copy, "copy, where it is not None,")
+        _arguments.flag(copy, "copy, where it is not None,")  # numpy would take any truth value
     if not pixels.flags.writeable and not copy:
         if copy is not None:
             raise ReadOnlyMemory(
@@ -58,7 +61,7 @@ def export(
             )
         pixels = pixels.copy()
     asked = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
-    # numpy 2.0 knows `stream` alone; its TypeError has a consumer ask again without the others.
+    # numpy 2.0 knows `stream` alone; on its TypeError, as the standard says, a consumer calls again without the others.
     given = {name: value for name, value in asked.items() if value is not None}
     try:
         return pixels.__dlpack__(**given)
@@ -71,6 +74,6 @@ def export(
 def _kind(dtype: Any) -> np.dtype[Any]:
     try:
         kind: np.dtype[Any] = np.dtype(dtype)
-    except (TypeError, ValueError, SyntaxError, AttributeError) as error:  # which of them is numpy's own affair
+    except (TypeError, ValueError, SyntaxError, AttributeError) as error:  # numpy documents none of them
         raise InvalidType(f"{quoted(dtype)} is no dtype: {error}") from None
     return kind

@@ -1,24 +1,33 @@
-"""Frame: pixels, where they are from, when they were taken.
+"""Frame: one picture of a screen, window or pixmap: its pixels, their rectangle, the time, and conversions of them.
 
-A frame's pixels do not change while the frame, or any view of them, is held: neither by later grabs nor by closing
-what it came from. They are ordinary writable memory of this process; writing to them changes this frame and no other.
-Only the frames of a stream with `on_change` are read-only, since the next ones are built on their memory.
-`torch.from_dlpack` of a frame or its `pixels`, and any other consumer of DLPack, shares writable memory and gets a copy
-of read-only memory, since PyTorch ignores that it is read-only. After fork a child sees its parent's memory, which the
-parent may use again: give the child a `copy()`.
+Always true:
+
+1. Pixels do not change while the frame, or any view of them, is alive: neither later grabs nor closing the screen write
+   to that memory.
+2. They are writable memory of this process; writing to them changes this frame and no other. Only frames of a stream
+   with `on_change` are read-only, since the next frames are built on their memory.
+3. Consumers of DLPack (`torch.from_dlpack`) share writable memory; of read-only memory they get a copy, since PyTorch
+   ignores the flag.
+
+What does not work: frames after fork. A child sees its parent's memory, which the parent may use for another frame:
+give the child a `copy()`.
 """
 
 from __future__ import annotations
 
-import operator
 from typing import TYPE_CHECKING, Any, Self
 
+from xshm import _arguments
 from xshm.errors import Closed, InvalidArgument, InvalidType
 from xshm.image import dlpack
-from xshm.image.bounding_shape import clear_outside
-from xshm.image.files import encode
+from xshm.image.files import encode, png_stdlib
+from xshm.image.files.encode import Encoded
 from xshm.pixels import to_rgb
+from xshm.pixels.bounding_shape import clear_outside
+from xshm.pixels.format import PixelFormat
+from xshm.pixels.raster import Raster
 from xshm.system import limits
+from xshm.system.atomic_write import replace_file
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -32,8 +41,6 @@ if TYPE_CHECKING:
     from xshm.geometry import Rect
     from xshm.image.cursor import Cursor
     from xshm.image.difference import Difference
-    from xshm.image.files.encode import Encoded
-    from xshm.pixels.format import PixelFormat
 
     Colormap = NDArray[np.integer[Any]]
 else:
@@ -43,17 +50,19 @@ else:
 class Frame:
     """One picture.
 
-    `rect` is where it is from, in the coordinates of the screen or window it was taken of; `monotonic_ns` when
-    (`time.monotonic_ns()` just after the server had copied it); `sequence` counts the frames of one source; `format`
-    is the layout of `pixels`; `colormap` the (n, 3) colours that palette formats index; `changed` the rectangles that
-    differ from the stream's last frame, None where that was not asked for; `cursor` the pointer as a layer of its own,
-    None where it was not asked for or is not shown; `bounding_shape` the rectangles that are the window's own where the
-    window has a shape (SHAPE), counted from the frame's corner as those of `changed`, None where all of the frame is.
+    - `rect`: where it is from, in the coordinates of the screen, window or pixmap that was grabbed.
+    - `monotonic_ns`: when it was grabbed: `time.monotonic_ns()` just after the server had copied it.
+    - `sequence` counts the frames of one source.
+    - `format` is the layout of `pixels`; `colormap` the (n, 3) colours that pixels of palette formats index.
+    - `changed`: the rectangles that differ from the stream's last frame; None without `on_change`.
+    - `cursor`: the pointer as a layer of its own; None where it was not requested or is not shown.
+    - `bounding_shape`: the rectangles that are the window's own, where the window has a shape (SHAPE); None where all
+      of the frame is. As those of `changed` they are counted from the frame's corner.
 
-    What has alpha: `rgba`, `image` and files have straight alpha, as other programs mean it, where X keeps colours
-    multiplied by alpha (premultiplied); outside of a window's shape they are transparent. `pixels` is what the server
-    has. `rgb`, `bgr`, `gray`, `pixel` and `diff`, files of kinds without alpha (JPEG, BMP, PPM, …), and what is waited
-    for, are the picture over black, which is the premultiplied colours as they are.
+    Alpha: `rgba`, `image` and files have straight alpha, as most programs do, where X keeps colours multiplied by alpha
+    (premultiplied); outside of a window's shape they are transparent. `pixels` is what the server has. `rgb`, `bgr`,
+    `gray`, `pixel` and `diff`, files of kinds without alpha (JPEG, BMP, PPM, …), and the pictures that waits compare,
+    are over black, which is the premultiplied colours as they are.
 
     A frame is a context manager (leaving it is `release()`), outlives its Screen, and pickles by value.
     """
@@ -73,7 +82,8 @@ class Frame:
         colormap: Colormap | None = None,
         memory: Any = None,
     ) -> None:
-        # One of the two is given: an array, or the memory that it is made over when it is first asked for.
+        # An array, or memory over which the array is made when `pixels` is first read: a grab is faster without the
+        # array, and a PNG written without numpy never needs it.
         self._pixels = pixels
         self._memory = memory
         self.rect = rect
@@ -81,11 +91,10 @@ class Frame:
         self.sequence = sequence
         self.format = format
         self.colormap = colormap
+        # Set by the maker of the frame, after the constructor: most frames have none of the three.
         self.changed: tuple[Rect, ...] | None = None
         self.cursor: Cursor | None = None
         self.bounding_shape: tuple[Rect, ...] | None = None
-
-    # -- the memory ----------------------------------------------------------------------------------------------
 
     @property
     def pixels(self) -> NDArray[Any]:
@@ -101,15 +110,15 @@ class Frame:
                 raise Closed("this frame was released; take its pixels, or a copy(), before that")
             shape, dtype, strides = self.format.layout(rect.width, rect.height)
             self._pixels = pixels = np.ndarray(shape, dtype, memory, 0, strides)
-            if self._memory is None:  # another thread released it meanwhile: the hold is dropped again
+            if self._memory is None:  # another thread called release() meanwhile: keep no reference here either
                 self._pixels = None
         return pixels
 
     @property
     def memory(self) -> tuple[Any, int] | None:
-        """The buffer behind `pixels` and its bytes from row to row; None where they were made as an array, or released.
+        """The buffer behind `pixels`, and the bytes from row to row; for code that does without numpy.
 
-        For who can do without numpy. The buffer may be larger than the picture.
+        The buffer may be larger than the picture. None for a frame that has only an array, or was released.
         """
         return None if self._memory is None else (self._memory, self.format.stride(self.rect.width))
 
@@ -117,35 +126,37 @@ class Frame:
     def shared(self) -> bool:
         """Whether `pixels` is memory that the server wrote to: a slot, of which there are `Screen.max_frames`.
 
-        False where the frame has memory of its own: a copy, one that was unpickled, one that came when all slots were
-        held (`Screen.stats().copies`) or over the core protocol. False, too, once it was released.
+        False where the frame has memory of its own: a copy, an unpickled frame, one grabbed while all slots were in use
+        (`Screen.stats().copies`) or over the core protocol. False for a released frame too.
         """
         return not (self._memory is None or isinstance(self._memory, bytearray))
 
     def release(self) -> None:
-        """Drop the frame's own hold on its memory. Views taken before stay valid; the frame itself is done with."""
+        """Drop the frame's reference to its memory. Views taken before stay valid; the frame can't be used any more."""
         self._pixels = self._memory = None
 
     def copy(self) -> Frame:
-        """Return the same picture in memory of its own, which pins no slot and may be kept for as long as you like."""
+        """Return the same picture in memory of its own, which occupies no slot and may be kept as long as you like."""
+        # Copied too, so that a caller who changes one frame's colours does not change the other's.
         colormap = None if self.colormap is None else self.colormap.copy()
         frame = Frame(np.array(self.pixels), self.rect, self.monotonic_ns, self.sequence, self.format, colormap)
-        frame.changed = self.changed
+        frame.changed = self.changed  # immutable values, which both frames may share
         frame.cursor = self.cursor
         frame.bounding_shape = self.bounding_shape
         return frame
 
     def _make_read_only(self, *, shared: bool) -> None:
-        """Take away the right to write `pixels` for good, and say whether their memory is shared with the server.
+        """Make `pixels` read-only for good; `shared` is whether their memory is the server's too.
 
-        An array's own flag can be set again where what it stands on is writable. Of a view numpy looks through
-        `ndarray(buffer=…)` at the object below, so the array stands on another one, which `frombuffer` makes.
+        An array's flag can be set again while its base is writable, and numpy takes the buffer of `ndarray(buffer=…)`
+        for the base. So the base is a second array, which `frombuffer` makes over a read-only memoryview.
         """
         from xshm.image.read_only_array import ReadOnlyArray  # noqa: PLC0415 - it loads numpy
 
         whole = np.frombuffer(memoryview(self._memory).toreadonly(), np.uint8)
         shape, dtype, strides = self.format.layout(self.rect.width, self.rect.height)
         self._pixels = ReadOnlyArray(shape, dtype, whole, 0, strides)
+        # `shared` (the property) is derived from this: of memory that is the frame's own, the array is enough.
         self._memory = whole if shared else None
 
     @property
@@ -191,6 +202,7 @@ class Frame:
         return self.pixels.__dlpack_device__()
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # By value: another process can't have the slot, so it gets memory of its own.
         state = (self.changed, self.cursor, self.bounding_shape)
         pixels = np.array(self.pixels)
         arguments = (pixels, self.rect, self.monotonic_ns, self.sequence, self.format, self.colormap)
@@ -200,19 +212,17 @@ class Frame:
         state = " released" if self._pixels is None and self._memory is None else ""
         return f"<Frame {self.rect} {self.format} #{self.sequence}{state}>"
 
-    # -- colours ---------------------------------------------------------------------------------------------------
-
     def rgb(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
-        """Return (height, width, 3) R G B, contiguous, in `out` where that is given. What has alpha is over black.
+        """Return (height, width, 3) R G B, contiguous, in `out` where that is given; a picture with alpha over black.
 
         With dtype=numpy.uint16 the full depth of 30-bit screens is kept; values are scaled so that the brightest is the
         dtype's greatest.
         """
-        return to_rgb.rgb(self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width)
+        return to_rgb.rgb(self._raster(), out=out, dtype=dtype)
 
     def bgr(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
-        """Return (height, width, 3) B G R, contiguous: OpenCV's order. What has alpha is over black."""
-        return to_rgb.bgr(self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width)
+        """Return (height, width, 3) B G R, contiguous: OpenCV's order. A picture with alpha is over black."""
+        return to_rgb.bgr(self._raster(), out=out, dtype=dtype)
 
     def rgba(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
         """Return (height, width, 4) R G B A, contiguous, straight alpha, in `out` where that is given.
@@ -220,56 +230,50 @@ class Frame:
         A is opaque except where the format has alpha (depth 32). There colours are divided by it, rounded to the
         nearest, and 0 where it is 0. Outside of a window's shape all four are 0.
         """
-        found = to_rgb.rgba(
-            self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
-        )
+        found = to_rgb.rgba(self._raster(), out=out, dtype=dtype)
+        # After the conversion: outside of a shape memory has whatever the server left there, alpha included.
         if self.bounding_shape is not None:
             clear_outside(found, self.bounding_shape)
         return found
 
     def gray(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
-        """Return (height, width) luma (ITU-R BT.601, as Pillow's "L" and OpenCV's GRAY); with alpha, over black."""
-        return to_rgb.gray(
-            self.pixels, self.format, out=out, dtype=dtype, colormap=self.colormap, width=self.rect.width
-        )
+        """Return (height, width) brightness (ITU-R BT.601, as Pillow's "L", OpenCV's GRAY); with alpha, over black."""
+        return to_rgb.gray(self._raster(), out=out, dtype=dtype)
 
     def pixel(self, x: int, y: int) -> tuple[int, int, int]:
         """Return the colour (red, green, blue), 0 to 255, over black, at x, y in the frame's coordinates (`rect`)."""
-        try:
-            column, row = operator.index(x) - self.rect.x, operator.index(y) - self.rect.y
-        except TypeError:
-            raise InvalidType(f"a pixel is at whole numbers x, y; not at {quoted(x)}, {quoted(y)}") from None
+        column, row = (_arguments.integer(each, "a pixel is at whole numbers x, y") for each in (x, y))
+        column, row = column - self.rect.x, row - self.rect.y
         if not (0 <= column < self.rect.width and 0 <= row < self.rect.height):
             raise InvalidArgument(f"the pixel {quoted(x)}, {quoted(y)} is not in this frame, which is {self.rect}")
-        each = max(8 // self.format.bits_per_pixel, 1)  # pixels that share a byte
+        each = max(8 // self.format.bits_per_pixel, 1)  # pixels a byte
+        # Converts one pixel, or the pixels of its byte; for so few, importing OpenCV would not pay.
         one = self.pixels[row : row + 1, column // each : column // each + 1]
-        colours = to_rgb.rgb(one, self.format, colormap=self.colormap, converter="numpy")
+        colours = to_rgb.rgb(Raster(one, self.format, self.colormap), converter="numpy")
         red, green, blue = colours[0, column % each].tolist()
         return red, green, blue
-
-    # -- files -----------------------------------------------------------------------------------------------------
 
     def image(self) -> Image.Image:
         """Return a Pillow image of its own memory: "RGB", "L" for formats of shades, "RGBA" where there is alpha.
 
         That is at depth 32, and in a window with a shape. Alpha is straight, as in `rgba`.
         """
-        return encode.image_of(self)
+        return encode.image(self._shown())
 
     def png(self, level: int = 1, *, colours: Colours = "auto") -> bytes:
         """Return a PNG file. `level` 1 is by far the fastest, 9 the smallest, 0 does not compress.
 
-        Up to 256 colours become a palette, and screens of shades a gray file, which readers may give back as
-        (height, width): with colours="rgb" it is always RGB, and RGBA at depth 32.
+        Up to 256 colours become a palette (fewer in a process that has not loaded numpy), and screens of shades a gray
+        file, which readers may return as (height, width): with colours="rgb" it is always RGB, and RGBA at depth 32.
         """
-        return encode.encode_frame(self, level=level, colours=colours).data
+        return self.encode(level=level, colours=colours).data
 
     def jpeg(self, quality: int = 85, *, colours: Colours = "auto") -> bytes:
         """Return a JPEG file; `quality` 1 to 100. It is gray for screens of shades, unless colours="rgb".
 
-        What has alpha is over black, as is what lies outside of a shape.
+        A picture with alpha is over black, as is the outside of a window's shape.
         """
-        return encode.encode_frame(self, "JPEG", quality=quality, colours=colours).data
+        return self.encode("JPEG", quality=quality, colours=colours).data
 
     def encode(
         self,
@@ -282,11 +286,22 @@ class Frame:
     ) -> Encoded:
         """Return a file of `kind` ("PNG", "JPEG", "WEBP", …), no edge longer than `max_edge`, with its size and scale.
 
-        `Encoded.to_source` takes a point of the small picture back to this frame's corner, for a click to be mapped.
+        `Encoded.to_source` maps a point of the small picture, a click for one, to this frame, counted from its corner.
         With colours="rgb" the file has three channels, and alpha at depth 32, whatever the picture; kinds that can't
         (GIF) are refused with InvalidArgument. With "auto" it has what the picture needs: see `png`.
         """
-        return encode.encode_frame(self, kind, max_edge=max_edge, level=level, quality=quality, colours=colours)
+        name = encode.known(kind)
+        encode.check_colours(colours, name)
+        width, height, memory = self.rect.width, self.rect.height, self.memory
+        # Whether the picture is to be written in its full size.
+        whole = max_edge is None or _arguments.integer(max_edge, "max_edge is a whole number") >= max(width, height)
+        # A process that has not loaded numpy writes the usual PNG without, since its import takes longer.
+        if name == "PNG" and memory and whole and self.bounding_shape is None and png_stdlib.serves(self.format):
+            data = png_stdlib.png(*memory, width, height, self.format, level, colours)
+            return Encoded(data, width, height, width, height, name)
+        raster = self._shown()
+        with limits.loading():  # numpy loads parts of itself when they are first used
+            return encode.encode(raster, name, max_edge=max_edge, level=level, quality=quality, colours=colours)
 
     def save(
         self, path: str | os.PathLike[str], *, level: int = 1, quality: int = 85, colours: Colours = "auto"
@@ -296,15 +311,27 @@ class Frame:
         `colours` is "auto" or "rgb", as `encode` has it: with "rgb" the file reads back as (height, width, 3), or 4 at
         depth 32.
 
-        A file that was there keeps its mode and links, and its picture until all of this one is written. Raises OSError
-        with the file's name: the disk is full, the place can't be written.
+        An existing file keeps its mode and links, and its picture until all of this one is written. Raises OSError with
+        the file's name: the disk is full, or the place can't be written.
         """
-        encode.save_frame(path, self, level=level, quality=quality, colours=colours)
+        # Encoded before the file is opened: an error in between leaves the former file.
+        made = self.encode(encode.by_suffix(path), level=level, quality=quality, colours=colours)
+        replace_file(path, made.data)
 
-    # -- comparing -------------------------------------------------------------------------------------------------
+    def _raster(self) -> Raster:
+        return Raster(self.pixels, self.format, self.colormap, self.rect.width)
+
+    def _shown(self) -> Raster:
+        """Return the pixels; those of a window with a shape as premultiplied R G B A, 0 outside of the shape."""
+        if self.bounding_shape is None:
+            return self._raster()
+        # Premultiplied, as `PixelFormat.RGBA` is: encoders divide by alpha, or scale first.
+        rgba = to_rgb.premultiplied(self._raster())
+        clear_outside(rgba, self.bounding_shape)
+        return Raster(rgba, PixelFormat.RGBA)
 
     def diff(self, other: Frame) -> Difference:
-        """Tell where this picture and another of the same size differ, over black.
+        """Return where this picture and another of the same size differ, over black.
 
         Neither alpha nor undefined bytes count. Rectangles are counted from the frames' corner. Frames of different
         formats are compared as RGB.
@@ -312,6 +339,7 @@ class Frame:
         with limits.loading():
             from xshm.image.difference import difference  # noqa: PLC0415 - a screenshot does not pay for it
 
+        # Checked here, since `differs` would raise about arrays, of which the caller knows nothing.
         if not isinstance(other, Frame):
             raise InvalidType(f"a frame is compared with a frame, not with {type(other).__name__}")
         if (self.width, self.height) != (other.width, other.height):
@@ -319,19 +347,21 @@ class Frame:
                 f"frames of different sizes can't be compared: "
                 f"{self.width}x{self.height} and {other.width}x{other.height}"
             )
-        if self._comparable(other):
-            return difference(to_rgb.differs(self.pixels, other.pixels, self.format, width=self.width))
+        if self._comparable(other):  # then pixel values can be compared, without making colours
+            return difference(to_rgb.differs(self._raster(), other._raster()))
         return difference((self.rgb() != other.rgb()).any(axis=2))
 
     def _comparable(self, other: Frame) -> bool:
         if self.format != other.format:
             return False
+        # Equal indices are equal colours only with equal colormaps.
         return self.colormap is other.colormap or (
             self.colormap is not None and other.colormap is not None and np.array_equal(self.colormap, other.colormap)
         )
 
 
 def _restore(arguments: tuple[Any, ...], state: tuple[Any, Any, Any]) -> Frame:
+    """Unpickle: make a frame of what `Frame.__reduce__` has returned."""
     frame = Frame(*arguments)
     frame.changed, frame.cursor, frame.bounding_shape = state
     return frame

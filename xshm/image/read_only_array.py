@@ -1,8 +1,10 @@
-"""Arrays over memory that is not to be written: numpy's, but for what DLPack takes of them, which is a copy.
+"""ReadOnlyArray: a read-only numpy array that DLPack exports as a copy.
 
-numpy exports read-only memory with a flag that PyTorch (2.13) does not look at: `torch.from_dlpack(array)[0] = 1` would
-change what others build on, or end the process where the pages can't be written. What does not work: stopping those
-who take the address (ctypes, `torch.from_numpy`, which warns), or the same array as a plain one (`np.asarray`).
+numpy exports read-only memory with a flag that PyTorch (2.13) ignores: `torch.from_dlpack(array)[0] = 1` would change
+memory that the next frames are built on, or end the process where pages are mapped read-only.
+
+What does not work: protecting the memory from code that takes its address (ctypes, `torch.from_numpy`, which warns), or
+that makes a plain array of it (`np.asarray`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from xshm.image import dlpack
 
 
 class ReadOnlyArray(np.ndarray[Any, Any]):
-    """A read-only ndarray, and its views. What is computed of it may be written, and is exported as it is."""
+    """A read-only ndarray, and its views. Results computed from it are writable and exported without a copy."""
 
     def __dlpack__(
         self,

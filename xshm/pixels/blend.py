@@ -1,17 +1,37 @@
-"""Drawing a small picture with alpha into pixels of any format, right to the last bit.
+"""Blend a small RGBA image, such as a cursor, over pixels of any format, in place and exact to the last bit.
 
-The operator is OVER on colours that are multiplied by alpha already: colour + behind × (1 - alpha), for each channel in
-the format's own width, rounded to the nearest once. Nothing but the pixels that the picture covers is written.
+The operator is Porter and Duff's OVER on premultiplied colours: colour + behind × (1 - alpha), for each channel, alpha
+included where the format has it, in the format's own width, rounded to the nearest once. In integers, for a channel
+from 0 to `top` and 8-bit colour and alpha:
+
+    (behind × keep + add) // 255    with  keep = 255 - alpha  and  add = colour × top + 127
+
+`keep` and `add` depend on the image and the format alone, so a `Sprite` computes them once for each format, and
+`capture.pointer` keeps one Sprite for as long as the cursor looks the same. Pixels are of three kinds, each with its
+method:
+
+- `_draw_bytes`: each channel is one byte of memory (B G R X): all bytes of a pixel at once, where they are.
+- `_draw_channels`: channels of other widths, or shades (depths 15, 16, 30, gray): unpack, blend, pack.
+- `_draw_indexed`: pixels are indices: look their colours up, blend, find the nearest colours in the colormap.
+
+Always true:
+
+1. A pixel under a transparent pixel of the image keeps its value, undefined bits included, and so do all pixels outside
+   of the image's rectangle.
+2. Several threads may draw one Sprite: at worst its terms are computed twice, with the same result.
+
+What does not work: formats with several pixels a byte (1 and 4 bits per pixel), which raise UnsupportedFormat.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.errors import InvalidArgument
+from xshm.errors import InvalidArgument, UnsupportedFormat
 from xshm.pixels import channels, to_rgb
-from xshm.pixels.format import PixelFormat, VisualClass
+from xshm.pixels.format import PixelFormat
 from xshm.pixels.nearest_colour import Nearest
+from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,178 +39,163 @@ if TYPE_CHECKING:
 else:
     from xshm._numpy import np
 
-_RGBA: Final = PixelFormat(32, 32, 32, "little", 0xFF, 0xFF00, 0xFF0000, VisualClass.TrueColor)
-_COLORMAPS_KEPT: Final = 4
-_Terms = tuple["NDArray[np.uint32]", "NDArray[np.uint32]"]
-_Inside = tuple[slice, slice]
+_COLORMAPS_KEPT: Final = 4  # a `Nearest` may grow to 32 MB; a screen has one or two colormaps at a time
+_Terms = tuple["NDArray[np.uint32]", "NDArray[np.uint32]"]  # keep, add
+_Part = tuple[slice, slice]  # the rows and columns of the image that lie inside the raster
 
 
 class Sprite:
-    """A picture to draw: `rgba` is (height, width, 4) uint8, R G B A, premultiplied, and must not change any more.
+    """An image to draw: `rgba` is (height, width, 4) uint8, R G B A, premultiplied, and must not change after this.
 
-    What is worked out for a format is kept: drawing again costs less than the first time.
+    The terms for a format are kept: drawing again costs less than the first time.
     """
 
     def __init__(self, rgba: NDArray[np.uint8]) -> None:
         if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8:  # noqa: PLR2004
             raise InvalidArgument(f"a sprite is (height, width, 4) uint8, not {rgba.shape} {rgba.dtype}")
         self.rgba = rgba
-        self._bytes: dict[PixelFormat, _Terms] = {}
-        self._linear: dict[PixelFormat, _Linear] = {}
-        self._nearest: dict[bytes, Nearest] = {}
+        self._byte_terms: dict[PixelFormat, _Terms] = {}
+        self._blenders: dict[PixelFormat, _ChannelBlender] = {}
+        self._nearest: dict[bytes, Nearest] = {}  # by the colormap's bytes, since its colours may change
 
-    def draw(
-        self,
-        pixels: NDArray[Any],
-        fmt: PixelFormat,
-        x: int,
-        y: int,
-        *,
-        colormap: NDArray[Any] | None = None,
-        width: int | None = None,
-    ) -> None:
-        """Draw it with its corner at x, y of `pixels`, cut at their edges; the rest is as `xshm.pixels.to_rgb` has it.
+    def draw(self, raster: Raster, x: int, y: int) -> None:
+        """Blend the image into the raster, its corner at column x and row y, cut at the raster's edges.
 
         Where pixels are indices, the blended colour is rounded to 8 bits a channel, and the nearest colour of the
         colormap is taken, the lowest index of several; the nearest in brightness where all are shades of gray.
         """
-        height, width = to_rgb.size(pixels, fmt, width)
-        top, bottom = max(y, 0), min(y + self.rgba.shape[0], height)
-        left, right = max(x, 0), min(x + self.rgba.shape[1], width)
+        fmt = raster.format
+        if fmt.bits_per_pixel < 8:  # noqa: PLR2004  bits of a byte
+            raise UnsupportedFormat(f"{fmt}: several pixels share a byte, which is not drawn")
+        top, bottom = max(y, 0), min(y + self.rgba.shape[0], raster.height)
+        left, right = max(x, 0), min(x + self.rgba.shape[1], raster.width)
         if bottom <= top or right <= left:
             return
-        inside = slice(top - y, bottom - y), slice(left - x, right - x)
-        terms = self._bytes.get(fmt) or self._for_bytes(fmt)
-        if terms is not None:
-            keep, add = terms
-            under = pixels[top:bottom, left:right]
-            under[...] = _over(under, keep[inside], add[inside], 255)
-            return
-        # Pixels that share a byte are unpacked and packed by whole bytes.
-        each = max(8 // fmt.bits_per_pixel, 1)
-        first, end = left // each, -(-right // each)
-        block = pixels[top:bottom, first:end]
-        values = channels.values(block, fmt, (end - first) * each).copy()
-        under = values[:, left - first * each : right - first * each]
+        behind = raster.pixels[top:bottom, left:right]
+        part = slice(top - y, bottom - y), slice(left - x, right - x)
         if fmt.needs_colormap:
-            parts = channels.colours(fmt, np.dtype(np.uint8), colormap)
-            to_rgb.check_colormap(pixels[top:bottom], fmt, parts, width)
-            covered = self.rgba[inside].any(axis=2)
-            if not covered.any():
-                return
-            under[covered] = self._indices(under[covered], self.rgba[inside][covered], fmt, parts)
+            self._draw_indexed(behind, fmt, raster.colormap, part)
+        elif fmt.byte_offsets is not None:
+            self._draw_bytes(behind, fmt, fmt.byte_offsets, part)
         else:
-            under[...] = (self._linear.get(fmt) or self._for_channels(fmt)).over(under, inside)
-        _store(values, block, fmt)
+            self._draw_channels(behind, fmt, part)
 
-    def _for_bytes(self, fmt: PixelFormat) -> _Terms | None:
-        """Work out the terms for each byte of a pixel, where channels are bytes; one that is no channel is kept."""
-        places: tuple[int, ...] | None = fmt.byte_offsets
-        if places is None or fmt.needs_colormap:
-            return None
-        if fmt.alpha_mask:
-            places = (*places, 6 - sum(places))  # the bytes are 0, 1, 2 and 3
-        keep = np.full((*self.rgba.shape[:2], fmt.bits_per_pixel // 8), 255, np.uint32)
-        add = np.zeros_like(keep)
-        for at, place in enumerate(places):
-            keep[..., place], add[..., place] = _terms(self.rgba[..., at], self.rgba[..., 3], 255)
-        self._bytes[fmt] = keep, add
-        return keep, add
+    def _draw_bytes(
+        self, behind: NDArray[np.uint8], fmt: PixelFormat, offsets: tuple[int, int, int], part: _Part
+    ) -> None:
+        """Blend all bytes of the pixels at once; a byte that is no channel stays, by keep = 255 and add = 0."""
+        terms = self._byte_terms.get(fmt)
+        if terms is None:
+            keep = np.full((*self.rgba.shape[:2], fmt.bits_per_pixel // 8), 255, np.uint32)
+            add = np.zeros_like(keep)
+            places = (*offsets, fmt.fourth_byte) if fmt.alpha_mask else offsets
+            for at, place in enumerate(places):
+                keep[..., place], add[..., place] = _terms(self.rgba[..., at], self.rgba[..., 3], 255)
+            terms = self._byte_terms[fmt] = keep, add
+        keep, add = terms
+        behind[...] = _over(behind, keep[part], add[part], 255)
 
-    def _for_channels(self, fmt: PixelFormat) -> _Linear:
-        linear = self._linear[fmt] = _Linear(self.rgba, fmt)
-        return linear
+    def _draw_channels(self, behind: NDArray[Any], fmt: PixelFormat, part: _Part) -> None:
+        """Blend channels that are not whole bytes: unpack them from the pixel values, and pack them again."""
+        blender = self._blenders.get(fmt)
+        if blender is None:
+            blender = self._blenders[fmt] = _ChannelBlender(self.rgba, fmt)
+        values = channels.values(behind, fmt, behind.shape[1])
+        channels.store(blender.over(values, part), behind, fmt)
 
-    def _indices(
-        self, under: NDArray[Any], rgba: NDArray[np.uint8], fmt: PixelFormat, parts: tuple[channels.Channel, ...]
+    def _draw_indexed(self, behind: NDArray[Any], fmt: PixelFormat, colormap: NDArray[Any] | None, part: _Part) -> None:
+        """Blend the colours of indices, and write the indices of the nearest colours in the colormap."""
+        tables = channels.colours(fmt, np.dtype(np.uint8), colormap)
+        to_rgb.check_colormap(Raster(behind, fmt, colormap), tables)
+        rgba = self.rgba[part]
+        # Transparent pixels are left out (1): where the colormap has a colour twice, its nearest index may be another.
+        covered = rgba.any(axis=2)
+        if not covered.any():
+            return
+        values = channels.values(behind, fmt, behind.shape[1]).copy()
+        values[covered] = self._blended_indices(values[covered], rgba[covered], fmt, tables)
+        channels.store(values, behind, fmt)
+
+    def _blended_indices(
+        self, behind: NDArray[Any], rgba: NDArray[np.uint8], fmt: PixelFormat, tables: tuple[channels.Channel, ...]
     ) -> NDArray[Any]:
-        """Return the n pixel values that come of drawing n pixels of the sprite over the pixel values `under`."""
+        """Return the n pixel values of n pixels of the image drawn over n pixel values."""
         colour, alpha = rgba.T[:3], rgba[:, 3]
-        if fmt.is_gray:
-            parts, colour = parts[:1], _brightness(rgba[None])
-        if fmt.has_masks:  # an index for each channel
-            for part, plane in zip(parts, colour, strict=True):
-                drawn = self._index(under, (part,), plane[None], alpha).astype(under.dtype) << part.shift
-                under = under & ~under.dtype.type(part.top << part.shift) | drawn
-            return under
-        return self._index(under, parts, colour, alpha)
+        if fmt.is_gray:  # red, green and blue of the colormap are the same: one stands for all
+            return self._nearest_index(behind, tables[:1], _brightness(rgba[None]), alpha)
+        if not fmt.has_masks:
+            return self._nearest_index(behind, tables, colour, alpha)
+        for table, plane in zip(tables, colour, strict=True):  # DirectColor: an index for each channel
+            index = self._nearest_index(behind, (table,), plane[None], alpha).astype(behind.dtype)
+            behind = behind & ~behind.dtype.type(table.top << table.shift) | index << table.shift
+        return behind
 
-    def _index(
-        self, under: NDArray[Any], parts: tuple[channels.Channel, ...], colour: NDArray[np.uint8], alpha: NDArray[Any]
+    def _nearest_index(
+        self, behind: NDArray[Any], parts: tuple[channels.Channel, ...], colour: NDArray[np.uint8], alpha: NDArray[Any]
     ) -> NDArray[Any]:
-        """Return the indices whose colours, one part or three, are nearest to `colour` over those of `under`."""
-        index = parts[0].raw(under)
+        """Return the indices whose colours, of one part or three, are nearest to `colour` over those of `behind`."""
+        # All parts have the same bits: they are the columns of one colormap, or there is only one.
+        index = parts[0].raw(behind)
         tables = np.stack([part.table[: part.top + 1] for part in parts if part.table is not None])
-        mixed = _over(tables[:, index], *_terms(colour, alpha, 255), 255).astype(np.uint8)
+        blended = _over(tables[:, index], *_terms(colour, alpha, 255), 255).astype(np.uint8)
         key = tables.tobytes()
         if key not in self._nearest:
             if len(self._nearest) >= _COLORMAPS_KEPT:
                 self._nearest.clear()
-            cells = np.broadcast_to(tables, (3, tables.shape[1])).T
-            self._nearest[key] = Nearest(cells, np.ones(len(cells), bool))
-        red, green, blue = np.broadcast_to(mixed, (3, len(index)))
+            # One table becomes three equal columns: distances are three times as large, and in the same order.
+            palette = np.broadcast_to(tables, (3, tables.shape[1])).T
+            self._nearest[key] = Nearest(palette, np.ones(len(palette), bool))
+        red, green, blue = np.broadcast_to(blended, (3, len(index)))
         return self._nearest[key].of(red, green, blue)
 
 
-class _Linear:
-    """A sprite for pixels of evenly scaled channels, which are not whole bytes, or of shades of gray."""
+class _ChannelBlender:
+    """An image's terms for one format of evenly scaled channels that are not whole bytes, or of shades of gray.
+
+    Channels are the first axis of all arrays, so that numpy's inner loops are rows.
+    """
 
     def __init__(self, rgba: NDArray[np.uint8], fmt: PixelFormat) -> None:
-        planes = rgba.transpose(2, 0, 1)  # one channel after the other, so that numpy's inner loops are rows
+        planes = rgba.transpose(2, 0, 1)
         kind = np.dtype(np.uint8)
         parts: list[channels.Part] = [*channels.colours(fmt, kind, None), channels.alpha(fmt, kind)]
         if fmt.is_gray:
-            parts, planes = parts[:1], _brightness(rgba)[None]
-        found = [part for part in parts if isinstance(part, channels.Channel)]
+            parts, planes = parts[:1], _brightness(rgba)[None]  # red, green and blue are the same channel
+        found = [part for part in parts if isinstance(part, channels.Channel)]  # without alpha where it is constant
         self._shifts = np.array([part.shift for part in found], np.uint32).reshape(-1, 1, 1)
         self._tops = np.array([part.top for part in found], np.uint32).reshape(-1, 1, 1)
-        self._others = np.uint32(0xFFFFFFFF ^ sum(part.top << part.shift for part in found))
+        self._other_bits = np.uint32(0xFFFFFFFF ^ sum(part.top << part.shift for part in found))
         self._keep, self._add = _terms(planes[: len(found)], rgba[..., 3], self._tops)
 
-    def over(self, under: NDArray[Any], inside: _Inside) -> NDArray[Any]:
-        """Return the pixel values that come of drawing over `under`."""
-        behind = under.astype(np.uint32)
-        mixed = _over(behind >> self._shifts & self._tops, self._keep[inside], self._add[:, *inside], self._tops)
-        mixed <<= self._shifts
-        drawn: NDArray[Any] = np.bitwise_or.reduce(mixed, axis=0)
-        drawn |= behind & self._others
+    def over(self, values: NDArray[Any], part: _Part) -> NDArray[Any]:
+        """Return the pixel values of the image's `part` drawn over pixel values."""
+        behind = values.astype(np.uint32)
+        blended = _over(behind >> self._shifts & self._tops, self._keep[part], self._add[:, *part], self._tops)
+        blended <<= self._shifts
+        drawn: NDArray[Any] = np.bitwise_or.reduce(blended, axis=0)
+        drawn |= behind & self._other_bits
         return drawn
 
 
 def _terms(colour: NDArray[Any], alpha: NDArray[Any], top: NDArray[np.uint32] | int) -> _Terms:
-    """Return `keep` and `add` for `_over`; colour and alpha are up to 255."""
+    """Return `keep` and `add`; colour and alpha are up to 255, the channel in memory up to `top`."""
     keep: NDArray[np.uint32] = 255 - alpha.astype(np.uint32)
     add: NDArray[np.uint32] = np.multiply(colour, top, dtype=np.uint32)
-    add += 127
+    add += 127  # half of 255, so that the division rounds to the nearest; 255 is odd, so there are no ties
     return keep, add
 
 
 def _over(
     behind: NDArray[Any], keep: NDArray[Any], add: NDArray[Any], top: NDArray[np.uint32] | int
 ) -> NDArray[np.uint32]:
-    """Return colour + behind × (1 - alpha), rounded, as (behind × keep + add) // 255."""
-    mixed: NDArray[np.uint32] = np.multiply(behind, keep, dtype=np.uint32)
-    mixed += add
-    mixed //= 255
-    np.minimum(mixed, top, out=mixed)  # a colour above its alpha, which X does not forbid, would leave the range
-    return mixed
+    """Return colour + behind × (1 - alpha), rounded; 32 bits hold 65535 × 255 + 255 × 65535 + 127."""
+    blended: NDArray[np.uint32] = np.multiply(behind, keep, dtype=np.uint32)
+    blended += add
+    blended //= 255
+    np.minimum(blended, top, out=blended)  # a colour above its alpha, which X does not forbid, would exceed `top`
+    return blended
 
 
 def _brightness(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return to_rgb.gray(rgba, _RGBA, converter="numpy")
-
-
-def _store(values: NDArray[Any], block: NDArray[Any], fmt: PixelFormat) -> None:
-    """Write pixel values back as memory has them: the reverse of `channels.values`."""
-    little = fmt.byte_order == "little"
-    if fmt.bits_per_pixel == 1:
-        block[...] = np.packbits(values, axis=1, bitorder=fmt.bit_order)
-    elif fmt.bits_per_pixel == 4:  # noqa: PLR2004  two pixels a byte
-        left, right = values[:, ::2], values[:, 1::2]
-        block[...] = left | right << 4 if little else left << 4 | right
-    elif block.ndim == 3:  # noqa: PLR2004  three or four bytes a pixel
-        size = block.shape[2]
-        parts = values.astype("<u4" if little else ">u4")[..., None].view(np.uint8)
-        block[...] = parts[..., :size] if little else parts[..., -size:]
-    else:
-        block[...] = values
+    """Return (height, width) brightness of the premultiplied colours, as OVER needs it for a gray channel."""
+    return to_rgb.gray(Raster(rgba, PixelFormat.RGBA), converter="numpy")

@@ -1,6 +1,6 @@
-"""OpenCV as a faster converter for four bytes a pixel, where it is installed (`xshm[fast]`).
+"""OpenCV's cvtColor as a faster converter for four bytes a pixel, where OpenCV is installed (`xshm[fast]`).
 
-It is imported at the first conversion that can use it, never at import of xshm, and what is in use can be asked.
+It is imported by the first conversion that can use it, never with xshm; `to_rgb.converters` returns what is in use.
 """
 
 from __future__ import annotations
@@ -8,21 +8,26 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from xshm.errors import MissingExtra
+from xshm.errors import InvalidArgument, MissingExtra
 from xshm.pixels.channels import Channel, Constant, Luma, Part
 from xshm.system import limits
+from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from numpy.typing import NDArray
 
-_PIXEL = 4
+    from xshm.pixels.format import PixelFormat
+
+Converter = Literal["auto", "numpy", "opencv"]
+
+_PIXEL = 4  # bytes
 _OPAQUE = 255
 
-# By which bytes of a pixel become red, green, blue (and alpha): the name of OpenCV's conversion.
+# Offsets in the pixel of red, green, blue (and alpha) → the name of OpenCV's conversion, whose pixels are B G R A.
 _Bytes = tuple[int | None, ...]
 _COLOUR: dict[_Bytes, str] = {
     (2, 1, 0): "COLOR_BGRA2RGB",
@@ -37,7 +42,7 @@ _GRAY: dict[_Bytes, str] = {
 
 @functools.cache
 def module() -> tuple[ModuleType | None, str]:
-    """Return OpenCV, imported now if it was not, or None, and the reason in words."""
+    """Return OpenCV, or None where it can't be imported, and the reason in words."""
     try:
         with limits.loading():
             found = importlib.import_module("cv2")
@@ -47,7 +52,7 @@ def module() -> tuple[ModuleType | None, str]:
 
 
 def required() -> ModuleType:
-    """Return OpenCV; `MissingExtra` where it is not installed."""
+    """Return OpenCV; raise `MissingExtra` where it is not installed."""
     found, reason = module()
     if found is None:
         raise MissingExtra(reason)
@@ -55,15 +60,26 @@ def required() -> ModuleType:
 
 
 def loaded() -> ModuleType | None:
-    """Return OpenCV if this process has imported it already: one conversion does not pay for importing it (0.1 s)."""
+    """Return OpenCV if this process has imported it, for a single conversion, which importing it (0.1 s) would slow."""
     return module()[0] if "cv2" in sys.modules else None
 
 
+def choose(converter: Converter, fmt: PixelFormat) -> ModuleType | None:
+    """Return OpenCV where `converter` and the format call for it; None for numpy."""
+    if converter == "opencv":
+        return required()
+    if converter == "auto":
+        return module()[0] if fmt.byte_offsets is not None else None  # not imported for formats it can't convert
+    if converter != "numpy":
+        raise InvalidArgument(f"converter is 'auto', 'numpy' or 'opencv', not {quoted(converter)}")
+    return None
+
+
 def convert(cv2: ModuleType, pixels: NDArray[Any], parts: tuple[Part, ...], target: NDArray[Any]) -> bool:
-    """Write `parts` of `pixels` into `target`, (height, width, len(parts)) uint8; False where OpenCV can't."""
-    if pixels.shape[2:] != (_PIXEL,) or not (_dense(pixels) and _dense(target)):
+    """Write `parts` of `pixels` into `target`, (height, width, len(parts)) uint8; return False where OpenCV can't."""
+    if pixels.shape[2:] != (_PIXEL,) or not (dense(pixels) and dense(target)):
         return False
-    code = _code(parts)
+    code = _code(parts)  # None: OpenCV has no conversion to this order
     if code is None:
         return False
     cv2.cvtColor(pixels, getattr(cv2, code), dst=target)
@@ -77,6 +93,7 @@ def _code(parts: tuple[Part, ...]) -> str | None:
     if isinstance(first, Luma):
         return _GRAY.get(_bytes((first.red, first.green, first.blue)))
     if isinstance(parts[-1], Constant):
+        # Opaque alpha: convert as if the fourth byte were alpha; `convert` overwrites it.
         return _COLOUR.get((*_bytes(parts[:-1]), _PIXEL - 1))
     return _COLOUR.get(_bytes(parts))
 
@@ -85,8 +102,8 @@ def _bytes(parts: tuple[Part, ...]) -> _Bytes:
     return tuple(part.byte if isinstance(part, Channel) else None for part in parts)
 
 
-def _dense(array: NDArray[Any]) -> bool:
-    """Tell whether pixels follow each other without gaps, and rows do not overlap: what OpenCV can point at."""
-    pixel = array.shape[2]
-    row, column, byte = array.strides
-    return bool(column == pixel and (byte == 1 or pixel == 1) and row >= pixel * array.shape[1])
+def dense(array: NDArray[Any]) -> bool:
+    """Return whether pixels of a uint8 array have no gaps and rows do not overlap: then OpenCV needs no copy of it."""
+    pixel = array.shape[2] if array.ndim == 3 else 1  # noqa: PLR2004 - rows, columns, channels
+    row, column, *byte = array.strides
+    return bool(column == pixel and (pixel == 1 or byte == [1]) and row >= pixel * array.shape[1])

@@ -1,4 +1,4 @@
-"""JPEG and other files, Pillow images, smaller pictures, and what a suffix means."""
+"""JPEG and other files, Pillow images, max_edge, and the kinds that suffixes name."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
 from xshm.geometry import Rect
 from xshm.image.files import encode
 from xshm.image.frame import Frame
+from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 def test_a_jpeg_looks_like_the_pixels_and_quality_costs_bytes() -> None:
     rgb = photograph()
-    small, good = (encode.jpeg(bgrx(rgb), BGRX, quality=quality) for quality in (30, 95))
+    small, good = (encode.jpeg(Raster(bgrx(rgb), BGRX), quality=quality) for quality in (30, 95))
     assert opened(good).format == "JPEG"
     assert np.abs(np.asarray(opened(good)).astype(int) - rgb).mean() < 4
     assert 2 * len(small) < len(good)
@@ -47,26 +48,26 @@ def test_the_order_of_bytes_makes_no_difference_to_a_jpeg_or_an_image(name: str)
     assert fmt.byte_offsets is not None
     pixels = np.full((40, 64, fmt.bits_per_pixel // 8), 255 if fmt.alpha_mask else 9, np.uint8)
     pixels[..., list(fmt.byte_offsets)] = rgb
-    assert encode.jpeg(pixels, fmt) == encode.jpeg(bgrx(rgb), BGRX)
-    assert np.array_equal(np.asarray(encode.image(pixels, fmt).convert("RGB")), rgb)
+    assert encode.jpeg(Raster(pixels, fmt)) == encode.jpeg(Raster(bgrx(rgb), BGRX))
+    assert np.array_equal(np.asarray(encode.image(Raster(pixels, fmt)).convert("RGB")), rgb)
 
 
 @pytest.mark.parametrize("quality", [0, 101, -1])
 def test_a_quality_that_there_is_not_is_refused(quality: int) -> None:
     with pytest.raises(InvalidArgument, match=f"not {quality}"):
-        encode.jpeg(random_picture(BGRX, 1, 1).pixels, BGRX, quality=quality)
+        encode.jpeg(Raster(random_picture(BGRX, 1, 1).pixels, BGRX), quality=quality)
 
 
 def test_a_picture_too_long_for_a_jpeg_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="65501x1"):
-        encode.jpeg(np.zeros((1, 65501, 4), np.uint8), BGRX)
-    assert opened(encode.jpeg(np.zeros((1, 65500, 4), np.uint8), BGRX)).size == (65500, 1)
+        encode.jpeg(Raster(np.zeros((1, 65501, 4), np.uint8), BGRX))
+    assert opened(encode.jpeg(Raster(np.zeros((1, 65500, 4), np.uint8), BGRX))).size == (65500, 1)
 
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_an_image_has_the_colours_of_the_pixels_in_the_mode_that_fits(name: str) -> None:
     picture = random_picture(KNOWN[name], 21, 6)
-    got = encode.image(picture.pixels, picture.fmt, colormap=picture.colormap, width=21)
+    got = encode.image(Raster(picture.pixels, picture.fmt, colormap=picture.colormap, width=21))
     assert got.mode == ("L" if picture.fmt.is_gray else "RGBA" if picture.fmt.alpha_mask else "RGB")
     if picture.fmt.is_gray:
         assert np.array_equal(np.asarray(got), picture.gray())
@@ -78,7 +79,7 @@ def test_an_image_has_the_colours_of_the_pixels_in_the_mode_that_fits(name: str)
 def test_an_image_keeps_its_colours_when_the_pixels_change(name: str) -> None:
     picture = random_picture(KNOWN[name], 21, 6)
     pixels = picture.pixels
-    got = encode.image(pixels, picture.fmt)
+    got = encode.image(Raster(pixels, picture.fmt))
     before = got.tobytes()
     pixels[...] = 0
     assert got.tobytes() == before
@@ -86,7 +87,7 @@ def test_an_image_keeps_its_colours_when_the_pixels_change(name: str) -> None:
 
 def test_a_crop_becomes_an_image_of_its_part() -> None:
     rgb = photograph(40, 64)
-    got = encode.image(bgrx(rgb)[5:20, 7:31], BGRX)
+    got = encode.image(Raster(bgrx(rgb)[5:20, 7:31], BGRX))
     assert np.array_equal(np.asarray(got), rgb[5:20, 7:31])
 
 
@@ -108,7 +109,7 @@ def test_a_crop_becomes_an_image_of_its_part() -> None:
 def test_the_longer_edge_is_at_most_max_edge_and_nothing_is_enlarged(
     kind: str, size: tuple[int, int], edge: int, small: tuple[int, int]
 ) -> None:
-    got = encode.encode(np.zeros((size[1], size[0], 4), np.uint8), BGRX, kind, max_edge=edge)
+    got = encode.encode(Raster(np.zeros((size[1], size[0], 4), np.uint8), BGRX), kind, max_edge=edge)
     assert (got.width, got.height) == small == opened(got.data).size
     assert (got.source_width, got.source_height) == size
     assert got.scale == max(size) / max(small) >= 1
@@ -117,8 +118,8 @@ def test_the_longer_edge_is_at_most_max_edge_and_nothing_is_enlarged(
 @pytest.mark.parametrize("name", [name for name, fmt in KNOWN.items() if not fmt.alpha_mask])
 def test_a_smaller_picture_has_the_average_of_the_colours(name: str) -> None:
     picture = random_picture(KNOWN[name], 64, 48)
-    options: Any = {"colormap": picture.colormap, "width": 64}
-    got = encode.encode(picture.pixels, picture.fmt, "png", max_edge=8, **options)
+    raster = Raster(picture.pixels, picture.fmt, picture.colormap, 64)
+    got = encode.encode(raster, "png", max_edge=8)
     assert (got.width, got.height) == (8, 6)
     expected = picture.gray()[..., None] if picture.fmt.is_gray else picture.rgba()
     shown = np.asarray(opened(got.data).convert("L" if picture.fmt.is_gray else "RGBA")).reshape(6, 8, -1)
@@ -129,7 +130,7 @@ def test_a_smaller_picture_has_the_average_of_the_colours(name: str) -> None:
 def test_a_flat_picture_keeps_its_colour_when_made_smaller(name: str) -> None:
     one = random_picture(KNOWN[name], 1, 1)
     pixels = np.tile(one.pixels, (90, 120, 1)[: one.pixels.ndim])
-    got = encode.encode(pixels, one.fmt, max_edge=50)
+    got = encode.encode(Raster(pixels, one.fmt), max_edge=50)
     assert np.all(np.asarray(opened(got.data).convert("RGBA")) == one.rgba()[0, 0])
 
 
@@ -139,7 +140,7 @@ def test_a_click_in_the_small_picture_finds_its_place_in_the_large_one() -> None
         left, top = int(random.integers(0, 1900)), int(random.integers(0, 1060))
         rgb = np.zeros((1080, 1920, 3), np.uint8)
         rgb[top : top + 20, left : left + 20] = 255
-        got = encode.encode(bgrx(rgb), BGRX, max_edge=777)
+        got = encode.encode(Raster(bgrx(rgb), BGRX), max_edge=777)
         small = np.asarray(opened(got.data).convert("L"))
         y, x = np.unravel_index(int(small.argmax()), small.shape)
         at = got.to_source(int(x), int(y))
@@ -150,7 +151,7 @@ def test_a_click_in_the_small_picture_finds_its_place_in_the_large_one() -> None
 
 
 def test_a_click_is_at_whole_numbers() -> None:
-    made = encode.encode(random_picture(BGRX, 40, 30).pixels, BGRX, max_edge=10)
+    made = encode.encode(Raster(random_picture(BGRX, 40, 30).pixels, BGRX), max_edge=10)
     for place in ((1.5, 0), (0, "a")):
         with pytest.raises(InvalidType, match="whole number"):
             made.to_source(*place)
@@ -170,7 +171,11 @@ def test_every_pixel_of_the_small_picture_has_one_in_the_large_one() -> None:
 def test_what_was_encoded_is_shown_by_kind_and_sizes_and_not_by_its_bytes() -> None:
     picture = random_picture(BGRX, 40, 30)
     frame = Frame(picture.pixels, Rect(0, 0, 40, 30), 0, 0, BGRX, memory=bytearray(picture.memory))
-    for made in (frame.encode("png"), encode.encode(picture.pixels, BGRX, "png"), frame.copy().encode("jpg")):
+    for made in (
+        frame.encode("png"),
+        encode.encode(Raster(picture.pixels, BGRX), "png"),
+        frame.copy().encode("jpg"),
+    ):
         assert repr(made) == f"<Encoded {made.kind} 40x30, {len(made.data)} bytes>"
         assert made.kind == opened(made.data).format
     small = frame.encode("webp", max_edge=20)
@@ -179,7 +184,7 @@ def test_what_was_encoded_is_shown_by_kind_and_sizes_and_not_by_its_bytes() -> N
 
 def test_a_max_edge_below_one_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="not 0"):
-        encode.encode(random_picture(BGRX, 3, 3).pixels, BGRX, max_edge=0)
+        encode.encode(Raster(random_picture(BGRX, 3, 3).pixels, BGRX), max_edge=0)
 
 
 # -- by suffix -----------------------------------------------------------------------------------------------------
@@ -202,7 +207,7 @@ def test_a_max_edge_below_one_is_refused() -> None:
 @pytest.mark.parametrize("fmt", [BGRX, R5G6B5, GRAYS])
 def test_a_file_is_of_the_kind_that_its_suffix_names(name: str, kind: str, fmt: PixelFormat, tmp_path: Path) -> None:
     picture = random_picture(fmt, 30, 20)
-    encode.save(tmp_path / name, picture.pixels, fmt)
+    encode.save(tmp_path / name, Raster(picture.pixels, fmt))
     with Image.open(tmp_path / name) as read:
         assert (read.format, read.size) == (kind, (30, 20))
         if kind in ("PNG", "TIFF", "BMP", "PPM"):
@@ -213,13 +218,13 @@ def test_a_file_is_of_the_kind_that_its_suffix_names(name: str, kind: str, fmt: 
 def test_a_suffix_that_can_not_be_written_is_refused_with_those_that_can(name: str, tmp_path: Path) -> None:
     picture = random_picture(BGRX, 3, 2)
     with pytest.raises(InvalidArgument, match=r"\.png.*\.webp"):
-        encode.save(tmp_path / name, picture.pixels, BGRX)
+        encode.save(tmp_path / name, Raster(picture.pixels, BGRX))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_pillow_refuses_to_write_is_an_error_of_ours_and_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="XBM"):
-        encode.save(tmp_path / "a.xbm", random_picture(BGRX, 3, 2).pixels, BGRX)
+        encode.save(tmp_path / "a.xbm", Raster(random_picture(BGRX, 3, 2).pixels, BGRX))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -229,63 +234,65 @@ def test_a_picture_larger_than_a_kind_of_file_has_room_for_is_refused_by_an_erro
         pytest.skip("this Pillow writes no AVIF")
     for shape in ((1, 70_000, 4), (70_000, 1, 4)):
         with pytest.raises(InvalidArgument, match=rf"can't write .*70000.* as {kind}"):
-            encode.encode(np.zeros(shape, np.uint8), BGRX, kind)
+            encode.encode(Raster(np.zeros(shape, np.uint8), BGRX), kind)
 
 
 def test_quality_reaches_those_of_pillows_files_that_have_one() -> None:
     pixels = bgrx(photograph())
-    small, good = (len(encode.encode(pixels, BGRX, "webp", quality=quality).data) for quality in (20, 95))
+    small, good = (len(encode.encode(Raster(pixels, BGRX), "webp", quality=quality).data) for quality in (20, 95))
     assert 2 * small < good
     with pytest.raises(InvalidArgument, match="not 300"):
-        encode.encode(pixels, BGRX, "webp", quality=300)
+        encode.encode(Raster(pixels, BGRX), "webp", quality=300)
 
 
 def test_a_kind_that_there_is_not_is_refused() -> None:
     with pytest.raises(InvalidArgument, match=r"'docx'.*PNG"):
-        encode.encode(random_picture(BGRX, 3, 2).pixels, BGRX, "docx")
-    assert opened(encode.encode(random_picture(BGRX, 3, 2).pixels, BGRX, "jpg").data).format == "JPEG"
+        encode.encode(Raster(random_picture(BGRX, 3, 2).pixels, BGRX), "docx")
+    assert opened(encode.encode(Raster(random_picture(BGRX, 3, 2).pixels, BGRX), "jpg").data).format == "JPEG"
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"level": "a"}, "level is a whole number from 0 to 9, not 'a'"),
-        ({"level": 1.5}, "level is a whole number from 0 to 9, not 1.5"),
-        ({"kind": "JPEG", "quality": "a"}, "quality is a whole number, not 'a'"),
-        ({"kind": "WEBP", "quality": 85.5}, "quality is a whole number, not 85.5"),
+        ({"level": "a"}, "level is a whole number from 0 to 9, not str: 'a'"),
+        ({"level": 1.5}, "level is a whole number from 0 to 9, not float: 1.5"),
+        ({"kind": "JPEG", "quality": "a"}, "quality is a whole number, not str: 'a'"),
+        ({"kind": "WEBP", "quality": 85.5}, "quality is a whole number, not float: 85.5"),
         ({"kind": None}, "kind of file is a name like 'PNG', not NoneType"),
-        ({"max_edge": "a"}, "max_edge is a whole number, not 'a'"),
-        ({"max_edge": 1.5}, "max_edge is a whole number, not 1.5"),
+        ({"max_edge": "a"}, "max_edge is a whole number, not str: 'a'"),
+        ({"max_edge": 1.5}, "max_edge is a whole number, not float: 1.5"),
     ],
 )
 def test_an_argument_of_another_type_is_refused_in_words(arguments: dict[str, Any], words: str) -> None:
     picture = random_picture(BGRX, 4, 4)
     frame = Frame(picture.pixels, Rect(0, 0, 4, 4), 0, 0, BGRX, memory=bytearray(picture.memory))
     with pytest.raises(InvalidType, match=words):
-        encode.encode(picture.pixels, BGRX, **arguments)
+        encode.encode(Raster(picture.pixels, BGRX), **arguments)
     with pytest.raises(InvalidType, match=words):
         frame.encode(**arguments)
 
 
 def test_a_path_is_text_or_a_path_and_nothing_else(tmp_path: Path) -> None:
     picture = random_picture(BGRX, 4, 4)
-    encode.save(str(tmp_path / "a.png").encode(), picture.pixels, BGRX)  # type: ignore[arg-type]
+    encode.save(str(tmp_path / "a.png").encode(), Raster(picture.pixels, BGRX))  # type: ignore[arg-type]
     assert opened((tmp_path / "a.png").read_bytes()).size == (4, 4)
     with pytest.raises(InvalidType, match="a path is"):
-        encode.save(None, picture.pixels, BGRX)  # type: ignore[arg-type]
+        encode.save(None, Raster(picture.pixels, BGRX))  # type: ignore[arg-type]
 
 
 def test_numpys_numbers_are_numbers() -> None:
     picture = random_picture(BGRX, 4, 4)
     quality: Any = np.int64(85)
-    assert encode.jpeg(picture.pixels, BGRX, quality=quality) == encode.jpeg(picture.pixels, BGRX, quality=85)
+    assert encode.jpeg(Raster(picture.pixels, BGRX), quality=quality) == encode.jpeg(
+        Raster(picture.pixels, BGRX), quality=85
+    )
 
 
 def test_rows_that_end_within_a_byte_are_as_wide_as_told() -> None:
     fmt = replace(BITS, scanline_pad=8)
     picture = random_picture(fmt, 13, 4)
     for kind in ("PNG", "JPEG", "BMP"):
-        assert opened(encode.encode(picture.pixels, fmt, kind, width=13).data).size == (13, 4)
+        assert opened(encode.encode(Raster(picture.pixels, fmt, width=13), kind).data).size == (13, 4)
 
 
 @pytest.mark.parametrize("ask", [encode.by_suffix, encode.known])
@@ -296,5 +303,5 @@ def test_kinds_that_an_error_names_can_be_written(ask: Callable[[str], str], tmp
     assert len(names) == 8
     for name in names:
         file = tmp_path / f"shot{name}" if name.startswith(".") else tmp_path / f"shot.{name.lower()}"
-        encode.save(file, np.zeros((4, 4, 4), np.uint8), BGRX)
+        encode.save(file, Raster(np.zeros((4, 4, 4), np.uint8), BGRX))
         assert file.stat().st_size

@@ -1,4 +1,4 @@
-"""PNG files: what they hold, who can read them, how large they are."""
+"""PNG files: their content as other readers decode it, and their size."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ from xshm.errors import InvalidArgument
 from xshm.image.files import encode
 from xshm.image.files.png_chunks import encoder
 from xshm.pixels import to_rgb
+from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +94,7 @@ def page() -> NDArray[np.uint8]:
 
 
 def check(picture: Picture) -> None:
-    got = opened(encode.png(picture.pixels, picture.fmt, colormap=picture.colormap, width=picture.width))
+    got = opened(encode.png(Raster(picture.pixels, picture.fmt, colormap=picture.colormap, width=picture.width)))
     if picture.fmt.is_gray:
         assert got.mode == "L"
         assert np.array_equal(np.asarray(got), picture.gray())
@@ -117,14 +118,14 @@ def test_a_png_of_any_format_holds_exactly_its_colours(picture: Picture) -> None
 @pytest.mark.parametrize("level", range(10))
 def test_every_level_is_lossless(level: int) -> None:
     rgb = photograph(90, 160)
-    data = encode.png(bgrx(rgb), BGRX, level=level)
+    data = encode.png(Raster(bgrx(rgb), BGRX), level=level)
     chunks(data)
     assert np.array_equal(np.asarray(opened(data)), rgb)
 
 
 def test_higher_levels_are_smaller_and_level_0_does_not_compress() -> None:
     pixels = bgrx(page())
-    stored, fast, small = (len(encode.png(pixels, BGRX, level=level)) for level in (0, 1, 6))
+    stored, fast, small = (len(encode.png(Raster(pixels, BGRX), level=level)) for level in (0, 1, 6))
     assert stored > 1080 * (1 + 3 * 1920)
     assert small < fast < stored / 4
 
@@ -132,24 +133,24 @@ def test_higher_levels_are_smaller_and_level_0_does_not_compress() -> None:
 @pytest.mark.parametrize("level", [-1, 10])
 def test_a_level_that_there_is_not_is_refused(level: int) -> None:
     with pytest.raises(InvalidArgument, match=f"not {level}"):
-        encode.png(random_picture(BGRX, 1, 1).pixels, BGRX, level=level)
+        encode.png(Raster(random_picture(BGRX, 1, 1).pixels, BGRX), level=level)
 
 
 def test_a_page_is_at_most_half_as_large_again_as_pillows_level_6() -> None:
     rgb = page()
     pillow = io.BytesIO()
     Image.fromarray(rgb).save(pillow, "PNG", compress_level=6)
-    assert len(encode.png(bgrx(rgb), BGRX)) <= 1.5 * len(pillow.getvalue())
+    assert len(encode.png(Raster(bgrx(rgb), BGRX))) <= 1.5 * len(pillow.getvalue())
 
 
 def test_photographs_are_filtered_and_text_is_not() -> None:
     text = page()[60:380].copy()
     text[0, :600, 0] = np.arange(600) % 256  # more than 256 colours, so that it is no palette file
     text[0, :600, 1] = np.arange(600) // 3
-    assert filters(encode.png(bgrx(text), BGRX), 3) == {0}
+    assert filters(encode.png(Raster(bgrx(text), BGRX)), 3) == {0}
     photo = bgrx(photograph())
-    assert 2 in filters(encode.png(photo, BGRX), 3)
-    assert len(encode.png(photo, BGRX)) < 0.85 * len(zlib.compress(photograph().tobytes(), 9))
+    assert 2 in filters(encode.png(Raster(photo, BGRX)), 3)
+    assert len(encode.png(Raster(photo, BGRX))) < 0.85 * len(zlib.compress(photograph().tobytes(), 9))
 
 
 def colours(count: int, seed: int) -> NDArray[np.uint8]:
@@ -167,7 +168,7 @@ def test_256_colours_make_a_palette_and_257_do_not(fmt: PixelFormat) -> None:
         rgb = every[np.resize(np.arange(count), (240, 301))]
         pixels = np.random.default_rng(0).integers(0, 256, (240, 301, fmt.bits_per_pixel // 8)).astype(np.uint8)
         pixels[..., list(fmt.byte_offsets)] = rgb
-        got = opened(encode.png(pixels, fmt))
+        got = opened(encode.png(Raster(pixels, fmt)))
         assert got.mode == mode, count
         assert np.array_equal(np.asarray(got.convert("RGB")), rgb), count
 
@@ -176,7 +177,7 @@ def test_256_colours_make_a_palette_and_257_do_not(fmt: PixelFormat) -> None:
 @given(count=st.integers(1, 256), seed=st.integers(0, 1 << 32))
 def test_any_256_colours_are_told_apart(count: int, seed: int) -> None:
     rgb = colours(count, seed)[np.resize(np.arange(count), (20, 30))]
-    got = opened(encode.png(bgrx(rgb), BGRX))
+    got = opened(encode.png(Raster(bgrx(rgb), BGRX)))
     assert got.mode == "P"
     assert np.array_equal(np.asarray(got.convert("RGB")), rgb)
 
@@ -185,7 +186,7 @@ def test_any_256_colours_are_told_apart(count: int, seed: int) -> None:
 def test_a_colour_that_no_sample_sees_is_not_lost(place: tuple[int, int]) -> None:
     rgb = np.zeros((1080, 1920, 3), np.uint8)
     rgb[place] = (1, 2, 3)
-    got = opened(encode.png(bgrx(rgb), BGRX))
+    got = opened(encode.png(Raster(bgrx(rgb), BGRX)))
     assert got.mode == "P"
     assert np.array_equal(np.asarray(got.convert("RGB")), rgb)
 
@@ -193,22 +194,22 @@ def test_a_colour_that_no_sample_sees_is_not_lost(place: tuple[int, int]) -> Non
 def test_a_257th_colour_that_no_sample_sees_ends_the_palette() -> None:
     rgb = np.zeros((1080, 1920, 3), np.uint8)
     rgb[1001, 1:513:2] = colours(256, 5)
-    got = opened(encode.png(bgrx(rgb), BGRX))
+    got = opened(encode.png(Raster(bgrx(rgb), BGRX)))
     assert got.mode == "RGB"
     assert np.array_equal(np.asarray(got), rgb)
 
 
 def test_a_palette_file_is_smaller_than_the_same_in_rgb() -> None:
     text = page()[480:, 600:900]
-    alone = len(encode.png(bgrx(text), BGRX))
-    with_alpha = len(encode.png(np.dstack((text[..., ::-1], np.full(text.shape[:2], 255, np.uint8))), BGRA))
-    assert opened(encode.png(bgrx(text), BGRX)).mode == "P"
+    alone = len(encode.png(Raster(bgrx(text), BGRX)))
+    with_alpha = len(encode.png(Raster(np.dstack((text[..., ::-1], np.full(text.shape[:2], 255, np.uint8))), BGRA)))
+    assert opened(encode.png(Raster(bgrx(text), BGRX))).mode == "P"
     assert alone < 0.75 * with_alpha
 
 
 def test_indexed_pixels_keep_their_indices_and_the_colormap_becomes_the_palette() -> None:
     picture = random_picture(PSEUDO, 40, 30)
-    got = opened(encode.png(picture.pixels, PSEUDO, colormap=picture.colormap))
+    got = opened(encode.png(Raster(picture.pixels, PSEUDO, colormap=picture.colormap)))
     assert got.mode == "P"
     assert np.array_equal(np.asarray(got), picture.pixels)
 
@@ -216,19 +217,19 @@ def test_indexed_pixels_keep_their_indices_and_the_colormap_becomes_the_palette(
 def test_pixels_past_the_colormap_are_refused() -> None:
     picture = random_picture(PSEUDO, 40, 30)
     with pytest.raises(InvalidArgument, match="colormap of 16"):
-        encode.png(picture.pixels, PSEUDO, colormap=np.zeros((16, 3), np.uint8))
+        encode.png(Raster(picture.pixels, PSEUDO, colormap=np.zeros((16, 3), np.uint8)))
     with pytest.raises(InvalidArgument, match="pass the colormap"):
-        encode.png(picture.pixels, PSEUDO)
+        encode.png(Raster(picture.pixels, PSEUDO))
 
 
 def test_sixteen_bits_a_channel_keep_all_of_depth_30() -> None:
     picture = random_picture(DEEP, 50, 70)
-    data = encode.png(picture.pixels, DEEP, dtype=np.uint16)
+    data = encode.png(Raster(picture.pixels, DEEP), dtype=np.uint16)
     read = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     assert read is not None
     assert np.array_equal(read[..., ::-1], picture.rgba(np.uint16)[..., :3])
     with pytest.raises(InvalidArgument, match="float32"):
-        encode.png(picture.pixels, DEEP, dtype=np.float32)
+        encode.png(Raster(picture.pixels, DEEP), dtype=np.float32)
 
 
 SAMPLES = {
@@ -246,7 +247,7 @@ SAMPLES = {
 def sample(name: str) -> tuple[bytes, NDArray[np.uint8]]:
     """Return a PNG file and the RGB that readers should see in it."""
     pixels, fmt, options = SAMPLES[name]
-    return encode.png(pixels, fmt, **options), to_rgb.rgb(pixels, fmt)  # type: ignore[arg-type]
+    return encode.png(Raster(pixels, fmt), **options), to_rgb.rgb(Raster(pixels, fmt))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -273,7 +274,7 @@ def test_imagemagick_reads_it(name: str, tmp_path: Path) -> None:
 def test_pngcheck_finds_nothing_wrong(tmp_path: Path) -> None:
     for name in SAMPLES:
         (tmp_path / f"{name}.png").write_bytes(sample(name)[0])
-    (tmp_path / "rgba.png").write_bytes(encode.png(random_picture(BGRA, 9, 9).pixels, BGRA))
+    (tmp_path / "rgba.png").write_bytes(encode.png(Raster(random_picture(BGRA, 9, 9).pixels, BGRA)))
     files = sorted(map(str, tmp_path.iterdir()))
     done = subprocess.run(["pngcheck", "-v", *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -322,10 +323,10 @@ def test_without_isal_zlib_compresses_and_the_file_holds_the_same() -> None:
         "import numpy as np\n"
         "from PIL import Image\n"
         "from xshm.image.files import encode, png_chunks\n"
-        "from xshm.pixels.format import PixelFormat, VisualClass\n"
+        "from xshm.pixels.format import PixelFormat, VisualClass\nfrom xshm.pixels.raster import Raster\n"
         "fmt = PixelFormat(24, 32, 32, 'little', 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)\n"
         "pixels = np.random.default_rng(0).integers(0, 256, (90, 80, 4)).astype(np.uint8)\n"
-        "read = np.asarray(Image.open(io.BytesIO(encode.png(pixels, fmt))))\n"
+        "read = np.asarray(Image.open(io.BytesIO(encode.png(Raster(pixels, fmt)))))\n"
         "print(np.array_equal(read, pixels[..., 2::-1]), png_chunks.encoder())\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -337,10 +338,10 @@ def test_without_isal_zlib_compresses_and_the_file_holds_the_same() -> None:
 def test_png_does_not_import_opencv_which_would_cost_more_than_it_saves() -> None:
     program = (
         "import sys\nimport numpy as np\nfrom xshm.image.files import encode\n"
-        "from xshm.pixels.format import PixelFormat, VisualClass\n"
+        "from xshm.pixels.format import PixelFormat, VisualClass\nfrom xshm.pixels.raster import Raster\n"
         "fmt = PixelFormat(24, 32, 32, 'little', 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)\n"
-        "pixels = np.zeros((90, 80, 4), np.uint8)\nencode.png(pixels, fmt)\nbefore = set(sys.modules)\n"
-        "encode.jpeg(pixels, fmt)\nprint(*sorted({'cv2', 'PIL.Image'} & before), *sorted({'cv2'} & set(sys.modules)))\n"
+        "raster = Raster(np.zeros((90, 80, 4), np.uint8), fmt)\nencode.png(raster)\nbefore = set(sys.modules)\n"
+        "encode.jpeg(raster)\nprint(*sorted({'cv2', 'PIL.Image'} & before), *sorted({'cv2'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

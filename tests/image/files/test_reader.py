@@ -1,4 +1,4 @@
-"""Picture files from outside: read as they are shown, or refused in one line with their name; never with a warning."""
+"""Untrusted picture files: decoded as viewers show them, or one error with their name; never a warning."""
 
 from __future__ import annotations
 

@@ -1,1 +1,12 @@
-"""The package xshm.image.files."""
+"""Picture files: encode pixels as PNG, JPEG and Pillow's other kinds, and decode files.
+
+In reading order:
+
+- `encode`: Encoded, a file of any kind, scaled down to a longest edge; JPEG and Pillow's kinds.
+- `png`: PNG by numpy: gray, palette, RGB or RGBA.
+- `png_palette`: pictures of at most 256 colours as indices and a palette.
+- `png_stdlib`: PNG without numpy, for a process that has not loaded it.
+- `png_chunks`: a PNG's chunks and their compression.
+- `reader`: decode a picture file as a viewer shows it.
+- `headers`: kind, size, orientation and faults of a picture file, without decoding it.
+"""

@@ -1,7 +1,7 @@
-"""Headers of picture files, read from their bytes: the kind, the size, what Pillow would warn of, how it is turned.
+"""Parse the headers of picture files: kind, size, orientation, and faults that Pillow ignores or only warns of.
 
-Nothing is decoded here, so that a file of a few bytes costs no more than these. Errors are ValueErrors (struct.error
-where the bytes end too early) that say what is wrong with the file; `reader` puts its name before them.
+Nothing is decoded here, so a file of a few bytes that claims a huge picture costs no more than these bytes. Errors are
+ValueErrors (struct.error where the bytes end too early) that say what is wrong with the file; `reader` adds its name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import struct
 import zlib
 from typing import Final
 
-LONGEST_MAGIC: Final = 12
+LONGEST_MAGIC: Final = 12  # bytes that the kind is read from, at most: RIFF, a length, WEBP
 _MAGIC: Final = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -22,26 +22,28 @@ _MAGIC: Final = {
 } | {b"P%d" % each + space: "PPM" for each in range(1, 7) for space in (b"\n", b" ", b"\t", b"\r")}
 KINDS: Final = ("PNG", "JPEG", "WebP", "GIF", "BMP", "TIFF", "PPM")
 
+# TIFF 6.0, section 2: the bytes of a value of each type.
 _TIFF_UNITS: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _TIFF_TEXTS: Final = (1, 2, 7)  # BYTE, ASCII, UNDEFINED: however many bytes, one value
-_TIFF_ENTRY: Final = 12
-_TIFF_INLINE: Final = 4
+_TIFF_ENTRY: Final = 12  # bytes: tag, type, number of values, and the values or their offset
+_TIFF_INLINE: Final = 4  # bytes of values that lie in the entry itself
+# Tags, and their values that matter here.
 _COMPRESSION, _UNCOMPRESSED, _ORIENTATION, _SHORT = 0x0103, 1, 0x0112, 3
 _SAMPLES, _MOST_SAMPLES = 0x0115, 6  # of more Pillow writes to the standard error stream
 _GIF_HAS_COLOURS: Final = 0x80
 
 
 def kind(data: bytes) -> str | None:
-    """Return which of KINDS the first bytes begin; None for anything else. A file's suffix has no say."""
+    """Return which of KINDS begins with these bytes; None for none. A file's suffix does not matter."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
     return next((name for magic, name in _MAGIC.items() if data.startswith(magic)), None)
 
 
 def size(name: str, data: bytes) -> tuple[int, int] | None:
-    """Return width and height where Pillow would take memory for them, or warn of them, as soon as it opens the file.
+    """Return width and height for kinds where Pillow allocates memory, or warns, as soon as it opens a file.
 
-    None for kinds that are opened without; Pillow tells their size.
+    None for the other kinds, which Pillow can open first.
     """
     if name == "GIF":
         return _gif_size(data)
@@ -51,7 +53,7 @@ def size(name: str, data: bytes) -> tuple[int, int] | None:
 
 
 def check(name: str, data: bytes) -> None:
-    """Raise ValueError where a file is broken in a way that Pillow passes over or only warns of."""
+    """Raise ValueError where a file is broken in a way that Pillow ignores or only warns of."""
     if name == "PNG":
         _check_png(data)
     elif name == "TIFF":
@@ -61,7 +63,7 @@ def check(name: str, data: bytes) -> None:
 def orientation(exif: bytes) -> int:
     """Return the orientation in an EXIF block, 1 to 8 (EXIF 2.3, tag 0x0112); 1, not turned, where it has none.
 
-    A block that can't be read has none either: it is no part of the picture, and viewers show that as it lies.
+    A broken block counts as none: it is no part of the picture, and viewers show such a picture unturned.
     """
     block = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
@@ -73,15 +75,16 @@ def orientation(exif: bytes) -> int:
         for at in range(first + 2, first + 2 + count * _TIFF_ENTRY, _TIFF_ENTRY):
             tag, unit, values, turned = struct.unpack_from(order + "HHIH", block, at)
             if (tag, unit, values) == (_ORIENTATION, _SHORT, 1):
-                return int(turned) if 1 <= turned <= 8 else 1  # noqa: PLR2004 - the eight ways to lay a picture
+                return int(turned) if 1 <= turned <= 8 else 1  # noqa: PLR2004 - the eight orientations
     except struct.error:
         pass
     return 1
 
 
 def _gif_size(data: bytes) -> tuple[int, int]:
-    """Return the size of the screen that the first picture lies on; Pillow would make one that is too small larger."""
+    """Return the size of the logical screen (GIF89a, section 18), enlarged for the first picture as Pillow does it."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
+    # Behind the header of 13 bytes comes the global colour table, where there is one.
     at = 13 + (3 << (flags & 7) + 1 if flags & _GIF_HAS_COLOURS else 0)
     while data[at : at + 1] == b"!":  # extensions: a label, then blocks up to an empty one
         at += 2
@@ -110,7 +113,7 @@ def _webp_size(data: bytes) -> tuple[int, int]:
 
 
 def _check_png(data: bytes) -> None:
-    """Check that all chunks are there and whole; Pillow asks for neither the last ones nor their checksums."""
+    """Check that all chunks are there and whole; Pillow checks neither the last ones nor their checksums."""
     at, name, animations = 8, b"", 0
     while name != b"IEND":
         if at + 12 > len(data):
@@ -131,9 +134,9 @@ def _check_png(data: bytes) -> None:
 
 
 def _check_tiff(data: bytes) -> None:
-    """Check that the first directory lies in the file; Pillow leaves out what does not, with a warning.
+    """Check that the values of the first directory lie in the file; Pillow skips those that do not, with a warning.
 
-    Compressed files would go through libtiff, which writes on its own to the standard error stream.
+    Compressed files are refused: Pillow reads them by libtiff, which writes to the standard error stream itself.
     """
     from PIL import TiffTags  # noqa: PLC0415 - not needed for other kinds
 
@@ -146,6 +149,7 @@ def _check_tiff(data: bytes) -> None:
         (short,) = struct.unpack_from(order + "H", data, at + 8)
         length = values * _TIFF_UNITS.get(unit, 0)
         if length > _TIFF_INLINE:
+            # The sum of all, so that a small file whose values overlap can't make Pillow read it over and over.
             total += length
             if offset + length > len(data) or total > len(data):
                 raise ValueError(f"the file is cut off: its tag {tag} would lie at byte {offset}")

@@ -1,26 +1,26 @@
-"""What a PNG file is made of, whoever has filtered its rows: chunks, and their compression.
+"""Write a PNG's chunks, compressed, of rows that `png` or `png_stdlib` has filtered; without numpy.
 
-libisal compresses at the default level, zlib where there is no wheel of it, and at the others. No numpy.
+libisal compresses at the default level; zlib at the other levels, and where libisal is not installed.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
-import operator
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from xshm.errors import InvalidArgument, InvalidType
+from xshm import _arguments
+from xshm.errors import InvalidArgument
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-GRAY, RGB, PALETTE, RGBA = 0, 2, 3, 6
+GRAY, RGB, PALETTE, RGBA = 0, 2, 3, 6  # colour types
 FASTEST, SMALLEST = 1, 9
-UP: Final = 2  # the filter
+NONE, UP = 0, 2  # filter types, the first byte of each row
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 # libisal's own level: 1 takes a tenth more time than 0 for a fifth less; 2 takes 5 % more for 1 % less; 3 takes three
@@ -36,11 +36,8 @@ STEP, STEPS = 8, 0.08
 
 
 def check_level(level: int) -> None:
-    """Refuse what is no level."""
-    try:
-        operator.index(level)
-    except TypeError:
-        raise InvalidType(f"a PNG's level is a whole number from 0 to {SMALLEST}, not {quoted(level)}") from None
+    """Raise InvalidType or InvalidArgument for anything but a whole number from 0 to 9."""
+    _arguments.integer(level, f"a PNG's level is a whole number from 0 to {SMALLEST}")
     if not 0 <= level <= SMALLEST:
         raise InvalidArgument(f"a PNG's level is 0 (not compressed) to {SMALLEST} (smallest), not {quoted(level)}")
 
@@ -59,7 +56,7 @@ def write(
 
 
 def encoder() -> str:
-    """Tell what compresses PNG files at the default level, and why."""
+    """Return what compresses PNG files at the default level, and why."""
     if _isal() is None:
         return f"zlib {zlib.ZLIB_RUNTIME_VERSION}, since isal is not installed"
     return "libisal, since isal is installed"

@@ -1,8 +1,7 @@
-"""Pictures of at most 256 colours as indices and a palette, exactly or not at all.
+"""Build the palette and the indices of a picture of at most 256 colours, exactly; None for one of more.
 
-A few thousand pixels tell most pictures of more colours at once. The others are looked up in an array that has a place
-for every colour there can be, so that any 256 are told apart; a colour it lacks is added, and the 257th ends the
-attempt.
+A sample of a few thousand pixels rules out most pictures of more colours. In the others each pixel is looked up in a
+table that has an entry for every possible colour; a colour that it lacks is added, and the 257th ends the attempt.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xshm.pixels.channels import values
-from xshm.pixels.to_rgb import row_bands
+from xshm.pixels.raster import Raster, row_bands
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,13 +26,13 @@ _COLOUR_BITS = 24  # 16 MiB of address space, of which the system backs no more 
 _SAMPLES = ((16, 32), (8, 8))
 
 
-def build_palette(pixels: NDArray[Any], fmt: PixelFormat, out: NDArray[np.uint8]) -> NDArray[np.uint32] | None:
-    """Write the index of each pixel's colour to `out`, (height, width) uint8, and return the pixel values indexed.
+def build_palette(raster: Raster, out: NDArray[np.uint8]) -> NDArray[np.uint32] | None:
+    """Write the index of each pixel's colour to `out`, (height, width) uint8, and return the pixel value of each index.
 
-    None where there are more than 256; `out` is then undefined. For formats with masks; colours of more than 24 bits
-    are not looked for.
+    None where there are more than 256; `out` is then undefined. For formats with masks; None for colours of more than
+    24 bits.
     """
-    height, width = out.shape
+    pixels, fmt, (width, height) = raster.pixels, raster.format, raster.size
     shift = (fmt.colour_mask & -fmt.colour_mask).bit_length() - 1
     greatest = fmt.colour_mask >> shift
     if greatest >> _COLOUR_BITS or fmt.bits_per_pixel < 8:  # noqa: PLR2004  columns can't be sliced there
@@ -43,12 +42,13 @@ def build_palette(pixels: NDArray[Any], fmt: PixelFormat, out: NDArray[np.uint8]
         known = np.unique(_colours(sample, fmt, shift, sample.shape[1]))
         if len(known) > _COLOURS:
             return None
+    # By pixel value; shifted down, so that the table is no larger than the format's colours need.
     indices = np.zeros(greatest + 1, np.uint8)
     indices[known] = np.arange(len(known))
     for rows in row_bands(height, width):
         band = _colours(pixels[rows], fmt, shift, width)
         found = indices.take(band)
-        # The places of unknown colours hold 0, which is the index of one known colour too.
+        # Unknown colours have 0 in the table, which is the index of the first known one too.
         unknown = (found == 0) & (band != known[0])
         if unknown.any():
             known = np.concatenate((known, np.unique(band[unknown])))

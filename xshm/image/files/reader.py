@@ -1,12 +1,20 @@
-"""Reading picture files from outside: what comes out is what a viewer shows, or one error that names the file.
+"""Decode untrusted picture files by Pillow: return what a viewer shows, or raise one error that names the file.
 
-Always true: the kind is told by the file's first bytes (`picture_headers.KINDS`), so that no suffix calls for another
-program, as EPS and PDF do; nothing larger than the caller allows is decoded; no warning is given, and nothing that is
-global, of Pillow or of Python, is changed: any thread may read at any time.
+`read` is for a file; `rgba`, `as_shown` and `check_shown` are also for Pillow images that a caller has opened. Used by
+`wait_image` (`capture.waiting.template`) and the command `xshm diff`.
+
+Always true:
+
+1. The kind is that of the file's first bytes (`headers.KINDS`), not of its suffix. None of these kinds is decoded by
+   another program, as EPS and PDF are.
+2. No picture larger than the caller's `Bound` is decoded.
+3. No warning is issued, and no global state of Pillow or Python is changed: any thread may read at any time.
+4. A file that is no picture, or a broken one, is InvalidArgument, and only the system's refusal is OSError. What a
+   signal handler raises meanwhile passes unchanged (`_signal_safety.is_a_handlers`).
 
 What does not work: `Image.open` refuses 13,500x13,500 pixels by the global `Image.MAX_IMAGE_PIXELS` and warns from
 half of that on, and `warnings.catch_warnings` is global too, up to Python 3.13. So the classes of Pillow's plugins are
-called themselves, which leaves the size to who calls them, and what they warn of is looked for before they are.
+called directly, most of which check no size, and `headers.check` finds before that what they would warn of.
 """
 
 from __future__ import annotations
@@ -20,10 +28,10 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from xshm._signal_safety import PILLOW, is_a_handlers
 from xshm.errors import InvalidArgument, XshmError
 from xshm.image.files import headers
 from xshm.system import limits
-from xshm.system.kernel_errors import PILLOW, is_a_handlers
 from xshm.system.printable import printable, quoted
 
 if TYPE_CHECKING:
@@ -34,7 +42,7 @@ if TYPE_CHECKING:
 else:
     from xshm._numpy import np
 
-# Width and height that may be decoded, and what is too small for a larger picture, for the message.
+# The greatest width and height to decode, and how the error message about a larger picture ends.
 Bound = tuple[int, int, str]
 
 _PLUGINS: Final = {
@@ -46,15 +54,17 @@ _PLUGINS: Final = {
     "TIFF": ("TiffImagePlugin", "TiffImageFile"),
     "PPM": ("PpmImagePlugin", "PpmImageFile"),
 }
-# What decoders raise for broken files. Not Exception: what a signal's handler raises meanwhile is not the file's.
+# What decoders raise for broken files. Not Exception, which would swallow what a signal handler raises meanwhile.
 BROKEN: Final = (
     *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
     *(SyntaxError, TypeError, ValueError, struct.error, zlib.error),
 )
-# These of Pillow's classes look at Image.MAX_IMAGE_PIXELS themselves.
+# Kinds for which Pillow's classes check Image.MAX_IMAGE_PIXELS themselves, and would warn: `_check_size` refuses first.
 _BOUND_BY_PILLOW: Final = ("WebP", "GIF", "TIFF")
-# Modes that convert("RGBA") shows right. Not "I" and "F", whose white is any number, nor "LAB", a matter of profiles.
+# Modes that convert("RGBA") converts correctly. Not "I" and "F", where white may be any number, nor "LAB", which needs
+# a colour profile.
 _SHOWN: Final = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV")
+# EXIF's orientation → the transposition that undoes it.
 _TURNS: Final = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -65,15 +75,15 @@ _TURNS: Final = {
     8: "ROTATE_90",
 }
 _ORIENTATION: Final = 0x0112
-# Of any picture: as many as the largest screens of graphics cards, 16384x16384, have. A GiB as R G B A.
+# Pixels of the largest screen that graphics cards support, 16384x16384; as R G B A that is 1 GiB.
 _MOST_PIXELS: Final = 1 << 28
-# Pillow makes greys of 2 and 4 bits greys of 8, but for the one that PNG's tRNS names as transparent.
+# Pillow scales greys of 2 and 4 bits to 8, but not the one that PNG's tRNS names as transparent.
 _GREY_STEPS: Final = {"L;2": 85, "L;4": 17}
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFile:
-    """A file's picture, decoded and turned; `halved` where the file has 16 bits a channel, of which 8 were read."""
+    """A file's picture, decoded and turned; `halved` is whether Pillow has dropped the lower 8 of 16 bits a channel."""
 
     image: Image.Image
     halved: bool
@@ -82,8 +92,8 @@ class PictureFile:
 def read(path: str | os.PathLike[str], most: Bound) -> PictureFile:
     """Return a file's picture, decoded, and turned as its EXIF block says.
 
-    Raises OSError where the file can't be read; InvalidArgument for what is no picture, one that is broken or larger
-    than `most`, or several in one file. A file is read whole; larger pictures are not decoded.
+    Raises OSError where the file can't be read; InvalidArgument for a file that is no picture, is broken, holds several
+    pictures, or one larger than `most`, which is not decoded.
     """
     name = os.fsdecode(path)
     data, kind = _bytes(path, name)
@@ -101,21 +111,21 @@ def read(path: str | os.PathLike[str], most: Bound) -> PictureFile:
     except BROKEN as error:
         if is_a_handlers(error, *PILLOW):
             raise
-        raise InvalidArgument(f"{name} can't be read as {kind}: {said(error)}") from error
+        raise InvalidArgument(f"{name} can't be read as {kind}: {message(error)}") from error
 
 
-def said(error: BaseException) -> str:
-    """Return an error's words in one line; they may have the file's own bytes among them."""
+def message(error: BaseException) -> str:
+    """Return an error's message in one line, made printable, since it may quote the file's bytes."""
     return printable(" ".join(str(error).split())) or type(error).__name__
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Tell whether a picture, as `read` and `as_shown` give it, is grey of 16 bits."""
+    """Return whether a picture from `read` or `as_shown` is grey of 16 bits."""
     return image.mode.startswith("I;16")
 
 
 def check_shown(image: Image.Image, name: str) -> None:
-    """Raise InvalidArgument for a picture whose numbers have no colours that all agree on."""
+    """Raise InvalidArgument for a mode whose values have no agreed colours."""
     if image.mode not in _SHOWN and not is_deep(image):
         raise InvalidArgument(
             f"{name} has the mode {image.mode!r} of Pillow's, whose colours can't be told; convert it to RGB first"
@@ -123,7 +133,7 @@ def check_shown(image: Image.Image, name: str) -> None:
 
 
 def rgba(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    """Return (height, width, 4) uint8 R G B A of a Pillow image; of 16 bits the upper 8."""
+    """Return (height, width, 4) uint8 R G B A of a Pillow image, the upper 8 bits where it has 16."""
     check_shown(image, name)
     if not is_deep(image):
         return np.asarray(image.convert("RGBA"))
@@ -149,7 +159,7 @@ def as_shown(image: Image.Image) -> Image.Image:
 
 
 def _bytes(path: str | os.PathLike[str], name: str) -> tuple[bytes, str]:
-    """Return a file's bytes and its kind; of a file that is no picture, a device for one, only the first are read."""
+    """Return a file's bytes and kind. Of a file that is no picture only the first bytes are read: it may be endless."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a path from a PathLike may be bytes, which pathlib refuses
             begin = file.read(headers.LONGEST_MAGIC)
@@ -160,9 +170,9 @@ def _bytes(path: str | os.PathLike[str], name: str) -> tuple[bytes, str]:
             if kind is not None:
                 return begin + file.read(), kind
     except OSError as error:
-        if limits.told(error):
-            raise OSError(error.errno, limits.said(error), name) from error
-        if error.filename is None:  # reading fails without one
+        if limits.explain(error):
+            raise OSError(error.errno, limits.describe(error), name) from error
+        if error.filename is None:  # `open` sets it, `read` does not
             error.filename = name
         raise
     except ValueError as error:  # a path with a NUL
@@ -173,23 +183,24 @@ def _bytes(path: str | os.PathLike[str], name: str) -> tuple[bytes, str]:
 
 
 def _opened(kind: str, data: bytes) -> ImageFile:
+    """Return Pillow's object for a file: its header is read, its pixels are not decoded."""
     with limits.loading():
         from PIL import Image  # noqa: PLC0415 - it takes as long to import as a grab of ten frames
 
     module, name = _PLUGINS[kind]
     plugin: Any = getattr(importlib.import_module(f"PIL.{module}"), name)
 
-    class WithoutExif(plugin):  # type: ignore[misc]
-        """A picture that lets Pillow see of its EXIF block the orientation alone; it warns of what is broken there."""
+    class OrientationOnly(plugin):  # type: ignore[misc]
+        """Pillow's class, but with EXIF's orientation only: for other broken tags Pillow would issue warnings."""
 
         def getexif(self) -> Image.Exif:
             exif = Image.Exif()
             tags = getattr(self, "tag_v2", {})
-            if _ORIENTATION in tags:  # a TIFF, which Pillow turns by this
+            if _ORIENTATION in tags:  # a TIFF, which Pillow turns itself
                 exif[_ORIENTATION] = tags[_ORIENTATION]
             return exif
 
-    opened: ImageFile = WithoutExif(io.BytesIO(data))
+    opened: ImageFile = OrientationOnly(io.BytesIO(data))
     return opened
 
 
@@ -200,6 +211,7 @@ def _check_one(picture: ImageFile, name: str) -> None:
 
 
 def _decoded(picture: ImageFile) -> PictureFile:
+    # How many bits a channel has in the file is only in the arguments of Pillow's decoders, which `load` empties.
     tiles = " ".join(str(tile) for tile in picture.tile)
     halved = re.search(r"(LA|CMYK|RGB[AXa]?);16[BLN]", tiles) is not None
     if picture.format == "PPM" and picture.mode == "RGB":
@@ -210,7 +222,7 @@ def _decoded(picture: ImageFile) -> PictureFile:
     if halved and transparent is not None:
         raise ValueError("which of its colours of 16 bits is transparent can't be told from 8 of them")
     step = _GREY_STEPS.get(str(picture.tile[0][3])) if picture.tile else None
-    with picture:  # which lets go of the file's bytes
+    with picture:  # releases the file's bytes
         picture.load()
     if step is not None and isinstance(transparent, int):
         picture.info["transparency"] = transparent * step
@@ -218,7 +230,7 @@ def _decoded(picture: ImageFile) -> PictureFile:
 
 
 def _check_size(kind: str, size: tuple[int, int], most: Bound, name: str) -> None:
-    """Refuse a picture that is too large either way: how it is turned may be told only at the end of the file."""
+    """Raise InvalidArgument for a picture too large both upright and turned: EXIF's orientation is read after this."""
     width, height = size
     if not (width <= most[0] and height <= most[1]) and not (height <= most[0] and width <= most[1]):
         raise InvalidArgument(f"{name}: a picture of {width}x{height} {most[2]}")

@@ -1,7 +1,8 @@
-"""Bounding shapes (SHAPE 1.1): which pixels of a window's rectangle are the window's own.
+"""Bounding shape of a window (SHAPE 1.1): which pixels of its rectangle belong to the window.
 
-A shape is rectangles that do not overlap, as the server sends them. None stands for a window without one, and no
-rectangles for a window of which nothing is its own.
+`drawables.window` keeps a BoundingShape for the whole window and cuts it for each frame; `image.frame` clears what is
+outside. Always true: a shape is a tuple of rectangles that do not overlap, as the server sends them. None in place of
+such a tuple: every pixel belongs to the window. An empty tuple: none does.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ else:
 
 
 class BoundingShape:
-    """A window's shape: `rects` in the window's coordinates. What lies outside of the window does not count."""
+    """A window's shape: `rects` in the window's coordinates; they may reach beyond the window, which has no effect."""
 
     __slots__ = ("_last", "rects")
 
     def __init__(self, rects: Iterable[Rect]) -> None:
         self.rects = tuple(rects)
-        self._last: tuple[Rect, Rects | None] | None = None  # programs ask for the same region again and again
+        self._last: tuple[Rect, Rects | None] | None = None  # the last region and its part: streams repeat a region
 
     def within(self, region: Rect) -> Rects | None:
-        """Return the part inside a region, counted from the region's corner; None where that is all of the region."""
+        """Return the part inside a region, in the region's coordinates; None where that is all of the region."""
         last = self._last
         if last is None or last[0] != region:
             self._last = last = region, cut(self.rects, region)
@@ -39,15 +40,17 @@ class BoundingShape:
 
 
 def cut(rects: Rects, region: Rect) -> Rects | None:
-    """Return what of rectangles that do not overlap lies in a region, counted from its corner; None if it is all."""
+    """Intersect rectangles that do not overlap with a region, in the region's coordinates; None if they cover it."""
     cuts = [part for each in rects if (part := each.intersect(region)) is not None]
+    # Rectangles that do not overlap cover the region where their areas add up to its own.
     if sum(part.width * part.height for part in cuts) == region.width * region.height:
         return None
     return tuple(part.moved(-region.x, -region.y) for part in cuts)
 
 
 def clear_outside(array: NDArray[Any], rects: Rects) -> None:
-    """Make all samples of (height, width, n) zero outside of a shape."""
+    """Set all samples of a (height, width, n) array outside of the rectangles to zero."""
+    # By a mask: the complement of a few rectangles is many.
     outside = np.ones(array.shape[:2], bool)
     for rect in rects:
         outside[rect.slices] = False
