@@ -1,4 +1,4 @@
-"""What the tests of this package share."""
+"""Fixtures of the tests of `capture`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pointers import Pointers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from interrupt_workload import Workplace
+    from interrupt_workload import InterruptWorkload
     from servers import Server
 
 
@@ -22,8 +22,8 @@ def pointers(xvfb: Server) -> Iterator[Pointers]:
 
 
 @pytest.fixture(params=["sysv", "fd"])
-def place(make_server: Callable[..., Server], request: pytest.FixtureRequest) -> Iterator[Workplace]:
+def workload(make_server: Callable[..., Server], request: pytest.FixtureRequest) -> Iterator[InterruptWorkload]:
     with interrupt_workload.opened(
         make_server("Xvfb", interrupt_workload.WIDTH, interrupt_workload.HEIGHT), request.param
-    ) as place:
-        yield place
+    ) as workload:
+        yield workload

@@ -1,4 +1,4 @@
-"""Pictures that are brought up to date in place are, at each look, what a full grab is."""
+"""ChangeTracker: after each poll its frame equals a full grab, with either refresher."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ from watching import WAYS, first, watching
 
 import xshm
 from xshm.capture.changes import ChangeTracker
-from xshm.capture.pixmap_refresher import PixmapRefresher
 from xshm.errors import Closed, OutOfBounds, PoolExhausted, WindowGone, WindowNotViewable, XshmError
 from xshm.geometry import Rect
 
@@ -51,8 +50,8 @@ def undiffering(frame: Frame, truth: Frame) -> bool:
 # -- truth -----------------------------------------------------------------------------------------------------------
 
 
-class Looks(RuleBasedStateMachine):
-    """Another client draws, maps, moves, resizes; frames are kept and dropped; each look is the truth of its moment."""
+class Polls(RuleBasedStateMachine):
+    """Another client draws, maps, moves, resizes; frames are kept and dropped; each poll is the truth of its moment."""
 
     server: Server
     covered = False  # whether a window is watched, under another one, or the screen
@@ -117,10 +116,10 @@ class Looks(RuleBasedStateMachine):
     @precondition(lambda self: self.resizes)
     @rule(mode=st.sampled_from(["640x480", "800x600", "1024x768"]))
     def resize_screen(self, mode: str) -> None:
-        subprocess.run(["xrandr", "-s", mode], env=self.server.env(), check=True, capture_output=True)
+        self.server.resize(mode)
 
     @rule(keep=st.booleans())
-    def look(self, keep: bool) -> None:
+    def poll(self, keep: bool) -> None:
         frame = self.changes.poll()
         if frame is not None:
             self.last = frame
@@ -150,7 +149,7 @@ class Looks(RuleBasedStateMachine):
 
 
 def explore(server: Server, examples: int = 8, **how: Any) -> None:
-    machine = type("Explored", (Looks,), {"server": server} | how)
+    machine = type("Explored", (Polls,), {"server": server} | how)
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -164,12 +163,12 @@ def explore(server: Server, examples: int = 8, **how: Any) -> None:
 
 @pytest.mark.parametrize("covered", [False, True], ids=["screen", "covered window"])
 @pytest.mark.parametrize(("transport", "in_place"), WAYS)
-def test_each_look_is_what_a_full_grab_is(xvfb: Server, transport: str, in_place: bool, covered: bool) -> None:
+def test_each_poll_is_what_a_full_grab_is(xvfb: Server, transport: str, in_place: bool, covered: bool) -> None:
     explore(xvfb, transport=transport, in_place=in_place, covered=covered)
 
 
 @pytest.mark.parametrize("covered", [False, True], ids=["screen", "covered window"])
-def test_each_look_is_what_a_full_grab_is_on_a_server_that_is_resized(
+def test_each_poll_is_what_a_full_grab_is_on_a_server_that_is_resized(
     make_server: Callable[..., Server], covered: bool
 ) -> None:
     explore(make_server("Xvnc", 1024, 768), covered=covered, resizes=True)
@@ -177,14 +176,14 @@ def test_each_look_is_what_a_full_grab_is_on_a_server_that_is_resized(
 
 @pytest.mark.parametrize("covered", [False, True], ids=["screen", "covered window"])
 @pytest.mark.parametrize("kind", ["Xephyr", "Xorg", "Xwayland"])
-def test_each_look_is_what_a_full_grab_is_on_other_servers(
+def test_each_poll_is_what_a_full_grab_is_on_other_servers(
     make_server: Callable[..., Server], kind: str, covered: bool
 ) -> None:
     explore(make_server(kind, 1024, 768), examples=3, covered=covered)
 
 
 @pytest.mark.parametrize("depth", [8, 15, 16, 30])
-def test_each_look_is_what_a_full_grab_is_at_other_depths(make_server: Callable[..., Server], depth: int) -> None:
+def test_each_poll_is_what_a_full_grab_is_at_other_depths(make_server: Callable[..., Server], depth: int) -> None:
     server = make_server("Xvfb", 640, 480, depth)
     with Painter(server) as painter, xshm.Screen(server.name) as screen, watching(screen) as changes:
         for _ in range(5):
@@ -258,13 +257,13 @@ def test_how_it_is_done_is_said(xvfb: Server, screen: xshm.Screen) -> None:
     with watching(screen) as changes:
         assert changes.how.startswith("shared pixmaps")
     with xshm.Screen(xvfb.name, "core") as core, watching(core) as changes:
-        assert changes.how == "bands over the core protocol: asked for by name"
+        assert changes.how == "rows over the core protocol: asked for by name"
 
 
 # -- limits and ends -------------------------------------------------------------------------------------------------
 
 
-def test_who_keeps_frames_meets_the_limit_and_goes_on_after_dropping_them(xvfb: Server, painter: Painter) -> None:
+def test_kept_frames_meet_the_limit_and_polls_go_on_once_they_are_dropped(xvfb: Server, painter: Painter) -> None:
     with xshm.Screen(xvfb.name, max_frames=3, copies=False) as screen, watching(screen) as changes:
         kept = [first(changes)]
         for shade in (1, 2):
@@ -302,7 +301,7 @@ def test_a_region_that_no_longer_fits_is_out_of_bounds(make_server: Callable[...
     server = make_server("Xvnc", 1024, 768)
     with xshm.Screen(server.name) as screen, watching(screen, Rect(900, 700, 50, 50)) as changes:
         first(changes)
-        subprocess.run(["xrandr", "-s", "640x480"], env=server.env(), check=True, capture_output=True)
+        server.resize("640x480")
         with pytest.raises(OutOfBounds, match="640x480"):
             changes.poll()
 
@@ -310,22 +309,17 @@ def test_a_region_that_no_longer_fits_is_out_of_bounds(make_server: Callable[...
 def test_closing_gives_back_segments_and_keeps_frames(xvfb: Server, painter: Painter) -> None:
     with xshm.Screen(xvfb.name, "sysv") as screen:
         painter.rectangles(10)
-        mapped = len(shared(xvfb.pid))
+        mapped = xvfb.segments()
         changes = ChangeTracker(screen, None, cursor=False)
         frame = first(changes)
         before = frame.pixels.tobytes()
-        assert len(shared(xvfb.pid)) == mapped + 1
+        assert xvfb.segments() == mapped + 1
         changes.close()
         changes.close()
         screen.connection.sync()
-        assert len(shared(xvfb.pid)) == mapped
+        assert xvfb.segments() == mapped
         painter.fill((0, 0, 100, 100), GREEN)
         assert frame.pixels.tobytes() == before
-
-
-def shared(pid: int) -> list[str]:
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:  # noqa: PTH123 - it is no real file
-        return [line for line in maps if "/SYSV" in line]
 
 
 def test_after_the_screen_was_closed_it_says_so(xvfb: Server) -> None:
@@ -343,7 +337,7 @@ def test_a_server_without_damage_is_named(make_server: Callable[..., Server]) ->
 
 
 @pytest.mark.parametrize("region", [None, Rect(30, 40, 500, 300)], ids=["all", "a part"])
-def test_where_nearly_all_is_drawn_pictures_come_in_either_way_and_are_right(
+def test_where_nearly_all_is_drawn_pictures_are_right(
     screen: xshm.Screen, painter: Painter, region: Rect | None
 ) -> None:
     with watching(screen, region) as changes:
@@ -353,17 +347,14 @@ def test_where_nearly_all_is_drawn_pictures_come_in_either_way_and_are_right(
             painter.fill((0, 0, 1280, 800), (turn, 20 * turn, 9))
             painter.fill((50, 60, 5 + turn, 7), RED)
             kept.append((first(changes), screen.grab(region)))
-            if turn % 5 == 4:  # little, in between: the slots that were not taken lack more than that
+            if turn % 5 == 4:  # little, in between: the slots that were not used are stale in more than that
                 painter.fill((100, 100, 9, 9), BLUE)
                 kept.append((first(changes), screen.grab(region)))
             del kept[: -1 - turn % 3]
             assert all(undiffering(frame, truth) for frame, truth in kept)
-        canvas = changes._refresher
-        assert isinstance(canvas, PixmapRefresher)
-        assert all(canvas._race._took.values())  # both ways were taken
 
 
-def test_a_look_that_the_collector_ends_sends_nothing_and_the_next_is_right(
+def test_a_poll_that_the_collector_ends_sends_nothing_and_the_next_is_right(
     screen: xshm.Screen, painter: Painter
 ) -> None:
     with watching(screen) as changes:
@@ -380,7 +371,7 @@ def test_a_look_that_the_collector_ends_sends_nothing_and_the_next_is_right(
         assert undiffering(frame, screen.grab())
 
 
-def test_a_look_that_is_interrupted_anywhere_spoils_no_later_one(xvfb: Server, painter: Painter) -> None:
+def test_a_poll_that_is_interrupted_anywhere_spoils_no_later_one(xvfb: Server, painter: Painter) -> None:
     class Interrupted(Exception):
         pass
 
@@ -462,14 +453,14 @@ def test_a_moved_pointer_is_a_change_of_the_place_it_left_and_of_the_one_it_came
             assert changes.poll() is None
 
 
-def told_within(changes: ChangeTracker, seconds: float) -> bool:
-    """Wait for word from the server, without the look from time to time."""
+def is_told_within(changes: ChangeTracker, seconds: float) -> bool:
+    """Wait for an event, without the polls from time to time."""
     with contextlib.suppress(TimeoutError):
         changes.wait(seconds)
     return changes.done
 
 
-def test_word_of_the_pointer_comes_for_motion_for_a_new_picture_and_for_a_warp_over_the_root(xvfb: Server) -> None:
+def test_pointer_events_come_for_motion_for_a_new_picture_and_for_a_warp_over_the_root(xvfb: Server) -> None:
     with xshm.Screen(xvfb.name) as screen, Pointers(xvfb) as pointers, watching(screen, cursor=True) as changes:
         first(changes)
         for act in (
@@ -480,7 +471,7 @@ def test_word_of_the_pointer_comes_for_motion_for_a_new_picture_and_for_a_warp_o
             while changes.done:
                 changes.poll()
             act()
-            assert told_within(changes, 2)
+            assert is_told_within(changes, 2)
 
 
 def test_the_first_one_of_a_connection_to_stop_listening_leaves_the_others_theirs(xvfb: Server) -> None:
@@ -490,7 +481,7 @@ def test_the_first_one_of_a_connection_to_stop_listening_leaves_the_others_their
         while changes.done:
             changes.poll()
         pointers.move(311, 322)
-        assert told_within(changes, 2)
+        assert is_told_within(changes, 2)
     assert struct.calcsize("=BBHIHxxHHIHHI") == 28  # seven words, as XISelectEvents' length says
 
 
@@ -498,5 +489,5 @@ def test_waiting_costs_no_processor_time(screen: xshm.Screen) -> None:
     with watching(screen) as changes:
         first(changes)
         before = time.process_time()
-        assert not told_within(changes, 3)  # that long, for a share to be told from nothing
+        assert not is_told_within(changes, 3)  # that long, for a share to be told from nothing
         assert time.process_time() - before < 0.0005 * 3

@@ -1,4 +1,4 @@
-"""What is dropped without being closed is given back at once, by reference counts alone: socket, memory, segments."""
+"""Objects dropped without `close` release sockets, memory and segments at once, by reference counts alone."""
 
 from __future__ import annotations
 
@@ -137,13 +137,13 @@ def test_no_code_in_python_runs_when_something_is_dropped_unclosed(kind: str, xv
     # What a signal handler raises inside of a finalizer is swallowed: Ctrl-C would be without effect.
     with xshm.Screen(xvfb.name) as screen:
         window = _map(screen)
-        before = set(screen.connection.holdings.numbers)
+        before = set(screen.connection.resources.numbers)
         held: list[Any] = [screen.stream(on_change=True) if kind == "stream" else screen.window(window)]
         called: list[str] = []
         sys.setprofile(lambda frame, event, _: called.append(frame.f_code.co_name) if event == "call" else None)
         held.clear()
         sys.setprofile(None)
         assert called == []
-        assert set(screen.connection.holdings.numbers) > before
+        assert set(screen.connection.resources.numbers) > before
         screen.connection.sync()
-        assert set(screen.connection.holdings.numbers) == before
+        assert set(screen.connection.resources.numbers) == before

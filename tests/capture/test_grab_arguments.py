@@ -1,4 +1,4 @@
-"""What grabbing refuses, in our own words and before anything is sent."""
+"""Wrong arguments of grab: a typed error before anything is sent."""
 
 from __future__ import annotations
 

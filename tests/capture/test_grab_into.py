@@ -1,4 +1,4 @@
-"""Grabbing into the caller's array, and reading one pixel."""
+"""grab_into, which fills the caller's array; and Frame.pixel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several regions at once: what each frame holds, how many round trips it takes, and what goes wrong."""
+"""grab_many: its frames, the number of its round trips, and its errors."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def test_many_take_one_round_trip(xvfb: Server, transport: str) -> None:
     with relayed(xvfb) as relay, xshm.Screen(relay.name, transport=transport) as screen:
         regions = [(10 * at, 20, 8, 8) for at in range(50)]
         screen.grab_many(regions)
-        before = relay.turns
+        before = relay.round_trips
         screen.grab_many(regions)
-        assert relay.turns == before + 1
+        assert relay.round_trips == before + 1
         for region in regions:
             screen.grab(region)
-        assert relay.turns == before + 51
+        assert relay.round_trips == before + 51
 
 
 def test_with_a_colormap_it_is_one_round_trip_too(make_server: Callable[..., Server]) -> None:
@@ -85,9 +85,9 @@ def test_with_a_colormap_it_is_one_round_trip_too(make_server: Callable[..., Ser
     with Painter(server) as painter, relayed(server) as relay, xshm.Screen(relay.name, transport="sysv") as screen:
         painter.fill((0, 0, 320, 200), (255, 0, 0))
         screen.grab_many([(0, 0, 8, 8)] * 5)
-        before = relay.turns
+        before = relay.round_trips
         frames = screen.grab_many([(0, 0, 8, 8)] * 5)
-        assert relay.turns == before + 1
+        assert relay.round_trips == before + 1
         assert [frame.pixel(3, 3) for frame in frames] == [(255, 0, 0)] * 5
 
 

@@ -1,4 +1,4 @@
-"""Frames that are held by the hundred: shared memory up to the limit, copies beyond it, and errors where asked for."""
+"""Hundreds of frames held: shared memory up to the limit, copies beyond it, PoolExhausted with copies=False."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from servers import Server
 
     from xshm.image.frame import Frame
-    from xshm.shm.segment import PoolStats
+    from xshm.shm.pool import PoolStats
 
 LIMIT = 3
 BOX = (10, 20, 64, 48)
@@ -329,7 +329,7 @@ def test_where_the_kernel_has_no_segment_left_frames_are_copies() -> None:
     copies = "[0, 1, 2, 3, 4] {False} (Rect(x=0, y=0, width=320, height=200),)"
     assert printed[4:8] == [copies, "[0, 1, 2, 3, 4, 5, 6, 7] [True, False, False]"] * 2
     for refusal in printed[8:10]:
-        assert re.match("the kernel has no room for a frame of .* 0 frames are held .*; let some go, ", refusal)
+        assert re.match("the kernel has no room for a frame of .* 0 frames are held .*; drop some, ", refusal)
     assert printed[10:] == ["True"]
 
 

@@ -1,4 +1,4 @@
-"""Waits where others made the descriptor non-blocking (uvloop), or have taken `select.poll` away (eventlet)."""
+"""Waits on a descriptor that other code made non-blocking (uvloop), or without `select.poll` (eventlet)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_server import REQUEST, Peer, event, reply
-from interrupt_workload import Colleagues, Ticker, Workplace
+from delayed import later
+from fake_server import REQUEST, FakeServer, event, reply
+from interrupt_workload import BackgroundThreads, InterruptWorkload, Ticker
 
 import xshm
 from xshm.errors import DisplayGone, RequestTimeout
@@ -26,77 +27,70 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def peer() -> Iterator[Peer]:
-    peer = Peer()
-    os.set_blocking(peer.wire.socket.fileno(), False)
-    yield peer
-    peer.close()
+def fake_server() -> Iterator[FakeServer]:
+    fake_server = FakeServer()
+    os.set_blocking(fake_server.wire.socket.fileno(), False)
+    yield fake_server
+    fake_server.close()
 
 
 # -- a descriptor that others made non-blocking ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("timeout", [None, 5.0, float("inf")])
-def test_an_answer_that_takes_its_time_is_waited_for(peer: Peer, timeout: float | None) -> None:
-    peer.wire.timeout = timeout
-    timer = threading.Timer(0.1, peer.say, [reply(1, b"1111")[:9]])
-    timer.start()
-    rest = threading.Timer(0.2, peer.say, [reply(1, b"1111")[9:]])
-    rest.start()
-    before, spent = time.monotonic(), time.process_time()
-    assert peer.wire.call(REQUEST).reply == reply(1, b"1111")
-    assert time.monotonic() - before > 0.15
-    assert time.process_time() - spent < 0.1  # it sleeps meanwhile
-    timer.join()
-    rest.join()
+def test_an_answer_that_takes_its_time_is_waited_for(fake_server: FakeServer, timeout: float | None) -> None:
+    fake_server.wire.timeout = timeout
+    answer = reply(1, b"1111")
+    with later(0.1, fake_server.send, answer[:9]), later(0.2, fake_server.send, answer[9:]):
+        before, spent = time.monotonic(), time.process_time()
+        assert fake_server.wire.call(REQUEST).reply == answer
+        assert time.monotonic() - before > 0.15
+        assert time.process_time() - spent < 0.1  # it sleeps meanwhile
 
 
-def test_a_server_that_says_nothing_is_still_a_timeout_and_one_that_ends_still_gone(peer: Peer) -> None:
+def test_a_server_that_says_nothing_is_still_a_timeout_and_one_that_ends_still_gone(fake_server: FakeServer) -> None:
     with pytest.raises(RequestTimeout):
-        peer.wire.wait(peer.wire.send(Request(REQUEST)), 0.05)
-    timer = threading.Timer(0.1, peer.socket.close)
-    timer.start()
-    with pytest.raises(DisplayGone):
-        peer.wire.sync()
-    timer.join()
+        fake_server.wire.wait(fake_server.wire.send(Request(REQUEST)), 0.05)
+    with later(0.1, fake_server.socket.close), pytest.raises(DisplayGone):
+        fake_server.wire.sync()
 
 
-def test_megabytes_go_both_ways(peer: Peer) -> None:
-    peer.say_after((0, b"".join(event(0, number) for number in range(50_000))), (4_000_000, reply(2)))
-    peer.wire.send(Request(bytes(3_999_996)))
-    assert peer.wire.call(REQUEST).done
-    assert len(peer.wire.events) == 50_000
+def test_megabytes_go_both_ways(fake_server: FakeServer) -> None:
+    fake_server.send_after((0, b"".join(event(0, number) for number in range(50_000))), (4_000_000, reply(2)))
+    fake_server.wire.send(Request(bytes(3_999_996)))
+    assert fake_server.wire.call(REQUEST).done
+    assert len(fake_server.wire.events) == 50_000
 
 
-def test_closing_wakes_a_thread_that_waits(peer: Peer) -> None:
+def test_closing_wakes_a_thread_that_waits(fake_server: FakeServer) -> None:
     ended: list[BaseException] = []
 
     def wait() -> None:
         try:
-            peer.wire.next_event(peer.wire.events)
+            fake_server.wire.next_event(fake_server.wire.events)
         except xshm.XshmError as error:
             ended.append(error)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    while peer.wire._reader is None:
+    while fake_server.wire._reader is None:
         time.sleep(0.001)
-    peer.wire.close()
+    fake_server.wire.close()
     thread.join(5)
     assert [type(error) for error in ended] == [xshm.Closed]
 
 
-def test_threads_share_it_whatever_the_flag_becomes_meanwhile(place: Workplace) -> None:
-    place.pool.limit = 32
-    colleagues, ticker = Colleagues(place, 6), Ticker(place)
+def test_threads_share_it_whatever_the_flag_becomes_meanwhile(workload: InterruptWorkload) -> None:
+    workload.pool.limit = 32
+    threads, ticker = BackgroundThreads(workload, 6), Ticker(workload)
     ticker.start()
     for turn in range(100):
-        os.set_blocking(place.connection.fileno(), bool(turn % 2))
+        os.set_blocking(workload.connection.fileno(), bool(turn % 2))
         time.sleep(0.01)
     ticker.end()
-    colleagues.end()
-    assert colleagues.received == list(range(ticker.sent))
-    assert min(colleagues.rounds) > 2
+    threads.end()
+    assert threads.received == list(range(ticker.sent))
+    assert min(threads.rounds) > 2
 
 
 @pytest.mark.parametrize("transport", ["sysv", "fd", "core"])
@@ -106,10 +100,8 @@ def test_every_kind_of_wait_works(xvfb: Server, painter: Painter, transport: str
         os.set_blocking(screen.connection.fileno(), False)
         assert screen.grab().pixel(5, 5) == (0, 0, 255)
         assert screen.wait_change(0.1) is None
-        timer = threading.Timer(0.1, painter.fill, [(0, 0, 50, 50), (255, 0, 0)])
-        timer.start()
-        assert screen.wait_pixel(5, 5, "red", 5).pixel(5, 5) == (255, 0, 0)
-        timer.join()
+        with later(0.1, painter.fill, (0, 0, 50, 50), (255, 0, 0)):
+            assert screen.wait_pixel(5, 5, "red", 5).pixel(5, 5) == (255, 0, 0)
         assert screen.wait_stable(0.1, 5)
         screen.xlib.sync()
         assert not os.get_blocking(screen.connection.fileno())  # it is theirs
@@ -190,7 +182,7 @@ except xshm.XshmError as error:
     assert "can't be waited for: select(2) ends at 1023" in said
 
 
-def test_waits_are_made_by_the_poll_that_a_library_has_put_in_its_place(xvfb: Server) -> None:
+def test_waits_are_made_by_the_poll_that_a_library_has_put_in_its_workload(xvfb: Server) -> None:
     # Green threads go on meanwhile only if it is theirs that waits; a recv that blocks would stop them all.
     program = """
 import select, sys
@@ -206,7 +198,7 @@ select.poll = Poll
 import xshm
 with xshm.Screen(sys.argv[1]) as screen:
     waits.clear()
-    screen.connection.wire.filled(screen.connection.wire.events, 0.2)
+    screen.connection.wire.wait_event(screen.connection.wire.events, 0.2)
     assert any(100 < wait <= 200 for wait in waits), waits
     waits.clear()
     for _ in range(100):

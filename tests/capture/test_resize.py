@@ -1,8 +1,7 @@
-"""A screen that is resized under a Screen: its frames tell, and what was taken before stays."""
+"""A screen that is resized while a Screen is open: new frames have its new size, earlier ones are unchanged."""
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from painter import Painter
 from reference import core_image
-from watching import rest, watching
+from watching import finish, watching
 
 import xshm
 from xshm.errors import OutOfBounds
@@ -26,16 +25,12 @@ def xvnc(make_server: Callable[..., Server]) -> Server:
     return make_server("Xvnc", 640, 480)
 
 
-def _resize(server: Server, size: str) -> None:
-    subprocess.run(["xrandr", "-s", size], env=server.env(), check=True)
-
-
 def test_a_resized_screen_is_followed_and_the_frame_tells(xvnc: Server) -> None:
     with Painter(xvnc) as painter, xshm.Screen(xvnc.name) as screen:
         before = screen.grab()
         kept = before.pixels.copy()
         for width, height in ((1024, 768), (800, 600), (1280, 1024), (640, 480)):
-            _resize(xvnc, f"{width}x{height}")
+            xvnc.resize(f"{width}x{height}")
             assert screen.rect == xshm.Rect(0, 0, width, height)
             painter.rectangles()
             frame = screen.grab()
@@ -50,18 +45,18 @@ def test_a_resized_screen_is_followed_and_the_frame_tells(xvnc: Server) -> None:
 def test_a_whole_grab_after_the_resize_is_whole_without_any_other_call(xvnc: Server) -> None:
     with xshm.Screen(xvnc.name) as screen:
         for width, height in ((1024, 768), (800, 600)):
-            _resize(xvnc, f"{width}x{height}")
+            xvnc.resize(f"{width}x{height}")
             assert screen.grab().rect == xshm.Rect(0, 0, width, height)
             assert screen.grab(cursor=True).rect == xshm.Rect(0, 0, width, height)
 
 
 @pytest.mark.parametrize("transport", ["sysv", "fd", "core"])
 def test_a_region_that_no_longer_fits_is_out_of_bounds(xvnc: Server, transport: str) -> None:
-    _resize(xvnc, "1024x768")
+    xvnc.resize("1024x768")
     with xshm.Screen(xvnc.name, transport) as screen:
         region = (1000, 700, 24, 68)
         frame = screen.grab(region)
-        _resize(xvnc, "800x600")
+        xvnc.resize("800x600")
         for _ in range(2):
             with pytest.raises(OutOfBounds, match="800x600"):
                 screen.grab(region)
@@ -70,7 +65,7 @@ def test_a_region_that_no_longer_fits_is_out_of_bounds(xvnc: Server, transport: 
             with pytest.raises(OutOfBounds, match="800x600"):
                 screen.grab_into(np.empty(frame.pixels.shape, np.uint8), region)
         assert screen.grab((700, 500, 200, 200), clip=True).rect == xshm.Rect(700, 500, 100, 100)
-        _resize(xvnc, "1280x1024")
+        xvnc.resize("1280x1024")
         assert screen.grab(region).rect == xshm.Rect(*region)
         assert screen.grab((1200, 1000, 80, 24)).rect == xshm.Rect(1200, 1000, 80, 24)
 
@@ -80,7 +75,7 @@ def test_windows_stay_open_over_a_resize(xvnc: Server) -> None:
         window = painter.window((600, 400, 200, 200), (0, 0, 255))
         with screen.window(window.id) as opened:
             for size in ("1024x768", "640x480"):
-                _resize(xvnc, size)
+                xvnc.resize(size)
                 painter.rectangles(drawable=window)
                 frame = opened.grab()
                 assert frame.rect == xshm.Rect(0, 0, 200, 200)
@@ -95,7 +90,7 @@ def test_grabs_of_a_screen_that_is_resized_all_the_time_are_of_one_size_or_the_o
 
     def resize() -> None:
         for turn in range(15):
-            _resize(xvnc, "x".join(map(str, sizes[turn % 3])))
+            xvnc.resize("x".join(map(str, sizes[turn % 3])))
         over.set()
 
     with xshm.Screen(xvnc.name) as screen:
@@ -111,10 +106,10 @@ def test_grabs_of_a_screen_that_is_resized_all_the_time_are_of_one_size_or_the_o
 
 
 @pytest.mark.parametrize("transport", ["sysv", "core"])
-def test_a_screen_that_gets_smaller_between_two_steps_of_a_look_is_followed(xvnc: Server, transport: str) -> None:
-    _resize(xvnc, "1024x768")
+def test_a_screen_that_gets_smaller_between_two_steps_of_a_poll_is_followed(xvnc: Server, transport: str) -> None:
+    xvnc.resize("1024x768")
     with xshm.Screen(xvnc.name, transport) as screen, watching(screen, in_place=False) as changes:
-        looking = changes.poll_steps()
-        next(looking)  # what was drawn is asked for, and the picture itself comes after that
-        _resize(xvnc, "640x480")
-        assert rest(looking).rect == xshm.Rect(0, 0, 640, 480)
+        steps = changes.poll_steps()
+        next(steps)  # the damage is queried; the rows are copied in the next step
+        xvnc.resize("640x480")
+        assert finish(steps).rect == xshm.Rect(0, 0, 640, 480)

@@ -1,6 +1,6 @@
-"""Signal handlers that raise, at any instruction: the connection keeps step, and nothing is lost, doubled or leaked.
+"""Signal handlers that raise, at any instruction: the connection stays in sync, and nothing is lost, doubled or leaked.
 
-By hand, for more than the suite's count: XSHM_INTERRUPTS=50000 pytest --timeout 1000 tests/test_signals.py
+By hand, for more than the suite's count: XSHM_INTERRUPTS=50000 pytest --timeout 1000 tests/capture/test_signals.py
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, get_args
 import interrupt_workload
 import pytest
 from descriptors import new_descriptors, open_descriptors
-from fake_server import REQUEST, Peer, reply
-from interrupt_points import at_every_checkpoint, interrupted_at
-from interrupt_workload import Colleagues, Ticker, Workplace
+from fake_server import REQUEST, FakeServer, reply
+from interrupt_points import at_every_point, interrupted_at
+from interrupt_workload import BackgroundThreads, InterruptWorkload, Ticker
 
-from xshm.shm.segment import Kind, Pool, Segment
+from xshm.shm.pool import Pool
+from xshm.shm.segment import Kind, Segment
 from xshm.x11.connection import Connection
 from xshm.x11.protocol.requests import Request
 
@@ -87,62 +88,62 @@ def interrupts(request: pytest.FixtureRequest) -> Iterator[Interrupts]:
     assert not [what for what in swallowed if isinstance(what[0], Interrupted)]
 
 
-def _interrupt(place: Workplace, interrupts: Interrupts, count: int) -> None:
+def _interrupt(workload: InterruptWorkload, interrupts: Interrupts, count: int) -> None:
     """Interrupt each kind of work in turn until there were so many interrupts; check after each."""
     works: list[tuple[Callable[[], object], int]] = [
-        (place.hot_calls, 600),
-        (place.xlib_objects, 600),
-        (place.attach_segments, 600),
-        (place.frames, 600),
-        (place.pool_comes_and_goes, 600),
-        (place.beyond_the_limit, 600),
-        (place.descriptors, 600),
-        (place.take_events, 300),
-        (place.same_big_core_image, 5000),
+        (workload.hot_calls, 600),
+        (workload.xlib_objects, 600),
+        (workload.attach_segments, 600),
+        (workload.frames, 600),
+        (workload.pool_comes_and_goes, 600),
+        (workload.beyond_the_limit, 600),
+        (workload.descriptors, 600),
+        (workload.take_events, 300),
+        (workload.same_big_core_image, 5000),
     ]
     while interrupts.count < count:
         for work, microseconds in works:
             if interrupts.during(work, microseconds):
-                place.check()
+                workload.check()
 
 
-def _all_slots_can_be_had(place: Workplace) -> bool:
+def _all_slots_can_be_had(workload: InterruptWorkload) -> bool:
     gc.collect()  # tracebacks of interrupts hold frames, which hold slots
-    held = [place.pool.acquire(100)[0] for _ in range(place.pool.limit)]
-    return len(held) == place.pool.limit
+    held = [workload.pool.acquire(100)[0] for _ in range(workload.pool.limit)]
+    return len(held) == workload.pool.limit
 
 
 @pytest.mark.parametrize("interrupts", [False, True], ids=["single", "double"], indirect=True)
-def test_an_interrupt_at_any_instruction_loses_nothing(place: Workplace, interrupts: Interrupts) -> None:
-    ticker = Ticker(place)
+def test_an_interrupt_at_any_instruction_loses_nothing(workload: InterruptWorkload, interrupts: Interrupts) -> None:
+    ticker = Ticker(workload)
     ticker.start()
-    _interrupt(place, interrupts, _INTERRUPTS // 4)
+    _interrupt(workload, interrupts, _INTERRUPTS // 4)
     ticker.end()
-    place.connection.sync()
-    place.take_events()
-    assert [each.data[1][0] for each in place.events] == list(range(ticker.sent))
+    workload.connection.sync()
+    workload.take_events()
+    assert [each.data[1][0] for each in workload.events] == list(range(ticker.sent))
     assert ticker.sent > 50
-    assert _all_slots_can_be_had(place)
+    assert _all_slots_can_be_had(workload)
 
 
 def test_an_interrupt_loses_nothing_where_others_made_the_descriptor_non_blocking(
-    place: Workplace, interrupts: Interrupts
+    workload: InterruptWorkload, interrupts: Interrupts
 ) -> None:
-    os.set_blocking(place.connection.fileno(), False)
-    _interrupt(place, interrupts, _INTERRUPTS // 4)
-    place.connection.sync()
-    assert _all_slots_can_be_had(place)
+    os.set_blocking(workload.connection.fileno(), False)
+    _interrupt(workload, interrupts, _INTERRUPTS // 4)
+    workload.connection.sync()
+    assert _all_slots_can_be_had(workload)
 
 
-def test_interrupts_of_one_thread_do_no_harm_to_the_others(place: Workplace, interrupts: Interrupts) -> None:
-    colleagues, ticker = Colleagues(place, 3), Ticker(place)
+def test_interrupts_of_one_thread_do_no_harm_to_the_others(workload: InterruptWorkload, interrupts: Interrupts) -> None:
+    threads, ticker = BackgroundThreads(workload, 3), Ticker(workload)
     ticker.start()
-    _interrupt(place, interrupts, _INTERRUPTS // 8)
+    _interrupt(workload, interrupts, _INTERRUPTS // 8)
     ticker.end()
-    colleagues.end()
-    assert colleagues.received == list(range(ticker.sent))
-    assert min(colleagues.rounds) > 0
-    assert _all_slots_can_be_had(place)
+    threads.end()
+    assert threads.received == list(range(ticker.sent))
+    assert min(threads.rounds) > 0
+    assert _all_slots_can_be_had(workload)
 
 
 @pytest.mark.filterwarnings("ignore:unclosed <connection:ResourceWarning")  # closed it is, by its finalizer
@@ -165,7 +166,7 @@ def test_interrupts_while_segments_are_made_leave_none_in_the_kernels_table(inte
     assert not new_descriptors(descriptors)
 
 
-def test_an_interrupt_in_an_error_handler_is_not_swallowed(place: Workplace, interrupts: Interrupts) -> None:
+def test_an_interrupt_in_an_error_handler_is_not_swallowed(workload: InterruptWorkload, interrupts: Interrupts) -> None:
     told: list[object] = []
 
     def handler(error: object, _: object) -> None:
@@ -173,11 +174,11 @@ def test_an_interrupt_in_an_error_handler_is_not_swallowed(place: Workplace, int
         time.sleep(1 if len(told) == 1 else 0)
 
     def fail() -> None:
-        place.xlib.create_resource_object("window", 1).map(onerror=handler)
-        place.connection.sync()
+        workload.xlib.create_resource_object("window", 1).map(onerror=handler)
+        workload.connection.sync()
 
     assert interrupts.during(fail, 20_000)
-    place.connection.sync()
+    workload.connection.sync()
     assert told, "an error is told, if not before the interrupt, then after it"
 
 
@@ -201,40 +202,41 @@ def test_the_handler_of_a_signal_that_does_not_raise_is_just_run(xvfb: Server) -
 
 
 @pytest.mark.parametrize("raised", [TimeoutError, BlockingIOError, BrokenPipeError])
-def test_an_os_error_of_a_handler_does_not_end_the_connection(peer: Peer, raised: type[OSError]) -> None:
+def test_an_os_error_of_a_handler_does_not_end_the_connection(fake_server: FakeServer, raised: type[OSError]) -> None:
     # The error of an alarm is a TimeoutError more often than not; of the kernel's it differs by where it was raised.
     def handle(*_: object) -> None:
         raise raised("the handler's own")
 
+    wire = fake_server.wire
     former = signal.signal(signal.SIGALRM, handle)
     try:
-        for wait in (lambda: peer.wire.call(REQUEST), peer.wire.sync, lambda: peer.wire.next_event(peer.wire.events)):
+        for wait in (lambda: wire.call(REQUEST), wire.sync, lambda: wire.next_event(wire.events)):
             signal.setitimer(signal.ITIMER_REAL, 0.02)
             with pytest.raises(raised, match="the handler's own"):
                 wait()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
-    peer.say_after((12, reply(1) + reply(2) + reply(3)))
-    assert peer.wire.call(REQUEST).reply == reply(3)
+    fake_server.send_after((12, reply(1) + reply(2) + reply(3)))
+    assert fake_server.wire.call(REQUEST).reply == reply(3)
 
 
 @pytest.mark.parametrize("raised", [TimeoutError, BlockingIOError, BrokenPipeError])
 @pytest.mark.parametrize("queued", [0, 2])
 def test_an_os_error_of_a_handler_while_sending_is_no_word_of_the_kernel(
-    peer: Peer, monkeypatch: pytest.MonkeyPatch, raised: type[OSError], queued: int
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch, raised: type[OSError], queued: int
 ) -> None:
     def interrupted(*_: object) -> int:
         raise raised("the handler's own")
 
     for _ in range(queued):
-        peer.wire.send(Request(REQUEST))
+        fake_server.wire.send(Request(REQUEST))
     with monkeypatch.context() as while_sending:
-        while_sending.setattr(peer.wire._out, "_send", interrupted)
+        while_sending.setattr(fake_server.wire._out, "_send", interrupted)
         with pytest.raises(raised, match="the handler's own"):
-            peer.wire.call(REQUEST)
-    peer.say_after((4 * (queued + 2), reply(queued + 2)))
-    assert peer.wire.call(REQUEST).reply == reply(queued + 2)
+            fake_server.wire.call(REQUEST)
+    fake_server.send_after((4 * (queued + 2), reply(queued + 2)))
+    assert fake_server.wire.call(REQUEST).reply == reply(queued + 2)
 
 
 # -- each point, one after the other ---------------------------------------------------------------------------------
@@ -243,7 +245,7 @@ def test_an_os_error_of_a_handler_while_sending_is_no_word_of_the_kernel(
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_segment_interrupted_at_any_point_of_its_making_leaves_nothing(kind: Kind) -> None:
     descriptors = open_descriptors()
-    assert sum(at_every_checkpoint(lambda: Segment(kind, 4096))) > 7
+    assert sum(at_every_point(lambda: Segment(kind, 4096))) > 7
     assert not interrupt_workload.own_segments()
     assert not new_descriptors(descriptors)
 
@@ -256,60 +258,60 @@ def test_a_slot_that_was_being_given_back_is_not_kept_for_ever() -> None:
         held.clear()
         pool.trim()
 
-    for _ in at_every_checkpoint(come_and_go):
+    for _ in at_every_point(come_and_go):
         pool.trim()  # each time from the beginning: with slots left over there would be fewer points
     gc.collect()
     assert not interrupt_workload.own_segments()
 
 
-def test_a_queue_gets_shorter_though_each_attempt_to_send_it_is_interrupted(peer: Peer) -> None:
+def test_a_queue_gets_shorter_though_each_attempt_to_send_it_is_interrupted(fake_server: FakeServer) -> None:
     for _ in range(10_000):
-        peer.wire.send(Request(REQUEST))
+        fake_server.wire.send(Request(REQUEST))
     attempts = 1
-    while interrupted_at(100, peer.wire.flush) and attempts < 100:
+    while interrupted_at(100, fake_server.wire.flush) and attempts < 100:
         attempts += 1
     assert 10 < attempts < 100
-    peer.say_after((40_004, reply(10_001)))
-    peer.wire.sync()
+    fake_server.send_after((40_004, reply(10_001)))
+    fake_server.wire.sync()
 
 
 @pytest.mark.parametrize(
     "name", ["sync", "frames", "attach_segments", "pool_comes_and_goes", "descriptors", "xlib_objects"]
 )
-def test_work_interrupted_at_any_point_does_no_harm_to_the_next(place: Workplace, name: str) -> None:
-    work = place.connection.sync if name == "sync" else getattr(place, name)
+def test_work_interrupted_at_any_point_does_no_harm_to_the_next(workload: InterruptWorkload, name: str) -> None:
+    work = workload.connection.sync if name == "sync" else getattr(workload, name)
     points = 0
-    for interrupted in at_every_checkpoint(work):
-        place.check()
-        place.pool.trim()
+    for interrupted in at_every_point(work):
+        workload.check()
+        workload.pool.trim()
         points += interrupted
     assert points > 10
-    assert _all_slots_can_be_had(place)
+    assert _all_slots_can_be_had(workload)
 
 
-def test_no_event_is_lost_or_doubled_whichever_point_is_interrupted(place: Workplace) -> None:
-    ticker = Ticker(place)
-    for _ in at_every_checkpoint(place.take_events):
+def test_no_event_is_lost_or_doubled_whichever_point_is_interrupted(workload: InterruptWorkload) -> None:
+    ticker = Ticker(workload)
+    for _ in at_every_point(workload.take_events):
         for _ in range(3):
             ticker.tick()
     assert ticker.sent > 60
-    place.connection.sync()
-    place.take_events()
+    workload.connection.sync()
+    workload.take_events()
     ticker.end()
-    assert [each.data[1][0] for each in place.events] == list(range(ticker.sent))
+    assert [each.data[1][0] for each in workload.events] == list(range(ticker.sent))
 
 
-def test_no_error_is_left_untold_whichever_point_is_interrupted(place: Workplace) -> None:
+def test_no_error_is_left_untold_whichever_point_is_interrupted(workload: InterruptWorkload) -> None:
     told: list[int] = []
     sent = 0
 
     def fail() -> None:
-        nobody = place.xlib.create_resource_object("window", 1 + sent)
+        nobody = workload.xlib.create_resource_object("window", 1 + sent)
         nobody.map(onerror=lambda error, _: told.append(error.resource_id.id) or 1)  # type: ignore[func-returns-value]
-        place.connection.sync()
+        workload.connection.sync()
 
-    for _ in at_every_checkpoint(fail):
-        place.connection.sync()
+    for _ in at_every_point(fail):
+        workload.connection.sync()
         sent += 1
         # Interrupted before it was queued it fails nowhere; interrupted while it was told it may be told again.
         assert told.count(sent) <= 2

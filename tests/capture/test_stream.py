@@ -1,4 +1,4 @@
-"""Streams: in step with a clock, with the caller, or with what is drawn; in a loop and in an event loop."""
+"""Streams: paced, as fast as they are used, or on change; in a loop and in an event loop."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import math
 import pickle
 import resource
 import signal
-import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from colours import BLUE, GREEN, RED
+from delayed import later
 from servers import start
 
 import xshm
@@ -28,14 +28,10 @@ if TYPE_CHECKING:
     from painter import Painter
     from servers import Server
 
+    from xshm.capture.stream import Stream
     from xshm.image.frame import Frame
 
 KINDS: list[dict[str, Any]] = [{}, {"fps": 100}, {"on_change": True}, {"cursor": True}, {"on_change": True, "fps": 100}]
-
-
-def segments(pid: int) -> int:
-    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:  # noqa: PTH123 - it is no real file
-        return sum("/SYSV" in line for line in maps)
 
 
 # -- what comes ------------------------------------------------------------------------------------------------------
@@ -65,6 +61,22 @@ def test_each_frame_of_a_stream_is_whole_and_later_than_the_last(screen: xshm.Sc
     times = [frame.monotonic_ns for frame, _ in frames]
     assert times == sorted(times)
     assert frames[-1][1] in {(shade, 1, 2) for shade in (10, 11)}  # asked for while the one before was in use
+
+
+def test_a_stream_says_how_it_takes_frames_and_each_is_of_now_whichever_way(
+    screen: xshm.Screen, painter: Painter
+) -> None:
+    async def seen(stream: Stream) -> tuple[int, int, int]:
+        return (await anext(stream)).pixel(0, 0)
+
+    painter.fill((0, 0, 9, 9), (0, 0, 0))
+    with screen.stream((0, 0, 9, 9)) as stream, asyncio.Runner() as runner:
+        assert "until both ways have been timed" in stream.how
+        for shade in range(1, 60):
+            found = runner.run(seen(stream)) if shade % 3 == 0 else next(stream).pixel(0, 0)
+            assert found in {(shade - 1, 0, 0), (max(0, shade - 2), 0, 0)}
+            painter.fill((0, 0, 9, 9), (shade, 0, 0))
+        assert stream.how.count("µs") == 1
 
 
 def test_the_time_of_a_frame_is_not_later_than_what_it_shows(screen: xshm.Screen, painter: Painter) -> None:
@@ -99,13 +111,11 @@ def test_who_is_slow_gets_the_newest_and_the_count_of_what_was_left_out(screen: 
 def test_a_stream_on_change_waits_for_drawing_and_says_where(screen: xshm.Screen, painter: Painter) -> None:
     with screen.stream((50, 50, 200, 100), on_change=True) as stream:
         next(stream)
-        timer = threading.Timer(0.2, painter.fill, ((60, 70, 20, 10), RED))
         begin = time.monotonic()
-        timer.start()
-        frame = next(stream)
-        assert time.monotonic() - begin >= 0.2
+        with later(0.2, painter.fill, (60, 70, 20, 10), RED):
+            frame = next(stream)
+            assert time.monotonic() - begin >= 0.2
         assert frame.changed == (Rect(10, 20, 20, 10),)
-        timer.join()
 
 
 def test_on_change_with_a_rate_gathers_changes(screen: xshm.Screen, painter: Painter) -> None:
@@ -115,10 +125,8 @@ def test_on_change_with_a_rate_gathers_changes(screen: xshm.Screen, painter: Pai
         painter.fill((0, 0, 5, 5), RED)
         first = next(stream)
         painter.fill((10, 10, 5, 5), RED)
-        timer = threading.Timer(0.03, painter.fill, ((30, 30, 5, 5), BLUE))
-        timer.start()
-        second = next(stream)
-        timer.join()
+        with later(0.03, painter.fill, (30, 30, 5, 5), BLUE):
+            second = next(stream)
         assert time.monotonic() - begin >= 0.19
         assert first.changed == (Rect(0, 0, 5, 5),)
         assert second.changed == (Rect(10, 10, 5, 5), Rect(30, 30, 5, 5))
@@ -133,7 +141,7 @@ def test_a_pointer_put_elsewhere_over_a_window_that_takes_its_motion_is_seen_all
     painter.display.sync()
     with screen.stream(on_change=True, cursor=True) as stream:
         next(stream)
-        painter.root.warp_pointer(250, 251)  # gives no event: this is found by looking from time to time
+        painter.root.warp_pointer(250, 251)  # gives no event: it is found by a query from time to time
         painter.display.sync()
         while (frame := next(stream)).cursor is None or frame.cursor.position != (250, 251):
             pass
@@ -175,7 +183,7 @@ def test_a_stream_that_was_left_gives_back_with_the_next(xvfb: Server) -> None:
         screen.stream().close()
         screen.connection.sync()
         gc.collect()
-        assert segments(xvfb.pid) == 0
+        assert xvfb.segments() == 0
 
 
 def test_what_is_raised_in_the_loop_comes_out_of_it_and_the_next_stream_is_right(
@@ -200,12 +208,9 @@ def test_ctrl_c_while_it_waits_is_raised_at_once_and_it_can_go_on(
         next(stream)
         main = threading.main_thread().ident
         assert main is not None
-        timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT))
-        timer.start()
-        with pytest.raises(KeyboardInterrupt):
+        with later(0.1, signal.pthread_kill, main, signal.SIGINT), pytest.raises(KeyboardInterrupt):
             for _ in stream:
                 pass
-        timer.join()
         painter.fill((0, 0, 99, 99), GREEN)
         assert any(frame.pixel(9, 9) == GREEN for frame in itertools.islice(stream, 2))
 
@@ -220,17 +225,19 @@ def test_who_keeps_frames_meets_the_limit_as_an_error_and_can_go_on(xvfb: Server
         next(stream)
 
 
+def _destroy(painter: Painter, window: Any) -> None:
+    window.destroy()
+    painter.display.sync()
+
+
 def test_a_window_that_is_destroyed_ends_its_streams_with_a_typed_error(screen: xshm.Screen, painter: Painter) -> None:
     for kind in KINDS:
         window = painter.window((10, 10, 100, 80), RED)
         with screen.window(window.id) as source, source.stream(**kind) as stream:
             assert next(stream).pixel(5, 5) == RED
-            timer = threading.Timer(0.1, lambda window=window: (window.destroy(), painter.display.sync()))
-            timer.start()
-            with pytest.raises(WindowGone):
+            with later(0.1, _destroy, painter, window), pytest.raises(WindowGone):
                 for _ in stream:
                     pass
-            timer.join()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -254,11 +261,11 @@ def test_a_stream_of_a_screen_that_is_resized_goes_on_with_the_new_size(
     with xshm.Screen(server.name) as screen, screen.stream(**kind) as stream:
         assert next(stream).rect == Rect(0, 0, 1024, 768)
         for mode in ("640x480", "800x600"):
-            subprocess.run(["xrandr", "-s", mode], env=server.env(), check=True, capture_output=True)
+            server.resize(mode)
             assert any(str(frame.rect) == f"{mode}+0+0" for frame in itertools.islice(stream, 2))
         with screen.stream((700, 500, 50, 50), **kind) as part:
             next(part)
-            subprocess.run(["xrandr", "-s", "640x480"], env=server.env(), check=True, capture_output=True)
+            server.resize("640x480")
             with pytest.raises(OutOfBounds, match="640x480"):
                 list(itertools.islice(part, 3))
 

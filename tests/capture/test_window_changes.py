@@ -12,7 +12,7 @@ import pytest
 from colours import BLUE, DARK_GREEN, RED
 from programs import Programs, eventually, same
 from reference import core_image
-from watching import WAYS, first, rest, watching
+from watching import WAYS, finish, first, watching
 
 import xshm
 from xshm.errors import (
@@ -212,7 +212,7 @@ def test_whole_frames_are_never_half_of_an_old_size(xvfb: Server, screen: xshm.S
 
 
 @pytest.mark.parametrize("transport", ["sysv", "fd", "core"])
-def test_a_window_that_gets_smaller_between_two_steps_of_a_look_is_followed(
+def test_a_window_that_gets_smaller_between_two_steps_of_a_poll_is_followed(
     xvfb: Server, painter: Painter, transport: str
 ) -> None:
     window = painter.window((100, 50, 200, 100), BLUE)
@@ -221,12 +221,12 @@ def test_a_window_that_gets_smaller_between_two_steps_of_a_look_is_followed(
         screen.window(window.id) as opened,
         watching(opened, in_place=False) as changes,
     ):
-        looking = changes.poll_steps()
-        next(looking)  # what was drawn is asked for, and the picture itself comes after that
+        steps = changes.poll_steps()
+        next(steps)  # the damage is queried; the rows are copied in the next step
         window.configure(width=120, height=40)
         painter.fill((0, 0, 120, 40), DARK_GREEN, window)
-        opened.grab()  # another task's, which finds out, and lets go of the former pixmap
-        frame = rest(looking)
+        opened.grab()  # another task's: it follows the window, and releases the former pixmap
+        frame = finish(steps)
         assert frame.rect == xshm.Rect(0, 0, 120, 40)
         assert (frame.rgb() == DARK_GREEN).all()
         window.configure(width=60)
@@ -234,7 +234,7 @@ def test_a_window_that_gets_smaller_between_two_steps_of_a_look_is_followed(
         assert first(changes).size == (60, 40)
 
 
-def test_a_region_that_leaves_the_window_between_two_steps_of_a_look_is_out_of_bounds(
+def test_a_region_that_leaves_the_window_between_two_steps_of_a_poll_is_out_of_bounds(
     screen: xshm.Screen, painter: Painter
 ) -> None:
     window = painter.window((100, 50, 200, 100), BLUE)
@@ -242,17 +242,17 @@ def test_a_region_that_leaves_the_window_between_two_steps_of_a_look_is_out_of_b
         screen.window(window.id) as opened,
         watching(opened, xshm.Rect(0, 0, 60, 40), in_place=False) as changes,
     ):
-        looking = changes.poll_steps()
-        next(looking)
+        steps = changes.poll_steps()
+        next(steps)
         window.configure(width=50)
         painter.display.sync()
         opened.grab()
         with pytest.raises(OutOfBounds, match=r"region 60x40\+0\+0 leaves the window .* 50x100"):
-            rest(looking)
+            finish(steps)
 
 
 @pytest.mark.parametrize(("transport", "in_place"), WAYS)
-def test_a_window_that_is_resized_faster_than_it_is_looked_at_is_seen_at_each_look(
+def test_a_window_that_is_resized_faster_than_it_is_polled_is_seen_at_each_poll(
     xvfb: Server, painter: Painter, transport: str, *, in_place: bool
 ) -> None:
     window = painter.window((100, 50, 200, 100), BLUE)
@@ -268,18 +268,18 @@ def test_a_window_that_is_resized_faster_than_it_is_looked_at_is_seen_at_each_lo
             screen.connection.sync()
 
         first(changes)
-        looking = changes.poll_steps()
-        next(looking)
+        steps = changes.poll_steps()
+        next(steps)
         resize(180)
-        next(looking)  # all of it anew
+        next(steps)  # all of it anew
         resize(220)
-        frame = rest(looking)
+        frame = finish(steps)
         assert (frame.size, frame.changed) == ((180, 100), (xshm.Rect(0, 0, 180, 100),))
         assert (frame.rgb() == DARK_GREEN).all()
-        assert changes.done  # there is more to be seen, whether or not it is drawn to
+        assert changes.done  # there is another size, whether or not anything is drawn
         assert first(changes).size == (220, 100)
         for turn in range(3):
-            looking = changes.poll_steps()
-            for step, _ in enumerate(looking):
+            steps = changes.poll_steps()
+            for step, _ in enumerate(steps):
                 resize(110 + 20 * turn + step)
                 assert step < 5  # it ends

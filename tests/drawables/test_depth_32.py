@@ -1,4 +1,4 @@
-"""Depth 32 on real servers: a root window of it has no alpha, a window has, whatever the root's depth is."""
+"""Depth 32 on real servers: no alpha in a root window, alpha in a window, whatever the root's depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pixmaps are what core GetImage sees of them, in the format of their depth."""
+"""Pixmaps: frames equal core GetImage, in the format of their depth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grabbing a real screen: the truth of the pixels, the life of frames, and what goes wrong."""
+"""Grabs of a real screen: exact pixels, the lifetime of frames, errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests' own tools are right: every server starts, and painter and oracles agree about what is on its screen."""
+"""The tests' own tools: every server starts, and painter and reference agree about its screen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KINDS = [
 
 
 @pytest.mark.parametrize(("kind", "depth"), _KINDS)
-def test_both_oracles_see_what_was_painted(kind: str, depth: int, make_server: Callable[..., Server]) -> None:
+def test_both_references_see_what_was_painted(kind: str, depth: int, make_server: Callable[..., Server]) -> None:
     server = make_server(kind, 320, 200, depth)
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)]
     with Painter(server) as painter:
@@ -41,7 +41,7 @@ def test_both_oracles_see_what_was_painted(kind: str, depth: int, make_server: C
             assert (dump.rgb()[20:50, number * 50 : number * 50 + 40] == colour).all()
 
 
-def test_a_window_and_rectangles_are_seen_by_both_oracles(painter: Painter, xvfb: Server) -> None:
+def test_a_window_and_rectangles_are_seen_by_both_references(painter: Painter, xvfb: Server) -> None:
     painter.rectangles()
     window = painter.window((100, 120, 60, 40), (12, 34, 56), title="a window")
     dump = xwd(xvfb, window.id)

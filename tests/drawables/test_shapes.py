@@ -1,4 +1,4 @@
-"""Windows with a shape (SHAPE): what lies outside of it is not theirs, and transparent in what has alpha."""
+"""Windows with a bounding shape (SHAPE): transparent outside of it, wherever the result has alpha."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from Xlib.protocol.request import GetInputFocus
 
 import xshm
 from xshm.capture.changes import ChangeTracker
-from xshm.capture.waiting.wait import _part
+from xshm.capture.waiting.compare import part
 from xshm.errors import RequestTimeout, WindowGone
-from xshm.image.bounding_shape import cut
+from xshm.pixels.bounding_shape import cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,8 +160,8 @@ def test_a_part_of_a_frame_has_its_part_of_the_shape(screen: xshm.Screen, painte
     window = painter.window((100, 50, 200, 100), BLUE)
     _shape(window, _RECTS)
     with screen.window(window.id) as opened:
-        part = _part(opened.grab(), xshm.Rect(40, 5, 60, 30))
-    assert np.array_equal(_mask(part), _inside(_RECTS)[5:35, 40:100])
+        found = part(opened.grab(), xshm.Rect(40, 5, 60, 30))
+    assert np.array_equal(_mask(found), _inside(_RECTS)[5:35, 40:100])
 
 
 def test_a_shape_is_followed_from_grab_to_grab(screen: xshm.Screen, painter: Painter) -> None:

@@ -1,4 +1,4 @@
-"""A window's picture is what its program has painted, whatever lies on top of it, from the first grab on."""
+"""Windows: frames show what the client has painted, whatever covers it, from the first grab on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows among others: window managers, compositors, the pointer, and the caller's own use of the connection."""
+"""Windows with window managers, compositors, the pointer, and the caller's own requests on the connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An id may be given to another window: what was opened by it is gone then, and stays gone."""
+"""A window id that is reused by another window: what was opened by it is WindowGone, and stays so."""
 
 from __future__ import annotations
 

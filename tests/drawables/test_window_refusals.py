@@ -1,4 +1,4 @@
-"""Where there is no picture, or only a part of one: servers without Composite, rootless servers, what is no window."""
+"""Windows without pixels, or with a part of them: no Composite, rootless servers, InputOnly, wrong ids."""
 
 from __future__ import annotations
 

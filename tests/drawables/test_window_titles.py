@@ -1,4 +1,4 @@
-"""What windows are called: titles in every encoding that X has had."""
+"""Window titles, in every encoding that X has had."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which windows there are, whose they are, which can be seen, and finding one of them."""
+"""The list of windows: titles, processes, visibility; and finding one of them."""
 
 from __future__ import annotations
 

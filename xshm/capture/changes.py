@@ -1,7 +1,18 @@
-"""Changes: the whole picture of a source or region, whenever it was drawn to, at the cost of what was drawn.
+"""ChangeTracker: a frame of all of a source, or of a region, after each change, at the cost of the pixels drawn.
 
-It follows its source: a window that gets another pixmap, a screen that is resized, a pointer that moves. Whatever goes
-wrong in between, Ctrl-C too, the next look is right: it starts again from a whole picture.
+DAMAGE reports what was drawn. Streams on change and all waits poll a ChangeTracker. Always true of one:
+
+1. A refresher belongs to one drawable of one size (`_location`, `_extent`). It is replaced when the source has another:
+   a window with a new pixmap, a resized screen. No frame mixes two sizes.
+2. Any exception but PoolExhausted closes the refresher, KeyboardInterrupt included. The next poll makes another, whose
+   slots are all stale, and returns the whole picture: no state has to be repaired.
+3. `_is_first` is True until a refresher's first frame is returned. That frame's `changed` is all of it.
+
+What does not work: protection against code that writes into a frame by its address (ctypes; torch.from_numpy, which
+warns; by DLPack it gets a copy). What such code writes is in later frames of that slot until the server draws there.
+Pages without write permission would end the process with SIGSEGV. A private mapping, which System V memory does not
+have, would have to be searched for written pages before each poll: by /proc/self/pagemap 0.34 ms at 4K, where a poll
+after a small change takes 0.15 ms; mapping it anew faults its pages in again, 2.1 ms.
 """
 
 from __future__ import annotations
@@ -18,32 +29,30 @@ from xshm.x11.server.pointer_events import PointerEvents
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from xshm.capture.pixmap_refresher import Refreshed
+    from xshm.capture.damage_region import Refreshed
+    from xshm.capture.pointer import CursorRequest, Pointer
     from xshm.capture.source import Source
-    from xshm.image.cursor import Asked, Cursor, CursorMode, Pointer
+    from xshm.image.cursor import Cursor, CursorMode
     from xshm.image.frame import Frame
     from xshm.x11.protocol.requests import Waitable
     from xshm.x11.server.pointer_events import Selection
 
-_MOST_RECTS: Final = 16
-_TRIES: Final = 20
-_LIMIT: Final = 64  # frames, where the source has no pool that would say
-# A pointer that XWarpPointer puts elsewhere inside a window that takes its motion gives no event (seen on Xvfb 21.1,
-# Xvnc 1.12): we look by ourselves, at first after the one number of seconds, then less and less often down to the
-# other. One look is one round trip; on an idle screen they add up to 0.03 % of a core.
-_FIRST_LOOK, _LAST_LOOK = 0.25, 2.0
+    Refresher = PixmapRefresher | RowRefresher
+
+_MOST_RECTS: Final = 16  # of `Frame.changed`
+_TRIES: Final = 20  # of one poll, of a source that is resized all the time
+_LIMIT: Final = 64  # frames held at once, where the source has no pool with a limit of its own
+# A pointer that XWarpPointer moves inside a window that selects its motion gives no event (seen on Xvfb 21.1 and Xvnc
+# 1.12). So the pointer is queried after the first of these numbers of seconds, then at longer and longer intervals up
+# to the second. A query is one round trip; on an idle screen they add up to 0.03 % of a core.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 2.0
 
 
 class ChangeTracker:
-    """What is drawn on a source from now on: something to wait for (`done`), and frames (`look`). To be closed.
+    """The changes of a source since the constructor: `poll` returns frames, `wait` waits until one is likely.
 
-    `region` None follows the source's size. Frames' pixels are read-only: the next frames are built on that memory.
-
-    What does not work: keeping out who writes there by its address (ctypes, torch.from_numpy in spite of its warning;
-    by DLPack there is a copy). What is written so is in later frames of that slot until the server draws there. Pages
-    that can't be written would end the process; a private mapping, which System V memory does not have, would have to
-    be searched for written pages before each turn: by /proc/self/pagemap 0.34 ms at 4K, where a small change takes 0.15
-    in all; and mapping it anew has pages fetched again, 2.1 ms.
+    A ChangeTracker is a Waitable, and is closed at the end. `region` None follows the source's size. Frames' pixels are
+    read-only, since later frames are built on their memory. `how` names the refresher that is used, and why.
     """
 
     def __init__(self, source: Source, region: Rect | None, cursor: CursorMode, *, in_place: bool = True) -> None:
@@ -51,205 +60,215 @@ class ChangeTracker:
         self._connection = source._session.connection
         self._region = region
         self._cursor = cursor
-        link = source._session
-        if not in_place:
-            self._in_place, self.how = False, "bands: asked for"
-        elif link.transport.kind == "core":
-            self._in_place, self.how = False, f"bands over the core protocol: {link.transport.reason}"
-        elif not link.transport.shared_pixmaps:
-            self._in_place, self.how = False, "bands: the server has no shared pixmaps"
-        else:
-            self._in_place, self.how = True, "shared pixmaps: the server copies what was drawn, and no more"
-        self._refresher: PixmapRefresher | RowRefresher | None = None
-        self._place: tuple[int, int] | None = None
-        self._whole: Rect | None = None
-        self._anew = True  # nothing was handed out that the next picture could be compared with
-        self._pointing: PointerEvents | None = None
-        self._listening: Selection | None = None  # what `_pointing` hears by
-        self._pointer_seen = -1
-        self._pointer_due = 0.0
-        self._pointer_pause = _FIRST_LOOK
-        self._shown: Cursor | None = None
+        self._refresher_type, self.how = _choose_refresher(source, in_place=in_place)
+        self._refresher: Refresher | None = None
+        self._location: tuple[int, int] | None = None
+        self._extent: Rect | None = None
+        self._is_first = True
+        self._pointer_events: PointerEvents | None = None
+        self._selection: Selection | None = None  # its events are selected as long as it is held
+        self._pointer_seen = -1  # `PointerEvents.count` as of the last poll
+        self._pointer_pause = _FIRST_PAUSE
+        self._last_cursor: Cursor | None = None
+        self.polled_at = 0.0  # time.monotonic() of the last poll's reply
+        session = source._session
         try:
             if cursor is not False:
                 source._pointer()
-                if link.pointing is None:
-                    link.pointing = PointerEvents(link.connection)
-                self._pointing = link.pointing
-                self._listening = self._pointing.start()
-            self._follow()
+                if session.pointing is None:
+                    session.pointing = PointerEvents(session.connection)
+                self._pointer_events = session.pointing
+                self._selection = self._pointer_events.subscribe()
+            self._match_source()
         except BaseException:
             self.close()
             raise
 
     @property
     def done(self) -> bool:
-        """Whether a look may find something; asked by whichever thread reads from the connection."""
+        """Whether an event makes a change likely, so that a poll is due. Called by any thread that reads events."""
         refresher, source = self._refresher, self._source
-        if refresher is None or refresher.drawn.events or source._geometry_changed or source._location != self._place:
-            return True  # another look at the source may have followed it already, and not this one
-        return self._pointing is not None and self._pointing.seen != self._pointer_seen
+        # The location is compared too: another poll or grab may have consumed the event.
+        if self._is_first or refresher is None or source._geometry_changed or source._location != self._location:
+            return True
+        if refresher.damage.events:
+            return True
+        return self._pointer_events is not None and self._pointer_events.count != self._pointer_seen
 
     @property
     def timeout(self) -> float | None:
-        """The seconds that any one answer may take; None: no limit."""
+        """The seconds that any one reply may take; None: no limit."""
         return self._connection.wire.timeout
 
     @property
     def next_poll(self) -> float | None:
-        """When (time.monotonic()) to look even if nothing is told; None: not needed."""
-        return self._pointer_due if self._pointing is not None else None
+        """When (time.monotonic()) to poll even without an event; None: not needed."""
+        return self.polled_at + self._pointer_pause if self._pointer_events is not None else None
 
     def poll(self) -> Frame | None:
-        """Return the whole picture as it is now, if something in it has changed since the last look; else None.
+        """Return the whole picture as it is now, if anything was drawn in it since the last poll; else None.
 
-        `frame.changed` has where it was drawn to, in the frame's own coordinates; everywhere after a new beginning.
+        `frame.changed` has the rectangles drawn to, in the frame's coordinates; all of it if the refresher is new.
         Raises WindowGone, WindowNotViewable, OutOfBounds, PoolExhausted.
         """
         steps = self.poll_steps()
         while True:
             try:
-                next(steps)  # what it would wait for is waited for as it goes on
+                next(steps)  # nothing is waited for here: the next step blocks until it has its reply
             except StopIteration as end:
-                found: Frame | None = end.value
-                return found
+                frame: Frame | None = end.value
+                return frame
 
     def poll_steps(self) -> Generator[Waitable, None, Frame | None]:
-        """Do what `look` does in steps, each of them something to wait for, or to go on without waiting."""
+        """Poll without blocking: each step is a reply to wait for; resumed before that is `done`, this blocks."""
         refused: ServerError | None = None
-        pointing = self._pointing
-        if pointing is not None and not (self._anew or self.done) and (yield from self._pointer_rests()):
+        if self._pointer_events is not None and not self.done and (yield from self._pointer_is_unchanged()):
             return None
         for _ in range(_TRIES):
             try:
-                followed = self._follow()
-                found = yield from self._refresh()
-                if not self._source._geometry_changed or self._is_current():
-                    return found
-                if followed:  # it was right in the course of this look, and may be resized again before any other
-                    self._give_back()  # the next look is due at once
-                    return found
-            except PoolExhausted:  # before anything was asked
+                is_new = self._match_source()
+                frame = yield from self._refresh()
+                if not self._source._geometry_changed or self._is_matching():
+                    return frame
+                # The source was resized during this poll. A frame of a new refresher was right within the poll, and is
+                # returned: a source that is resized before every reply would never give one otherwise.
+                if is_new:
+                    self._close_refresher()  # so that `done` is true at once
+                    return frame
+            except PoolExhausted:  # raised before anything was sent: the refresher is unchanged
                 raise
             except ServerError as error:
                 refused, rect = error, self._rect()
-                self._give_back()
-                self._ask_why(rect)
-            except GeneratorExit:  # dropped, maybe by the collector, in the middle of a request: nothing may be sent
-                self._place = None  # what was asked for and not read: the next look begins anew
+                self._close_refresher()
+                self._explain_refusal(rect)
+            except GeneratorExit:
+                # Dropped between two steps, maybe by the collector in the middle of another request: nothing may be
+                # sent here. The replies are lost, so the next poll replaces the refresher.
+                self._location = None
                 raise
             except BaseException:
-                self._give_back()
+                self._close_refresher()
                 raise
         raise OutOfBounds(f"{self._source} is resized, or mapped and unmapped, all the time") from refused
 
     def wait(self, timeout: float | None) -> None:
-        """Wait until a look may find something; raises RequestTimeout after `timeout` seconds."""
+        """Wait until a poll is likely to find a change; raise RequestTimeout after `timeout` seconds."""
         self._connection.wire.wait_for(self, timeout)
 
     def close(self) -> None:
-        """Give back what the server keeps for this, as when it goes. Frames stay valid. Closing twice is fine."""
-        self._pointing = self._listening = None
-        self._give_back()
+        """Release what the server keeps, as dropping the tracker does. Frames stay valid; closing twice is fine."""
+        self._pointer_events = self._selection = None
+        self._close_refresher()
 
-    # -- following the source ------------------------------------------------------------------------------------------
+    # -- matching the source -------------------------------------------------------------------------------------------
 
     def _rect(self) -> Rect:
-        return self._region or self._whole or self._source._current()
+        return self._region or self._extent or self._source._current()
 
-    def _is_current(self) -> bool:
-        """Tell whether the refresher is one of the source as it is now."""
-        whole = self._source._current()
-        return self._refresher is not None and (self._source._location, whole) == (self._place, self._whole)
+    def _is_matching(self) -> bool:
+        """Return whether the refresher is for the source's present drawable and extent."""
+        extent = self._source._current()
+        return self._refresher is not None and (self._source._location, extent) == (self._location, self._extent)
 
-    def _follow(self) -> bool:
-        """Make the refresher one of the source as it is now; False where it was that already."""
-        if self._is_current():
+    def _match_source(self) -> bool:
+        """Replace the refresher if it is not for the source's present drawable and extent; return whether it was."""
+        if self._is_matching():
             return False
-        self._give_back()
-        whole = self._source._current()
-        self._place, self._whole = self._source._location, whole
-        rect = self._region or whole
-        if not whole.contains(rect):
-            raise OutOfBounds(f"region {rect} leaves {self._source}, which was resized to {whole}")
+        self._close_refresher()
+        extent = self._source._current()
+        self._location, self._extent = self._source._location, extent
+        rect = self._region or extent
+        if not extent.contains(rect):
+            raise OutOfBounds(f"region {rect} leaves {self._source}, which was resized to {extent}")
         pool = self._source._session.pool
-        kind = PixmapRefresher if self._in_place else RowRefresher
-        self._anew = True
-        self._refresher = kind(self._source, rect, pool.limit if pool is not None else _LIMIT)
+        self._is_first = True
+        self._refresher = self._refresher_type(self._source, rect, pool.limit if pool is not None else _LIMIT)
         return True
 
-    def _ask_why(self, rect: Rect) -> None:
-        """Raise why the server refused, unless that was for the size of a source that is watched as a whole."""
+    def _explain_refusal(self, rect: Rect) -> None:
+        """Raise the reason why the server refused a request. Return where another try may succeed."""
         try:
             self._source._explain_refusal(rect)
-        except OutOfBounds:  # it was resized, maybe by now to what it was
+        except OutOfBounds:  # a source that is tracked as a whole was resized, maybe back again by now
             if self._region is not None:
                 raise
 
-    def _give_back(self) -> None:
-        known, self._refresher = self._refresher, None
-        if known is not None:
-            known.close()
+    def _close_refresher(self) -> None:
+        refresher, self._refresher = self._refresher, None
+        if refresher is not None:
+            refresher.close()
 
-    # -- one look ------------------------------------------------------------------------------------------------------
+    # -- one poll ------------------------------------------------------------------------------------------------------
 
     def _refresh(self) -> Generator[Waitable, None, Frame | None]:
-        refresher, source, anew = self._refresher, self._source, self._anew
-        assert refresher is not None  # noqa: S101 - `_follow` made it in this same step of the generator
+        """Refresh a slot, and make a frame over it; None where neither the picture nor the pointer has changed."""
+        refresher, source, is_first = self._refresher, self._source, self._is_first
+        assert refresher is not None  # noqa: S101 - `_match_source` made it in this same step of the generator
         pointer: Pointer | None = None
-        asked: Asked | None = None
+        request: CursorRequest | None = None
         seen = 0
-        if self._pointing is not None:
-            seen = self._pointing.seen
+        if self._pointer_events is not None:
+            seen = self._pointer_events.count  # before the query: what comes after it counts for the next poll
             pointer, window = source._pointer()
-            asked = pointer.ask(window)
-        begun = refresher.begin()
-        yield begun.fetched
-        got = refresher.finish(begun)
-        shown = pointer.read(asked) if pointer is not None and asked is not None else None
-        self._pointer_seen, self._pointer_due = seen, time.monotonic() + _FIRST_LOOK
-        self._pointer_pause = _FIRST_LOOK
-        before, self._shown = self._shown, shown
-        moved = not _same(before, shown)
-        if not (anew or got.drawn or moved):
+            request = pointer.request(window)
+        pending = refresher.begin()
+        yield pending.fetched
+        refreshed = refresher.finish(pending)
+        cursor = pointer.wait_cursor(request) if pointer is not None and request is not None else None
+        self._pointer_seen, self._pointer_pause, self.polled_at = seen, _FIRST_PAUSE, time.monotonic()
+        before, self._last_cursor = self._last_cursor, cursor
+        moved = not _same(before, cursor)
+        if not (is_first or refreshed.drawn or moved):
             return None
-        frame = source._make_frame(refresher.rect, got.copy() if got.landing else got.owner, copied=got.landing)
-        frame.cursor = shown
-        if anew:
-            frame.changed = (Rect(0, 0, refresher.rect.width, refresher.rect.height),)
+        rect, copied = refresher.rect, refreshed.staged
+        frame = source._make_frame(rect, refreshed.copy() if copied else refreshed.owner, copied=copied)
+        frame.cursor = cursor
+        if is_first:
+            frame.changed = (Rect(0, 0, rect.width, rect.height),)
         else:
-            drawn = got.drawn
+            drawn = refreshed.drawn
             if moved and self._cursor is True:
-                drawn = [*drawn, *_inside(refresher.rect, before, shown)]
+                drawn = [*drawn, *_parts_inside(rect, before, cursor)]
             if not drawn and self._cursor is True:
-                return None  # the pointer moves outside
-            corner = refresher.rect.x, refresher.rect.y
-            frame.changed = merged([rect.moved(-corner[0], -corner[1]) for rect in drawn], _MOST_RECTS)
+                return None  # the pointer moved outside the region
+            frame.changed = merged([each.moved(-rect.x, -rect.y) for each in drawn], _MOST_RECTS)
         if self._cursor is True and pointer is not None:
-            self._blend(refresher, got, pointer, frame)
-        frame._make_read_only(shared=not (got.landing or source._session.transport.kind == "core"))
-        self._anew = False
+            self._blend(refresher, refreshed, pointer, frame)
+        frame._make_read_only(shared=not (copied or source._session.transport.kind == "core"))
+        self._is_first = False
         return frame
 
-    def _pointer_rests(self) -> Generator[Waitable, None, bool]:
-        """Look for the pointer alone, since nothing was told; and see what was told before the answer came."""
+    def _pointer_is_unchanged(self) -> Generator[Waitable, None, bool]:
+        """Query the pointer alone, without an event; False also where an event came before the reply."""
         pointer, window = self._source._pointer()
-        asked = pointer.ask(window)
-        yield asked.image
+        request = pointer.request(window)
+        yield request.image
         try:
-            rests = _same(self._shown, pointer.read(asked))
+            is_same = _same(self._last_cursor, pointer.wait_cursor(request))
         except ServerError:
-            return False  # the look itself will say what is wrong
-        self._pointer_pause = min(2 * self._pointer_pause, _LAST_LOOK)
-        self._pointer_due = time.monotonic() + self._pointer_pause
-        return rests and not self.done
+            return False  # the poll itself raises the reason
+        self._pointer_pause, self.polled_at = min(2 * self._pointer_pause, _LONGEST_PAUSE), time.monotonic()
+        return is_same and not self.done
 
-    def _blend(self, refresher: PixmapRefresher | RowRefresher, got: Refreshed, pointer: Pointer, frame: Frame) -> None:
-        """Draw the pointer into the frame. A slot counts as behind there from before the first pixel is written."""
-        if got.slot is not None and not got.landing:
-            for covered in _inside(refresher.rect, frame.cursor):
-                refresher.mark_stale(got.slot, covered)
+    def _blend(self, refresher: Refresher, refreshed: Refreshed, pointer: Pointer, frame: Frame) -> None:
+        """Draw the pointer into the frame."""
+        if refreshed.slot is not None and not refreshed.staged:
+            # First: where drawing is interrupted, the server's next copy covers what was drawn.
+            for covered in _parts_inside(refresher.rect, frame.cursor):
+                refresher.mark_stale(refreshed.slot, covered)
         pointer.draw(frame)
+
+
+def _choose_refresher(source: Source, *, in_place: bool) -> tuple[type[Refresher], str]:
+    """Return the best refresher for a source, and the reason for it."""
+    transport = source._session.transport
+    if not in_place:
+        return RowRefresher, "rows: asked for"
+    if transport.kind == "core":
+        return RowRefresher, f"rows over the core protocol: {transport.reason}"
+    if not transport.shared_pixmaps:
+        return RowRefresher, "rows: the server has no shared pixmaps"
+    return PixmapRefresher, "shared pixmaps: the server copies what was drawn, and no more"
 
 
 def _same(one: Cursor | None, other: Cursor | None) -> bool:
@@ -258,7 +277,7 @@ def _same(one: Cursor | None, other: Cursor | None) -> bool:
     return one.sprite is other.sprite and (one.position, one.hotspot) == (other.position, other.hotspot)
 
 
-def _inside(rect: Rect, *cursors: Cursor | None) -> list[Rect]:
-    """Return the parts of a rectangle that pointers cover."""
+def _parts_inside(rect: Rect, *cursors: Cursor | None) -> list[Rect]:
+    """Return the parts of a rectangle that cursors cover."""
     covered = [cursor.rect.intersect(rect) for cursor in cursors if cursor is not None]
     return [each for each in covered if each is not None]

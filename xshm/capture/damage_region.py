@@ -1,11 +1,19 @@
-"""Where a source was drawn to since it was asked last, inside one rectangle: a region that the server keeps."""
+"""DamageRegion: where a source was drawn to since the last query, inside one rectangle, as a region on the server.
+
+With it the two values that both refreshers work with: Refreshing, a slot whose requests were sent, and Refreshed, the
+result.
+
+A query is a batch: `collect`, then what the caller does with the region `fresh`, then `fetch`; `read` waits for the
+reply. The caller clears `events` before it sends `collect`. Drawing before DamageSubtract is in this query's region;
+drawing after it is in the next one's, and sends a new event: none is lost.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from xshm.errors import XshmError
-from xshm.x11.protocol import regions, xfixes
+from xshm.x11.protocol import xfixes
 from xshm.x11.protocol.requests import Request, bounded_request
 from xshm.x11.server.damage import NAME as DAMAGE
 from xshm.x11.server.damage import Damage
@@ -15,57 +23,105 @@ if TYPE_CHECKING:
 
     from xshm.capture.source import Source
     from xshm.geometry import Rect
+    from xshm.x11.connection import Connection
+    from xshm.x11.io.resources import ServerResource
+
+_PURPOSE: Final = "telling what changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshing:
+    """A slot that is being refreshed: `fetched`'s reply comes after everything in `sent`, so after the copy.
+
+    `owner` keeps the slot's memory alive; `staged`: it is a staging slot, which the frame will be a copy of. Without a
+    slot (None) the picture comes over the socket: it is `owner`'s reply (PixmapRefresher), or is requested once the
+    reply has arrived (RowRefresher).
+    """
+
+    owner: Any
+    slot: int | None
+    fetched: Request
+    sent: tuple[Request, ...]
+    staged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A slot that is up to date: the `owner` of its memory, its shmseg, the rectangles drawn to since the last refresh.
+
+    `staged`: it is a staging slot, or the owner is a reply; a frame is made of a `copy`.
+    """
+
+    owner: Any
+    slot: int | None
+    drawn: list[Rect]
+    staged: bool
+    nbytes: int
+
+    def copy(self) -> bytearray:
+        """Return the picture in memory of its own."""
+        # A slot is as large as its size class, which may be more than the picture.
+        return bytearray(memoryview(self.owner)[: self.nbytes])
+
+
+def region_id(connection: Connection, opcode: int) -> ServerResource:
+    """Return an id for an XFIXES region, which is destroyed with its last reference."""
+    return connection.resources.new_id(xfixes.DestroyRegion, "region", opcode=opcode)
+
+
+def create_region(connection: Connection, opcode: int, region: ServerResource, *rects: Rect) -> None:
+    """Queue CreateRegion: the union of the rectangles, or without any an empty region."""
+    boxes = [(rect.x, rect.y, rect.width, rect.height) for rect in rects]
+    connection.send(xfixes.CreateRegion, opcode=opcode, region=region, rectangles=boxes)
 
 
 class DamageRegion:
-    """What was drawn inside `rect` of a source. Needs DAMAGE and XFIXES 2; XshmError says what is missing.
+    """The damage inside `rect` of a source. Needs DAMAGE and XFIXES 2; XshmError names the one that is missing.
 
     DAMAGE reports drawing, not difference: the same pixels drawn again are reported, the pointer is not.
     """
 
     def __init__(self, source: Source, rect: Rect) -> None:
         self._connection = connection = source._session.connection
-        self.opcode = xfixes.start(connection, "telling what changed").major
-        extension = connection.extension(DAMAGE)
-        if extension is None:
-            raise XshmError(
-                f"telling what changed needs the DAMAGE extension, which the server at {connection.address} does not "
-                f"have; take a picture after another, and compare"
-            )
-        self._most = regions.most_bytes(rect)
-        self.fresh, self._bounds = (xfixes.new_region(connection, self.opcode) for _ in range(2))
+        self.opcode = connection.require(xfixes.NAME, xfixes.VERSION, _PURPOSE).major
+        extension = connection.require(DAMAGE, (1, 1), _PURPOSE, "take a picture after another, and compare")
+        self._most = xfixes.fetched_region_limit(rect)  # of the reply to `fetch`
+        # The damage of the last query, and the rectangle that it is cut to.
+        self.fresh, self._bounds = (region_id(connection, self.opcode) for _ in range(2))
+        # What is drawn from here on is in the first `collect`.
         self._damage = Damage(connection, extension, source._damage_target)
-        xfixes.create_region(connection, self.opcode, self.fresh)
-        xfixes.create_region(connection, self.opcode, self._bounds, rect)
+        create_region(connection, self.opcode, self.fresh)
+        create_region(connection, self.opcode, self._bounds, rect)
 
     @property
     def events(self) -> deque[bytes]:
-        """Not empty once something was drawn after `collect` was sent last, inside of the rectangle or beside it."""
+        """Hold an event once anything was drawn on the source after the last `collect`, outside the rectangle too."""
         return self._damage.route.queue
 
     def collect(self) -> list[Request]:
-        """Return the requests that move what was drawn into the region `fresh`, cut to the rectangle."""
-        subtract = self._damage.pack_subtract(self.fresh)
+        """Return the requests that move the damage into the region `fresh`, cut to the rectangle."""
+        # Cut on the server: damage outside the rectangle would only make the reply longer.
         return [
-            Request(subtract),
-            Request(regions.pack_intersect(self.opcode, self.fresh, self._bounds, self.fresh)),
+            Request(self._damage.pack_subtract(self.fresh)),
+            Request(xfixes.pack_intersect_region(self.opcode, self.fresh, self._bounds, self.fresh)),
         ]
 
-    def fetch(self, keep: object = None) -> Request:
-        """Return the request whose answer `read` understands."""
-        return bounded_request(self._most, regions.pack_fetch(self.opcode, self.fresh), keep)
+    def fetch(self, keepalive: object = None) -> Request:
+        """Return the request for the rectangles of `fresh`, whose reply `read` takes."""
+        # Bounded, so that a server that announces gigabytes ends the connection and not the process.
+        return bounded_request(self._most, xfixes.pack_fetch_region(self.opcode, self.fresh), keepalive)
 
-    def read(self, fetched: Request, *others: Request) -> list[Rect]:
-        """Wait for the answer, and raise the errors of the others, which were sent before; return the rectangles."""
-        answer = self._connection.wait_reply(fetched, "XFixesFetchRegion")
+    def read(self, fetched: Request, *sent: Request) -> list[Rect]:
+        """Wait for the reply, and return the rectangles. Raise the error of any request in `sent`, sent before it."""
+        reply = self._connection.wait_reply(fetched, "XFixesFetchRegion")
         with self._connection.decoding("XFixesFetchRegion"):
-            rects = regions.unpack(answer)
-        for each in others:
-            if each.error is not None:
-                raise self._connection.error(each.error, "bringing a picture up to date")
+            rects = xfixes.unpack_fetched_region(reply)
+        for request in sent:  # the server has processed all of them: their errors have arrived
+            if request.error is not None:
+                raise self._connection.error(request.error, "bringing a picture up to date")
         return rects
 
     def close(self) -> None:
-        """Stop listening, as when this goes."""
+        """Release the damage and the regions on the server, as dropping this does."""
         self._damage.close()
-        self._connection.holdings.free(self.fresh, self._bounds)
+        self._connection.resources.free(self.fresh, self._bounds)

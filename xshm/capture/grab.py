@@ -1,4 +1,4 @@
-"""One grab: the memory that its frame takes, its request, and the frame while its reply is on the way."""
+"""The values of one grab: FrameSize, its memory; GrabRequest, its packed ShmGetImage; PendingGrab, once it was sent."""
 
 from __future__ import annotations
 
@@ -8,55 +8,64 @@ from xshm.x11.protocol.mit_shm import PLACE_BYTES, pack_get_image
 
 if TYPE_CHECKING:
     from xshm.geometry import Rect
-    from xshm.pixels.format import PixelFormat
-    from xshm.x11.connection import Connection
+    from xshm.shm.pool import Pool
     from xshm.x11.protocol.requests import Request
+
+# No dataclasses: making one costs 0.7 ms of import, which each screenshot pays for.
 
 
 class FrameSize:
-    """What a frame of one size takes in memory; `proven` once a reply has shown that the server counts the same."""
+    """The bytes that a frame of one width and height takes; `verified` once a reply has named the same number."""
 
-    __slots__ = ("nbytes", "proven")
+    __slots__ = ("nbytes", "verified")
 
-    def __init__(self, fmt: PixelFormat, width: int, height: int) -> None:
-        self.nbytes = fmt.nbytes(width, height)
-        self.proven = False
+    def __init__(self, nbytes: int) -> None:
+        self.nbytes = nbytes
+        self.verified = False
 
 
 class GrabRequest:
-    """A grab of `rect`, inside of `whole`, made ready: `head` is its request without the slot."""
+    """A ShmGetImage of `rect` into a slot of `pool`, packed but for its last bytes, which name the slot.
 
-    __slots__ = ("drawable", "head", "layout", "rect", "whole")
+    It is valid while the source has the same `extent` (the same object), and the caller asks for the same `rect`:
+    comparing objects is most of what a repeated grab costs before its request is sent.
+    """
 
-    def __init__(self, opcode: int, drawable: int, rect: Rect, whole: Rect, layout: FrameSize) -> None:
-        self.drawable = drawable
+    # `head` is bytes: what follows it, shmseg and offset, is packed with the slot once for all its requests.
+    __slots__ = ("extent", "head", "pool", "rect", "size")
+
+    def __init__(self, opcode: int, drawable: int, rect: Rect, extent: Rect, size: FrameSize, pool: Pool) -> None:
         self.rect = rect
-        self.whole = whole
-        self.layout = layout
+        self.extent = extent
+        self.size = size
+        self.pool = pool
         self.head = pack_get_image(opcode, drawable, rect.x, rect.y, rect.width, rect.height, 0)[:-PLACE_BYTES]
 
 
 class PendingGrab:
-    """A frame whose requests are on their way. With `copied`, its memory is not the slot that `owner` holds, if any."""
+    """A frame whose requests were sent, and the source's `extent` at that moment.
 
-    __slots__ = ("colours", "copied", "drawable", "layout", "owner", "rect", "request")
+    `owner` holds the slot that the server writes to, None where pixels come over the socket. `copied`: the frame gets
+    memory of its own, not that slot. `colours` is the request for the colormap, where pixels are indices.
+    """
+
+    __slots__ = ("colours", "copied", "extent", "owner", "rect", "request", "size")
 
     def __init__(
         self,
-        drawable: int,
+        extent: Rect,
         rect: Rect,
-        layout: FrameSize,
+        size: FrameSize,
         owner: Any,
         request: Request,
         colours: Request | None,
-        connection: Connection,
         *,
         copied: bool,
     ) -> None:
-        self.drawable = drawable
-        self.rect = rect
-        self.layout = layout
-        self.owner = owner
-        self.copied = copied
-        self.request = connection.wire.send(request)
+        self.extent = extent
+        self.rect = rect  # in the source's coordinates, which do not count the border
+        self.size = size
+        self.owner = owner  # None once the reply was received: the frame owns the slot then
+        self.request = request
         self.colours = colours
+        self.copied = copied

@@ -1,84 +1,60 @@
-"""Pictures that are brought up to date in place, by the server, and cost what was drawn.
+"""PixmapRefresher: frames in shared pixmaps, into which the server copies only what was drawn (as by buffer age).
 
-Each slot of a `PixmapRefresher` is a pixmap whose memory we share, and has a stale region on the server: what was drawn
-since it was last up to date. One batch of requests, one round trip, adds what is new to the stale regions of all slots
-and copies one slot's stale region, no more. A slot that is lent out is never copied into: its picture stays as it is.
-When all are lent out, a landing slot, which is one more that is kept up to date, is copied from on our side; where the
-kernel has no room for that either, the picture comes over the socket.
+`changes.ChangeTracker` uses it where the server has shared pixmaps, else `row_refresher`, which has the same methods. A
+slot is shared memory with a pixmap over it (MIT-SHM, ShmCreatePixmap) and a stale region on the server: where the
+slot's pixels are older than the source's. A refresh is one batch of requests and one round trip:
 
-Where nearly all was drawn the last time, as in a film, the next picture may be had whole by ShmGetImage instead. Which
-of the server's two ways of copying is the faster depends on its processor (0.8 to 1.3), so it is measured as it goes.
+    DamageSubtract, IntersectRegion             what was drawn becomes the region `fresh`
+    UnionRegion, for every slot                 its stale region grows by `fresh`
+    SetGCClipRegion, CopyArea                   the free slot's stale pixels are copied
+    FetchRegion, SetRegion                      the reply has `fresh`; the slot's stale region becomes empty
+
+Always true:
+
+1. A slot's stale region covers all that was drawn since its pixels were copied. A new slot's covers the whole picture.
+2. Only a free slot is copied into: the pixels of a frame, which holds its slot, do not change.
+3. The reply to FetchRegion comes after the copy: once it has arrived, the slot's memory is complete.
+
+Where frames hold all slots, a staging slot is refreshed, and the frame is a copy of it. Where the kernel has no memory
+for a staging slot either, the picture comes over the socket (GetImage).
+
+What does not work: ShmGetImage in place of CopyArea where nearly all was drawn, as in a film. Which one is faster
+depends on the processor; timing both and using the faster one took 1.01 to 1.02 times as long at 4K as CopyArea alone
+(tests/bench/changes.py, the rows of "all of it").
 """
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from xshm.capture.damage_region import DamageRegion
+from xshm.capture.damage_region import DamageRegion, Refreshed, Refreshing, create_region, region_id
 from xshm.errors import PoolExhausted, XshmError
-from xshm.shm.segment import Pool
-from xshm.x11.protocol import core, mit_shm, regions, xfixes
+from xshm.shm.pool import Pool
+from xshm.x11.protocol import core, mit_shm, xfixes
 from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from xshm.capture.source import Source
     from xshm.geometry import Rect
     from xshm.shm.segment import Kind, Segment
-    from xshm.x11.io.release_queue import ServerResource
+    from xshm.x11.io.resources import ServerResource
 
-_INCLUDE_INFERIORS: Final = 1
-_NEARLY_ALL: Final = 0.75  # of the pixels
-_TRIALS: Final = 2
+_INCLUDE_INFERIORS: Final = 1  # subwindow-mode: what child windows show is copied, too
 
 
-@dataclass(frozen=True, slots=True)
-class Refreshed:
-    """A slot that is up to date: the memory's owner, the slot's name, and where was drawn since the last time.
+class _PixmapSlot(NamedTuple):
+    """A slot's resources on the server, freed with their last reference."""
 
-    With `landing`, frames may not hold it: `copy` what is in it. Without a slot, `owner` is what came over the socket.
-    """
-
-    owner: Any
-    slot: int | None
-    drawn: list[Rect]
-    landing: bool
-    nbytes: int
-
-    def copy(self) -> bytearray:
-        """Return the picture in memory of its own."""
-        return bytearray(memoryview(self.owner)[: self.nbytes])
-
-
-@dataclass(frozen=True, slots=True)
-class Refreshing:
-    """A slot that is being brought up to date: `fetched` is answered when it is.
-
-    Where there is no slot, `owner` is the request for the picture.
-    """
-
-    owner: Any
-    slot: int | None
-    fetched: Request
-    sent: tuple[Request, ...]
-    landing: bool
-    by_image: bool = False
-    since: float = 0.0
-
-
-class _PixmapSlot:
-    """A slot's server side: its pixmap and the region in which it is behind."""
-
-    __slots__ = ("pixmap", "stale")
-
-    def __init__(self, pixmap: ServerResource, stale: ServerResource) -> None:
-        self.pixmap = pixmap
-        self.stale = stale
+    pixmap: ServerResource
+    stale: ServerResource
 
 
 class _Slots:
-    """The server side of all slots, by shmseg. Apart from the PixmapRefresher: the pool, which it holds, has this."""
+    """The resources of all slots, by shmseg, and the pool's callbacks that make and free them.
+
+    Not methods of PixmapRefresher: the pool would refer back to it, and a refresher that is dropped would live until
+    the garbage collector runs.
+    """
 
     def __init__(self, source: Source, rect: Rect, fixes: int) -> None:
         self._connection = source._session.connection
@@ -87,14 +63,15 @@ class _Slots:
         self._depth = source._format.depth
         self._rect = rect
         self._fixes = fixes
-        self.painted: dict[int, _PixmapSlot] = {}
+        self.by_shmseg: dict[int, _PixmapSlot] = {}
 
     def attach(self, segment: Segment) -> int:
-        """Make a slot: the segment, a pixmap over it, and a region that says that all of it is behind."""
+        """Attach a segment, make its pixmap, and its stale region, which is the whole picture (1)."""
         connection, transport, rect = self._connection, self._transport, self._rect
         shmseg = transport.attach(segment)
-        pixmap = connection.holdings.id(core.FreePixmap, "pixmap")
-        painted = self.painted[shmseg] = _PixmapSlot(pixmap, xfixes.new_region(connection, self._fixes))
+        pixmap = connection.resources.new_id(core.FreePixmap, "pixmap")
+        # Before the requests are sent: `detach` finds the slot even if an exception comes between.
+        slot = self.by_shmseg[shmseg] = _PixmapSlot(pixmap, region_id(connection, self._fixes))
         made = connection.send(
             mit_shm.CreatePixmap,
             opcode=transport.opcode,
@@ -106,8 +83,8 @@ class _Slots:
             shmseg=shmseg,
             offset=0,
         )
-        xfixes.create_region(connection, self._fixes, painted.stale, rect)
-        try:
+        create_region(connection, self._fixes, slot.stale, rect)
+        try:  # one round trip for each new slot; slots are made once and used again
             connection.check(made, doing="ShmCreatePixmap")
         except XshmError:
             if not connection.closed:
@@ -116,121 +93,99 @@ class _Slots:
         return shmseg
 
     def detach(self, shmseg: int) -> None:
-        """Give a slot back."""
-        painted = self.painted.pop(shmseg)
+        """Release a slot."""
+        slot = self.by_shmseg.pop(shmseg)
         if not self._connection.closed:
-            self._connection.holdings.free(painted.pixmap, painted.stale)
+            self._connection.resources.free(slot.pixmap, slot.stale)
             self._transport.detach(shmseg)
 
 
-class _CopyTimer:
-    """Which way of copying a whole picture is the faster, by the better of the last two times of each."""
-
-    def __init__(self) -> None:
-        self._took: dict[bool, list[float]] = {False: [], True: []}
-
-    def prefers_image(self) -> bool:
-        """Whether the next picture shall come by ShmGetImage; each way has its trials first."""
-        copies, images = self._took[False], self._took[True]
-        if len(copies) < _TRIALS:
-            return False
-        return len(images) < _TRIALS or min(images) < min(copies)
-
-    def took(self, seconds: float, *, by_image: bool) -> None:
-        """Take note of what one took."""
-        self._took[by_image] = [*self._took[by_image], seconds][-_TRIALS:]
-
-
 class PixmapRefresher:
-    """Pictures of `rect` of a source, as its drawable is now. Needs MIT-SHM's shared pixmaps, DAMAGE and XFIXES 2."""
+    """Refreshed slots with `rect` of a source's present drawable. Needs shared pixmaps (MIT-SHM), DAMAGE and XFIXES 2.
+
+    `begin` and `finish` are one refresh, and no other begins in between; `limit` is how many slots frames can hold.
+    """
 
     def __init__(self, source: Source, rect: Rect, limit: int) -> None:
         self.rect = rect
         self._transport = source._session.transport
         self._connection = source._session.connection
-        self._drawable, self._inset = source._location
+        self._drawable, border = source._location
+        self._corner = rect.x + border, rect.y + border  # in the drawable's coordinates
         self._nbytes = source._format.nbytes(rect.width, rect.height)
-        self._nearly_all = False  # was drawn the last time
-        self._race = _CopyTimer()
-        self.drawn = DamageRegion(source, rect)
-        self._gc = self._connection.holdings.id(core.FreeGC, "gc")
+        self.damage = DamageRegion(source, rect)
+        self._gc = self._connection.resources.new_id(core.FreeGC, "gc")
         self._connection.send(
             core.CreateGC,
             cid=self._gc,
             drawable=self._drawable,
+            # Without graphics-exposures: each CopyArea would send an event.
             attrs={"subwindow_mode": _INCLUDE_INFERIORS, "graphics_exposures": 0},
         )
-        self._spot = xfixes.new_region(self._connection, self.drawn.opcode)
-        xfixes.create_region(self._connection, self.drawn.opcode, self._spot)
-        self._slots = slots = _Slots(source, rect, self.drawn.opcode)
-        self._painted = slots.painted
+        self._spot = region_id(self._connection, self.damage.opcode)  # one rectangle, for `mark_stale`
+        create_region(self._connection, self.damage.opcode, self._spot)
+        self._slots = _Slots(source, rect, self.damage.opcode)
         kind: Kind = "sysv" if self._transport.kind == "sysv" else "memfd"
-        self._pool = Pool(kind, slots.attach, slots.detach, limit, 1 if source._session.copies else 0)
-        self._copies = source._session.copies
+        self._copies = source._session.copies  # whether a frame without a slot gets memory of its own
+        self._pool = Pool(kind, self._slots.attach, self._slots.detach, limit, 1 if self._copies else 0)
 
     def begin(self) -> Refreshing:
-        """Have a free slot brought up to date: one batch of requests. Raises PoolExhausted, before anything is sent."""
+        """Send the batch for a free slot. Raises PoolExhausted, before anything is sent."""
         try:
-            owner, slot, landing = self._pool.acquire_or_land(self._nbytes)
+            owner, slot, staged = self._pool.acquire_or_stage(self._nbytes)
         except PoolExhausted:
             if not self._copies:
                 raise
             return self._begin_by_socket()
-        target, rect, fixes = self._painted[slot.shmseg], self.rect, self.drawn.opcode
-        corner = rect.x + self._inset, rect.y + self._inset
-        by_image = self._nearly_all and self._race.prefers_image()
-        copying: tuple[Request, ...]
-        if by_image:
-            where = (self._drawable, *corner, rect.width, rect.height)
-            copying = (Request(mit_shm.pack_get_image(self._transport.opcode, *where, slot.shmseg), owner),)
-        else:
-            # Regions are in the source's coordinates; the origin moves the clip to the pixmap's.
-            clip = regions.pack_clip(fixes, self._gc, target.stale, -rect.x, -rect.y)
-            copy = core.pack_copy_area(self._drawable, target.pixmap, self._gc, *corner, 0, 0, rect.width, rect.height)
-            copying = (Request(clip), Request(copy))
-        fetched, sent = self._send(copying, owner, Request(regions.pack_clear(fixes, target.stale)))
-        return Refreshing(owner, slot.shmseg, fetched, sent, landing, by_image, time.perf_counter())
+        target, rect, fixes = self._slots.by_shmseg[slot.shmseg], self.rect, self.damage.opcode
+        # Regions are in the source's coordinates; the clip's origin moves them to the pixmap's.
+        clip = xfixes.pack_set_gc_clip_region(fixes, self._gc, target.stale, -rect.x, -rect.y)
+        copy = core.pack_copy_area(
+            self._drawable, target.pixmap, self._gc, *self._corner, 0, 0, rect.width, rect.height
+        )
+        clear = Request(xfixes.pack_clear_region(fixes, target.stale))
+        fetched, sent = self._send((Request(clip), Request(copy)), owner, clear)
+        return Refreshing(owner, slot.shmseg, fetched, sent, staged)
 
     def _begin_by_socket(self) -> Refreshing:
-        """Ask for the whole picture by the core protocol, since the kernel has no room for a slot."""
-        corner = self.rect.x + self._inset, self.rect.y + self._inset
-        image = core.ask_image(self._drawable, *corner, self.rect.width, self.rect.height)
+        """Send the batch with a GetImage for the whole picture in place of the copy."""
+        image = core.image_request(self._drawable, *self._corner, self.rect.width, self.rect.height)
         fetched, sent = self._send((image,), None)
-        return Refreshing(image, None, fetched, sent, landing=True)
+        return Refreshing(image, None, fetched, sent, staged=True)
 
     def _send(self, copying: tuple[Request, ...], owner: Any, *after: Request) -> tuple[Request, tuple[Request, ...]]:
-        """Send what copies the picture, between what adds the fresh region to all stale ones, and what fetches it."""
-        drawn = self.drawn
-        drawn.events.clear()  # first: what is drawn from here on comes with a new event
-        collect, fetched = drawn.collect(), drawn.fetch(owner)
-        fixes, fresh = drawn.opcode, drawn.fresh
-        union = [Request(regions.pack_union(fixes, each.stale, fresh, each.stale)) for each in self._painted.values()]
-        sent = (*collect, *union, *copying)
+        """Send the batch around the requests that copy; return FetchRegion, and the requests before it.
+
+        FetchRegion keeps `owner` alive until its reply: the server writes into that memory whether or not the caller
+        has dropped it.
+        """
+        damage = self.damage
+        damage.events.clear()  # first: what is drawn from here on sends a new event
+        collect, fetched = damage.collect(), damage.fetch(owner)
+        fixes, fresh, slots = damage.opcode, damage.fresh, self._slots.by_shmseg.values()
+        grow = [Request(xfixes.pack_union_region(fixes, slot.stale, fresh, slot.stale)) for slot in slots]
+        sent = (*collect, *grow, *copying)
         self._connection.wire.send_all((*sent, fetched, *after))
         return fetched, sent
 
-    def finish(self, begun: Refreshing) -> Refreshed:
-        """Wait until that is done."""
-        drawn = self.drawn.read(begun.fetched, *begun.sent)
-        pixels = sum(each.width * each.height for each in drawn)
-        before, self._nearly_all = self._nearly_all, pixels >= _NEARLY_ALL * self.rect.width * self.rect.height
-        if begun.slot is None:
-            picture = core.unpack_image(begun.owner.reply, self._nbytes)
-            return Refreshed(picture, None, drawn, landing=True, nbytes=self._nbytes)
-        if before and self._nearly_all:
-            self._race.took(time.perf_counter() - begun.since, by_image=begun.by_image)
-        return Refreshed(begun.owner, begun.slot, drawn, begun.landing, self._nbytes)
+    def finish(self, pending: Refreshing) -> Refreshed:
+        """Wait for the reply to a batch. Raises the ServerError of any of its requests."""
+        drawn = self.damage.read(pending.fetched, *pending.sent)
+        if pending.slot is None:
+            picture = core.unpack_image(pending.owner.reply, self._nbytes)
+            return Refreshed(picture, None, drawn, staged=True, nbytes=self._nbytes)
+        return Refreshed(pending.owner, pending.slot, drawn, pending.staged, self._nbytes)
 
     def mark_stale(self, slot: int, rect: Rect) -> None:
-        """Count a part of a slot as behind, since something is about to be drawn there on our side."""
-        stale, fixes, wire = self._painted[slot].stale, self.drawn.opcode, self._connection.wire
-        wire.send(Request(regions.pack_set(fixes, self._spot, rect)))
-        wire.send(Request(regions.pack_union(fixes, stale, self._spot, stale)))
+        """Add a rectangle to a slot's stale region: its pixels are about to be overwritten on this side."""
+        stale, fixes, wire = self._slots.by_shmseg[slot].stale, self.damage.opcode, self._connection.wire
+        wire.send(Request(xfixes.pack_set_region(fixes, self._spot, rect)))
+        wire.send(Request(xfixes.pack_union_region(fixes, stale, self._spot, stale)))
 
     def close(self) -> None:
-        """Give everything back, as when this goes; pictures stay valid. Closing twice is fine."""
+        """Release everything on the server, as dropping this does; frames stay valid. Closing twice is fine."""
         self._pool.close()
-        for shmseg in list(self._painted):  # a signal handler raised while these were being made
+        for shmseg in list(self._slots.by_shmseg):  # those whose `attach` was interrupted: the pool does not have them
             self._slots.detach(shmseg)
-        self.drawn.close()
-        self._connection.holdings.free(self._gc, self._spot)
+        self.damage.close()
+        self._connection.resources.free(self._gc, self._spot)

@@ -1,7 +1,16 @@
-"""Pictures that are brought up to date in place by copying bands of rows: for servers without shared pixmaps.
+"""RowRefresher: frames refreshed by fetching the rows that were drawn to, for servers without shared pixmaps.
 
-Each slot remembers on our side which rows it is behind in. Two round trips: where was drawn, then the bands. Over the
-core protocol the same is done with memory that no server knows.
+`changes.ChangeTracker` uses it in place of PixmapRefresher, whose methods it has. A refresh costs two round trips: the
+damage, then one (Shm)GetImage for each range of stale rows. Whole rows, since ShmGetImage writes a rectangle without
+gaps between its rows: of part of a row it could not write to the right place.
+
+Always true:
+
+1. A slot's stale rows, which are kept in this process, cover all that was drawn since its pixels were copied. All rows
+   of a new slot are stale.
+2. Only a free slot is copied into, as in PixmapRefresher.
+
+On the core transport the slots are memory of this process alone, and the replies are copied into it.
 """
 
 from __future__ import annotations
@@ -11,10 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xshm.capture.damage_region import DamageRegion
-from xshm.capture.pixmap_refresher import Refreshed, Refreshing
+from xshm.capture.damage_region import DamageRegion, Refreshed, Refreshing
 from xshm.errors import PoolExhausted
-from xshm.shm.segment import Pool
+from xshm.shm.pool import Pool
 from xshm.x11.protocol import core
 from xshm.x11.protocol.mit_shm import pack_get_image
 from xshm.x11.protocol.requests import Request
@@ -26,23 +34,23 @@ if TYPE_CHECKING:
     from xshm.shm.transport import Transport
     from xshm.x11.connection import Connection
 
-Rows = list[tuple[int, int]]  # from the first to the one after the last, in order and apart
+Rows = list[tuple[int, int]]  # ranges, each (first row, row after the last), in order, with gaps between
 
 
 class _Slots:
-    """Which rows each slot, by shmseg, is behind in. Apart from the RowRefresher, since the pool holds this."""
+    """The stale rows of each slot, by shmseg, and the pool's callbacks; apart from RowRefresher to avoid a cycle."""
 
     def __init__(self, connection: Connection, transport: Transport, height: int) -> None:
         self._connection = connection
         self._transport = transport
         self._height = height
-        self._numbers = count()
+        self._numbers = count()  # in place of shmsegs, where there is no MIT-SHM
         self.stale: dict[int, Rows] = {}
 
     def attach(self, segment: Segment) -> int:
-        """Make a slot, which is behind everywhere."""
+        """Attach a segment; all its rows are stale (1)."""
         if self._transport.kind == "core":
-            segment.close_descriptor()
+            segment.close_descriptor()  # it is for a server; here the mapping is enough
             shmseg = next(self._numbers)
         else:
             shmseg = self._transport.attach(segment)
@@ -50,95 +58,103 @@ class _Slots:
         return shmseg
 
     def detach(self, shmseg: int) -> None:
-        """Give a slot back."""
+        """Release a slot."""
         self.stale.pop(shmseg, None)
         if self._transport.kind != "core" and not self._connection.closed:
             self._transport.detach(shmseg)
 
 
 class RowRefresher:
-    """Pictures of `rect` of a source, as its drawable is now. Needs DAMAGE and XFIXES 2."""
+    """Refreshed slots with `rect` of a source's present drawable. Needs DAMAGE and XFIXES 2.
+
+    `begin` and `finish` are one refresh, and no other begins in between; `limit` is how many slots frames can hold.
+    """
 
     def __init__(self, source: Source, rect: Rect, limit: int) -> None:
         self.rect = rect
         self._connection = source._session.connection
         self._transport = transport = source._session.transport
-        self._drawable, self._inset = source._location
+        self._drawable, border = source._location
+        self._corner = rect.x + border, rect.y + border  # in the drawable's coordinates
         self._nbytes = source._format.nbytes(rect.width, rect.height)
         self._stride = source._format.stride(rect.width)
         slots = _Slots(self._connection, transport, rect.height)
         self._stale = slots.stale
-        self.drawn = DamageRegion(source, rect)
+        self.damage = DamageRegion(source, rect)
         kind: Kind = "sysv" if transport.kind == "sysv" else "memfd"
-        self._pool = Pool(kind, slots.attach, slots.detach, limit, 1 if source._session.copies else 0)
-        self._copies = source._session.copies
+        self._copies = source._session.copies  # whether a frame without a slot gets memory of its own
+        self._pool = Pool(kind, slots.attach, slots.detach, limit, 1 if self._copies else 0)
 
     def begin(self) -> Refreshing:
-        """Ask what a free slot lacks. Raises PoolExhausted, before anything is sent."""
-        owner, shmseg, landing = self._take()
-        drawn = self.drawn
-        drawn.events.clear()  # first: what is drawn from here on comes with a new event
-        collect, fetched = drawn.collect(), drawn.fetch()
+        """Query the damage, for a free slot. Raises PoolExhausted, before anything is sent."""
+        owner, shmseg, staged = self._acquire()
+        damage = self.damage
+        damage.events.clear()  # first: what is drawn from here on sends a new event
+        collect, fetched = damage.collect(), damage.fetch()
         self._connection.wire.send_all((*collect, fetched))
-        return Refreshing(owner, shmseg, fetched, tuple(collect), landing)
+        return Refreshing(owner, shmseg, fetched, tuple(collect), staged)
 
-    def _take(self) -> tuple[Any, int | None, bool]:
-        """Take a slot, and say whether it is to be copied from; none where the kernel has no room for one."""
+    def _acquire(self) -> tuple[Any, int | None, bool]:
+        """Return a slot's owner, its shmseg, and whether it is a staging slot; no slot where the kernel has no room."""
         try:
-            owner, slot, landing = self._pool.acquire_or_land(self._nbytes)
+            owner, slot, staged = self._pool.acquire_or_stage(self._nbytes)
         except PoolExhausted:
             if not self._copies:
                 raise
             return None, None, True
-        return owner, slot.shmseg, landing
+        return owner, slot.shmseg, staged
 
-    def finish(self, begun: Refreshing) -> Refreshed:
-        """Copy the rows that were drawn to: a round trip more."""
-        rects = self.drawn.read(begun.fetched, *begun.sent)
-        rows = [(rect.y - self.rect.y, rect.bottom - self.rect.y) for rect in rects]
-        for each in self._stale:
-            self._stale[each] = merge_ranges(self._stale[each] + rows)
-        if begun.slot is None:
-            return Refreshed(self._by_socket(), None, rects, landing=True, nbytes=self._nbytes)
-        self._copy(self._stale[begun.slot], begun.owner, begun.slot)
-        self._stale[begun.slot] = []
-        return Refreshed(begun.owner, begun.slot, rects, begun.landing, self._nbytes)
+    def finish(self, pending: Refreshing) -> Refreshed:
+        """Copy the slot's stale rows: one more round trip. Raises the ServerError of any request."""
+        drawn = self.damage.read(pending.fetched, *pending.sent)
+        rows = [self._rows_of(rect) for rect in drawn]  # may overlap: `merge_ranges` joins them
+        # The rows become stale in all slots; those that frames hold are refreshed once they are free.
+        for shmseg, stale in self._stale.items():
+            self._stale[shmseg] = merge_ranges(stale + rows)
+        if pending.slot is None:
+            return Refreshed(self._by_socket(), None, drawn, staged=True, nbytes=self._nbytes)
+        self._copy(self._stale[pending.slot], pending.owner, pending.slot)
+        self._stale[pending.slot] = []  # after the last reply: an interrupted copy leaves the rows stale
+        return Refreshed(pending.owner, pending.slot, drawn, pending.staged, self._nbytes)
 
     def mark_stale(self, slot: int, rect: Rect) -> None:
-        """Count a part of a slot as behind, since something is about to be drawn there on our side."""
-        self._stale[slot] = merge_ranges([*self._stale[slot], (rect.y - self.rect.y, rect.bottom - self.rect.y)])
+        """Add a rectangle's rows to a slot's stale ones: its pixels are about to be overwritten on this side."""
+        self._stale[slot] = merge_ranges([*self._stale[slot], self._rows_of(rect)])
 
     def close(self) -> None:
-        """Give everything back, as when this goes; pictures stay valid. Closing twice is fine."""
+        """Release everything on the server, as dropping this does; frames stay valid. Closing twice is fine."""
         self._pool.close()
-        self.drawn.close()
+        self.damage.close()
+
+    def _rows_of(self, rect: Rect) -> tuple[int, int]:
+        return rect.y - self.rect.y, rect.bottom - self.rect.y
 
     def _by_socket(self) -> memoryview:
-        rect, corner = self.rect, (self.rect.x + self._inset, self.rect.y + self._inset)
-        request = core.ask_image(self._drawable, *corner, rect.width, rect.height)
-        return core.unpack_image(
-            self._connection.wait_reply(self._connection.wire.send(request), "GetImage"), self._nbytes
-        )
+        image = core.image_request(self._drawable, *self._corner, self.rect.width, self.rect.height)
+        reply = self._connection.wait_reply(self._connection.wire.send(image), "GetImage")
+        return core.unpack_image(reply, self._nbytes)
 
     def _copy(self, rows: Rows, owner: Any, shmseg: int) -> None:
-        wire, rect, corner = self._connection.wire, self.rect, (self.rect.x + self._inset, self.rect.y + self._inset)
+        """Fetch ranges of rows into a slot: all requests are sent before the first reply is waited for."""
+        wire, stride, (x, y) = self._connection.wire, self._stride, self._corner
+        by_core = self._transport.kind == "core"
         sent = []
         for top, bottom in rows:
-            where = (self._drawable, corner[0], corner[1] + top, rect.width, bottom - top)
-            if self._transport.kind == "core":
-                request = core.ask_image(*where)
+            where = (self._drawable, x, y + top, self.rect.width, bottom - top)
+            if by_core:
+                request = core.image_request(*where)
             else:
-                request = Request(pack_get_image(self._transport.opcode, *where, shmseg, top * self._stride), owner)
+                request = Request(pack_get_image(self._transport.opcode, *where, shmseg, top * stride), owner)
             sent.append(wire.send(request))
-        for (top, bottom), pending in zip(rows, sent, strict=True):
-            reply = self._connection.wait_reply(pending, "GetImage")
-            if self._transport.kind == "core":
-                size = (bottom - top) * self._stride
-                np.frombuffer(owner, np.uint8)[top * self._stride :][:size] = core.unpack_image(reply, size)
+        for (top, bottom), request in zip(rows, sent, strict=True):
+            reply = self._connection.wait_reply(request, "GetImage")
+            if by_core:
+                size = (bottom - top) * stride
+                np.frombuffer(owner, np.uint8)[top * stride :][:size] = core.unpack_image(reply, size)
 
 
 def merge_ranges(rows: Rows) -> Rows:
-    """Put stretches of rows in order, those that touch joined."""
+    """Put ranges of rows in order, and join those that touch."""
     joined: Rows = []
     for top, bottom in sorted(rows):
         if joined and top <= joined[-1][1]:

@@ -1,4 +1,4 @@
-"""What all drawables of one Screen share while they grab: connection, transport, pool; and what a user counts of it."""
+"""Session: the connection, transport and pool that the drawables of one Screen share; Stats: a drawable's counts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xshm.image.cursor import Pointer
-    from xshm.shm.segment import Pool, PoolStats
+    from xshm.capture.pointer import Pointer
+    from xshm.shm.pool import Pool, PoolStats
     from xshm.shm.transport import Transport
     from xshm.x11.connection import Connection
     from xshm.x11.server.pointer_events import PointerEvents
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """What a source has done: frames taken, and its pool (None where frames have memory of their own: core).
+    """A drawable's counts: `frames` grabbed, and its `pool` (None on the core transport, which shares no memory).
 
-    `copies` counts the frames that got memory of their own because all slots were held, or the kernel had no room for
-    one more (`Frame.shared` is False): of a slot that they came in, or over the socket.
+    `copies` counts the frames that got memory of their own because all slots were in use, or because the kernel had no
+    memory for one more (`Frame.shared` is False). They were copied out of a slot, or came over the socket.
     """
 
     frames: int
@@ -26,13 +26,18 @@ class Stats:
     copies: int = 0
 
 
-@dataclass(slots=True)
 class Session:
-    """What all drawables of one Screen share."""
+    """The connection, the transport of frames over it, and their memory: one for a Screen and all opened from it."""
 
-    connection: Connection
-    transport: Transport
-    pool: Pool | None
-    copies: bool = True  # whether frames that there is no slot for get memory of their own; else PoolExhausted
-    pointer: Pointer | None = None  # from the first grab that asks for it
-    pointing: PointerEvents | None = None  # from the first stream that does
+    # Not a dataclass, which takes 0.7 ms to make: each screenshot as a process would pay for it.
+    __slots__ = ("connection", "copies", "pointer", "pointing", "pool", "transport")
+
+    def __init__(self, connection: Connection, transport: Transport, pool: Pool | None, copies: bool) -> None:
+        self.connection = connection
+        self.transport = transport
+        self.pool = pool  # None: the core transport, which has no slots
+        self.copies = copies  # a frame without a free slot gets memory of its own; False: PoolExhausted
+        # Both are made for the first grab or stream that needs them, and kept: their constructors send requests
+        # (XFIXES's version, the selection of events).
+        self.pointer: Pointer | None = None
+        self.pointing: PointerEvents | None = None

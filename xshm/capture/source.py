@@ -1,12 +1,24 @@
-"""The capture engine of one drawable: its state, and the way of a frame from the request to numpy's memory.
+"""Source: the capture engine of one drawable: its state, and a grab from the request to the Frame over shared memory.
 
-A grab is one round trip: one request of 32 bytes, by which the server copies into memory that we share, and its reply.
-In the steady state no pixels are allocated or copied on our side.
+A grab is one round trip: one ShmGetImage of 32 bytes, by which the server copies pixels into shared memory, and its
+reply. In the steady state no memory is allocated or copied on this side, and the request is already packed.
+
+Invariants:
+1. `_extent` becomes another object whenever the drawable, its border or its size is another one. It is stored last of
+   these, and `_relocating` is True from before the first store until after the last. If `_relocating` is False and then
+   `_extent is extent`, read in this order, all that was computed from `extent` is valid; equal values prove nothing.
+2. A frame is returned only if, at some moment of the call, its drawable was the source's and had the extent that the
+   frame was requested for. The first attempt uses the known state and costs one round trip. An error, or an event that
+   came with the reply, leads to `_retry`: it updates the state first, and ignores what changes after that. So a window
+   that is resized all the time can be grabbed.
+3. Any number of threads grab from one source. They share no buffer: a slot has one owner from `acquire` until the last
+   view of its frame is dropped; `_last` is replaced, never changed.
 """
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.capture.grab import FrameSize, GrabRequest, PendingGrab
@@ -24,46 +36,64 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from xshm.capture.pointer import Pointer
     from xshm.capture.session import Session
     from xshm.geometry import Region
-    from xshm.image.cursor import Pointer
     from xshm.pixels.format import PixelFormat
-    from xshm.shm.segment import Slot
+    from xshm.shm.pool import Slot
 
-_INT16: Final = range(-0x8000, 0x8000)
-_CACHED_LAYOUTS: Final = 4096
-_RETRIES: Final = 20  # a window that another client resizes without rest wants some
+    Fit = Callable[[Rect], Rect]  # returns the rectangle to grab for an extent; raises OutOfBounds
+
+_INT16: Final = range(-0x8000, 0x8000)  # coordinates in requests
+# Sizes that are remembered, at most: a program may grab regions of ever new sizes.
+_MOST_SIZES: Final = 4096
+# A window that another client resizes all the time is refused a few times, each time for its size of a moment ago.
+_RETRIES: Final = 20
+
+
+class _InBorderError(Exception):
+    """The rectangle lies partly in the border that a window's pixmap has around it; never leaves this file."""
+
+
+_REFUSALS: Final = (BadMatch, BadDrawable, _InBorderError)
 
 
 class Source:
     """What frames are captured from: a drawable, its extent, its format, and the session that it belongs to.
 
-    Only `Drawable` and its kinds are built on it. All names have an underscore, so that users see the verbs alone;
-    the packages `capture` and `drawables` call them.
+    Every member has an underscore, since a Source is always a Screen, Window or Pixmap, whose plain names are public;
+    the files of `capture` and `drawables` use these members nevertheless. Subclasses override `_update_extent` and
+    `_query_extent`, which bring the state up to date, and `_name`, for error messages.
     """
 
-    def __init__(self, session: Session, drawable: int, rect: Rect, fmt: PixelFormat, colormap: int) -> None:
+    def __init__(self, session: Session, drawable: int, extent: Rect, fmt: PixelFormat, colormap: int) -> None:
         self._session = session
         self._connection = session.connection
         self._call = session.connection.wire.call
         self._pool = session.pool
         self._opcode = session.transport.opcode
         self._drawable = drawable
-        self._border = 0  # how far inside of the drawable our coordinates begin: a window's pixmap has its border too
-        self._extent = rect
-        self._layouts: dict[tuple[int, int], FrameSize] = {}
-        self._plan: GrabRequest | None = None  # the last grab's: programs ask for the same again and again
+        self._border = 0  # pixels from the drawable's corner to that of the extent: a window's pixmap has its border
+        self._extent = extent
+        self._relocating = False  # (1); by Windows, all others keep their drawable
+        self._format = fmt
+        self._colormap = Colormap(self._connection, colormap, fmt) if fmt.needs_colormap and colormap else None
+        self._sizes: dict[tuple[int, int], FrameSize] = {}
+        self._last: GrabRequest | None = None  # packed for the next grab: programs repeat one in a loop
         self._sequence = 0
         self._copies = 0
         self._closed = False
-        self._unavailable = False  # nothing can be grabbed: `_check_grabbable` says why
-        self._set_format(fmt, colormap)
+        self._unavailable = False  # no grab can succeed: `_check_grabbable` raises why
+        # A Window has another pixmap after each resize, so that a reply without an error may be of the wrong drawable.
+        self._changes_drawable = False
+        # False: no event reports a change of the extent; `_update_extent` queries it, before each grab of the whole.
+        self._notified = True
 
-    # -- what streams, trackers and waits call -------------------------------------------------------------------------
+    # -- for streams, trackers and waits -------------------------------------------------------------------------------
 
     @property
     def _location(self) -> tuple[int, int]:
-        """The drawable on the server, and how far inside of it our coordinates begin, as of the last `_current`."""
+        """The drawable on the server and its `_border`, as of the last `_current`."""
         return self._drawable, self._border
 
     @property
@@ -73,250 +103,279 @@ class Source:
 
     @property
     def _geometry_changed(self) -> bool:
-        """Whether an event has arrived that `_current` has to act on; no round trip."""
+        """Whether an event has arrived that `_update_extent` has to act on; no round trip."""
         return False
 
     def _current(self) -> Rect:
-        """Return `rect`, after all events that have arrived. Raises what any grab would: Closed, WindowGone."""
+        """Return the extent after all events that have arrived. Raises as any grab does: Closed, WindowGone."""
         self._check_grabbable()
         return self._update_extent()
 
-    def _within(self, region: Region) -> Rect:
-        """Return a region as a Rect that lies inside; raises OutOfBounds. For verbs that cut nothing."""
+    def _within(self, region: Region, *, clip: bool | None = None) -> Rect:
+        """Return a region as a Rect inside the extent; raises OutOfBounds, which names `clip` unless it is None."""
         self._check_grabbable()
-        rect = self._as_rect(region, self._pump_extent)
-        if self._extent.contains(rect):
-            return rect
-        extent = self._pump_extent()
-        if extent.contains(rect):
-            return rect
-        raise OutOfBounds(f"region {rect} leaves {self._name()} {extent.width}x{extent.height}")
+        rect = region if type(region) is Rect else self._as_rect(region, self._pump_extent)
+        return rect if self._extent.contains(rect) else self._part(rect, self._pump_extent(), clip=clip)
 
     def _explain_refusal(self, rect: Rect) -> None:
-        """Find out why the server refused `rect`; raise if it will again."""
-        raise OutOfBounds(f"the server refused the region {rect} of {self._name()} {self._extent}")
+        """Query the extent after the server has refused `rect`; raise if it would refuse it again."""
+        self._fit(rect, self._query_extent())
 
     def _pointer(self) -> tuple[Pointer, int]:
-        """Return the pointer, and the window that its position is to be asked for in."""
+        """Return the pointer, and the window in whose coordinates its position is requested."""
         with limits.loading():
-            from xshm.image.cursor import Pointer  # noqa: PLC0415 - a screenshot does not pay for it
+            from xshm.capture.pointer import Pointer  # noqa: PLC0415 - a screenshot does not pay for it
 
         window = self._pointed_window()
         self._session.pointer = self._session.pointer or Pointer(self._connection)
         return self._session.pointer, window
 
     def _begin(self, region: Rect | None) -> PendingGrab:
-        """Queue the requests for one frame; `_finish` waits for it."""
+        """Queue the requests for one frame of `region` (None: all); `_finish` waits for it."""
         self._check_grabbable()
         return self._send_grab(self._update_extent() if region is None else self._within(region))
 
     def _finish(self, pending: PendingGrab, region: Rect | None) -> Frame:
-        """Wait for a frame that was begun for `region`, and take it again if the source has changed in between."""
-        try:
-            frame = self._finish_or_retry(pending)
-        except OutOfBounds:
-            if region is None:  # it was resized, maybe by now to what it was
-                return self._grab_clipped()
-            raise
-        return self._grab_clipped() if region is None and pending.rect != self._update_extent() else frame
+        """Wait for a frame of `_begin`; grab it again if the source has changed in between."""
+        if region is None:
+            return self._finish_sized(pending, _whole)
+        return self._finish_grab(pending, partial(self._fit, region))
 
     def _make_frame(self, rect: Rect, owner: Any, *, copied: bool) -> Frame:
-        """Make a frame of memory that holds the region `rect`; with `copied`, which it has to itself."""
+        """Make a frame over memory with the pixels of `rect`; `copied`: the memory is the frame's own, not a slot."""
         self._copies += copied
-        colours = self._colormap.read(self._colormap.ask()) if self._colormap is not None else None
+        colours = self._colormap.read(self._colormap.query()) if self._colormap is not None else None
         return self._frame(rect, owner, colours)
 
-    # -- the grab pipeline ---------------------------------------------------------------------------------------------
+    # -- overridden by the kinds of drawables --------------------------------------------------------------------------
+
+    def _update_extent(self) -> Rect:
+        """Process the events that have arrived, and return `_extent`."""
+        return self._extent
+
+    def _query_extent(self) -> Rect:
+        """Query the extent even if no event has reported a change, and return it; called after a refusal."""
+        return self._extent
+
+    def _check_grabbable(self) -> None:
+        """Raise if no grab can succeed."""
+        self._check_open()
 
     def _pointed_window(self) -> int:
         """Return the window whose corner the drawable's coordinates count from; raise where there is none."""
         return self._drawable
 
-    def _set_format(self, fmt: PixelFormat, colormap: int) -> None:
-        self._format = fmt
-        self._colormap = Colormap(self._connection, colormap, fmt) if fmt.needs_colormap and colormap else None
-        self._layouts = {}
-        self._plan = None
+    def _name(self) -> str:
+        """Return the source's name for error messages."""
+        return "the picture"
 
-    def _grab_clipped(self, region: Region | None = None, *, clip: bool = False) -> Frame:
-        """Take all of it, or a region that lies where its size says: one to be cut, or a text (from a far edge)."""
-        while True:
-            whole = rect = self._extent
-            if region is not None:
-                self._check_grabbable()
-                whole = self._pump_extent()
-                rect = self._part(region, whole, clip=clip)
-            try:
-                frame = self._grab_rect(rect)
-            except OutOfBounds:
-                if whole is self._extent:
-                    raise
-                continue  # it was resized in the meantime
-            if whole is self._update_extent():
-                return frame
+    # -- regions -------------------------------------------------------------------------------------------------------
 
     def _pump_extent(self) -> Rect:
-        """Return `_extent` after all that has arrived; no round trip where no event reports a change."""
+        """Read what has arrived, without waiting, and return the extent; after the Screen was closed, the last one."""
         if self._connection.closed:
             return self._extent
         self._connection.wire.pump()
         return self._update_extent()
 
-    def _update_extent(self) -> Rect:
-        """Return `_extent`, after what the server has told of its size by now."""
-        return self._extent
-
-    def _resolve(self, region: Region, *, clip: bool) -> Rect:
-        """Check a region against what there is; raises OutOfBounds with the numbers and the way out."""
-        self._check_grabbable()
-        rect = region if type(region) is Rect else self._as_rect(region, self._pump_extent)
-        return rect if self._extent.contains(rect) else self._part(rect, self._pump_extent(), clip=clip)
-
-    def _as_rect(self, region: Region, whole: Callable[[], Rect]) -> Rect:
+    def _as_rect(self, region: Region, extent: Callable[[], Rect]) -> Rect:
+        """Return a region as a Rect; raise InvalidType for a Monitor or WindowInfo, in the screen's coordinates."""
         if getattr(region, "_is_on_screen", False):
             raise InvalidType(
                 f"a {type(region).__name__} lies on the screen, and {self._name()} counts from a corner of its own; "
                 f"grab it from the Screen"
             )
-        return as_rect(region, whole)
+        return as_rect(region, extent)
 
-    def _part(self, region: Region, whole: Rect, *, clip: bool) -> Rect:
-        """Return a region as a part of `whole`, which `_extent` is or was; raises OutOfBounds as above."""
-        rect = self._as_rect(region, lambda: whole)
-        if whole.contains(rect):
+    def _part(self, region: Region, extent: Rect, *, clip: bool | None) -> Rect:
+        """Return a region as a Rect inside `extent`, cut to it with `clip`; raises OutOfBounds."""
+        rect = self._as_rect(region, lambda: extent)
+        if extent.contains(rect):
             return rect
         if rect.x not in _INT16 or rect.y not in _INT16 or rect.right > _INT16.stop or rect.bottom > _INT16.stop:
             raise OutOfBounds(f"region {rect} leaves what X can name: coordinates are -32768 to 32767")
-        name = self._name()
+        whole = f"{self._name()} {extent.width}x{extent.height}"
         if not clip:
-            raise OutOfBounds(f"region {rect} leaves {name} {whole.width}x{whole.height}; pass clip=True to cut it")
-        cut = rect.intersect(whole)
+            advice = "" if clip is None else "; pass clip=True to cut it"
+            raise OutOfBounds(f"region {rect} leaves {whole}{advice}")
+        cut = rect.intersect(extent)
         if cut is None:
-            raise OutOfBounds(f"region {rect} lies wholly outside {name} {whole.width}x{whole.height}; nothing is left")
+            raise OutOfBounds(f"region {rect} lies wholly outside {whole}; nothing is left")
         return cut
 
-    def _name(self) -> str:
-        return "the picture"
+    def _fit(self, rect: Rect, extent: Rect) -> Rect:
+        """Return `rect`, which was inside the extent when it was requested; raises OutOfBounds if it no longer is."""
+        if extent.contains(rect):
+            return rect
+        raise OutOfBounds(f"region {rect} leaves {self._name()}, which was resized to {extent.width}x{extent.height}")
+
+    # -- one frame, though the source may change meanwhile (2) ---------------------------------------------------------
 
     def _grab_rect(self, rect: Rect) -> Frame:
+        """Grab a rectangle that lies inside `_extent`."""
         if self._unavailable:
             self._check_grabbable()
+        extent = self._extent
         try:
-            return self._acquire(rect)
-        except (BadMatch, BadDrawable):
-            return self._retry(rect)
+            frame = self._acquire(rect)
+        except _REFUSALS:
+            return self._retry(partial(self._fit, rect), refused=True)
+        if self._changes_drawable and (self._geometry_changed or extent is not self._extent):
+            return self._retry(partial(self._fit, rect))
+        return frame
 
-    def _retry(self, rect: Rect) -> Frame:
-        """Take a frame that the server has refused, once it is known why. What is going on may go on."""
+    def _grab_whole(self) -> Frame:
+        """Grab the whole extent, in its size at that moment."""
+        if self._unavailable:
+            self._check_grabbable()
+        if not self._notified:
+            return self._retry(_whole)
+        extent = self._extent
+        try:
+            frame = self._acquire(extent)
+        except _REFUSALS:
+            return self._retry(_whole, refused=True)
+        if self._geometry_changed or extent is not self._extent:
+            return self._retry(_whole)
+        return frame
+
+    def _grab_clipped(self, region: Region, *, clip: bool) -> Frame:
+        """Grab a region whose place depends on the extent: one to be cut, or a text that counts from a far edge."""
+        self._check_grabbable()
+        self._connection.wire.pump()
+        return self._retry(partial(self._part, region, clip=clip))
+
+    def _finish_grab(self, pending: PendingGrab, fit: Fit) -> Frame:
+        """Wait for a frame; grab what `fit` returns if the drawable has changed since, or the server has refused."""
+        try:
+            frame = self._receive_grab(pending)
+        except _REFUSALS:
+            return self._retry(fit, refused=True)
+        if self._changes_drawable and (self._geometry_changed or pending.extent is not self._extent):
+            return self._retry(fit)
+        return frame
+
+    def _finish_sized(self, pending: PendingGrab, fit: Fit) -> Frame:
+        """Wait for a frame whose place depends on the extent."""
+        frame = self._finish_grab(pending, fit)
+        return frame if frame.rect == fit(self._update_extent()) else self._retry(fit)
+
+    def _retry(self, fit: Fit, *, refused: bool = False) -> Frame:
+        """Update the state and grab again, until the server does not refuse: the retry loop of all grabs."""
         for _ in range(_RETRIES):
-            self._check_grabbable()  # another thread may have closed it
-            self._explain_refusal(rect)
+            self._check_grabbable()  # another thread may have closed the source
+            extent = self._query_extent() if refused else self._update_extent()
+            rect = fit(extent)
             try:
-                return self._acquire(rect)
-            except (BadMatch, BadDrawable):
+                frame = self._acquire(rect)
+            except _REFUSALS:
+                refused = True
                 continue
+            # Else another thread has updated the state, and the frame may be of the former drawable or the present one.
+            if not self._relocating and extent is self._extent:
+                self._check_grabbable()  # a destroyed window's id may be another window's, and the frame of that
+                return frame
         raise OutOfBounds(f"the server refuses the region {rect} of {self._name()} {self._extent}, again and again")
 
+    # -- one request and its reply -------------------------------------------------------------------------------------
+
     def _acquire(self, rect: Rect) -> Frame:
-        """Take one frame: the hot path. `_send_grab` and `_receive_grab` in one, without the queue in between."""
-        if self._pool is None or self._colormap is not None or self._border:
-            return self._receive_grab(self._send_grab(rect))
-        plan = self._plan
-        if plan is None or plan.rect is not rect or plan.drawable != self._drawable:
-            plan = self._make_plan(rect)
+        """Grab `rect` of the known drawable, once. The hot path: `_send_grab` and `_receive_grab` in one call."""
+        request = self._last
+        if request is None or request.rect is not rect or request.extent is not self._extent:
+            extent = self._extent  # before drawable and border, which another thread stores before it (1)
+            if self._pool is None or self._colormap is not None or self._border:
+                return self._receive_grab(self._send_grab(rect))
+            request = GrabRequest(self._opcode, self._drawable, rect, extent, self._size(rect), self._pool)
+            self._last = request
         try:
-            owner, slot = self._pool.acquire(plan.layout.nbytes)
+            owner, slot = request.pool.acquire(request.size.nbytes)
         except PoolExhausted:
-            # Not by a Window's `_receive_grab`, which follows the window: what calls this does, too.
-            return Source._receive_grab(self, self._send_grab(rect))
-        pending = self._call(plan.head + slot.place, owner)
-        reply = pending.reply
+            return self._receive_grab(self._send_grab(rect))
+        call = self._call(request.head + slot.place, owner)
+        reply = call.reply
         if reply is None:
-            raise self._connection.refusal(pending, "ShmGetImage")
-        if not plan.layout.proven:
-            self._verify_reply(plan.layout, reply)
+            raise self._connection.refusal(call, "ShmGetImage")
+        if not request.size.verified:
+            self._verify_reply(request.size, reply)
         return self._frame(rect, owner, None)
 
-    def _make_plan(self, rect: Rect) -> GrabRequest:
-        layout = self._layouts.get((rect.width, rect.height)) or self._layout(rect.width, rect.height)
-        self._plan = plan = GrabRequest(self._opcode, self._drawable, rect, self._extent, layout)
-        return plan
-
     def _send_grab(self, rect: Rect) -> PendingGrab:
-        """Queue the requests for one frame."""
-        layout = self._layouts.get((rect.width, rect.height)) or self._layout(rect.width, rect.height)
-        colours = self._colormap.ask() if self._colormap is not None else None
-        drawable, inset = self._drawable, self._border
-        where = (drawable, rect.x + inset, rect.y + inset, rect.width, rect.height)
-        owner, slot, copied = self._slot_for(layout.nbytes)
+        """Queue the requests for one frame, into a slot, or over the socket where there is none."""
+        extent, drawable, border, size = self._extent, self._drawable, self._border, self._size(rect)
+        colours = self._colormap.query() if self._colormap is not None else None
+        place = (drawable, rect.x + border, rect.y + border, rect.width, rect.height)
+        owner, slot, copied = self._slot_for(size.nbytes)
         if slot is None:
-            pending = core.ask_image(*where)
+            request = core.image_request(*place)
         else:
-            pending = Request(pack_get_image(self._opcode, *where, slot.shmseg), owner)
-        return PendingGrab(drawable, rect, layout, owner, pending, colours, self._connection, copied=copied)
+            request = Request(pack_get_image(self._opcode, *place, slot.shmseg), owner)
+        self._connection.wire.send(request)
+        return PendingGrab(extent, rect, size, owner, request, colours, copied=copied)
 
     def _slot_for(self, nbytes: int) -> tuple[Any, Slot | None, bool]:
-        """Return an owner and its slot, and whether the frame is to be copied out of it.
+        """Return the owner of a slot's memory, the slot, and whether the frame is to be copied out of it (staging).
 
-        Without a slot the picture comes over the socket: on the core transport, and where there is room for no slot.
+        No slot, so that pixels come over the socket: on the core transport, and where the pool has none left.
         """
         if self._pool is None:
             return None, None, False
         try:
-            return self._pool.acquire_or_land(nbytes)
+            return self._pool.acquire_or_stage(nbytes)
         except PoolExhausted:
             if self._session.copies:
                 return None, None, True
-        self._connection.sync()  # requests that were given up hold their slots until the server has answered
+        self._connection.sync()  # interrupted requests hold their slots until the server has answered
         return *self._pool.acquire(nbytes), False
 
     def _receive_grab(self, pending: PendingGrab) -> Frame:
-        """Wait for what was pending."""
-        layout, owner = pending.layout, pending.owner
-        pending.owner = None  # a landing slot goes home with this call, however long the caller holds what was pending
+        """Wait for the reply to a grab that was sent."""
+        size, owner = pending.size, pending.owner
+        pending.owner = None  # a staging slot is free after this call, however long the caller keeps `pending`
+        # The server does not refuse what lies in the border: the border belongs to the pixmap.
+        if self._border and not pending.extent.contains(pending.rect):
+            raise _InBorderError
         reply = self._connection.wait_reply(pending.request, "ShmGetImage" if owner is not None else "GetImage")
         colours = self._colormap.read(pending.colours) if self._colormap and pending.colours else None
         if owner is None:
-            owner = bytearray(core.unpack_image(reply, layout.nbytes))
+            owner = bytearray(core.unpack_image(reply, size.nbytes))
         else:
-            if not layout.proven:
-                self._verify_reply(layout, reply)
+            if not size.verified:
+                self._verify_reply(size, reply)
             if pending.copied:
-                owner = bytearray(memoryview(owner)[: layout.nbytes])
-        if pending.copied:
-            self._copies += 1
+                owner = bytearray(memoryview(owner)[: size.nbytes])
+        self._copies += pending.copied
         return self._frame(pending.rect, owner, colours)
-
-    def _finish_or_retry(self, pending: PendingGrab) -> Frame:
-        try:
-            return self._receive_grab(pending)
-        except (BadMatch, BadDrawable):
-            return self._retry(pending.rect)
 
     def _frame(self, rect: Rect, owner: Any, colours: NDArray[Any] | None) -> Frame:
         now = time.monotonic_ns()
         self._sequence = sequence = self._sequence + 1
         return Frame(None, rect, now, sequence, self._format, colours, owner)
 
-    def _layout(self, width: int, height: int) -> FrameSize:
-        if len(self._layouts) > _CACHED_LAYOUTS:
-            self._layouts.clear()
-        layout = self._layouts[width, height] = FrameSize(self._format, width, height)
-        return layout
+    def _size(self, rect: Rect) -> FrameSize:
+        """Return the memory of frames of that width and height: one object for each, since it remembers a check."""
+        key = rect.width, rect.height
+        size = self._sizes.get(key)
+        if size is None:
+            if len(self._sizes) > _MOST_SIZES:
+                self._sizes.clear()
+            size = self._sizes[key] = FrameSize(self._format.nbytes(*key))
+        return size
 
-    def _verify_reply(self, layout: FrameSize, reply: bytes) -> None:
-        """Compare depth and size with what the server says it wrote, once for each size."""
-        depth, size = mit_shm.unpack_get_image(reply)
-        if depth != self._format.depth or size != layout.nbytes:
+    def _verify_reply(self, size: FrameSize, reply: bytes) -> None:
+        """Compare the reply's depth and size with the format's, once for each size."""
+        depth, nbytes = mit_shm.unpack_get_image(reply)
+        if depth != self._format.depth or nbytes != size.nbytes:
             raise UnsupportedFormat(
-                f"the server wrote {size} bytes of depth {depth} where {self._format} takes {layout.nbytes}"
+                f"the server wrote {nbytes} bytes of depth {depth} where {self._format} takes {size.nbytes}"
             )
-        layout.proven = True
+        size.verified = True
 
     def _check_open(self) -> None:
         if self._closed:
             raise Closed(f"{self._name()} was closed")
 
-    def _check_grabbable(self) -> None:
-        """Raise what stands in the way of any grab."""
-        self._check_open()
+
+def _whole(extent: Rect) -> Rect:
+    """Return the extent itself: a Fit for the whole source."""
+    return extent

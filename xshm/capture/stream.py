@@ -1,29 +1,33 @@
-"""Streams: frames one after another, as fast as they are used, at a rate, or when something was drawn.
+"""Stream: an iterator of frames, plain and asynchronous: as fast as they are used, at a rate, or after each change.
 
-A Stream is an iterator and an asynchronous one. What it does is written once, as steps: a step is a frame, or something
-to wait for, and the two forms differ only in how they wait. The asynchronous one needs no thread: it listens on the
-connection's own descriptor.
+`Drawable.stream` makes it, over a Source. Each kind of stream is one generator of steps (`_fastest`, `_paced`,
+`_changed`). A step is a frame to return, or a Wait, for which `__next__` blocks and `__anext__` suspends its task; so
+both kinds of iteration share all other code.
+
+Always true:
+
+1. A generator that has ended by an exception is replaced by a new one at the next step: a stream goes on after errors.
+2. A Wait is yielded again until its object is `done`: an exception in the middle of a wait, Ctrl-C or a cancellation,
+   loses no frame, and the next step resumes the wait.
+3. No local variable of a suspended generator holds the frame that was yielded last: its slot would stay in use after
+   the caller has dropped the frame. Hence a frame is yielded from an expression.
+4. No generator refers to the Stream: that would be a cycle, and a dropped Stream would wait for the garbage collector.
+   What both use is in objects of its own (ChangeTracker, PipelineTrial, _Tally).
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import errno
 import inspect
 import math
-import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from xshm import _arguments
-from xshm._signal_safety import Descriptor, owned
 from xshm.capture.changes import ChangeTracker
-from xshm.errors import BadWindow, ConnectFailed, InvalidArgument, InvalidType, RequestTimeout
+from xshm.capture.pipelining import PipelineTrial
+from xshm.capture.stream_wait import Wait
+from xshm.errors import BadWindow, InvalidArgument, InvalidType
 from xshm.image.frame import Frame
-from xshm.system import limits
-from xshm.system.deadlines import timed_out
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -32,40 +36,19 @@ if TYPE_CHECKING:
     from xshm.capture.source import Source
     from xshm.geometry import Rect, Region
     from xshm.image.cursor import CursorMode
-    from xshm.x11.io.wire import Wire
-    from xshm.x11.protocol.requests import Waitable
 
-# Another thread may take in what we wait for; then our descriptor stays silent, and we look again after this long.
-_SECOND_LOOK: Final = 0.25
-
-
-@dataclass(slots=True)
-class Wait:
-    """A step that is no frame: wait until `what` is done (None: only for the time), or until `deadline` has come.
-
-    With `timeout` the server owes it. The time for that begins with the wait, not when the question was sent: whoever
-    is interrupted, and asks for the next frame much later, finds the answer there and no time that is over.
-    """
-
-    what: Waitable | None
-    deadline: float | None = None
-    timeout: float | None = None
-
-
-if TYPE_CHECKING:
     Steps = Generator[Frame | Wait, None, None]
 
 
 class Stream:
     """Frames of one source, without end. Iterate over it, or `async for`, in one thread at a time.
 
-    `with` gives back at its end what a stream on change keeps on the server; without it, that goes with the next
-    answer that any verb waits for, or with the Screen. After an exception (WindowNotViewable, PoolExhausted, Ctrl-C) it
-    can be asked for the next frame again. So it can after RequestTimeout: a server owed an answer for longer than the
-    Screen's `timeout`. For a change it is waited without a limit.
+    `with` releases at its end what a stream on change keeps on the server. A stream that is dropped instead releases it
+    with the next reply that anything on the connection waits for, or with the Screen. After an exception the next frame
+    can be asked for again (WindowNotViewable, PoolExhausted, Ctrl-C, RequestTimeout). RequestTimeout is raised where a
+    reply takes longer than the Screen's `timeout`; a change is waited for without a limit.
 
-    `skipped` counts the frames that a paced stream left out because the one before was used for too long. `how` says
-    where frames come from.
+    `skipped` counts the frames that a paced stream left out because the one before was used for too long.
     """
 
     def __init__(
@@ -81,23 +64,29 @@ class Stream:
         _check_rate(fps)
         _arguments.flag(on_change, "on_change")
         _arguments.cursor(cursor)
-        self._source = source
+        self._wire = source._session.connection.wire
         self._tally = tally = _Tally()
-        self._steps: Steps | None = None
+        self._trial: PipelineTrial | None = None
+        self._steps: Steps | None = None  # the generator; None before the first step
         self._closed = False
-        source._current()
+        source._current()  # a source that is closed, or gone, raises here and not at the first frame
         rect = None if region is None else source._within(region)
         period = None if fps is None else 1 / float(fps)
         if on_change:
             self._changes = changes = ChangeTracker(source, rect, cursor, in_place=in_place)
-            self.how = changes.how
-            self._begin: Callable[[], Steps] = lambda: _changed(changes, period)
+            self._how = changes.how
+            self._make_steps: Callable[[], Steps] = lambda: _changed(changes, period)
         elif period is None:
-            self.how = "grabs, the next under way while the last is used"
-            self._begin = lambda: _overlapped(source, rect, cursor)
+            self._trial = trial = PipelineTrial()
+            self._make_steps = lambda: _fastest(source, rect, cursor, trial)
         else:
-            self.how = "a grab for each point in time"
-            self._begin = lambda: _paced(source, rect, cursor, period, tally)
+            self._how = "a grab for each point in time"
+            self._make_steps = lambda: _paced(source, rect, cursor, period, tally)
+
+    @property
+    def how(self) -> str:
+        """How frames are captured, and why; of a stream as fast as they are used: with the times measured so far."""
+        return self._how if self._trial is None else self._trial.how
 
     @property
     def skipped(self) -> int:
@@ -105,8 +94,8 @@ class Stream:
         return self._tally.skipped
 
     def close(self) -> None:
-        """End the stream and give back what it held; frames stay valid. Closing twice is fine."""
-        self._closed = True
+        """End the stream, and release what it keeps on the server; frames stay valid. Closing twice is fine."""
+        self._closed = True  # ends the iteration of a task that awaits a frame meanwhile, too
         if self._steps is not None:
             self._steps.close()
         if hasattr(self, "_changes"):
@@ -119,19 +108,20 @@ class Stream:
         self.close()
 
     def __reduce__(self) -> NoReturn:
+        # The generator uses the connection, which no other process can.
         raise InvalidType("a Stream belongs to its connection; send the Frames that it gives, which pickle by value")
 
-    # -- two ways to wait --------------------------------------------------------------------------------------------
+    # -- steps ---------------------------------------------------------------------------------------------------------
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Frame:
         while not self._closed:
-            step = self._next_step()
+            step = self._next_step(blocks=True)
             if isinstance(step, Frame):
                 return step
-            self._wait(step)
+            step.block(self._wire)
         raise StopIteration
 
     def __aiter__(self) -> Self:
@@ -139,152 +129,123 @@ class Stream:
 
     async def __anext__(self) -> Frame:
         while not self._closed:
-            step = self._next_step()
+            step = self._next_step(blocks=False)
             if isinstance(step, Frame):
                 return step
-            await self._wait_async(step)
+            await step.suspend(self._wire)
         raise StopAsyncIteration
 
-    def _next_step(self) -> Frame | Wait:
-        if self._steps is None or inspect.getgeneratorstate(self._steps) == inspect.GEN_CLOSED:  # by an exception
-            self._steps = self._begin()
+    def _next_step(self, *, blocks: bool) -> Frame | Wait:
+        # The first step, or the first after an exception (1).
+        if self._steps is None or inspect.getgeneratorstate(self._steps) == inspect.GEN_CLOSED:
+            self._steps = self._make_steps()
+        if self._trial is not None:
+            self._trial.blocks = blocks
         return next(self._steps)
 
-    def _wait(self, step: Wait) -> None:
-        if step.what is None:
-            time.sleep(max(0.0, (step.deadline or 0.0) - time.monotonic()))
-            return
-        wire = self._source._session.connection.wire
-        if step.timeout is not None:
-            wire.wait_for(step.what, step.timeout)
-            return
-        left = None if step.deadline is None else max(0.0, step.deadline - time.monotonic())
-        with contextlib.suppress(RequestTimeout):
-            wire.wait_for(step.what, left)
 
-    async def _wait_async(self, step: Wait) -> None:
-        if step.what is None:
-            await asyncio.sleep(max(0.0, (step.deadline or 0.0) - time.monotonic()))
-            return
-        wire, loop = self._source._session.connection.wire, asyncio.get_running_loop()
-        deadline = step.deadline if step.timeout is None else time.monotonic() + step.timeout
-        wire.pump()
-        while not step.what.done:
-            left = _SECOND_LOOK if deadline is None else min(_SECOND_LOOK, deadline - time.monotonic())
-            if left <= 0:
-                if step.timeout is not None:
-                    raise timed_out()
-                return
-            arrived = asyncio.Event()
-            descriptor = _watched(wire)
-            # Not asyncio.timeout, whose TimeoutError can't be told from a signal handler's.
-            timer = loop.call_later(left, arrived.set)
-            try:
-                loop.add_reader(descriptor, arrived.set)
-                await arrived.wait()
-            finally:
-                timer.cancel()
-                loop.remove_reader(descriptor)
-                del descriptor
-            wire.pump()
-
-
-def _watched(wire: Wire) -> Descriptor:
-    """Return a descriptor of its own: a loop knows one reader for each, and several streams may share a connection."""
-    try:
-        with limits.Named(ConnectFailed, "a stream can't be waited for"):
-            return owned(os.dup, wire.socket.fileno())
-    except OSError as error:
-        if error.errno == errno.EBADF:
-            wire.check()  # another thread has closed it since
-        raise
-
-
-# -- what to do; no function holds the Stream, which could not be dropped then -----------------------------------------
+# -- the kinds of streams, as generators of steps ----------------------------------------------------------------------
 
 
 class _Tally:
+    """What a paced generator counts for its Stream, to which it may not refer (4)."""
+
     skipped = 0
 
 
 def _changed(changes: ChangeTracker, period: float | None) -> Steps:
-    """When something was drawn; the whole picture to begin with. With a period: not more often than that."""
+    """Yield the whole picture at once, then after each change; with a period at most one frame in each."""
     due = time.monotonic()
     while True:
-        found: list[Frame] = []
-        while not found:
-            looking = changes.poll_steps()
-            try:
-                while True:
-                    awaited = next(looking)
-                    while not awaited.done:
-                        yield Wait(awaited, timeout=changes.timeout)
-            except StopIteration as end:
-                found = [end.value] if end.value is not None else []
-            while not (found or changes.done or _is_past(changes.next_poll)):
-                yield Wait(changes, changes.next_poll)
-        due = max(due + (period or 0.0), time.monotonic())
-        yield found.pop()  # not from a variable, which would hold it while the caller has dropped it
-        while period is not None and time.monotonic() < due:
-            yield Wait(None, due)
+        yield (yield from _next_change(changes))  # in no local variable (3)
+        if period is not None:
+            due = max(due + period, changes.polled_at)
+            while time.monotonic() < due:
+                yield Wait(None, due)
+
+
+def _next_change(changes: ChangeTracker) -> Generator[Wait, None, Frame]:
+    """Wait for the next change, and return its frame."""
+    while True:
         while not (changes.done or _is_past(changes.next_poll)):
             yield Wait(changes, changes.next_poll)
+        frame = yield from _poll(changes)
+        if frame is not None:
+            return frame
 
 
-def _overlapped(source: Source, region: Rect | None, cursor: CursorMode) -> Steps:
-    """As fast as they are used: the next frame is being copied while the caller works on this one."""
-    taking = _Taking(source, region, cursor)
+def _poll(changes: ChangeTracker) -> Generator[Wait, None, Frame | None]:
+    """Poll, with a Wait for each reply."""
+    steps = changes.poll_steps()
     while True:
-        while not taking.done:
-            yield Wait(taking, timeout=source._session.connection.wire.timeout)
-        found = [taking.frame()]
-        taking = _Taking(source, region, cursor)
-        yield found.pop()
+        try:
+            reply = next(steps)
+        except StopIteration as end:
+            frame: Frame | None = end.value
+            return frame
+        while not reply.done:
+            yield Wait(reply, timeout=changes.timeout)
+
+
+def _fastest(source: Source, region: Rect | None, cursor: CursorMode, trial: PipelineTrial) -> Steps:
+    """Yield frames as fast as they are used; the next is requested before the yield where `trial` finds that faster."""
+    ahead: _PendingFrame | None = None
+    while True:
+        if ahead is None and trial.blocks and cursor is False:  # by steps a frame would cost 50 µs more
+            found = [source._grab_whole() if region is None else source._grab_rect(region)]
+        else:
+            pending = ahead or _PendingFrame(source, region, cursor)
+            while not pending.done:
+                yield Wait(pending, timeout=source._session.connection.wire.timeout)
+            found = [pending.frame()]
+        ahead = _PendingFrame(source, region, cursor) if trial.next_is_ahead() else None
+        yield found.pop()  # which leaves no reference here (3)
 
 
 def _paced(source: Source, region: Rect | None, cursor: CursorMode, period: float, tally: _Tally) -> Steps:
-    """At a rate, on a grid of time that does not drift. Who is late gets the newest at once."""
+    """Yield a frame at each multiple of the period since the first, so without drift; multiples missed are counted."""
     first = time.monotonic()
     tick = 0
     while True:
         due = first + tick * period
         while time.monotonic() < due:
             yield Wait(None, due)
-        taking = _Taking(source, region, cursor)
-        while not taking.done:
-            yield Wait(taking, timeout=source._session.connection.wire.timeout)
-        yield taking.frame()
+        pending = _PendingFrame(source, region, cursor)
+        while not pending.done:
+            yield Wait(pending, timeout=source._session.connection.wire.timeout)
+        yield pending.frame()
+        # Multiples that passed while the caller used the frame are skipped; then the next frame is due at once.
         now = int((time.monotonic() - first) / period)
         tally.skipped += max(0, now - tick - 1)
         tick = max(tick + 1, now)
 
 
-class _Taking:
-    """A frame that is on its way. Its time is that of the request: when it was copied nobody was there to see."""
+class _PendingFrame:
+    """A frame whose requests were sent; a Waitable. Its time is that of the request: the server reports no other."""
 
     def __init__(self, source: Source, region: Rect | None, cursor: CursorMode) -> None:
         self._source, self._region, self._cursor = source, region, cursor
-        self._asked = None
+        self._cursor_request = None
         if cursor is not False:
             pointer, window = source._pointer()
-            self._asked = pointer.ask(window)
-        self._begun = source._begin(region)
-        self._since = time.monotonic_ns()
-        source._session.connection.wire.flush()
+            self._cursor_request = pointer.request(window)  # before the grab: in the same packet, of the same moment
+        self._grab = source._begin(region)
+        self._sent_ns = time.monotonic_ns()
+        source._session.connection.wire.flush()  # so that the server copies while the caller is busy
 
     @property
     def done(self) -> bool:
-        return self._begun.request.done
+        return self._grab.request.done
 
     def frame(self) -> Frame:
         source = self._source
-        frame = source._finish(self._begun, self._region)
-        frame.monotonic_ns = self._since
-        if self._asked is not None:
+        frame = source._finish(self._grab, self._region)
+        frame.monotonic_ns = self._sent_ns
+        if self._cursor_request is not None:
             pointer, _ = source._pointer()
             try:
-                frame.cursor = pointer.read(self._asked)
-            except BadWindow:
+                frame.cursor = pointer.wait_cursor(self._cursor_request)
+            except BadWindow:  # of QueryPointer: raise why, WindowGone or WindowNotViewable
                 source._explain_refusal(frame.rect)
                 raise
             if self._cursor is True:

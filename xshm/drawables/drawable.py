@@ -1,15 +1,20 @@
-"""The verbs on one drawable: what Screen, Window and Pixmap share, over the engine in `capture.source`."""
+"""Drawable: the public methods that Screen, Window and Pixmap share, over the engine in `capture.source`.
+
+A method checks its arguments here, and other files do the work: the engine for grabs, `capture.stream` and
+`capture.waiting`, which are imported when they are first needed.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from xshm import _arguments
 from xshm.capture.session import Stats
 from xshm.capture.source import Source
-from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
+from xshm.errors import BadWindow, InvalidArgument, InvalidType
 from xshm.system import limits
 
 if TYPE_CHECKING:
@@ -20,8 +25,8 @@ if TYPE_CHECKING:
 
     from xshm.capture.grab import PendingGrab
     from xshm.capture.stream import Stream
+    from xshm.capture.waiting.results import Change, Found, Stability
     from xshm.capture.waiting.template import Picture
-    from xshm.capture.waiting.wait import Change, Found, Stability
     from xshm.geometry import Rect, Region
     from xshm.image.cursor import CursorMode
     from xshm.image.frame import Frame
@@ -32,15 +37,18 @@ else:
 
 
 class Drawable(Source):
-    """A source of frames. `rect` is its whole, in its own coordinates; `format` the layout of its pixels."""
+    """Something on the X server that can be grabbed: a Screen, a Window or a Pixmap.
 
-    _has_own_coordinates = True  # see `as_rect`
+    `rect` is all of it, in its own coordinates; `format` the layout of its pixels.
+    """
+
+    _has_own_coordinates = True  # so `as_rect` refuses a drawable as a region of another one: their corners differ
 
     # -- what it is --------------------------------------------------------------------------------------------------
 
     @property
     def rect(self) -> Rect:
-        """All that can be grabbed, in its own coordinates, as of now."""
+        """All that can be grabbed, as a Rect in its own coordinates, as of now. No round trip if nothing changed."""
         return self._pump_extent()
 
     @property
@@ -55,78 +63,72 @@ class Drawable(Source):
 
     @property
     def format(self) -> PixelFormat:
-        """The layout of its pixels."""
+        """The layout of its pixels: depth, bits per pixel, and which bits are red, green and blue."""
         return self._format
 
     @property
     def transport(self) -> Transport:
-        """How frames come from the server: `kind` and `reason`."""
+        """How frames come from the server: `kind` ("sysv", "fd" or "core") and `reason`."""
         return self._session.transport
 
-    def stats(self) -> Stats:
-        """Count frames taken, slots in use, and the frames that there was no slot for."""
-        return Stats(self._sequence, self._pool.stats() if self._pool else None, self._copies)
-
-    def __reduce__(self) -> NoReturn:
-        raise InvalidType(
-            f"a {type(self).__name__} belongs to its connection; send its Frames, which pickle by value, or the "
-            f"display's name, and open a Screen there"
-        )
-
-    # -- grabbing ----------------------------------------------------------------------------------------------------
+    # -- frames ------------------------------------------------------------------------------------------------------
 
     def grab(self, region: Region | None = None, cursor: CursorMode = False, clip: bool = False) -> Frame:
-        """Take one frame of `region` (None: all of it), in one round trip (MIT-SHM 1.2, ShmGetImage).
+        """Return one frame of `region` (None: all of it), in one round trip (MIT-SHM 1.2, ShmGetImage).
 
         A region is a Rect, a Monitor, (x, y, width, height), a dict of left, top, width and height, or a text as
-        `Rect.parse` reads it, "640x480-0-0" too. One that leaves the source is OutOfBounds; with `clip` the part inside
-        is taken, and `frame.rect` says which. The frame is valid while anyone holds it or a view of its pixels. While
-        `Screen.max_frames` frames are held, each more is a copy in memory of its own (`frame.shared` is False,
-        `stats().copies` counts it).
+        `Rect.parse` reads it, "640x480-0-0" too. One that leaves the drawable is OutOfBounds; with `clip` it is cut to
+        what is inside, and `frame.rect` says where that is.
 
-        With `cursor` the pointer is drawn into it, and `frame.cursor` tells of it; `cursor="layer"` tells of it and
-        draws nothing. It is drawn where it points, though on the screen another window may be on top there.
+        The frame is valid as long as it, or a view of its pixels, is referenced. While `Screen.max_frames` frames are
+        in use, each further frame is a copy in memory of its own (`frame.shared` is False, `stats().copies` counts
+        them).
+
+        With `cursor=True` the pointer is drawn into the frame, and `frame.cursor` has its image and position; with
+        `cursor="layer"` only the latter. The pointer is drawn even where another window covers this one.
         """
+        # The hot path: the grabs that programs repeat in a loop, of all or of the same Rect, are recognized by a few
+        # comparisons of objects. All checks of arguments come after that.
         if cursor is not False:
             return self._grab_with_pointer(region, cursor, clip=clip)
         if region is None:
-            return self._grab_clipped()
+            return self._grab_whole()
         if clip is not False:
             _arguments.flag(clip, "clip")
             return self._grab_clipped(region, clip=True)
-        plan = self._plan
-        if plan is not None and plan.rect is region and plan.whole is self._extent:
-            return self._grab_rect(plan.rect)  # which was found to be inside
+        last = self._last
+        if last is not None and last.rect is region and last.extent is self._extent:
+            return self._grab_rect(last.rect)  # the last grab found that it lies inside this extent
         if isinstance(region, str):
-            return self._grab_clipped(region)
-        return self._grab_rect(self._resolve(region, clip=False))
+            return self._grab_clipped(region, clip=False)
+        return self._grab_rect(self._within(region, clip=False))
 
     def grab_many(self, regions: Iterable[Region], *, clip: bool = False) -> list[Frame]:
-        """Take several regions, one frame each: all requests are sent before the first reply is waited for."""
+        """Return one frame of each region: all requests are sent before the first reply is waited for."""
         _arguments.flag(clip, "clip")
-        regions = _several(regions)
-        wanted = [(region, self._resolve(region, clip=clip), self._extent) for region in regions]
-        begun: deque[tuple[Region, Rect, PendingGrab]] = deque()
+        regions = _arguments.several(regions, "grab_many takes a list of regions", no_types=(str, Mapping))
+        # All are checked before the first is sent: a region that is wrong costs no requests.
+        rects = [(region, self._within(region, clip=clip)) for region in regions]
+        pending: deque[tuple[Region, PendingGrab]] = deque()
         frames: list[Frame] = []
-        for region, rect, whole in wanted:
-            begun.append((region, whole, self._send_grab(rect)))
-            if begun[-1][2].copied:  # the memory that it lands in is wanted for the next
-                self._finish_many(begun, frames, clip=clip)
-        self._finish_many(begun, frames, clip=clip)
+        for region, rect in rects:
+            pending.append((region, self._send_grab(rect)))
+            if pending[-1][1].copied:  # the next grab needs the slot that this one is copied out of
+                self._finish_many(pending, frames, clip=clip)
+        self._finish_many(pending, frames, clip=clip)
         return frames
 
     def grab_into(self, array: NDArray[Any], region: Region | None = None) -> None:
-        """Take a region into `array`, of the shape and dtype that `frame.pixels` would have, with any strides.
+        """Fill `array` with a region; it has the shape and dtype that `frame.pixels` would have, and any strides.
 
-        InvalidType or InvalidArgument say what is wrong with the array; it is unchanged then.
+        Raises InvalidType or InvalidArgument for an array that does not fit, which stays unchanged.
         """
         if not isinstance(array, np.ndarray):
             raise InvalidType(f"grab_into fills a numpy array, not {type(array).__name__}")
+        # By a slot and a copy: the server writes at its own stride, and only to memory that was attached before.
         with self.grab(region) as frame:
             _check_fits(array, frame)
             np.copyto(array, frame.pixels)
-
-    # -- watching ----------------------------------------------------------------------------------------------------
 
     def stream(
         self,
@@ -137,16 +139,25 @@ class Drawable(Source):
     ) -> Stream:
         """Return an iterator of frames, also for `async for`: as fast as they are used, or `fps` a second.
 
-        With `on_change` the first comes at once, and each other when something was drawn (with `cursor` also when the
-        pointer moved), at most `fps` a second; `frame.changed` says where, and `frame.pixels` is read-only: the next
-        frames are built on it (by DLPack it is exported as a copy, since PyTorch ignores that an array is read-only).
-        `region` None follows the source's size; a text that counts from a far edge is read once, as the stream begins.
-        Needs DAMAGE and XFIXES for `on_change`.
+        With `on_change` the first frame comes at once, and each other one when something was drawn (with `cursor` also
+        when the pointer moved), at most `fps` a second. `frame.changed` says where, and `frame.pixels` is read-only:
+        the next frames are built on it. (DLPack exports a copy, since PyTorch ignores that an array is read-only.)
+        Needs the extensions DAMAGE and XFIXES.
+
+        `region` None follows the size of the drawable. A text that counts from a far edge is read once, when the stream
+        begins.
         """
         with limits.loading():
             from xshm.capture.stream import Stream  # noqa: PLC0415 - a screenshot does not pay for it
 
         return Stream(self, region, fps, on_change=on_change, cursor=cursor)
+
+    def stats(self) -> Stats:
+        """Return how many frames were grabbed and copied, and how many slots of shared memory are in use."""
+        # The pool is the session's: the frames of all drawables of the Screen count.
+        return Stats(self._sequence, self._pool.stats() if self._pool else None, self._copies)
+
+    # -- waits -------------------------------------------------------------------------------------------------------
 
     def wait_change(
         self,
@@ -156,13 +167,14 @@ class Drawable(Source):
         *,
         since: Frame | None = None,
     ) -> Change | None:
-        """Wait until the picture differs in more than `threshold` (a ratio of its pixels); None when time is over.
+        """Wait until more than `threshold` (a ratio of all pixels) has changed; return None after `timeout` seconds.
 
-        It is compared with what is seen when the call begins, or with the frame `since`, taken of the same region.
+        The picture is compared with the one at the beginning of the call, or with the frame `since`, which is of the
+        same region.
 
-        Of this and the other waits: a server that has not answered at all when the time (in seconds) is over is
-        RequestTimeout, half a second later; so is one that takes longer for an answer than the Screen's `timeout`. Who
-        waits for a change and nothing else waits as long as he said, or without a limit (None).
+        For this and the other waits: a server that does not reply at all is RequestTimeout, half a second after
+        `timeout`, or when one reply takes longer than the Screen's `timeout`. Waiting for a change itself has no other
+        limit than `timeout`; None is forever.
         """
         with limits.loading():
             from xshm.capture.waiting import wait  # noqa: PLC0415 - as above
@@ -177,10 +189,10 @@ class Drawable(Source):
         ignore: Iterable[Region] = (),
         region: Region | None = None,
     ) -> Stability:
-        """Wait until, for `quiet` seconds, not more than `threshold` (a ratio of all pixels) has changed.
+        """Wait until, for `quiet` seconds, no more than `threshold` (a ratio of all pixels) has changed.
 
-        What changes inside of the regions in `ignore`, a clock or a caret, does not count. The result is true if that
-        came within `timeout` seconds, and has the last frame either way.
+        Changes inside the regions in `ignore`, such as a clock or a caret, do not count. The result is true if the
+        picture was stable within `timeout` seconds, and has the last frame either way.
         """
         with limits.loading():
             from xshm.capture.waiting import wait  # noqa: PLC0415 - as above
@@ -190,7 +202,7 @@ class Drawable(Source):
     def wait_for(
         self, predicate: Callable[[Frame], object], timeout: float | None = 10, region: Region | None = None
     ) -> Frame:
-        """Wait until `predicate(frame)` is true, and return that frame; asked at once, and after each change.
+        """Wait until `predicate(frame)` is true, and return that frame. It is called at once, and after each change.
 
         Raises WaitTimeout, which has the last frame.
         """
@@ -207,10 +219,11 @@ class Drawable(Source):
         timeout: float | None = 10,
         tolerance: int = 0,
     ) -> Frame:
-        """Wait until the pixel at x, y has a colour: (red, green, blue), "#rrggbb" or a name. Returns the frame.
+        """Wait until the pixel at x, y has a colour: (red, green, blue), "#rrggbb" or a name. Return the frame.
 
-        `tolerance` is how far each channel may be off, of 255. On screens of fewer bits, or of 30, a colour is met by
-        what it becomes there, cut or rounded. Raises WaitTimeout, which names what is there, and has the last frame.
+        `tolerance` is how far each channel may be off, of 255. On screens of fewer bits, or of 30, the pixel has to be
+        what the colour becomes there, cut or rounded. Raises WaitTimeout, which names the colour that is there, and has
+        the last frame.
         """
         with limits.loading():
             from xshm.capture.waiting import wait  # noqa: PLC0415 - as above
@@ -224,59 +237,68 @@ class Drawable(Source):
         threshold: float = 0.0,
         timeout: float | None = 10,
     ) -> Found:
-        """Wait until a picture (a path, a Pillow image, a Frame, an array) is seen, and say where.
+        """Wait until a picture (a path, a Pillow image, a Frame, an array) appears, and return where.
 
-        Arrays are (h, w, 3) uint8 R G B, or (h, w, 4) R G B A. A pixel that is not fully opaque may be anything: what
-        shows through it is not known. With threshold 0.0 each other pixel has to be the same; above, the root mean
-        square of the difference may be so much of full brightness, which needs OpenCV (MissingExtra). Files are PNG,
-        JPEG, WebP, GIF, BMP, TIFF or PPM, of one picture, which is turned as its EXIF block says; of 16 bits a channel
-        the upper 8 count. Raises InvalidArgument for a picture that is broken, larger than the region, or transparent
-        all over, OSError for a file that can't be read, WaitTimeout, which has the last frame.
+        Arrays are (h, w, 3) uint8 R G B, or (h, w, 4) R G B A. A pixel that is not fully opaque matches anything, since
+        what shows through it is not known. With threshold 0.0 all other pixels have to be equal; above, the root mean
+        square of the difference may be that ratio of full brightness, which needs OpenCV (MissingExtra).
+
+        Files are PNG, JPEG, WebP, GIF, BMP, TIFF or PPM, of one picture, turned as its EXIF block says; of 16 bits a
+        channel the upper 8 count. Raises InvalidArgument for a picture that is broken, larger than the region, or
+        transparent all over, OSError for a file that can't be read, WaitTimeout, which has the last frame.
         """
         with limits.loading():
             from xshm.capture.waiting import wait  # noqa: PLC0415 - as above
 
         return wait.wait_image(self, picture, region, threshold, timeout)
 
+    # -- shared by several of them -----------------------------------------------------------------------------------
+
+    def __reduce__(self) -> NoReturn:
+        raise InvalidType(
+            f"a {type(self).__name__} belongs to its connection; send its Frames, which pickle by value, or the "
+            f"display's name, and open a Screen there"
+        )
+
     def _grab_with_pointer(self, region: Region | None, cursor: CursorMode, *, clip: bool) -> Frame:
         _arguments.cursor(cursor)
         _arguments.flag(clip, "clip")
         self._check_grabbable()
-        rect = None if region is None else self._resolve(region, clip=clip)
+        rect = None if region is None else self._within(region, clip=clip)  # raises before anything is sent
         pointer, window = self._pointer()
-        asked = pointer.ask(window)
-        if rect is None or clip or isinstance(region, str):
+        request = pointer.request(window)  # before the grab, in the same packet: the pointer of that moment
+        if region is None or rect is None:
+            frame = self._grab_whole()
+        elif _is_sized(region, clip=clip):
             frame = self._grab_clipped(region, clip=clip)
         else:
             frame = self._grab_rect(rect)
-        frame.cursor = pointer.read(asked)
+        try:
+            frame.cursor = pointer.wait_cursor(request)
+        except BadWindow:  # of QueryPointer
+            self._explain_refusal(frame.rect)  # raises WindowGone
+            raise
         if cursor is True:
             pointer.draw(frame)
         return frame
 
-    def _finish_many(self, begun: deque[tuple[Region, Rect, PendingGrab]], frames: list[Frame], *, clip: bool) -> None:
-        while begun:
-            region, whole, each = begun.popleft()
-            is_sized = clip or isinstance(region, str)
-            try:
-                frame = self._finish_or_retry(each)
-                resized = is_sized and self._update_extent() is not whole
-            except OutOfBounds:
-                if not is_sized:
-                    raise
-                resized = True
-            if resized:
-                frame = self._grab_clipped(region, clip=clip)
-            frames.append(frame)
+    def _finish_many(self, pending: deque[tuple[Region, PendingGrab]], frames: list[Frame], *, clip: bool) -> None:
+        """Wait for all pending grabs, and append their frames."""
+        while pending:
+            region, grab = pending.popleft()
+            if _is_sized(region, clip=clip):
+                frames.append(self._finish_sized(grab, partial(self._part, region, clip=clip)))
+            else:
+                frames.append(self._finish_grab(grab, partial(self._fit, grab.rect)))
 
 
-def _several(regions: Iterable[Region]) -> list[Region]:
-    """Make a list of regions; InvalidType for one alone."""
-    return _arguments.several(regions, "grab_many takes a list of regions", no_types=(str, Mapping))
+def _is_sized(region: Region, *, clip: bool) -> bool:
+    """Return whether a region depends on the drawable's size: cut to it, or counted from its far edge."""
+    return clip or isinstance(region, str)
 
 
 def _check_fits(array: NDArray[Any], frame: Frame) -> None:
-    """Raise InvalidArgument where an array can't take a frame's pixels, with all that is wrong with it."""
+    """Raise InvalidArgument, with all the reasons, for an array that a frame's pixels can't be copied to."""
     pixels = frame.pixels
     wrong = []
     if array.shape != pixels.shape:
@@ -285,6 +307,7 @@ def _check_fits(array: NDArray[Any], frame: Frame) -> None:
         wrong.append(f"its dtype is {array.dtype!r}, not {pixels.dtype!r}")
     if not array.flags.writeable:
         wrong.append("it is read-only")
+    # As numpy.broadcast_to makes them: rows that are one row, of which the last that is written would stay.
     if any(stride == 0 and count > 1 for stride, count in zip(array.strides, array.shape, strict=True)):
         wrong.append(f"its elements share memory (strides {array.strides})")
     if wrong:

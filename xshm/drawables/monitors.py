@@ -1,4 +1,9 @@
-"""Monitors: the rectangles that the screen is shown on, as RandR, Xinerama or the one screen tell of them, now."""
+"""Monitors of a screen: by RandR, by Xinerama, or the whole screen as a single one.
+
+`Screen.monitors` and `Screen.monitor` call it. Always true: each list is queried anew, in a few round trips however
+many outputs there are; nothing is cached, so nothing is stale. There is at least one monitor, and the primary one,
+where a server marks one, is the first.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from xshm.errors import MonitorNotFound
 from xshm.geometry import Rect
 from xshm.system.printable import printable, quoted
 from xshm.x11.protocol import core, edid
-from xshm.x11.server.outputs import Output, Xinerama, by_randr
+from xshm.x11.server.randr import MonitorInfo, Xinerama, query_monitors
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
@@ -19,17 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """A part of the screen with a display of its own; `screen.grab(monitor)` takes it.
+    """A part of the screen that one display device shows; `screen.grab(monitor)` returns a frame of it.
 
-    `rect` is in the screen's coordinates, `width_mm` and `height_mm` its physical size in millimetres, `refresh` how
-    often it is drawn in a second (Hz); each None where the server does not know. Virtual servers make them up. `model`
-    and `serial` are what the device says of itself ("DELL U2720Q"; "DEL-40A3" where it has no name), printable ASCII,
-    None where it says nothing, as on virtual servers. `outputs` are the connectors that it is made of ("HDMI-1"): none
-    or several in a monitor that a user has defined.
-    Source: RandR 1.5 (monitors) or 1.2 (outputs), Xinerama 1.1, or the core protocol's one screen; VESA E-EDID 1.4.
+    `rect` is in the screen's coordinates, `width_mm` and `height_mm` its physical size in millimetres, `refresh` its
+    refresh rate in Hz; each None where the server does not know. Virtual servers make them up. `model` and `serial` are
+    from the device's EDID ("DELL U2720Q"; "DEL-40A3" where it has no name), printable ASCII, None without an EDID, as
+    on virtual servers. `outputs` are its connectors ("HDMI-1"): none or several in a monitor that a user has defined.
+    Source: RandR 1.5, Xinerama 1.1, or the core protocol's one screen; VESA E-EDID 1.4.
     """
 
-    _is_on_screen = True  # see `Drawable._as_rect`
+    _is_on_screen = True  # its `rect` is in the screen's coordinates: `Source._as_rect` of other drawables refuses it
 
     name: str
     rect: Rect
@@ -53,13 +57,13 @@ class Monitor:
 
 
 def monitors(connection: Connection) -> tuple[Monitor, ...]:
-    """Ask which there are now, the primary one first."""
+    """Query the present monitors; return them with the primary one first, the others in the server's order."""
     root = connection.setup.root.id
-    xinerama = Xinerama(connection)
-    found = by_randr(connection, root)
+    xinerama = Xinerama(connection)  # its requests travel with RandR's
+    found = query_monitors(connection, root)
     heads = xinerama.heads()
-    # RandR tells of one screen of the server. Where the server joins several (+xinerama), only Xinerama tells of all;
-    # everywhere else Xinerama is answered by RandR, with the same boxes.
+    # RandR describes one X screen. Where the server joins several into one (+xinerama), only Xinerama lists them all.
+    # On all other servers Xinerama's list is derived from RandR's, with the same rectangles and no names.
     if len(heads) > len(found):
         found = heads
     known = [_monitor(output) for output in found or [_one_screen(connection, root)]]
@@ -67,16 +71,16 @@ def monitors(connection: Connection) -> tuple[Monitor, ...]:
 
 
 def find_monitor(known: tuple[Monitor, ...], which: int | str) -> Monitor:
-    """Return the monitor of a name, a number from 0, or "primary". Raises MonitorNotFound, InvalidType."""
+    """Return the monitor with a name, at a number from 0, or "primary". Raises MonitorNotFound, InvalidType."""
     if isinstance(which, str):
         found = [monitor for monitor in known if monitor.name == which]
-        if not found and which == "primary":
+        if not found and which == "primary":  # a monitor of that name has precedence; a single one needs no mark
             found = [monitor for monitor in known if monitor.primary or len(known) == 1]
         if found:
             return found[0]
-        number = int(which) if re.fullmatch("[0-9]{1,9}", which) else -1
+        number = int(which) if re.fullmatch("[0-9]{1,9}", which) else -1  # -1 is no monitor's number
     else:
-        number = _arguments.whole(which, "a monitor is named by its name, its number or 'primary'")
+        number = _arguments.integer(which, "a monitor is named by its name, its number or 'primary'")
     if 0 <= number < len(known):
         return known[number]
     there = ", ".join(
@@ -85,7 +89,8 @@ def find_monitor(known: tuple[Monitor, ...], which: int | str) -> Monitor:
     raise MonitorNotFound(f"there is no monitor {quoted(which)}; by number and name there are {there}")
 
 
-def _monitor(output: Output) -> Monitor:
+def _monitor(output: MonitorInfo) -> Monitor:
+    # 0 mm and 0 Hz are the protocol's ways to have no value.
     identity = edid.parse(output.edid) or edid.Identity(None, None)
     return Monitor(
         output.name,
@@ -100,10 +105,12 @@ def _monitor(output: Output) -> Monitor:
     )
 
 
-def _one_screen(connection: Connection, root: int) -> Output:
+def _one_screen(connection: Connection, root: int) -> MonitorInfo:
+    """Return the whole screen as one monitor. Its size is queried: the connection setup has that of the beginning."""
     setup = connection.setup
     size = connection.request(core.GetGeometry, drawable=root)
     box = (0, 0, size.width, size.height)
+    # The setup's millimetres are those of its own pixels.
     resized = (size.width, size.height) != (setup.width_in_pixels, setup.height_in_pixels)
     width_mm, height_mm = (0, 0) if resized else (setup.width_in_mms, setup.height_in_mms)
-    return Output("screen", box, True, width_mm, height_mm, 0.0)
+    return MonitorInfo("screen", box, True, width_mm, height_mm, 0.0)

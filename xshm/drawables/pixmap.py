@@ -1,4 +1,7 @@
-"""Pixmap: Screen's verbs on a pixmap, which has no place on the screen."""
+"""Pixmap: the verbs of a Screen on a pixmap, an off-screen drawable of the server, which has no place on the screen.
+
+A pixmap never changes its size, and no event reports that it was freed: a refused request does.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,16 @@ if TYPE_CHECKING:
 
 
 class Pixmap(Drawable):
-    """A pixmap that another client, or this one, has made; made by `Screen.pixmap`. `id` is its number.
+    """A pixmap that any client has created; opened by `Screen.pixmap`. `id` is its resource id.
 
-    It has no visual of its own: its channels are taken to be those of the first visual of its depth, and its colours,
-    where they are indices, those of the screen. Raises WindowGone once it was freed.
+    It has the frames and waits of a Screen. A pixmap has no visual of its own: its channels are taken to be those of
+    the first visual of its depth, and its colours, if they are indices, those of the screen. Raises WindowGone once it
+    was freed.
     """
 
     def __init__(self, session: Session, pixmap: int) -> None:
         connection, setup = session.connection, session.connection.setup
+        # One round trip. A window is a drawable too, and GetGeometry is the same for both.
         size = Cookie(connection, core.GetGeometry, drawable=pixmap)
         window = Cookie(connection, core.GetWindowAttributes, window=pixmap)
         if window.reply_or_none() is not None:
@@ -34,11 +39,12 @@ class Pixmap(Drawable):
             raise WindowGone(f"no pixmap has the id {pixmap:#x}: it was freed, or never was") from None
         self.id = pixmap
         fmt = format_of(connection, found.depth, None)
+        # Indices of another depth than the screen's mean nothing in its colormap.
         colormap = setup.default_colormap.id if found.depth == setup.root_depth else 0
         super().__init__(session, pixmap, Rect(0, 0, found.width, found.height), fmt, colormap)
 
     def close(self) -> None:
-        """Be done with it; the pixmap itself is its owner's and stays. Closing twice is fine."""
+        """Refuse further grabs; the pixmap itself belongs to its client and stays. Closing twice is fine."""
         self._closed = self._unavailable = True
 
     def __enter__(self) -> Self:
@@ -50,17 +56,22 @@ class Pixmap(Drawable):
     def __repr__(self) -> str:
         return f"<Pixmap {self.id:#x} {self._extent.width}x{self._extent.height} {self._format}>"
 
-    def _name(self) -> str:
-        return f"the pixmap {self.id:#x}"
+    # -- as a Source -------------------------------------------------------------------------------------------------
 
-    def _explain_refusal(self, rect: Rect) -> None:
+    # `_update_extent` is Source's: there are no events, and the extent is constant.
+
+    def _query_extent(self) -> Rect:
+        """Query whether the pixmap still exists; raise WindowGone if it was freed."""
         try:
             found: Any = self._connection.request(core.GetGeometry, drawable=self.id)
         except BadDrawable:
             raise WindowGone(f"the pixmap {self.id:#x} was freed") from None
         if (found.width, found.height) != (self._extent.width, self._extent.height):
             raise WindowGone(f"the pixmap {self.id:#x} was freed, and its id given to another one") from None
-        super()._explain_refusal(rect)
+        return self._extent
 
     def _pointed_window(self) -> int:
         raise InvalidArgument("a pixmap is nowhere on the screen, and has no pointer in it; grab it without cursor")
+
+    def _name(self) -> str:
+        return f"the pixmap {self.id:#x}"

@@ -1,4 +1,8 @@
-"""What windows there are, and finding one: all are asked at once, so that their number adds no round trips."""
+"""List the top-level windows, and find one by its title: WindowInfo, list_windows, find_window.
+
+The requests for all windows are sent before the first reply is waited for, so the number of round trips does not depend
+on the number of windows. A window that is destroyed before the server processes its requests is left out.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from xshm.errors import (
 )
 from xshm.system.printable import printable, quoted
 from xshm.x11.windows.client_pid import ClientPids
-from xshm.x11.windows.properties import active
+from xshm.x11.windows.properties import active_window
 from xshm.x11.windows.snapshot import Compositor, WindowQuery, is_translucent
 from xshm.x11.windows.tree import client_of, top_levels
 
@@ -24,26 +28,26 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from xshm.drawables.window_pixels import WindowContext
+    from xshm.drawables.window_context import WindowContext
     from xshm.geometry import Rect
 else:
     from xshm._numpy import np
 
-IDS: Final = range(1, 1 << 29)  # the three highest bits of a resource's number are always 0
+IDS: Final = range(1, 1 << 29)  # of resources: the three highest bits are always 0 (X11 protocol, "Common Types")
 
 
 @dataclass(frozen=True, slots=True)
 class WindowInfo:
     """A top-level window as it was when it was listed.
 
-    `id` is the program's own window, also where a window manager has put a frame around it. `title` is "" where it has
-    none; `class_name` and `instance` are the two parts of WM_CLASS, as in "XTerm" and "xterm". `pid` is its process on
-    this machine, None where nothing credible says so. `rect` is in the screen's coordinates, without border and frame,
-    so that `screen.grab(info)` takes what is on the screen there. `visible` is whether any of it can be seen: on the
-    screen, and not under other windows.
+    `id` is the program's own window, inside the frame that a window manager may have put around it. `title` is "" where
+    it has none; `class_name` and `instance` are the two parts of WM_CLASS, as in "XTerm" and "xterm". `pid` is its
+    process on this machine, None where neither the server nor a plausible property names it. `rect` is in the screen's
+    coordinates, without border and frame: `screen.grab(info)` returns what is on the screen there. `visible` is whether
+    a pixel of it is on the screen and not covered by other windows.
     """
 
-    _is_on_screen = True  # see `Drawable._as_rect`
+    _is_on_screen = True  # its `rect` is in the screen's coordinates: `Source._as_rect` of other drawables refuses it
 
     id: int
     title: str
@@ -68,82 +72,85 @@ class WindowInfo:
 
 
 def resource_id(what: str, number: SupportsIndex) -> int:
-    """Check the number that a caller gives for a window or a pixmap."""
+    """Return a caller's id of a window or a pixmap as an int; raise InvalidType or InvalidArgument."""
     names = "its id, its title, a compiled regular expression or 'active'" if what == "a window" else "its id"
-    found = _arguments.whole(number, f"{what} is named by {names}")
+    found = _arguments.integer(number, f"{what} is named by {names}")
     if found not in IDS:
         raise InvalidArgument(f"{what}'s id is a number from 1 to {IDS[-1]:#x}, not {quoted(found)}")
     return found
 
 
-def list_windows(around: WindowContext, screen: Rect) -> list[WindowInfo]:
-    """List mapped top-level windows, from the bottom of the stack to the top; `screen` is all there is to be seen."""
-    return _look(around, screen, mapped=True)
+def list_windows(context: WindowContext, screen: Rect) -> list[WindowInfo]:
+    """Return the mapped top-level windows, from the bottom of the stack to the top; `screen` is the screen's extent."""
+    return _query_windows(context, screen, mapped=True)
 
 
-def find_window(around: WindowContext, description: str | re.Pattern[str], screen: Rect) -> int:
-    """Return the id of the one window of that title, or whose title the expression is found in, or that is "active".
+def find_window(context: WindowContext, description: str | re.Pattern[str], screen: Rect) -> int:
+    """Return the id of the only window with that title, or whose title the expression matches, or of the "active" one.
 
-    Raises WindowNotFound with a list of what there is, WindowNotViewable where the one there is has no picture.
+    Raises WindowNotFound with a list of all windows, WindowNotViewable where a window that matches is not mapped.
     """
     if description == "active":
-        return _active(around)
-    listed = _look(around, screen, mapped=True)
-    fitting = [info for info in listed if _fits(info.title, description)]
-    if len(fitting) == 1:
-        return fitting[0].id
-    if fitting:
-        raise not_found(fitting, listed, _wanted(description))
-    unmapped = [info for info in _look(around, screen, mapped=False) if _fits(info.title, description)]
+        return _active(context)
+    listed = _query_windows(context, screen, mapped=True)
+    matching = [info for info in listed if _matches(info.title, description)]
+    if len(matching) == 1:
+        return matching[0].id
+    if matching:
+        raise not_found(matching, listed, _wanted(description))
+    # Queried only now, since most searches end above: distinguishes a wrong title from an iconified window.
+    unmapped = [info for info in _query_windows(context, screen, mapped=False) if _matches(info.title, description)]
     if unmapped:
         raise WindowNotViewable(f"it has no picture now, being iconified or otherwise unmapped:{_lines(unmapped)}")
     raise not_found([], listed, _wanted(description))
 
 
-def not_found(fitting: list[WindowInfo], listed: list[WindowInfo], wanted: str) -> WindowNotFound:
-    """Return the error that says that of the windows `listed` those `fitting`, not just one, answer to `wanted`."""
-    if fitting:
-        return WindowNotFound(f"{len(fitting)} windows answer to {wanted}; name one by its id:{_lines(fitting)}")
+def not_found(matching: list[WindowInfo], listed: list[WindowInfo], wanted: str) -> WindowNotFound:
+    """Return the error for a search among `listed` windows that `matching`, none or several, have matched."""
+    if matching:
+        return WindowNotFound(f"{len(matching)} windows answer to {wanted}; name one by its id:{_lines(matching)}")
     return WindowNotFound(f"no window answers to {wanted}; there {'are:' if listed else 'is none'}{_lines(listed)}")
 
 
-def _active(around: WindowContext) -> int:
-    window = active(around.atoms, around.root)
-    if window is None or window == around.root:
+def _active(context: WindowContext) -> int:
+    window = active_window(context.atoms, context.root)
+    if window is None or window == context.root:  # the root window has the focus where no other has
         raise WindowNotFound("no window is active: the window manager names none, and the keys go to none")
     try:
-        return client_of(around.connection, around.atoms, window)
+        return client_of(context.connection, context.atoms, window)
     except BadWindow:
         raise WindowGone(f"the window {window:#x} was active, and was destroyed") from None
 
 
-def _look(around: WindowContext, screen: Rect, *, mapped: bool) -> list[WindowInfo]:
-    connection, atoms = around.connection, around.atoms
-    tops = top_levels(connection, atoms, around.root, mapped=mapped)
-    looks = [WindowQuery(connection, atoms, around.root, top) for top in tops]
-    compositor, processes = Compositor(connection, atoms), ClientPids(connection)
-    composited = compositor.answer()
-    covered = np.zeros((screen.height, screen.width), bool)
-    listed = []
-    for look in reversed(looks):
-        seen = look.answer()
-        if seen is None:
+def _query_windows(context: WindowContext, screen: Rect, *, mapped: bool) -> list[WindowInfo]:
+    connection, atoms = context.connection, context.atoms
+    tops = top_levels(connection, atoms, context.root, mapped=mapped)
+    queries = [WindowQuery(connection, atoms, context.root, top) for top in tops]
+    compositor, pids = Compositor(connection, atoms), ClientPids(connection)
+    composited = compositor.is_running()
+    covered = np.zeros((screen.height, screen.width), bool)  # the pixels obscured by the windows processed so far
+    windows = []
+    for query in reversed(queries):  # from the top of the stack down
+        snapshot = query.reply()
+        if snapshot is None:
             continue
-        parts = [part for part in (each.intersect(screen) for each in seen.outline) if part]
-        inner = [part for part in (each.intersect(seen.inner) for each in parts) if part]
-        visible = seen.viewable and not all(covered[part.slices].all() for part in inner)
-        if not is_translucent(look.top, composited=composited):
-            for part in parts:
+        # Cut to the screen, since `covered` has no more pixels than that.
+        parts = [part for part in (each.intersect(screen) for each in snapshot.outline) if part]
+        inner = [part for part in (each.intersect(snapshot.inner) for each in parts) if part]
+        # Of its inside alone: a window of which only the border is on the screen shows nothing of its own.
+        visible = snapshot.viewable and not all(covered[part.slices].all() for part in inner)
+        if not is_translucent(query.top, composited=composited):
+            for part in parts:  # with border and frame, which obscure the windows below, too
                 covered[part.slices] = True
-        instance, class_name = seen.claims.class_names()
-        pid = processes.of(look.top.client, seen.claims)
-        title = seen.claims.title()
-        listed.append(WindowInfo(look.top.client, title, class_name, instance, pid, seen.inner, visible))
-    listed.reverse()
-    return listed
+        instance, class_name = snapshot.properties.class_names()
+        pid = pids.pid_of(query.top.client, snapshot.properties)
+        title = snapshot.properties.title()
+        windows.append(WindowInfo(query.top.client, title, class_name, instance, pid, snapshot.inner, visible))
+    windows.reverse()
+    return windows
 
 
-def _fits(title: str, description: str | re.Pattern[str]) -> bool:
+def _matches(title: str, description: str | re.Pattern[str]) -> bool:
     if isinstance(description, str):
         return title == description
     return description.search(title) is not None

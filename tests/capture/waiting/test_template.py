@@ -1,22 +1,22 @@
-"""What is looked for: pictures in all the forms they come in, and with transparent parts, which may be anything."""
+"""Templates of wait_image: files, images, frames and arrays; transparent pixels match anything."""
 
 from __future__ import annotations
 
 import io
-import threading
 import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from delayed import later
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 import xshm
 from xshm.capture.waiting import find_image
-from xshm.capture.waiting.template import template
+from xshm.capture.waiting.template import load_template
 from xshm.cli import main
 from xshm.errors import InvalidArgument, WaitTimeout
 from xshm.geometry import Rect
@@ -203,11 +203,8 @@ def test_a_picture_that_comes_to_where_pixels_share_bytes_is_found(screen: xshm.
         bitmap.fill_rectangle(white, 284, 101, 13, 7)
         display.sync()
 
-    with screen.pixmap(bitmap.id) as source:
-        timer = threading.Timer(0.1, draw)
-        timer.start()
+    with screen.pixmap(bitmap.id) as source, later(0.1, draw):
         found = source.wait_image(wanted, timeout=5)
-        timer.join()
     assert found.rect == Rect(283, 100, 15, 9)
     bitmap.free()
 
@@ -300,7 +297,7 @@ def test_a_picture_as_large_as_a_screen_is_searched_in_a_few_times_its_memory(ma
 def test_a_mask_that_hides_nothing_is_none(tmp_path: Path) -> None:
     """An opaque picture is searched as fast as one without alpha."""
     Image.new("RGBA", (4, 5), (1, 2, 3, 255)).save(tmp_path / "opaque.png")
-    wanted = template(tmp_path / "opaque.png", Rect(0, 0, 10, 10))
+    wanted = load_template(tmp_path / "opaque.png", Rect(0, 0, 10, 10))
     assert wanted.mask is None
     assert wanted.rgb.shape == (5, 4, 3)
     assert wanted.rgb.flags.c_contiguous

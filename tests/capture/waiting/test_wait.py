@@ -1,4 +1,4 @@
-"""Waiting for what is seen: changes, calm, pixels, pictures; compared for real, and never longer than asked."""
+"""Waits for changes, stability, pixels and pictures: exact comparison, within the timeout."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from colours import BLACK, BLUE, GREEN, RED
+from delayed import later
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -29,16 +30,6 @@ if TYPE_CHECKING:
 
     from painter import Painter
     from servers import Server
-
-
-@contextlib.contextmanager
-def later(seconds: float, act: Callable[..., object], *args: Any) -> Iterator[None]:
-    timer = threading.Timer(seconds, act, args)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.join()
 
 
 @contextlib.contextmanager
@@ -215,7 +206,7 @@ def test_a_quiet_time_that_can_not_come_is_refused(screen: xshm.Screen) -> None:
 def test_comparing_where_was_drawn_counts_each_pixel_once_and_none_that_is_ignored(
     boxes: list[tuple[int, int, int, int]], holes: list[tuple[int, int, int, int]]
 ) -> None:
-    from xshm.capture.waiting.wait import _differing  # noqa: PLC0415 - what is inside, once
+    from xshm.capture.waiting.compare import compare  # noqa: PLC0415 - what is inside, once
 
     drawn, ignored = [Rect(*box) for box in boxes], [Rect(*hole) for hole in holes]
     mask = np.zeros((60, 60), bool)
@@ -224,7 +215,7 @@ def test_comparing_where_was_drawn_counts_each_pixel_once_and_none_that_is_ignor
     before, now = _frame(np.zeros((60, 60, 4), np.uint8)), _frame(np.repeat(mask[..., None] * np.uint8(200), 4, axis=2))
     for hole in ignored:
         mask[hole.slices] = False
-    found = _differing(before, now, drawn, ignored)
+    found = compare(before, now, drawn, ignored)
     assert found.pixels == np.count_nonzero(mask)
     for y, x in np.argwhere(mask).tolist():
         assert any(rect.contains(Rect(x, y, 1, 1)) for rect in found.rects)
@@ -308,7 +299,7 @@ def test_a_picture_that_is_a_little_off_is_found_with_a_threshold(screen: xshm.S
 
 
 def test_without_opencv_a_threshold_names_the_extra(screen: xshm.Screen, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opencv, "find", lambda: (None, "OpenCV can't be imported; pip install xshm[fast] brings it"))
+    monkeypatch.setattr(opencv, "module", lambda: (None, "OpenCV can't be imported; pip install xshm[fast] brings it"))
     with pytest.raises(MissingExtra, match=r"xshm\[fast\]"):
         screen.wait_image(np.zeros((5, 5, 3), np.uint8), threshold=0.1)
 

@@ -1,17 +1,17 @@
-"""A colour that was painted is met by wait_pixel, whatever the screen's bits make of it; and no other one is."""
+"""wait_pixel: matches every colour that a program paints, reduced to the screen's bits, and no other one."""
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from delayed import later
 from painter import Painter
 from Xlib import X
 
 import xshm
-from xshm.capture.waiting.shades import shown_as, shows
+from xshm.capture.waiting.colour_match import displayed_as, matches_colour
 from xshm.cli import main
 from xshm.errors import OutOfBounds, WaitTimeout
 
@@ -62,7 +62,7 @@ def test_all_shades_of_a_channel_are_met_as_the_server_allocates_them(
         for colour in shades:
             painter.fill((colour[0], 0, 1, 5), colour)
         frame = screen.grab()
-        assert [colour for colour in shades if not shows(frame, colour[0], 2, colour)] == []
+        assert [colour for colour in shades if not matches_colour(frame, colour[0], 2, colour)] == []
 
 
 @pytest.mark.parametrize("depth", [15, 16, 30])
@@ -94,7 +94,7 @@ def test_what_a_surface_shows_is_met(make_server: Callable[..., Server], depth: 
         with screen.window(surface.id) as window:
             frame = window.grab()
             colours = [tuple(map(int, array[0, shade])) for shade in range(256)]
-            assert [each for x, each in enumerate(colours) if not shows(frame, x, 2, each)] == []  # type: ignore[arg-type]
+            assert [each for x, each in enumerate(colours) if not matches_colour(frame, x, 2, each)] == []  # type: ignore[arg-type]
 
 
 def test_a_shade_beside_it_is_not_met(make_server: Callable[..., Server]) -> None:
@@ -133,7 +133,7 @@ def test_the_screens_bits_are_those_of_the_window_that_is_looked_at(xvfb: Server
     fmt: Any = painter.window((10, 10, 50, 50), (3, 5, 7))
     with xshm.Screen(xvfb.name) as screen, screen.window(fmt.id) as window:
         window.wait_pixel(5, 5, (3, 5, 7), timeout=0)
-        assert set(shown_as(window.format, (3, 5, 7))) == {(3, 5, 7)}
+        assert set(displayed_as(window.format, (3, 5, 7))) == {(3, 5, 7)}
         with pytest.raises(
             WaitTimeout, match=r"the colour \(4, 5, 7\) at 5, 5 did not come within 0 s; it is \(3, 5, 7\)$"
         ):
@@ -147,9 +147,10 @@ def test_a_pixel_that_leaves_the_window_while_it_is_waited_for_is_out_of_bounds(
         window.configure(width=20)
         painter.display.sync()
 
-    timer = threading.Timer(0.2, shrink)
-    with xshm.Screen(xvfb.name) as screen, screen.window(window.id) as opened:
-        timer.start()
-        with pytest.raises(OutOfBounds, match=r"^the pixel 40, 5 leaves <Window .* was resized to 20x50\+0\+0$"):
-            opened.wait_pixel(40, 5, (255, 0, 0), timeout=5)
-    timer.join()
+    with (
+        xshm.Screen(xvfb.name) as screen,
+        screen.window(window.id) as opened,
+        later(0.2, shrink),
+        pytest.raises(OutOfBounds, match=r"^the pixel 40, 5 leaves <Window .* was resized to 20x50\+0\+0$"),
+    ):
+        opened.wait_pixel(40, 5, (255, 0, 0), timeout=5)

@@ -1,4 +1,14 @@
-"""Finding a small picture in a large one: to the last bit with numpy, or about the same with OpenCV."""
+"""Template matching: find a small picture in a large one, exactly with numpy, or the closest place with OpenCV.
+
+A place is a position of the template's upper left corner. An exact search narrows the places down in steps, each
+cheaper per place than the next:
+
+1. where the template's rarest colour is in its place;
+2. where random pixels of the template, one after the other, are in theirs;
+3. where many are still left after `_PROBES_BEFORE_COUNTING`: where the commonest colours come as often as in the
+   template (with a mask: at least wherever the template has them);
+4. the few that are left are compared as a whole, from the top.
+"""
 
 from __future__ import annotations
 
@@ -12,34 +22,34 @@ from xshm.pixels import opencv
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# So many of the picture's pixels are looked at before a place is compared as a whole: a place where a share p of the
-# pixels is wrong gets that far with a probability of (1 - p) ** 256. Only time hangs on it: what is left is compared.
+# A place where a share p of the pixels is wrong passes this many probes with a probability of (1 - p) ** 256. Only time
+# depends on it: what passes is compared as a whole.
 _PROBES: Final = 256
-_FEW: Final = 8
-# Where much is alike, an empty page for one, probes alone take long; then places are told apart by how often each of
-# the picture's commonest colours comes, which costs the same for any picture (20 ms for one colour at 1080p).
+_FEW: Final = 8  # places that are compared as a whole without further probes
+# On an empty page nearly all places pass each probe, and each costs as much as the first. Counting colours costs the
+# same for any picture: 20 ms for one colour at 1080p.
 _PROBES_BEFORE_COUNTING: Final = 16
 _COLOURS_COUNTED: Final = 3
-_COUNTED: Final = 1 << 16  # pixels of the picture, at most, that tell which of its colours are rare and which common
-# OpenCV adds up squares in single precision, through Fourier transforms. Seen: off by up to 3e-7 of the greatest sum.
+_SAMPLE: Final = 1 << 16  # pixels of the template, at most, by which its colours are ranked from rare to common
+# OpenCV adds squares up in single precision, by Fourier transforms: seen off by 3e-7 of the greatest possible sum.
 _ROUNDING: Final = 1e-6
-_CLOSE: Final = 16  # places so close to the best that rounding may have made them so: their sums are taken again
+_CLOSE: Final = 16  # places within rounding of the best whose sums are computed again, exactly
 
 
 def find_image(
     inside: NDArray[np.uint8], picture: NDArray[np.uint8], threshold: float, mask: NDArray[np.bool_] | None = None
 ) -> tuple[int, int, float] | None:
-    """Return x, y of the picture's corner, and how much differs there; None where it is nowhere.
+    """Return x, y of the picture's corner, and how much differs there; None where the picture is nowhere.
 
-    Both are (height, width, 3) uint8; where `mask` (height, width) is False, the picture may be anything. With
-    threshold 0.0 each other pixel is the same, and the first place from the top is returned. Else the best place is,
-    if the root of the mean square of what differs is at most `threshold` of full brightness; raises MissingExtra
+    Both are (height, width, 3) uint8; where `mask` (height, width) is False, nothing is compared. With threshold 0.0
+    all other pixels are the same, and the first place from the top is returned. Else it is the place with the least
+    difference, the root mean square as a ratio of full brightness, if that is at most `threshold`; raises MissingExtra
     without OpenCV.
     """
     (height, width), (rows, columns) = inside.shape[:2], picture.shape[:2]
     if rows > height or columns > width:
         return None
-    if mask is not None:  # an edge all around that may be anything is looked at no further
+    if mask is not None:  # a masked margin is cut off: less to compare
         top, bottom = np.flatnonzero(mask.any(axis=1))[[0, -1]].tolist()
         left, right = np.flatnonzero(mask.any(axis=0))[[0, -1]].tolist()
         inside = inside[top : height - rows + bottom + 1, left : width - columns + right + 1]
@@ -53,16 +63,17 @@ def find_image(
 def _find_closest(
     inside: NDArray[np.uint8], picture: NDArray[np.uint8], threshold: float, mask: NDArray[np.bool_] | None
 ) -> tuple[int, int, float] | None:
+    """Find the place with the least sum of squared differences, by cv2.matchTemplate."""
     cv2: Any = opencv.required()
     inside, picture = np.ascontiguousarray(inside), np.ascontiguousarray(picture)
-    chosen = None if mask is None else mask.astype(np.uint8)
-    squares = cv2.matchTemplate(inside, picture, cv2.TM_SQDIFF, mask=chosen)
-    full = 255**2 * 3 * (picture[..., 0].size if mask is None else int(np.count_nonzero(mask)))
-    rounding, least = _ROUNDING * full, float(squares.min())
-    if least - rounding > threshold**2 * full:
+    bytes_mask = None if mask is None else mask.astype(np.uint8)
+    squares = cv2.matchTemplate(inside, picture, cv2.TM_SQDIFF, mask=bytes_mask)
+    greatest = 255**2 * 3 * (picture[..., 0].size if mask is None else int(np.count_nonzero(mask)))
+    rounding, least = _ROUNDING * greatest, float(squares.min())
+    if least - rounding > threshold**2 * greatest:
         return None
     near = np.flatnonzero(squares <= least + rounding)
-    if len(near) > _CLOSE and least <= rounding:
+    if len(near) > _CLOSE and least <= rounding:  # maybe the same: of many such places the first
         found = _find_exactly(_packed(inside), _packed(picture), mask)
         if found is not None:
             return (*found, 0.0)
@@ -72,13 +83,15 @@ def _find_closest(
     for place in near.tolist():
         y, x = divmod(place, squares.shape[1])
         there = inside[y : y + len(picture), x : x + picture.shape[1]]
-        sums.append((cv2.norm(there, picture, cv2.NORM_L2SQR, chosen), place))  # whole numbers, in double precision
+        # In double precision, which is exact for whole numbers of this size.
+        sums.append((cv2.norm(there, picture, cv2.NORM_L2SQR, bytes_mask), place))
     least, place = min(sums)
-    difference = math.sqrt(least / full)
+    difference = math.sqrt(least / greatest)
     return None if difference > threshold else (place % squares.shape[1], place // squares.shape[1], difference)
 
 
 def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
+    """Pack each pixel into one number: one comparison in place of three."""
     packed = rgb[..., 0].astype(np.uint32)
     packed <<= 8
     packed |= rgb[..., 1]
@@ -90,30 +103,31 @@ def _packed(rgb: NDArray[np.uint8]) -> NDArray[np.uint32]:
 def _find_exactly(
     inside: NDArray[np.uint32], picture: NDArray[np.uint32], mask: NDArray[np.bool_] | None
 ) -> tuple[int, int] | None:
+    """Return x, y of the first place where all pixels are the same, by the steps at the top of this file."""
     columns = picture.shape[1]
     last_row, last_column = inside.shape[0] - len(picture) + 1, inside.shape[1] - columns + 1
     places = last_row * last_column
     if places <= _FEW:
         return _first_same(inside, picture, mask, *np.divmod(np.arange(places), last_column))
-    counted = np.arange(picture.size) if mask is None else np.flatnonzero(mask)
-    random = np.random.default_rng(len(counted))
-    some = counted if len(counted) <= _COUNTED else counted[random.choice(len(counted), _COUNTED, replace=False)]
+    compared = np.arange(picture.size) if mask is None else np.flatnonzero(mask)
+    random = np.random.default_rng(len(compared))  # seeded: a search takes the same time again
+    some = compared if len(compared) <= _SAMPLE else compared[random.choice(len(compared), _SAMPLE, replace=False)]
     values, where, counts = np.unique(picture.ravel()[some], return_index=True, return_counts=True)
-    rarest = int(some[where[np.argmin(counts)]])
-    order = counted[random.choice(len(counted), min(_PROBES, len(counted)), replace=False)]
-    row, column = divmod(rarest, columns)
+    row, column = divmod(int(some[where[np.argmin(counts)]]), columns)
     ys, xs = np.nonzero(inside[row : row + last_row, column : column + last_column] == picture[row, column])
-    for count, probe in enumerate(order.tolist()):
+    probes = compared[random.choice(len(compared), min(_PROBES, len(compared)), replace=False)]
+    for count, probe in enumerate(probes.tolist()):
         if len(ys) <= _FEW:
             break
         if count == _PROBES_BEFORE_COUNTING:
             commonest = values[np.argsort(-counts)][:_COLOURS_COUNTED]
             if mask is None:
-                alike = _counted_alike(inside, picture, commonest)
+                likely = _with_same_counts(inside, picture, commonest)
             else:
-                alike = _correlated_alike(inside, picture, commonest, mask)
-            same = alike[ys, xs]
+                likely = _with_same_places(inside, picture, commonest, mask)
+            same = likely[ys, xs]
             ys, xs = ys[same], xs[same]
+            # What is left is nearly always right: the first few are compared before all are probed again.
             found = _first_same(inside, picture, mask, ys[:_FEW], xs[:_FEW])
             if found is not None:
                 return found
@@ -131,7 +145,7 @@ def _first_same(
     ys: NDArray[np.intp],
     xs: NDArray[np.intp],
 ) -> tuple[int, int] | None:
-    """Return x, y of the first of these places where each pixel that counts is the same."""
+    """Return x, y of the first of these places where each pixel that the mask leaves is the same."""
     rows, columns = picture.shape
     for y, x in zip(ys.tolist(), xs.tolist(), strict=True):
         same = inside[y : y + rows, x : x + columns] == picture
@@ -140,33 +154,35 @@ def _first_same(
     return None
 
 
-def _counted_alike(
+def _with_same_counts(
     inside: NDArray[np.uint32], picture: NDArray[np.uint32], colours: NDArray[np.uint32]
 ) -> NDArray[np.bool_]:
-    """Tell for each place whether as many pixels of each of these colours are there as in the picture."""
+    """Return for each place whether it has as many pixels of each of these colours as the picture."""
     rows, columns = picture.shape
+    # A summed-area table: the count in any rectangle is four of its elements.
     sums = np.zeros((inside.shape[0] + 1, inside.shape[1] + 1), np.int32)
-    alike = np.ones((inside.shape[0] - rows + 1, inside.shape[1] - columns + 1), bool)
+    likely = np.ones((inside.shape[0] - rows + 1, inside.shape[1] - columns + 1), bool)
     for colour in colours:
         np.cumsum(np.cumsum(inside == colour, axis=0, dtype=np.int32), axis=1, out=sums[1:, 1:])
         there = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
-        alike &= there == np.count_nonzero(picture == colour)
-    return alike
+        likely &= there == np.count_nonzero(picture == colour)
+    return likely
 
 
-def _correlated_alike(
+def _with_same_places(
     inside: NDArray[np.uint32], picture: NDArray[np.uint32], colours: NDArray[np.uint32], mask: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Tell for each place whether these colours are wherever the picture has them and the mask lets them count.
+    """Return for each place whether it has these colours wherever the picture has them and the mask is True.
 
-    Where the picture may be anything there may be more of a colour, so that counting tells nothing. Counts of so many
-    pixels are whole numbers that double precision holds far better than to a half.
+    Where the mask is False there may be more of a colour, so that counts say nothing. The pixels of a colour that are
+    in their places are counted instead, for all places at once, as a correlation by Fourier transforms.
     """
     rows, columns = inside.shape[0] - len(picture) + 1, inside.shape[1] - picture.shape[1] + 1
-    alike = np.ones((rows, columns), bool)
+    likely = np.ones((rows, columns), bool)
     for colour in colours:
         wanted = mask & (picture == colour)
         there = np.fft.rfft2(inside == colour)
         there *= np.conj(np.fft.rfft2(wanted, inside.shape))
-        alike &= np.fft.irfft2(there, inside.shape)[:rows, :columns] > np.count_nonzero(wanted) - 0.5
-    return alike
+        # Counts are whole numbers, and double precision is off by far less than a half.
+        likely &= np.fft.irfft2(there, inside.shape)[:rows, :columns] > np.count_nonzero(wanted) - 0.5
+    return likely

@@ -1,7 +1,7 @@
-"""What is looked for on a screen: colours, and which pixels of them count.
+"""Template: the picture that `wait_image` searches for, from a file, a Pillow image, a Frame or an array.
 
-What shows at a pixel that is not fully opaque depends on what lies behind it: such a pixel may be anything. Edges that
-are smoothed by alpha, and shadows, do so on any background.
+Pixels that are not fully opaque are masked out: what they look like on a screen depends on the background. So a picture
+with edges smoothed by alpha, or with a shadow, is found on any background.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
     Picture = str | os.PathLike[str] | Image.Image | Frame | NDArray[np.uint8]
 
-_CHANNELS: Final = (3, 4)
-_OPAQUE: Final = 255
+_CHANNELS: Final = (3, 4)  # R G B, R G B A
+_OPAQUE: Final = 255  # alpha; 254 is already a mixture with the background
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """`rgb` is (height, width, 3) uint8; `mask` (height, width) bool, True for the pixels that count; None: all do."""
+    """`rgb` is (height, width, 3) uint8; `mask` is (height, width) bool, True where pixels are compared (None: all)."""
 
     rgb: NDArray[np.uint8]
     mask: NDArray[np.bool_] | None
 
     @property
     def width(self) -> int:
-        """Pixels in a row, those that may be anything too."""
+        """Pixels in a row, masked ones included."""
         return int(self.rgb.shape[1])
 
     @property
@@ -48,30 +48,32 @@ class Template:
         return int(self.rgb.shape[0])
 
 
-def template(picture: Picture, bounds: Rect) -> Template:
-    """Return what is to be looked for in `bounds`: a file's picture, a Pillow image, a Frame or an array.
+def load_template(picture: Picture, bounds: Rect) -> Template:
+    """Load the picture to search for in `bounds`: a file's, a Pillow image, a Frame or an array.
 
-    Arrays are (height, width, 3) uint8 R G B, or R G B A. Raises InvalidArgument for what is larger than `bounds`, and
-    a file before it is decoded; for what can't be read; and where no pixel is opaque.
+    Arrays are (height, width, 3) uint8 R G B, or R G B A. Raises InvalidArgument for a picture larger than `bounds`
+    (a file's before it is decoded), for one that can't be read, and for one without an opaque pixel.
     """
-    what, pixels = _pixels(picture, bounds)
+    what, pixels = _load_pixels(picture, bounds)
     height, width = pixels.shape[:2]
     if width > bounds.width or height > bounds.height:
         raise InvalidArgument(f"{what} of {width}x{height} can't be seen in {bounds}")
     if pixels.shape[2] == 3:  # noqa: PLR2004 - R G B
         return Template(pixels, None)
     mask = pixels[..., 3] == _OPAQUE
+    # A search with a mask is slower, and one that masks everything would match at the first place.
     if not mask.any():
         raise InvalidArgument(f"{what} has no pixel that is fully opaque: it would be seen anywhere; look for its RGB")
     return Template(np.ascontiguousarray(pixels[..., :3]), None if mask.all() else mask)
 
 
-def _pixels(picture: Picture, bounds: Rect) -> tuple[str, NDArray[Any]]:
+def _load_pixels(picture: Picture, bounds: Rect) -> tuple[str, NDArray[Any]]:
     """Return a picture's name in messages, and its pixels: (height, width, 3 or 4) uint8."""
     with limits.loading():
-        from PIL import Image  # noqa: PLC0415 - arrays and frames do without in most programs
+        from PIL import Image  # noqa: PLC0415 - loading Pillow is slow, and needed for no other wait
 
     if isinstance(picture, Frame):
+        # Without alpha the fourth byte is padding, and undefined.
         transparent = picture.format.alpha_mask or picture.bounding_shape is not None
         return "a frame", picture.rgba() if transparent else picture.rgb()
     if isinstance(picture, np.ndarray):
@@ -82,7 +84,7 @@ def _pixels(picture: Picture, bounds: Rect) -> tuple[str, NDArray[Any]]:
             )
         return "a picture", picture
     if isinstance(picture, Image.Image):
-        return "a picture", _of_image(picture)
+        return "a picture", _load_image(picture)
     if not isinstance(picture, (str, os.PathLike)):
         raise InvalidType(f"a picture is a path, a Pillow image, a Frame or an array; not {type(picture).__name__}")
     name = os.fsdecode(picture)
@@ -90,13 +92,13 @@ def _pixels(picture: Picture, bounds: Rect) -> tuple[str, NDArray[Any]]:
     return f"{name}: a picture", reader.rgba(read.image, name)
 
 
-def _of_image(image: Image.Image) -> NDArray[np.uint8]:
-    """Return the pixels of a Pillow image: of several pictures the one that it was brought to (`seek`)."""
+def _load_image(image: Image.Image) -> NDArray[np.uint8]:
+    """Return the pixels of a Pillow image: of a file with several pictures the current one (`Image.seek`)."""
     if not image.width or not image.height:
         raise InvalidArgument(f"a picture has at least one pixel; this one is {image.width}x{image.height}")
     try:
-        image.load()
-    except reader.BROKEN as error:  # it was opened, and is decoded only here
+        image.load()  # a second call does nothing
+    except reader.BROKEN as error:  # Image.open reads the header alone; the pixels are decoded here
         name = getattr(image, "filename", "")
-        raise InvalidArgument(f"the Pillow image {quoted(name)} can't be read: {reader.said(error)}") from error
+        raise InvalidArgument(f"the Pillow image {quoted(name)} can't be read: {reader.message(error)}") from error
     return reader.rgba(reader.as_shown(image), "a Pillow image")

@@ -1,0 +1,92 @@
+"""Wait: a step of a stream that waits, by blocking the thread or by suspending an asyncio task.
+
+While a task is suspended the event loop watches a duplicate of the connection's descriptor: no thread is needed, and
+several streams may share a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from xshm._signal_safety import Descriptor, owned
+from xshm.errors import ConnectFailed, RequestTimeout
+from xshm.system import limits
+from xshm.system.deadlines import timed_out
+
+if TYPE_CHECKING:
+    from xshm.x11.io.wire import Wire
+    from xshm.x11.protocol.requests import Waitable
+
+# Seconds. Another thread may read what a task waits for, and then the descriptor does not become readable: the task
+# checks again after this long.
+_RECHECK: Final = 0.25
+
+
+@dataclass(slots=True)
+class Wait:
+    """Wait until `what` is done, or until `deadline` (time.monotonic). `what` None: sleep until then.
+
+    With `timeout`, `what` is a request, and RequestTimeout is raised after so many seconds without its reply. They
+    begin with the wait, not with the request: a caller that was interrupted, and resumes much later, gets the reply.
+    """
+
+    what: Waitable | None
+    deadline: float | None = None
+    timeout: float | None = None
+
+    def block(self, wire: Wire) -> None:
+        """Wait in this thread."""
+        if self.what is None:
+            time.sleep(self._left())
+        elif self.timeout is not None:
+            wire.wait_for(self.what, self.timeout)
+        else:
+            with contextlib.suppress(RequestTimeout):  # the deadline has come
+                wire.wait_for(self.what, None if self.deadline is None else self._left())
+
+    async def suspend(self, wire: Wire) -> None:
+        """Wait in this task, while the event loop runs others."""
+        if self.what is None:
+            await asyncio.sleep(self._left())
+            return
+        loop = asyncio.get_running_loop()
+        deadline = self.deadline if self.timeout is None else time.monotonic() + self.timeout
+        wire.pump()  # what has arrived already needs no event loop
+        while not self.what.done:
+            left = _RECHECK if deadline is None else min(_RECHECK, deadline - time.monotonic())
+            if left <= 0:
+                if self.timeout is not None:
+                    raise timed_out()
+                return
+            arrived = asyncio.Event()
+            descriptor = _duplicate(wire)
+            # Not asyncio.timeout: its TimeoutError looks the same as one that a signal handler raises.
+            timer = loop.call_later(left, arrived.set)
+            try:
+                loop.add_reader(descriptor, arrived.set)
+                await arrived.wait()
+            finally:
+                timer.cancel()
+                loop.remove_reader(descriptor)
+                del descriptor  # which closes it, after the loop has removed it
+            wire.pump()
+
+    def _left(self) -> float:
+        return max(0.0, (self.deadline or 0.0) - time.monotonic())
+
+
+def _duplicate(wire: Wire) -> Descriptor:
+    """Duplicate the connection's descriptor: an event loop has one reader for each."""
+    try:
+        with limits.Explained(ConnectFailed, "a stream can't be waited for"):
+            return owned(os.dup, wire.socket.fileno())
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            wire.check()  # raises the reason, if another thread has closed the connection since
+        raise
