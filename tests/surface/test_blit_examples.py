@@ -1,4 +1,4 @@
-"""The examples that draw: each is run as its first lines say, and what it shows is looked at."""
+"""The examples that draw: each is run as its first lines say, and its window's picture is checked."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_10000_presents_with_a_server_that_stops_and_goes_on_are_each_shown_whol
     assert len(addresses) > 1 or surface.way == "core"  # core's are copied into the request
 
 
-def test_while_the_server_is_stopped_no_buffer_is_lent_twice(make_server: Callable[..., Server]) -> None:
+def test_while_the_server_is_stopped_no_buffer_is_acquired_twice(make_server: Callable[..., Server]) -> None:
     server = make_server("Xvfb", 640, 480)
     with Surface(160, 120, display=server.name, timeout=0.3) as surface:
         with surface.draw(), surface.draw(), surface.draw():
@@ -133,12 +133,12 @@ def test_while_the_server_is_stopped_no_buffer_is_lent_twice(make_server: Callab
         surface.wait()
         server.pause()
         try:
-            lent = []
+            acquired = []
             for number in range(3):
                 with surface.draw() as pixels:
-                    lent.append(pixels.ctypes.data)
+                    acquired.append(pixels.ctypes.data)
                     fill(pixels, number)
-            assert len(set(lent)) == 3
+            assert len(set(acquired)) == 3
             with pytest.raises(RequestTimeout), surface.draw():
                 pass
             with pytest.raises(RequestTimeout):
@@ -147,7 +147,7 @@ def test_while_the_server_is_stopped_no_buffer_is_lent_twice(make_server: Callab
             server.resume()
         surface.wait()
         with surface.draw() as pixels:
-            assert pixels.ctypes.data in lent
+            assert pixels.ctypes.data in acquired
 
 
 @pytest.mark.usefixtures("bare_collector")
@@ -208,7 +208,7 @@ def test_signals_that_raise_at_any_moment_leave_the_surface_usable(surface: Surf
 def test_presents_that_fail_lose_no_buffer(way: str, xvfb: Server, capfd: pytest.CaptureFixture[str]) -> None:
     with Surface(160, 120, display=xvfb.name, way=way) as surface:
         connection: Any = surface._connection
-        gc = surface._presenter._blit._gc
+        gc = surface._swapchain._blitter._gc
         connection.send(core.FreeGC, gc=gc)
         for _ in range(10):
             with surface.draw():
@@ -220,50 +220,50 @@ def test_presents_that_fail_lose_no_buffer(way: str, xvfb: Server, capfd: pytest
             with surface.draw() as pixels:
                 fill(pixels, number)
         surface.wait()
-        assert len(surface._presenter._buffers.all) <= 3
+        assert len(surface._swapchain._buffers.all) <= 3
     assert capfd.readouterr().err == ""
 
 
 def test_an_error_that_nobody_waited_for_comes_with_the_next_call(xvfb: Server) -> None:
     with Surface(160, 120, display=xvfb.name) as surface:
         connection: Any = surface._connection
-        connection.send(core.FreeGC, gc=surface._presenter._blit._gc)
+        connection.send(core.FreeGC, gc=surface._swapchain._blitter._gc)
         surface.show(np.zeros((120, 160, 3), np.uint8))
         connection.sync()
         with pytest.raises(BadGC):
             surface.show(np.zeros((120, 160, 3), np.uint8))
 
 
-def test_more_loans_than_buffers_are_refused(xvfb: Server) -> None:
+def test_more_acquisitions_than_buffers_are_refused(xvfb: Server) -> None:
     with Surface(16, 16, display=xvfb.name) as surface:
-        loans = contextlib.ExitStack()
-        with loans:
+        drawings = contextlib.ExitStack()
+        with drawings:
             for _ in range(3):
-                loans.enter_context(surface.draw())
-            with pytest.raises(InvalidArgument, match="all 3 buffers are lent"):
-                loans.enter_context(surface.draw())
+                drawings.enter_context(surface.draw())
+            with pytest.raises(InvalidArgument, match="all 3 buffers are in use"):
+                drawings.enter_context(surface.draw())
         with surface.draw():
             pass
 
 
-def test_the_buffer_that_was_shown_last_is_lent_next_where_nobody_knows_all_that_is_there(
+def test_the_buffer_that_was_shown_last_is_acquired_next_where_nobody_knows_all_that_is_there(
     xvfb: Server, painter: Painter
 ) -> None:
     window = painter.window((0, 0, 64, 64), (255, 255, 255))
     painter.display.sync()
     with Surface(on=window.id, display=xvfb.name) as surface:
         for last in (0, 1):
-            loans = [surface.draw((0, 0, 9, 9)), surface.draw((0, 0, 9, 9))]
-            lent = [loan.__enter__().ctypes.data for loan in loans]
-            for loan in (loans[1 - last], loans[last]):
-                loan.__exit__(None, None, None)
+            drawings = [surface.draw((0, 0, 9, 9)), surface.draw((0, 0, 9, 9))]
+            acquired = [drawing.__enter__().ctypes.data for drawing in drawings]
+            for drawing in (drawings[1 - last], drawings[last]):
+                drawing.__exit__(None, None, None)
             surface.wait()
             with surface.draw((0, 0, 9, 9)) as pixels:
-                assert pixels.ctypes.data == lent[last]
+                assert pixels.ctypes.data == acquired[last]
             surface.wait()
 
 
-def test_what_was_lent_is_read_only_once_it_was_given_back(xvfb: Server) -> None:
+def test_what_was_acquired_is_read_only_once_it_was_presented(xvfb: Server) -> None:
     with Surface(16, 16, display=xvfb.name) as surface:
         with surface.draw() as pixels:
             pixels[...] = 1
@@ -272,7 +272,7 @@ def test_what_was_lent_is_read_only_once_it_was_given_back(xvfb: Server) -> None
 
 
 @pytest.mark.parametrize("turned", [np.s_[::-1], np.s_[:, ::-1], np.s_[..., 2::-1], np.s_[:-9, 5:]], ids=str)
-def test_what_was_lent_may_be_shown_again_from_where_it_lies(turned: Any, surface: Surface) -> None:
+def test_what_was_acquired_may_be_shown_again_from_where_it_lies(turned: Any, surface: Surface) -> None:
     with surface.draw() as pixels:
         pixels[..., :3] = np.random.default_rng(9).integers(0, 256, (120, 160, 3), np.uint8)
     surface.wait()
@@ -284,7 +284,7 @@ def test_what_was_lent_may_be_shown_again_from_where_it_lies(turned: Any, surfac
         assert np.array_equal(pixels[: len(expected), : expected.shape[1], :3], expected)
 
 
-def test_a_present_inside_a_loan_is_part_of_what_the_loan_shows(xvfb: Server, painter: Painter) -> None:
+def test_a_present_inside_a_draw_is_part_of_what_the_draw_shows(xvfb: Server, painter: Painter) -> None:
     with Surface(16, 16, display=xvfb.name) as surface:
         surface.show(np.full((16, 16), 10, np.uint8))
         with surface.draw((0, 0, 8, 8)) as pixels:

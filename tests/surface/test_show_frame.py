@@ -175,7 +175,7 @@ def test_no_code_in_python_runs_when_a_segment_that_was_shown_goes(
         surface.show_frame(screen.grab((0, 0, 64, 64)))
         surface.show(np.zeros((64, 64), np.uint8))
         surface.wait()
-        known = len(surface._presenter._frames._known)
+        known = len(surface._swapchain._frames._attachments)
         pool = screen._session.pool
         assert pool is not None
         called: list[str] = []
@@ -186,6 +186,6 @@ def test_no_code_in_python_runs_when_a_segment_that_was_shown_goes(
         assert "weakref.py" not in {Path(name).name for name in called}  # whose dictionaries' callbacks are in Python
         # What was known of it is forgotten, on the server too, with the next.
         surface.show_frame(screen.grab((0, 0, 64, 64)))
-        assert len(surface._presenter._frames._known) == known == 1
+        assert len(surface._swapchain._frames._attachments) == known == 1
         surface.wait()
         assert resources(surface)["ShmSeg"] <= 3

@@ -180,7 +180,7 @@ def test_without_mit_shm_all_is_the_same_and_the_transport_says_why(make_server:
         surface.wait()
         assert np.array_equal(seen(painter, surface), array)
         # What a server without BIG-REQUESTS would take: 4 MB are 17 requests then.
-        surface._presenter._blit._most = 4 * 0xFFFF
+        surface._swapchain._blitter._most = 4 * 0xFFFF
         surface.show(array[::-1])
         surface.wait()
         assert np.array_equal(seen(painter, surface), array[::-1])
@@ -254,7 +254,7 @@ def test_a_window_of_depth_32_gets_alpha(xvfb: Server, painter: Painter) -> None
     window.destroy()
 
 
-# -- age, loans, errors ----------------------------------------------------------------------------------------------
+# -- age, buffers, errors --------------------------------------------------------------------------------------------
 
 
 def test_age_tells_what_the_lent_memory_held(each: Surface) -> None:
@@ -308,10 +308,10 @@ def test_after_an_exception_in_one_buffer_it_is_completed_from_the_other(each: S
     array = noise(150, 200, 3)
     each.show(array)
     each.wait()
-    with each.draw((0, 0, 1, 1)) as pixels:  # the buffer that is shown is lent: so another is brought up to date
+    with each.draw((0, 0, 1, 1)) as pixels:  # the buffer that is shown is acquired: so another is brought up to date
         each.show(array[:9, :9], at=(0, 0))
         pixels[..., 2::-1] = array[0, 0]
-    each.wait()  # else the server may still read that buffer, and the other is lent first: what it shows would be lost
+    each.wait()  # else the server may still read that buffer, and the other is acquired first
     fail_while_drawing(each, (0, 0, 1, 1), lambda: fail_in_the_other_and_go_on(each, array))
     each.wait()
     cover_and_uncover(painter, (0, 0, 200, 150))

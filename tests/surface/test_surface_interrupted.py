@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import interrupt_points
 import numpy as np
 import pytest
-from interrupt_points import at_every_checkpoint
+from interrupt_points import at_every_point
 from painter import Painter
 from surfaces import EACH_WAY_ONCE, Places, fill, on_a_server_of_its_own, resources, seen
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from servers import Server
 
     from xshm.surface.surface import Surface
+    from xshm.x11.protocol.requests import Request
 
 
 @pytest.fixture(params=EACH_WAY_ONCE, ids=" ".join)
@@ -86,13 +87,13 @@ def test_whichever_point_is_interrupted_what_is_known_is_what_is_there(
     work(surface)
     places = Places(lambda: work(surface))
     with Painter(surface.server) as painter:  # type: ignore[attr-defined]
-        for points, _ in enumerate(at_every_checkpoint(places)):
+        for points, _ in enumerate(at_every_point(places)):
             surface.wait()
             before = seen(painter, surface)
             with surface.draw((159, 119, 1, 1)) as pixels:  # completes the buffer with what is known of the rest
                 pixels[...] = 9
             surface.wait()
-            known = surface._presenter._picture.pieces
+            known = surface._swapchain._contents.pieces
             with surface.draw() as pixels:
                 for part, _ in known:
                     expected = before[part.slices].copy()
@@ -101,10 +102,10 @@ def test_whichever_point_is_interrupted_what_is_known_is_what_is_there(
                 fill(pixels, points)
             surface.wait()
             assert (values_of(seen(painter, surface)) == points).all()
-    assert {"Swapchain.acquire", "Buffers.find", "Swapchain._finish"} <= places.met
+    assert {"Swapchain.acquire", "Buffers.find_free", "Swapchain._present"} <= places.met
     if work is _draw_all:  # which takes the same way each time: in the others the server may be done sooner or later
-        assert {"Buffer.lend", "Swapchain.present", "Blitter.send", "Buffer.presented"} <= places.met
-    assert len(surface._presenter._buffers.all) <= 3
+        assert {"Buffer.acquire", "Swapchain.present", "Blitter.send", "Buffer.presented"} <= places.met
+    assert len(surface._swapchain._buffers.all) <= 3
 
 
 def values_of(image: NDArray[np.uint8]) -> NDArray[Any]:
@@ -118,22 +119,22 @@ def test_making_a_buffer_may_be_interrupted_at_any_point(surface: Surface) -> No
         _draw_all(surface)
 
     places = Places(work)
-    presenter = surface._presenter
+    swapchain = surface._swapchain
     with Painter(surface.server) as painter:  # type: ignore[attr-defined]
-        for points, _ in enumerate(at_every_checkpoint(places)):
+        for points, _ in enumerate(at_every_point(places)):
             surface.wait()
             with surface.draw() as pixels:
                 fill(pixels, points)
             surface.wait()
             assert (values_of(seen(painter, surface)) == points).all()
-            with presenter.lock:
-                presenter.resize(surface.rect)  # so that none of those that were made is lent any more
+            with swapchain.lock:
+                swapchain.resize(surface.rect)  # so that none of those that were made is acquired any more
     work()
     surface.wait()
-    assert {"Buffers._make", "Buffers._memory", "Buffers._free_retired"} <= places.met
+    assert {"Buffers._allocate", "Buffers._allocate_memory", "Buffers._free_retired"} <= places.met
     if surface.way == "pixmap":
         assert "SharedPixmaps.make" in places.met
-    # What it still has, and the last one, of which the server is told with the next.
+    # What it still has, and the last one, which the server frees with the next request.
     held = resources(surface)
     assert held["PIXMAP"] <= 2
     assert held["ShmSeg"] <= 2
@@ -150,7 +151,7 @@ def test_frames_shown_and_interrupted_at_any_point_are_let_go(surface: Surface, 
         work()  # what is made once is there from now on
         pool = screen._session.pool
         assert pool is not None
-        for _ in at_every_checkpoint(places):
+        for _ in at_every_point(places):
             surface.wait()
             surface.show(np.zeros((120, 160), np.uint8))
             surface.wait()
@@ -161,10 +162,45 @@ def test_frames_shown_and_interrupted_at_any_point_are_let_go(surface: Surface, 
             # requests that were cut short before they were sent would be more each time, with a point for each of them.
             pool.trim()
             screen.xlib.sync()
-    assert {"Swapchain.present_frame", "FrameMemory.source", "Blitter.send", "Swapchain._finish"} <= places.met
+    assert {"Swapchain.present_frame", "FrameMemory.source", "Blitter.send", "Swapchain._present"} <= places.met
     assert ("Contents.put" if surface.transport.kind != "fd" else "Contents.put_all") in places.met
     if surface.way == "pixmap" and surface.transport.kind == "sysv":
         assert {"Transport.attach", "SharedPixmaps.make"} <= places.met
     held = resources(surface)
     assert held["PIXMAP"] <= 3
     assert held["ShmSeg"] <= 3
+
+
+def test_waiting_with_nothing_in_flight_may_be_interrupted_at_any_point(surface: Surface) -> None:
+    surface.wait()
+    places = Places(surface.wait)
+    for _ in at_every_point(places):
+        surface.wait(timeout=5)
+    assert {"Swapchain._wait", "Blitter.send", "Wire.wait_for"} <= places.met
+
+
+def test_of_a_present_that_is_cut_short_nothing_is_claimed(surface: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
+    surface.show(np.full((120, 160), 5, np.uint8))
+    post = surface._swapchain._blitter._post
+
+    def interrupted(request: Request) -> None:
+        post(request)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(surface._swapchain._blitter, "_post", interrupted)
+        with pytest.raises(KeyboardInterrupt), surface.draw() as kept:
+            kept[...] = 6
+    surface.wait(timeout=5)
+    assert surface._swapchain._contents.pieces == ()
+    assert not kept.flags.writeable
+    assert not any(buffer.is_acquired for buffer in surface._swapchain._buffers.all)
+    with surface.draw() as pixels:
+        assert surface.age == 0
+        fill(pixels, 7)
+    surface.wait()
+    with surface.draw() as pixels:
+        assert surface.age == 1
+        assert (pixels.view("<u4") == 7).all()
+    with Painter(surface.server) as painter:  # type: ignore[attr-defined]
+        assert (values_of(seen(painter, surface)) == 7).all()

@@ -1,4 +1,4 @@
-"""A surface whose window gets another size in the middle: what was asked for before is shown as far as it fits."""
+"""A surface whose window is resized while it is drawn: what was acquired before is shown as far as it fits."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def configure(painter: Painter, surface: Surface, width: int, height: int) -> No
 
 
 def take_in(painter: Painter, surface: Surface, width: int, height: int) -> None:
-    """Give the window another size, and the surface word of it."""
+    """Resize the window, and deliver the event to the surface."""
     configure(painter, surface, width, height)
     while (surface.rect.width, surface.rect.height) != (width, height):
         next(surface.events(timeout=5))
 
 
-def test_what_was_asked_for_before_is_lent_as_it_was_asked_for(each: Surface, painter: Painter) -> None:
+def test_what_was_asked_for_before_is_acquired_as_it_was_asked_for(each: Surface, painter: Painter) -> None:
     whole, part, outside = each.draw(), each.draw((80, 60, 120, 90)), each.draw((150, 100, 50, 50))
     take_in(painter, each, 100, 110)
     array = noise(150, 200, 3)
@@ -85,13 +85,13 @@ def test_a_frame_is_shown_as_far_as_it_fits(
     x: int, each: Surface, painter: Painter, xvfb: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     painter.rectangles()
-    put = each._presenter.present_frame
+    present = each._swapchain.present_frame
 
     def late(*arguments: Any) -> bool:
         take_in(painter, each, 100, 110)
-        return put(*arguments)
+        return present(*arguments)
 
-    monkeypatch.setattr(each._presenter, "put", late)
+    monkeypatch.setattr(each._swapchain, "present_frame", late)
     with xshm.Screen(xvfb.name) as screen:
         frame = screen.grab((400, 300, 80, 150))
         each.show_frame(frame, at=(x, 0))
@@ -100,7 +100,7 @@ def test_a_frame_is_shown_as_far_as_it_fits(
             expected[:, :80] = frame.rgb()[:110]
     each.wait()
     assert np.array_equal(seen(painter, each), expected)
-    assert all(each.rect.contains(piece) for piece, _ in each._presenter._picture.pieces)
+    assert all(each.rect.contains(piece) for piece, _ in each._swapchain._contents.pieces)
 
 
 def test_one_thread_draws_while_another_follows_a_window_that_changes_its_size(each: Surface, xvfb: Server) -> None:

@@ -49,7 +49,7 @@ def test_exposed_parts_are_drawn_again(each: Surface, painter: Painter) -> None:
     assert np.array_equal(seen(painter, each), array)
 
 
-def test_what_is_exposed_while_memory_is_lent_is_drawn_when_it_comes_back(each: Surface, painter: Painter) -> None:
+def test_what_is_exposed_while_memory_is_acquired_is_drawn_when_presented(each: Surface, painter: Painter) -> None:
     array = noise(150, 200, 3)
     each.show(array)
     each.wait()

@@ -1,18 +1,34 @@
-"""Requests that draw memory into one drawable, and the proof that the server has read it.
+"""Blit requests from shared memory into one drawable, and their completions: the server has read the memory.
 
-The proof is the message that the server sends when it is done: Completion for ShmPutImage, NoExpose for CopyArea (a
-graphics context that reports exposures has one sent for every copy), an error for a request that failed, the reply to
-a request behind it for core PutImage. The server does one client's requests in order, so each proves all before it.
+A completion is what the server sends when it has executed a request: the Completion event for ShmPutImage, NoExpose or
+GraphicsExpose for CopyArea (each copy has one where the graphics context has `graphics-exposures`), an error for a
+request that failed. Core PutImage has none: there it is the reply to a GetInputFocus behind it. The server executes
+one client's requests in order, so a completion of one request completes all requests before it.
+
+Always true:
+
+1. A request is in `inflight` before it is sent, so that its completion finds it there, however early that comes. Until
+   the completion, the request keeps the memory that it reads alive.
+2. A request in flight without a serial was not sent: an exception came first. It will never be completed, so nothing
+   waits for it, and `reap_completed` removes it. If there is one, the last request in flight is one.
+3. The swapchain calls from one thread at a time, but for `wait`. The thread that reads the socket only looks through
+   `inflight`, which is a tuple for that reason: a deque must not change while another thread iterates.
+4. An error is raised once, by the `reap_completed` after it came, as the error of all that was in flight.
+
+What does not work:
+
+- A round trip after each present, instead of events: it costs two more process switches.
+- Completion events for CopyArea: only ShmPutImage has them, hence NoExpose.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from xshm.errors import BadDrawable, BadWindow, ServerError, WindowGone
-from xshm.x11.protocol import core
-from xshm.x11.protocol.put import GRAPHICS_EXPOSE, NO_EXPOSE, most_bytes, pack_copy_area, pack_shm_put_image, put_images
+from xshm.x11.protocol import core, mit_shm
+from xshm.x11.protocol.core import GRAPHICS_EXPOSE, NO_EXPOSE, SYNC, pack_copy_area, pack_put_images
 from xshm.x11.protocol.requests import EventRoute, Request
 
 if TYPE_CHECKING:
@@ -24,84 +40,80 @@ if TYPE_CHECKING:
     from xshm.x11.connection import Connection
 
 _SEQUENCE = struct.Struct("=2xH")
-_SYNC: Final = struct.pack("=BBH", 43, 0, 1)  # GetInputFocus: the shortest request that has a reply
 
 
 class Blitter:
-    """Draws sources into `drawable`, and knows which of its requests the server has not done yet.
-
-    Its owner sees to it that one thread at a time calls it, but for `wait`.
-    """
+    """Copies from ImageSources into `drawable`; `inflight` are the requests that are not completed, oldest first."""
 
     def __init__(
         self, connection: Connection, transport: Transport, drawable: int, fmt: PixelFormat, way: BlitPath
     ) -> None:
         self._connection = connection
-        self._post = connection.wire.post
+        self._post = connection.wire.send_now
+        self.wait = connection.wire.wait  # until a request in flight is completed; bound once for the hot path
         self._opcode = transport.opcode
         self._drawable = drawable
         self._format = fmt
         self._depth = fmt.depth
         self.way: BlitPath = way
-        # What is under way. Not a deque: the thread that reads looks through it, while another may add to it.
         self.inflight: tuple[Request, ...] = ()
-        self._failed: bytes | None = None
-        self._most = most_bytes(connection) if way == "core" else 0
+        self._failed: bytes | None = None  # the first error that was not raised yet
+        self._most = connection.longest_request if way == "core" else 0
+        # GraphicsExpose comes in place of NoExpose where a part of the source could not be read.
         codes = (NO_EXPOSE, GRAPHICS_EXPOSE, *((transport.completion_event,) if way != "core" else ()))
-        routes = [EventRoute(code, self._is_ours, most=0) for code in codes]
-        self._gc = connection.holdings.id(core.FreeGC, "gc", *routes)
+        routes = [EventRoute(code, self._take_completion, most=0) for code in codes]
+        self._gc = connection.resources.new_id(core.FreeGC, "gc", *routes)
         made = connection.send(core.CreateGC, cid=self._gc, drawable=drawable, attrs={"graphics_exposures": 1})
         connection.check(made, doing="CreateGC")
         for route in routes:
             connection.wire.add_route(route)
 
     def requests(self, source: ImageSource, part: Rect) -> tuple[Request, ...]:
-        """Return what draws a part of a source; the last of them is what proves that it was read."""
+        """Make the requests that copy a part of a source; when the last one is completed, all of it was read."""
         if source.pixmap:
-            data = pack_copy_area(source.pixmap, self._drawable, self._gc, source.place, part)
+            at = part.x - source.place.x, part.y - source.place.y
+            data = pack_copy_area(source.pixmap, self._drawable, self._gc, *at, part.x, part.y, part.width, part.height)
         elif source.shmseg:
-            data = pack_shm_put_image(
+            data = mit_shm.pack_put_image(
                 self._opcode, self._drawable, self._gc, self._depth, source.shmseg, source.place, part
             )
         else:
             return self._core_requests(source, part)
-        pending = Request(data, keep=source.rows)
-        source.is_read_by(pending)
+        pending = Request(data, keepalive=source.rows)
+        source.add_reader(pending)
         return (pending,)
 
     def send(self, requests: tuple[Request, ...]) -> None:
-        """Send what `requests` made; those that were sent already, before a signal handler raised, are left out."""
-        if requests[0] not in self.inflight:
-            self.inflight += requests
-        for pending in requests:
-            if not pending.serial:  # one by one: only so does a serial say for sure that it was queued
-                self._post(pending)
+        """Send the requests that `requests` has made."""
+        self.inflight += requests  # (1)
+        for pending in requests:  # one by one, so that those with a serial are just those that were queued (2)
+            self._post(pending)
 
     def fence(self) -> None:
-        """Have something under way whose proof is the server's answer to nothing in particular."""
-        self.send((Request(_SYNC),))
+        """Send a request that draws nothing: its completion means that everything before it was executed."""
+        self.send((Request(SYNC),))
 
     def reap_completed(self) -> None:
-        """Forget what the server has done, and what was never sent; raise the error of a request that failed."""
-        inflight = [pending for pending in self.inflight if pending.serial]
+        """Remove what is completed, or was never sent, from what is in flight; raise the error of a failed request."""
+        inflight = self.inflight
+        if len(inflight) == 1 and inflight[0].done and inflight[0].error is None and self._failed is None:
+            self.inflight = ()  # hot path: one present, waited for
+            return
+        inflight = tuple(pending for pending in inflight if pending.serial)
         done = 0
         for index, pending in enumerate(inflight, start=1):
-            if pending.done:
+            if pending.done:  # and so are all before it
                 done = index
                 if pending.error is not None and self._failed is None:
                     self._failed = pending.error
-        self.inflight = tuple(inflight[done:])
+        self.inflight = inflight[done:]
         failed = self._failed
         if failed is not None:
             self._failed = None
             raise self._error(failed)
 
-    def wait(self, pending: Request, timeout: float | None = None) -> None:
-        """Wait until the server has done a request; RequestTimeout when `timeout` seconds have passed."""
-        self._connection.wire.wait(pending, timeout)
-
-    def forget(self) -> None:
-        """Let go of the memory of requests whose proof will not come any more."""
+    def abandon(self) -> None:
+        """Release the memory of requests in flight, when the connection is closed and no completion will come."""
         for pending in self.inflight:
             pending.keepalive = None
         self.inflight = ()
@@ -109,12 +121,15 @@ class Blitter:
     def _core_requests(self, source: ImageSource, part: Rect) -> tuple[Request, ...]:
         stride = self._format.stride(part.width)
         rows = source.bytes_at(part)
-        bands = put_images(self._drawable, self._gc, self._depth, part, rows, stride, self._most)
-        # The bytes are copied here: nothing reads the source any more. The reply tells that the server has followed.
-        return (*map(Request, bands), Request(_SYNC))
+        bands = pack_put_images(self._drawable, self._gc, self._depth, part, rows, stride, self._most)
+        # The requests hold copies of the rows, so that the source has no readers. The reply is their completion.
+        return (*map(Request, bands), Request(SYNC))
 
-    def _is_ours(self, message: bytes) -> bool:
-        """Take note of a proof. Called by the reader, under the Wire's lock; twice for one message does no harm."""
+    def _take_completion(self, message: bytes) -> bool:
+        """Mark the request that an event completes; tell whether there is one.
+
+        The thread that reads the socket calls it, under the wire's lock. A second call with a message does no harm.
+        """
         sequence = _SEQUENCE.unpack_from(message)[0]
         for pending in self.inflight:
             if pending.serial & 0xFFFF == sequence and pending.serial:
@@ -124,6 +139,7 @@ class Blitter:
         return False
 
     def _error(self, message: bytes) -> ServerError | WindowGone:
+        """Decode an error; one that names the drawable itself means that the drawable is gone."""
         error = self._connection.error(message, "drawing into the surface")
         if isinstance(error, (BadDrawable, BadWindow)) and error.value == self._drawable:
             gone = WindowGone(f"the drawable {self._drawable:#x} was destroyed")

@@ -1,8 +1,10 @@
-"""Which way pixels take from shared memory into a drawable: chosen once, and the reason kept.
+"""The request that copies from shared memory into a drawable: CopyArea or ShmPutImage, chosen when a surface is opened.
 
-CopyArea from a shared pixmap and ShmPutImage end in different loops of the server. Which of them is the faster depends
-on its processor: for pictures of 8 MB and more we saw from 0.77 to 1.09 (Xvfb 21.1, two machines), for small ones no
-difference. So where it matters it is measured, when a surface is opened: a handful of copies into a pixmap.
+CopyArea from a shared pixmap and ShmPutImage run different loops of the server. Which is the faster depends on the
+processor: for pictures of 8 MB and more CopyArea took 0.77 to 1.09 times as long (Xvfb 21.1, two machines), for small
+ones there was no difference. So for large ones it is measured: a few copies into a pixmap that is not shown.
+
+What does not work: to measure on the window itself. It would flicker, and a covered window costs nothing.
 """
 
 from __future__ import annotations
@@ -12,34 +14,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from xshm import _arguments
+from xshm._signal_safety import is_the_kernels
 from xshm.errors import ServerError, TransportUnavailable
 from xshm.shm.segment import Segment
 from xshm.shm.shared_pixmap import SharedPixmaps
-from xshm.system.kernel_errors import is_the_kernels
 from xshm.system.printable import quoted
 from xshm.x11.protocol import core, mit_shm
 
 if TYPE_CHECKING:
     from xshm.shm.transport import Transport
-    from xshm.surface.target import Opened
+    from xshm.surface.target import TargetDrawable
     from xshm.x11.connection import Connection
 
 BlitPath = Literal["pixmap", "put", "core"]
-_WORTH_MEASURING: Final = 4 << 20  # bytes; 2 milliseconds then, 6 at 1080p
-_TRIALS: Final = 2
-_CLEARLY: Final = 0.95  # of the time that ShmPutImage takes; what is closer is noise
+# Bytes of a picture from which on it is measured. The measurement takes 2 ms at this size, and 6 ms at 1080p.
+_WORTH_MEASURING: Final = 4 << 20
+_TRIALS: Final = 2  # copies by each request; the better time counts
+_CLEARLY: Final = 0.95  # of the time that ShmPutImage takes; a smaller difference is noise
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenPath:
-    """The way, and why."""
+    """The path, and the reason for it, which `Surface.way_reason` returns."""
 
     way: BlitPath
     reason: str
 
 
 def check_path(transport: Transport, wanted: str) -> None:
-    """Raise InvalidArgument for what is no way, TransportUnavailable for one that is not to be had, with the reason."""
+    """Raise InvalidArgument for an unknown path, TransportUnavailable, with the reason, for one that can't be had."""
     _arguments.choice(wanted, ("auto", "pixmap", "put"), "a way is one of")
     if transport.kind == "core" and wanted != "auto":
         raise TransportUnavailable(f"way={quoted(wanted)} takes shared memory, and there is none: {transport.reason}")
@@ -47,8 +50,8 @@ def check_path(transport: Transport, wanted: str) -> None:
         raise TransportUnavailable("this server has no shared pixmaps; way='put' works without")
 
 
-def choose_path(connection: Connection, transport: Transport, opened: Opened, wanted: str) -> ChosenPath:
-    """Take the way wanted by name, which `check_path` has passed, or find the fastest."""
+def choose_path(connection: Connection, transport: Transport, opened: TargetDrawable, wanted: str) -> ChosenPath:
+    """Return the path that was asked for, which has passed `check_path`, or for "auto" the fastest."""
     if transport.kind == "core":
         return ChosenPath("core", f"no memory is shared: {transport.reason}")
     if wanted != "auto":
@@ -59,30 +62,31 @@ def choose_path(connection: Connection, transport: Transport, opened: Opened, wa
         return ChosenPath("put", "at this size both ways take the same")
     try:
         pixmap, put = _measure(connection, transport, opened)
-    except (ServerError, OSError) as error:  # no room for a second picture, say
+    except (ServerError, OSError) as error:  # no memory for a second picture, for example
         if not (isinstance(error, ServerError) or is_the_kernels(error)):
             raise
         return ChosenPath("put", f"it could not be measured: {error}")
+    # A tie goes to ShmPutImage, which takes no second resource of the server.
     figures = f"measured: {put * 1e6:,.0f} µs by ShmPutImage, {pixmap * 1e6:,.0f} by CopyArea"
     return ChosenPath("pixmap" if pixmap < _CLEARLY * put else "put", figures)
 
 
-def _measure(connection: Connection, transport: Transport, opened: Opened) -> tuple[float, float]:
-    """Return the seconds that one copy of the whole takes, at best: by CopyArea, by ShmPutImage."""
+def _measure(connection: Connection, transport: Transport, opened: TargetDrawable) -> tuple[float, float]:
+    """Return the least seconds for one copy of the whole picture: by CopyArea, by ShmPutImage."""
     width, height = opened.size
     depth = opened.fmt.depth
     segment = Segment("sysv" if transport.kind == "sysv" else "memfd", opened.fmt.nbytes(width, height))
     shmseg = transport.attach(segment)
     pixmaps = SharedPixmaps(connection, transport, opened.root, depth)
     source = pixmaps.make(shmseg, width, height)
-    target, gc = connection.holdings.id(core.FreePixmap, "pixmap"), connection.holdings.id(core.FreeGC, "gc")
+    target, gc = connection.resources.new_id(core.FreePixmap, "pixmap"), connection.resources.new_id(core.FreeGC, "gc")
     corners = {"src_x": 0, "src_y": 0, "dst_x": 0, "dst_y": 0}
     copy = {"src_drawable": source, "dst_drawable": target, "gc": gc, **corners, "width": width, "height": height}
     size = {"total_width": width, "total_height": height, "src_width": width, "src_height": height}
     kind = {"depth": depth, "format": core.Z_PIXMAP, "send_event": 0, "shmseg": shmseg, "offset": 0}
     put = {"opcode": transport.opcode, "drawable": target, "gc": gc} | corners | size | kind
 
-    def took(request: Any, fields: dict[str, Any]) -> float:
+    def seconds(request: Any, fields: dict[str, Any]) -> float:
         start = time.perf_counter()
         connection.check(connection.send(request, **fields), doing="measuring which way is the faster")
         return time.perf_counter() - start
@@ -93,9 +97,9 @@ def _measure(connection: Connection, transport: Transport, opened: Opened) -> tu
         )
         connection.check(made, doing="CreatePixmap")
         connection.check(connection.send(core.CreateGC, cid=gc, drawable=target, attrs={"graphics_exposures": 0}))
-        took(core.CopyArea, copy)  # the memory's first time
-        times = [(took(core.CopyArea, copy), took(mit_shm.PutImage, put)) for _ in range(_TRIALS)]
+        seconds(core.CopyArea, copy)  # not counted: both memories' pages are touched for the first time
+        times = [(seconds(core.CopyArea, copy), seconds(mit_shm.PutImage, put)) for _ in range(_TRIALS)]
     finally:
-        connection.holdings.free(gc, target, source)
+        connection.resources.free(gc, target, source)
         transport.detach(shmseg)
     return min(copied for copied, _ in times), min(put for _, put in times)

@@ -1,22 +1,30 @@
-"""The two or three buffers of a surface: which one may be written, and what it lacks of what is shown.
+"""The buffers of a swapchain, at most three: which one is free to be written, and which of its parts are stale.
 
-A buffer is lent when nobody has it, and the server has read it: the proof has come (`blit`). The one that was
-shown last goes first: it lacks nothing, and it is still in the processor's cache (1080p, each present waited for: two
-buffers in turn take 1.4 times as long as one). So a second one comes when the first is still being read, and a third
-likewise.
+A buffer is acquired to be written, then presented, or released without being presented. It is free when it is not
+acquired and the server has completed every request that reads it (`blit`). The swapchain calls Buffers under its lock,
+but for `drop`; the event that completes a request may come meanwhile, in another thread.
+
+Always true:
+
+1. The free buffer that was presented last is acquired first. It has no stale parts, and it is still in the processor's
+   cache: at 1080p, with a wait after each present, two alternating buffers take 1.4 times as long as one.
+2. A buffer is made only when all others are acquired or being read. So a program that waits after each present has one
+   buffer, and a program that does not has two or three.
+3. A buffer that is neither presented nor released counts as acquired until the caller's array is gone.
+4. A resize retires all buffers. A retired one is freed when it is not acquired and no part of it is shown.
 """
 
 from __future__ import annotations
 
-import ctypes
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from xshm.errors import InvalidArgument
+from xshm.geometry import subtract
 from xshm.shm.segment import Segment, round_up
-from xshm.surface.contents import ImageSource, subtract
+from xshm.surface.contents import ImageSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,135 +36,149 @@ if TYPE_CHECKING:
     from xshm.surface.contents import Contents
     from xshm.x11.protocol.requests import Request
 
+# Buffers: one that is written, one that the server reads, and one whose request waits behind that.
 _MOST: Final = 3
+# Rectangles that a buffer's stale parts are kept as; with more of them all of it counts as stale, and is copied.
 _MOST_STALE: Final = 16
 
 
 class Buffer:
-    """Memory for a surface, and what it held last.
+    """Memory for one whole picture, and what is in it.
 
-    `latest` is the number of the present that it was shown by last; `shown` too, but 0 where some of its content is
-    undefined; `stale` the parts that are undefined, or were presented from elsewhere since.
+    `last_present` is the number of the last present from this buffer. `content_of` is the same number as long as the
+    buffer holds the whole picture that was shown then; 0: some of its content is undefined. `stale` are the parts that
+    are undefined, or that were presented from other memory since.
     """
 
-    __slots__ = ("_lent", "_owner", "_part", "latest", "pixels", "shown", "source", "stale")
+    __slots__ = ("_acquired", "_part", "content_of", "last_present", "pixels", "source", "stale")
 
-    def __init__(self, owner: Any, pixels: NDArray[Any], source: ImageSource) -> None:
-        self._owner = owner
+    def __init__(self, pixels: NDArray[Any], source: ImageSource) -> None:
         self.pixels = pixels
         self.source = source
-        self.latest = 0
-        self.shown = 0
+        self.last_present = 0
+        self.content_of = 0
         self.stale = [source.place]
-        self._lent: weakref.ref[NDArray[Any]] | None = None
-        self._part: Rect | None = None  # lent, and not presented since
+        self._acquired: weakref.ref[NDArray[Any]] | None = None  # weak: (3)
+        self._part: Rect | None = None  # what was acquired and not presented yet
 
     @property
-    def is_lent(self) -> bool:
-        """Whether somebody has it to write. A loan ends with the array that was lent, if not before."""
-        return self._lent is not None and self._lent() is not None
+    def is_acquired(self) -> bool:
+        """Whether a caller may be writing to it."""
+        return self._acquired is not None and self._acquired() is not None
 
-    def lend(self, part: Rect) -> NDArray[Any]:
-        """Lend the memory of a part, as an array; until it is presented its content counts as undefined."""
-        lent = self.pixels[:] if part is self.source.place else self.pixels[part.slices]
-        self._lent = weakref.ref(lent)
-        if self._part is not None:
+    def acquire(self, part: Rect) -> NDArray[Any]:
+        """Return the memory of a part as an array to write; its content is undefined until it is presented."""
+        # Always a view of its own: the weak reference has to end with the caller's array, and `pixels` stays.
+        acquired = self.pixels[:] if part is self.source.place else self.pixels[part.slices]
+        self._acquired = weakref.ref(acquired)
+        if self._part is not None:  # that one was never presented: what was written to it is shown nowhere
             self.mark_stale(self._part)
         self._part = part
-        self.shown = 0
-        return lent
+        self.content_of = 0
+        return acquired
 
-    def give_back(self) -> None:
-        """End the loan."""
-        self._lent = None
+    def release(self) -> None:
+        """Count as not acquired any more."""
+        self._acquired = None
 
     def presented(self, number: int, *, complete: bool) -> None:
-        """Take note that it holds all that is known to be shown since that present; `complete`: that is the whole."""
-        self.latest = number
-        self.shown = number if complete else 0
+        """Record that the buffer holds all that is known of the drawable; with `complete`, the whole drawable."""
+        self.last_present = number
+        self.content_of = number if complete else 0
         self.stale = []
         self._part = None
-        self._lent = None
+
+    def forget_content(self) -> None:
+        """Count all of the content as undefined."""
+        self.content_of = 0
+        self.stale = [self.source.place]
 
     def mark_stale(self, part: Rect) -> None:
-        """Take note that a part was presented from elsewhere."""
+        """Record that a part was presented from other memory."""
         left = subtract(self.stale, part)
         self.stale = [*left, part] if len(left) < _MOST_STALE else [self.source.place]
 
 
 class Buffers:
-    """All buffers of one surface, and those of a former size that are lent or shown."""
+    """The buffers of the present size, `all`, and the retired ones that are still acquired or shown."""
 
-    def __init__(self, transport: Transport, pixmaps: SharedPixmaps | None, fmt: PixelFormat, whole: Rect) -> None:
+    def __init__(self, transport: Transport, pixmaps: SharedPixmaps | None, fmt: PixelFormat, extent: Rect) -> None:
         self._transport = transport
         self._pixmaps = pixmaps
         self._format = fmt
-        self._whole = whole
+        self._extent = extent
         self._retired: list[Buffer] = []
         self.all: list[Buffer] = []
 
-    def resize(self, whole: Rect) -> None:
-        """From now on, lend buffers of this size."""
+    def resize(self, extent: Rect) -> None:
+        """Retire all buffers; new ones have this size."""
         self._retired = [*self._retired, *self.all]
         self.all = []
-        self._whole = whole
+        self._extent = extent
 
-    def find(self, picture: Contents) -> Buffer | Request:
-        """Return the buffer to lend next, the one that lacks least, or the request to wait for until there is one."""
+    def find_free(self, contents: Contents) -> Buffer | Request:
+        """Return the buffer to acquire next; if none is free, the request whose completion frees the first one."""
         if self._retired:
-            self._free_retired(picture)
+            self._free_retired(contents)
         best: Buffer | None = None
+        awaited: list[Request] = []
         for each in self.all:
-            if (best is None or each.latest > best.latest) and not each.is_lent and not each.source.readers():
+            # (1) The numbers are compared before the calls: a buffer that was presented earlier is not looked at.
+            if (best is not None and each.last_present <= best.last_present) or each.is_acquired:
+                continue
+            # Called once: the thread that reads the socket may complete a request at any moment.
+            readers = each.source.readers()
+            if readers:
+                awaited.append(readers[-1])
+            else:
                 best = each
         if best is not None:
             return best
-        if len(self.all) < _MOST:
-            buffer = self._make(self._whole)
+        if len(self.all) < _MOST:  # (2)
+            buffer = self._allocate(self._extent)
             self.all = [*self.all, buffer]
             return buffer
-        readers = [each.source.readers()[-1] for each in self.all if not each.is_lent]
-        if not readers:
-            raise InvalidArgument(f"all {_MOST} buffers are lent; leave one draw() before the next")
-        return min(readers, key=lambda request: request.serial)
+        if not awaited:
+            raise InvalidArgument(f"all {_MOST} buffers are in use; leave one draw() before the next")
+        return min(awaited, key=lambda request: request.serial)
 
     def make_detached(self, part: Rect) -> Buffer:
-        """Return a buffer for a part that leaves the surface, which was larger when that was asked for."""
-        buffer = self._make(part)
+        """Make a buffer for a part that leaves the extent, which was larger when the part was asked for."""
+        buffer = self._allocate(part)
         self._retired = [*self._retired, buffer]
         return buffer
 
-    def forget(self) -> None:
-        """Let go of all memory; the connection is over."""
+    def drop(self) -> None:
+        """Release all memory. The server's side of it went with the connection."""
         self.all = []
         self._retired = []
 
-    def _make(self, place: Rect) -> Buffer:
+    def _allocate(self, place: Rect) -> Buffer:
         width, height = place.width, place.height
         fmt = self._format
         size = fmt.nbytes(width, height)
-        memory, shmseg = self._memory(size)
-        owner: Any = (ctypes.c_ubyte * size).from_buffer(memory)
+        memory, shmseg = self._allocate_memory(size)
         shape, dtype, strides = fmt.layout(width, height)
-        pixels: NDArray[Any] = np.ndarray(shape, dtype, owner, 0, strides)
-        rows = np.frombuffer(owner, np.uint8).reshape(height, fmt.stride(width))
+        pixels: NDArray[Any] = np.ndarray(shape, dtype, memory, 0, strides)
+        rows = np.frombuffer(memory, np.uint8, size).reshape(height, fmt.stride(width))
         source = ImageSource(place, rows, fmt.bits_per_pixel // 8, shmseg)
         if self._pixmaps is not None:
             source.pixmap = self._pixmaps.make(shmseg, width, height)
-        return Buffer(owner, pixels, source)
+        return Buffer(pixels, source)
 
-    def _memory(self, size: int) -> tuple[Any, int]:
-        """Return memory, zeroed, and the shmseg that the server knows it by, 0 without shared memory."""
+    def _allocate_memory(self, size: int) -> tuple[Any, int]:
+        """Return memory, zeroed, and the server's shmseg for it, 0 without shared memory."""
         kind = self._transport.kind
         if kind == "core":
             return bytearray(size), 0
         segment = Segment("sysv" if kind == "sysv" else "memfd", round_up(size))
         return segment.memory, self._transport.attach(segment)
 
-    def _free_retired(self, picture: Contents) -> None:
-        """Let go of buffers of a former size once nothing of them is shown. What was sent is read before that."""
-        kept = [each for each in self._retired if each.is_lent or picture.shows(each.source)]
-        for source in [each.source for each in self._retired if each not in kept]:  # now, and not when all have let go
+    def _free_retired(self, contents: Contents) -> None:
+        """Free what is retired and not needed (4). The server frees its side after the requests sent before."""
+        kept = [each for each in self._retired if each.is_acquired or contents.shows(each.source)]
+        # At once, and not with the last reference: requests in flight and the caller's old arrays still have some.
+        for source in [each.source for each in self._retired if each not in kept]:
             if self._pixmaps is not None and source.pixmap is not None:
                 self._pixmaps.free(source.pixmap)
             if source.shmseg:

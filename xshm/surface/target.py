@@ -1,4 +1,9 @@
-"""What a surface draws into: a window that is opened for it, or a window or pixmap that is there."""
+"""The drawable of a surface: a window that is created for it, or an existing window or pixmap.
+
+TargetArguments are what the caller asked for, checked before anything is sent. A TargetDrawable is the drawable as the
+server has it: its format, size and colormap, and the inbox of its events. A window of the surface's own is mapped by
+then, if the window manager mapped it within two seconds.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +17,16 @@ from xshm import _arguments
 from xshm.drawables.drawable import Drawable
 from xshm.drawables.window_list import IDS
 from xshm.errors import BadDrawable, BadWindow, InvalidArgument, RequestTimeout, WindowGone
-from xshm.events import Inbox
 from xshm.geometry import Rect
 from xshm.pixels.format import VisualClass
 from xshm.pixels.from_rgb import Palette
+from xshm.surface.inbox import Inbox
 from xshm.system.printable import quoted
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
-from xshm.x11.server import colour_cube
-from xshm.x11.server.colormap import Colormap
+from xshm.x11.server.colormap import Colormap, allocate_colours
 from xshm.x11.server.visuals import format_of, of_root
-from xshm.x11.windows.own_window import create_window, map_window, visit_window
+from xshm.x11.windows.own_window import create_window, map_window, watch_window
 
 if TYPE_CHECKING:
     from xshm.pixels.format import PixelFormat
@@ -31,14 +35,15 @@ if TYPE_CHECKING:
 
 _INPUT_ONLY: Final = 2
 _SHARED: Final = (VisualClass.PseudoColor, VisualClass.GrayScale)  # whose cells can be allocated one by one
-_GREATEST: Final = 0x7FFF  # X names coordinates up to here
-# A window manager may keep a window to itself, on another desktop for one; it is drawn when it appears.
+_GREATEST: Final = 0x7FFF  # coordinates are INT16 in the core protocol
+# Seconds. A window manager may leave a window unmapped, on another desktop for example; what was presented by then is
+# redrawn when it is mapped and exposed.
 _MOST_WAIT: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """What was asked for: a window at `place`, or the drawable `on`."""
+class TargetArguments:
+    """What the caller asked for: a new window at `place`, or the drawable `on`. One of the two is None."""
 
     display: Name | None
     on: int | None
@@ -48,7 +53,7 @@ class Target:
     resizable: bool
 
     @classmethod
-    def wanted(
+    def checked(
         cls,
         width: int | None,
         height: int | None,
@@ -59,7 +64,7 @@ class Target:
         *,
         resizable: bool,
     ) -> Self:
-        """Check what a caller has said."""
+        """Check the arguments of Surface, and return them."""
         _arguments.text(title, "a title")
         _arguments.flag(resizable, "resizable")
         if (on is None) != (width is not None and height is not None):
@@ -73,90 +78,99 @@ class Target:
         if position is not None or resizable:
             raise InvalidArgument("position= and resizable= are for a surface's own window, not for one it is put on")
         if isinstance(on, Drawable) and display is None:
-            display = on._connection.display_name  # noqa: SLF001 - rooms of one house
+            display = on._connection.display_name  # noqa: SLF001 - within the package
         what = "a surface is put on a window's or pixmap's id, or on a Window or Pixmap"
-        number = _arguments.whole(getattr(on, "id", on), what)
+        number = _arguments.integer(getattr(on, "id", on), what)
         if number not in IDS:
             raise InvalidArgument(f"a window's or pixmap's id is a number from 1 to {IDS[-1]:#x}, not {quoted(number)}")
         return cls(display, number, None, title, positioned=False, resizable=False)
 
     @staticmethod
     def window_size(width: int | None, height: int | None) -> tuple[int, int]:
-        """Check what a window's size shall be."""
-        size = Rect(0, 0, width, height)  # type: ignore[arg-type]  # it says what is wrong with None
+        """Check a window's size, and return it."""
+        size = Rect(0, 0, width, height)  # type: ignore[arg-type]  # Rect refuses None, with the reason
         if size.width > _GREATEST or size.height > _GREATEST:
             raise InvalidArgument(f"a window is at most {_GREATEST} wide and high, not {size}")
         return size.width, size.height
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """What is there to be drawn into. `cells` is its colormap where the format needs one, `inbox` None for a pixmap."""
+class TargetDrawable:
+    """A drawable as the server has it; `own` if the surface created it, and destroys it with its connection.
+
+    `palette` has the colours of its colormap, where the format needs one. `inbox` is None for a pixmap: no events.
+    """
 
     drawable: int
     root: int
     own: bool
     fmt: PixelFormat
     size: tuple[int, int]
-    cells: Palette | None
+    palette: Palette | None
     inbox: Inbox | None
 
 
-def open_target(connection: Connection, target: Target) -> Opened:
-    """Open the window, or look at the drawable; raises WindowGone where there is none."""
+def open_target(connection: Connection, target: TargetArguments) -> TargetDrawable:
+    """Create the window, or query the existing drawable; raises WindowGone if there is none with that id."""
     if target.place is None:
-        assert target.on is not None  # noqa: S101 - `wanted` makes targets with one of the two
-        return _visit(connection, target.on)
+        assert target.on is not None  # noqa: S101 - `checked` makes targets with one of the two
+        return _open_existing(connection, target.on)
     setup, place = connection.setup, target.place
+    # A window of the root's depth and visual, so that its format and colormap are the screen's.
     fmt = format_of(connection, setup.root_depth, setup.root_visual)
     colormap = setup.default_colormap.id
-    ours = colour_cube.allocate(connection, colormap, gray=fmt.is_gray) if fmt.visual_class in _SHARED else []
-    cells = _cells(connection, colormap, fmt, ours)
+    ours = allocate_colours(connection, colormap, gray=fmt.is_gray) if fmt.visual_class in _SHARED else []
+    palette = _read_palette(connection, colormap, fmt, ours)
     window = create_window(connection, place, target.title, resizable=target.resizable, positioned=target.positioned)
-    inbox = Inbox(connection, window)
+    inbox = Inbox(connection, window)  # before it is mapped, so that no event is missed
     map_window(connection, window)
     _wait_until_mapped(connection, inbox)
     size = (place.width, place.height)
-    return Opened(window, setup.root.id, own=True, fmt=fmt, size=size, cells=cells, inbox=inbox)
+    return TargetDrawable(window, setup.root.id, own=True, fmt=fmt, size=size, palette=palette, inbox=inbox)
 
 
-def _visit(connection: Connection, drawable: int) -> Opened:
+def _open_existing(connection: Connection, drawable: int) -> TargetDrawable:
+    """Query an existing drawable by two requests in one round trip; the second one fails for a pixmap."""
     geometry = Cookie(connection, core.GetGeometry, drawable=drawable)
     attributes = Cookie(connection, core.GetWindowAttributes, window=drawable).reply_or_none()
     try:
         found = geometry.reply()
     except (BadDrawable, BadWindow):
         raise WindowGone(f"neither a window nor a pixmap has the id {drawable:#x}") from None
-    if attributes is None:
+    if attributes is None:  # a pixmap: it has no visual, and its format is that of its depth
         fmt = format_of(connection, found.depth, None)
         colormap = connection.setup.default_colormap.id
         inbox = None
     else:
-        if attributes.win_class == _INPUT_ONLY:
+        if attributes.win_class == _INPUT_ONLY:  # CopyArea to it is BadMatch
             raise InvalidArgument(f"the window {drawable:#x} is for input only, and can't be drawn into")
         fmt = format_of(connection, found.depth, attributes.visual)
         if drawable == found.root.id:
             fmt = of_root(fmt)
         colormap = attributes.colormap.id if attributes.colormap else 0
         inbox = Inbox(connection, drawable)
-        visit_window(connection, drawable)
-    cells = _cells(connection, colormap, fmt, [])
+        watch_window(connection, drawable)
+    palette = _read_palette(connection, colormap, fmt, [])
     size = (found.width, found.height)
-    return Opened(drawable, found.root.id, own=False, fmt=fmt, size=size, cells=cells, inbox=inbox)
+    return TargetDrawable(drawable, found.root.id, own=False, fmt=fmt, size=size, palette=palette, inbox=inbox)
 
 
-def _cells(connection: Connection, colormap: int, fmt: PixelFormat, ours: list[int]) -> Palette | None:
-    """Return the colormap as it is now. Only cells that are ours can be relied on to stay, if there are any."""
+def _read_palette(connection: Connection, colormap: int, fmt: PixelFormat, ours: list[int]) -> Palette | None:
+    """Return the colours of a colormap as they are now; None where the format needs none.
+
+    If the surface has allocated cells (`ours`), only those are used: other clients may change the others.
+    """
     if not fmt.needs_colormap:
         return None
     colours = Colormap(connection, colormap, fmt)
-    read = colours.read(colours.ask())
-    usable = np.full(len(read), not ours)
+    read = colours.read(colours.query())
+    usable = np.full(len(read), not ours)  # all of them, if the surface has allocated none
     usable[ours] = True
     return Palette(read, usable)
 
 
 def _wait_until_mapped(connection: Connection, inbox: Inbox) -> None:
+    """Wait for MapNotify, at most `_MOST_WAIT` seconds: copies into an unmapped window would show nothing."""
     deadline = time.monotonic() + _MOST_WAIT
     while not inbox.mapped and (left := deadline - time.monotonic()) > 0:
         try:

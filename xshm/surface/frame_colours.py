@@ -1,0 +1,51 @@
+"""Tell whether a frame's pixels can be shown on a surface as they are; convert them to RGB or RGBA where they can't.
+
+A frame may come from another window, screen or server, with another layout, colormap, or alpha.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from xshm.pixels import to_rgb
+from xshm.pixels.bounding_shape import clear_outside
+from xshm.pixels.raster import Raster
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from xshm.image.frame import Frame
+    from xshm.pixels.format import PixelFormat
+    from xshm.pixels.from_rgb import Palette
+
+
+class FrameColours:
+    """Reads frames for a surface of the format `fmt`, and with `palette`, where that format has a colormap."""
+
+    def __init__(self, fmt: PixelFormat, palette: Palette | None) -> None:
+        self._format = fmt
+        self._palette = palette
+        self._same = fmt  # an equal format's own object, so that frames of one source are compared by identity
+
+    def is_native(self, frame: Frame) -> bool:
+        """Tell whether a frame's pixels mean on the surface what they mean in the frame."""
+        if frame.bounding_shape is not None and self._format.alpha_mask:
+            return False  # outside of the shape they are undefined, and have to be transparent
+        if frame.format is not self._same:
+            if frame.format != self._format:
+                return False
+            self._same = frame.format
+        # The same cell numbers mean the same colours only if the frame's colormap is equal.
+        palette = self._palette
+        return palette is None or (frame.colormap is not None and np.array_equal(frame.colormap, palette.colours))
+
+    def colours(self, frame: Frame) -> NDArray[np.uint8]:
+        """Return a frame's colours as `PixelWriter.fill` takes them: with alpha only where the surface has it."""
+        if not self._format.alpha_mask:
+            return frame.rgb()
+        found = to_rgb.premultiplied(Raster(frame.pixels, frame.format, frame.colormap, frame.width))
+        if frame.bounding_shape is not None:
+            clear_outside(found, frame.bounding_shape)
+        return found
