@@ -1,4 +1,4 @@
-"""What the tests of this package share."""
+"""Fixtures of the tests in tests/virtual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The framebuffer is the screen itself: what is drawn is in it, nobody else is, and it goes with its last view."""
+"""The framebuffer is the screen itself: it has what is drawn, is this user's alone, and goes with its last view."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from xshm.errors import (
 )
 from xshm.virtual.display import VirtualDisplay
 from xshm.virtual.framebuffer import Framebuffer
-from xshm.virtual.framebuffer_file import can_be_cut
+from xshm.virtual.framebuffer_file import can_be_truncated
 from xshm.virtual.xwd import XwdHeader
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def test_a_pointer_that_the_server_has_not_painted_yet_is_drawn_where_asked(regi
     with VirtualDisplay(200, 100, cursor=True) as display, painting(display) as painter:
         painter.fill((0, 0, 200, 100), (250, 160, 9))
         display.screen.xlib.screen().root.warp_pointer(100, 50)
-        for _ in range(2):  # nobody has chosen a picture for it; then somebody has
+        for _ in range(2):  # without a picture that a client has defined; then with one
             with_pointer = display.framebuffer.grab(region, cursor=True)
             assert not with_pointer.diff(display.screen.grab(region, cursor=True))
             display.run("xsetroot -cursor_name left_ptr").wait()
@@ -230,7 +230,7 @@ def test_the_segment_is_closed_to_others_and_removed_when_the_display_is_there()
                 "import ctypes, sys; l = ctypes.CDLL(None, use_errno=True); l.shmat.restype = ctypes.c_ssize_t; "
                 "print(l.shmat(int(sys.argv[1]), None, 0o10000), ctypes.get_errno())"
             )
-            told = subprocess.run(
+            result = subprocess.run(
                 ["/usr/bin/python3", "-c", attach, str(segment.shmid)],
                 user=_ANOTHER_UID,
                 group=_ANOTHER_UID,
@@ -240,7 +240,7 @@ def test_the_segment_is_closed_to_others_and_removed_when_the_display_is_there()
                 text=True,
                 check=True,
             ).stdout
-            assert told == "-1 13\n", "EACCES"
+            assert result == "-1 13\n", "EACCES"
     assert segment.shmid not in [each.shmid for each in sysv.segments()]
 
 
@@ -375,13 +375,13 @@ def test_a_file_that_is_cut_while_it_is_copied_is_an_error_and_not_the_reader_s_
         assert reader.stdout.readline() == "ready\n"
         time.sleep(0.02)
         os.truncate(path, left)
-        told, said = reader.communicate(timeout=20)
+        result, said = reader.communicate(timeout=20)
     assert reader.returncode == 0, said
     words = (
         f"the framebuffer's file has {left} of its 3203232 bytes left: its owner, uid {os.geteuid()}, has cut it, or"
     )
-    assert told.startswith(words)
-    assert told.endswith("so grab the Screen\n" + "refused\n" * 4)
+    assert result.startswith(words)
+    assert result.endswith("so grab the Screen\n" + "refused\n" * 4)
 
 
 def test_a_file_that_was_cut_is_refused_by_a_display_too_and_the_screen_is_there(tmp_path: Path) -> None:
@@ -412,25 +412,25 @@ def test_what_is_read_out_of_a_file_is_what_the_server_says(tmp_path: Path, dept
             np.testing.assert_array_equal(alone.colormap, display.framebuffer.colormap)
 
 
-def test_a_file_can_be_cut_unless_it_is_sealed_or_nobody_else_has_a_way_to_it(tmp_path: Path) -> None:
+def test_a_file_can_be_truncated_unless_it_is_sealed_or_nobody_else_has_a_way_to_it(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x")
     with path.open("r+b") as file:
-        assert can_be_cut(file.fileno())
+        assert can_be_truncated(file.fileno())
         path.unlink()
-        assert not can_be_cut(file.fileno())
+        assert not can_be_truncated(file.fileno())
         os.fchmod(file.fileno(), 0o666)
-        assert can_be_cut(file.fileno())
+        assert can_be_truncated(file.fileno())
         if os.geteuid() == 0:
             os.fchmod(file.fileno(), 0o600)
             os.fchown(file.fileno(), _ANOTHER_UID, -1)
-            assert can_be_cut(file.fileno())
+            assert can_be_truncated(file.fileno())
     descriptor = os.memfd_create("test", os.MFD_ALLOW_SEALING)
     try:
         os.fchmod(descriptor, 0o666)
-        assert can_be_cut(descriptor)
+        assert can_be_truncated(descriptor)
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
-        assert not can_be_cut(descriptor)
+        assert not can_be_truncated(descriptor)
     finally:
         os.close(descriptor)
 
@@ -438,7 +438,7 @@ def test_a_file_can_be_cut_unless_it_is_sealed_or_nobody_else_has_a_way_to_it(tm
 def test_a_display_s_own_unlinked_file_is_copied_as_fast_as_memory_is(display: VirtualDisplay) -> None:
     memory = next(link for link in Path(f"/proc/{display.pid}/fd").iterdir() if "Xvfb_screen" in str(link.readlink()))
     with memory.open("rb") as file:
-        assert not can_be_cut(file.fileno())
+        assert not can_be_truncated(file.fileno())
 
 
 @pytest.mark.parametrize("what", ["fifo", "device", "directory"])

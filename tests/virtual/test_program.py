@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import resource
-import select
 import signal
 import stat
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from interrupt_points import at_every_checkpoint
 from programs import eventually
 
 from xshm.errors import Closed, StartFailed
 from xshm.virtual.display import VirtualDisplay
-from xshm.virtual.processes import marked_start
-from xshm.virtual.processes.descendants import RLIMIT_LOCKS, marked, of_the_display
+from xshm.virtual.processes import marked_fork
 from xshm.virtual.processes.process_groups import GRACE
 
 if TYPE_CHECKING:
@@ -42,12 +36,12 @@ def executable(path: Path, content: bytes) -> Path:
 
 
 def test_a_script_without_a_first_line_is_run_by_the_shell(display: VirtualDisplay, tmp_path: Path) -> None:
-    script = executable(tmp_path / "no-first-line", b'echo "$1" "$2" >told\nexit 4\n')
+    script = executable(tmp_path / "no-first-line", b'echo "$1" "$2" >result\nexit 4\n')
     for words, path in ([script], "/bin"), (["no-first-line"], f"{tmp_path}:/bin"), (["./no-first-line"], "/bin"):
         with display.run([*words, "a b", "c"], cwd=tmp_path, env={"PATH": path}) as program:
             assert program.wait() == 4
-        assert (tmp_path / "told").read_text() == "a b c\n"
-        (tmp_path / "told").unlink()
+        assert (tmp_path / "result").read_text() == "a b c\n"
+        (tmp_path / "result").unlink()
     assert display.run([executable(tmp_path / "empty", b"")]).wait() == 0
 
 
@@ -73,141 +67,6 @@ def test_an_exit_code_that_the_kernel_would_lose_is_refused(display: VirtualDisp
     finally:
         signal.signal(signal.SIGCHLD, before)
     assert display.run(["sh", "-c", "exit 3"]).wait() == 3
-
-
-# -- what it starts ----------------------------------------------------------------------------------------------------
-
-
-def gone(pipe: int, seconds: float = 0) -> bool:
-    """Tell whether nobody has the other end of a pipe any more, for what was said before is read."""
-    return bool(select.select([pipe], [], [], seconds)[0]) and not os.read(pipe, 100)
-
-
-@pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    """Make a pipe for a program and all below it; the writing end is the caller's to close."""
-    reading, writing = os.pipe()
-    yield reading, writing
-    os.close(reading)
-
-
-@pytest.mark.parametrize(
-    "script",
-    ["exec setsid sleep 60", "exec env -i setsid sleep 60", "setsid sleep 60 & exit", "setsid env -i sleep 60 & exit"],
-)
-def test_what_left_the_program_s_group_ends_with_it_at_once(
-    display: VirtualDisplay, pipe: tuple[int, int], script: str
-) -> None:
-    program = display.run(["sh", "-c", script], stdout=pipe[1])
-    os.close(pipe[1])
-    if script.endswith("exit"):
-        assert program.wait() == 0
-    assert not gone(pipe[0])
-    started = time.monotonic()
-    program.end()
-    assert time.monotonic() - started < GRACE
-    assert gone(pipe[0])
-    assert program.returncode == (0 if script.endswith("exit") else -signal.SIGTERM)
-
-
-def test_what_starts_after_the_term_may_tidy_up(display: VirtualDisplay) -> None:
-    # The other one ends while it tidies up, which makes who ends them look again.
-    other = "sh -c 'trap \"sleep 0.1; exit\" TERM; echo ready; while :; do sleep 0.05; done' >&2"
-    tidy = "for part in 1 2 3 4; do sleep 0.1 || echo cut; done; echo tidy; exit"
-    script = f"{other} & trap '{tidy}' TERM; echo ready; while :; do sleep 0.05; done"
-    pipe = subprocess.PIPE
-    program = display.run(["setsid", "sh", "-c", script], stdout=pipe, stderr=pipe, text=True)
-    assert program.stdout is not None
-    assert program.stderr is not None
-    assert program.stdout.readline() == program.stderr.readline() == "ready\n"
-    program.end()
-    assert program.communicate()[0] == "tidy\n"
-
-
-def test_who_only_has_a_program_s_environment_is_left_alone(display: VirtualDisplay) -> None:
-    # As a service has that a manager starts with an environment that it was handed by the program.
-    told = display.run(["printenv", "XSHM_PROGRAMS"], stdout=subprocess.PIPE, text=True)
-    handed = {"XSHM_PROGRAMS": told.communicate()[0].strip(), "PATH": "/bin"}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        ["sh", "-c", "sleep 60 & echo $!; wait; true"], env=handed, stdout=pipe, text=True
-    ) as manager:
-        assert manager.stdout is not None
-        service = os.pidfd_open(int(manager.stdout.readline()))
-        told.end()
-        assert manager.poll() is None
-        assert not select.select([service], [], [], 0)[0]
-        signal.pidfd_send_signal(service, signal.SIGKILL)
-        os.close(service)
-
-
-def test_a_program_in_a_program_of_another_display_belongs_to_both(display: VirtualDisplay) -> None:
-    inner = (
-        "from xshm.virtual.display import VirtualDisplay\n"
-        "with VirtualDisplay(64, 48) as display: display.run(['printenv', 'XSHM_PROGRAMS']).wait()"
-    )
-    told = display.run([sys.executable, "-c", inner], stdout=subprocess.PIPE, text=True).communicate()[0]
-    marks = [int(mark, 16) for mark in told.split(":")]
-    assert len(marks) == 2
-    assert of_the_display(marks[0]) != of_the_display(marks[1])
-
-
-def test_nobody_who_is_started_beside_a_program_has_its_mark(display: VirtualDisplay) -> None:
-    before, stop = resource.getrlimit(RLIMIT_LOCKS), threading.Event()
-    seen = set()
-
-    def start_others() -> None:
-        while not stop.is_set():
-            limits = subprocess.run(["cat", "/proc/self/limits"], capture_output=True, text=True, check=True).stdout
-            seen.add(next(line for line in limits.splitlines() if "file locks" in line))
-
-    other = threading.Thread(target=start_others)
-    other.start()
-    limits = []
-    for _ in range(30):
-        with display.run(["cat", "/proc/self/limits"], stdout=subprocess.PIPE, text=True) as program:
-            limits.append(program.communicate()[0].partition("file locks")[2].split()[0])
-    with pytest.raises(FileNotFoundError):
-        display.run(["no-such-program"])
-    stop.set()
-    other.join()
-    assert resource.getrlimit(RLIMIT_LOCKS) == before
-    assert len(set(limits)) == 30, "each has its own"
-    assert len(seen) == 1
-    assert not any(limit in line for limit in limits for line in seen)
-
-
-def test_the_mark_is_this_process_s_own_limit_only_during_the_fork() -> None:
-    before = resource.getrlimit(RLIMIT_LOCKS)
-    for _ in at_every_checkpoint(lambda: marked_start._fork(5, resource.getrlimit, RLIMIT_LOCKS)):  # type: ignore[arg-type]
-        assert resource.getrlimit(RLIMIT_LOCKS) == before
-    assert marked_start._fork(5, resource.getrlimit, RLIMIT_LOCKS) == (5, before[1])  # type: ignore[arg-type, comparison-overlap]
-    try:
-        marked_start._fork(5, os.execv, "/no-such-program", ["fails"])
-    except FileNotFoundError:
-        assert resource.getrlimit(RLIMIT_LOCKS) == before
-
-
-def test_what_was_forked_under_the_mark_in_spite_of_all_gets_its_limit_back() -> None:
-    before, number, done = resource.getrlimit(RLIMIT_LOCKS), 1 << 40, threading.Event()
-    other = threading.Thread(target=done.wait)  # whose code in C might have forked
-    other.start()
-    with contextlib.ExitStack() as ending:
-        ending.callback(done.set)
-
-        def start(environment: dict[str, str]) -> int:
-            process = ending.enter_context(subprocess.Popen(["sleep", "60"], env=environment))
-            ending.callback(process.kill)
-            return process.pid
-
-        resource.setrlimit(RLIMIT_LOCKS, (number, before[1]))
-        stranger, orphan = start({"PATH": "/bin"}), start(marked({"PATH": "/bin"}, number))
-        resource.setrlimit(RLIMIT_LOCKS, before)
-        program = start({"PATH": "/bin"})
-        marked_start.mark(program, number)
-        limits = [resource.prlimit(pid, RLIMIT_LOCKS)[0] for pid in (program, orphan, stranger)]
-        assert limits == [number, number, before[0]]
-    other.join()
 
 
 # -- what it leaves ----------------------------------------------------------------------------------------------------
@@ -251,10 +110,10 @@ def test_programs_beside_few_descriptors_end_in_time_and_all_of_them() -> None:
         "assert time.monotonic() - started < 1.9\n"
         "assert {program.returncode for program in programs} == {-15}"
     )
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False, timeout=50
     )
-    assert (told.returncode, told.stderr) == (0, "")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("what", ["run", "poll", "end", "close"])
@@ -319,7 +178,7 @@ def test_what_was_started_and_interrupted_ends_though_its_supervisor_was_killed(
             os.kill(supervisor, signal.SIGKILL)
             raise InterruptedError
 
-        patch.setattr(marked_start, "mark", interrupt)
+        patch.setattr(marked_fork, "mark", interrupt)
         with pytest.raises(InterruptedError):
             display.run(["sleep", "20"])
         assert not Path(f"/proc/{pids[0]}").exists()

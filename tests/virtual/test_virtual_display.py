@@ -1,4 +1,4 @@
-"""A virtual display is ready when it is made and gone when it is let go, in whatever way that happens."""
+"""A virtual display is ready when it is made, and nothing of it is left after its end, however it ends."""
 
 from __future__ import annotations
 
@@ -315,16 +315,16 @@ def test_another_user_can_t_get_in_by_the_socket(display: VirtualDisplay, abstra
         "import socket, sys\ns = socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1].replace('@', chr(0)))\n"
         "s.sendall(b'l\\0\\x0b\\0' + bytes(8))\nprint(s.recv(8)[0])"
     )
-    told = as_another_user(ask, "@" * abstract + str(socket_file(display)))
-    assert told.stdout == "0\n", f"the set-up's first byte is 0 for Failed: {told}"
+    result = as_another_user(ask, "@" * abstract + str(socket_file(display)))
+    assert result.stdout == "0\n", f"the set-up's first byte is 0 for Failed: {result}"
 
 
 @needs_root
 def test_another_user_can_t_get_in_by_the_cookie_or_the_memory(display: VirtualDisplay) -> None:
     memory = next(link for link in Path(f"/proc/{display.pid}/fd").iterdir() if "Xvfb_screen" in str(link.readlink()))
     for path in (display.xauthority, memory):
-        told = as_another_user("import sys; open(sys.argv[1])", str(path))
-        assert "PermissionError" in told.stderr
+        result = as_another_user("import sys; open(sys.argv[1])", str(path))
+        assert "PermissionError" in result.stderr
 
 
 # -- failures ----------------------------------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ def test_a_machine_without_xvfb_is_told_which_package_has_it(monkeypatch: pytest
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "result"),
     [
         ({"width": 0}, "1x1 to 32767x32767 pixels, not 0x800"),
         ({"height": 40000}, "not 1280x40000"),
@@ -352,8 +352,8 @@ def test_a_machine_without_xvfb_is_told_which_package_has_it(monkeypatch: pytest
         ({"framebuffer": "none", "writable": True}, "writable=True is about the framebuffer"),
     ],
 )
-def test_what_can_t_be_is_refused_with_the_numbers_before_anything_starts(options: dict[str, Any], told: str) -> None:
-    with pytest.raises(InvalidArgument, match=re.escape(told)):
+def test_what_can_t_be_is_refused_with_the_numbers_before_anything_starts(options: dict[str, Any], result: str) -> None:
+    with pytest.raises(InvalidArgument, match=re.escape(result)):
         VirtualDisplay(**options)
 
 
@@ -411,7 +411,7 @@ def test_a_framebuffer_without_room_is_refused_with_the_numbers() -> None:
         VirtualDisplay(32767, 32767, screens=[greatest] * count)
 
 
-# -- gone when it is let go --------------------------------------------------------------------------------------------
+# -- its end -----------------------------------------------------------------------------------------------------------
 
 
 def test_closing_leaves_no_process_no_socket_and_no_file() -> None:

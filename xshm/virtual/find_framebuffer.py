@@ -1,8 +1,8 @@
-"""Where an Xvfb keeps its screens: taken over from one of ours, found by process id for one of somebody else's.
+"""Find where an Xvfb keeps its screens: known for a server of ours, searched by process id for any other.
 
-Nothing is guessed. A file counts if the server's process has it open, a segment if that process made it and has it
-mapped, and the dump in it must name the display's number. So two servers of the same size, and what dead ones left,
-are told apart.
+Always true: nothing is guessed. A file counts if the server's process has it open, a segment if that process made it
+and has it mapped, and in both the dump must name the display's number. So neither another server of that size nor what
+a dead one has left is mistaken for it.
 """
 
 from __future__ import annotations
@@ -14,81 +14,77 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xshm import sysv
+from xshm._signal_safety import Ignored, is_a_handlers
 from xshm.errors import ConnectFailed, StartFailed, TransportUnavailable, UnsupportedFormat
 from xshm.system import limits
-from xshm.system.kernel_errors import Ignored, is_a_handlers
 from xshm.virtual.framebuffer import Framebuffer
 from xshm.virtual.framebuffer_file import open_file
-from xshm.x11 import peer_credentials
+from xshm.virtual.servers.server_files import framebuffer_file
 from xshm.x11.display_name import DisplayName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from xshm.drawables.screen import Screen
+    from xshm.virtual.framebuffer import Opener
     from xshm.virtual.servers.server import SupervisedServer
     from xshm.virtual.spec import DisplaySpec
 
-    Opener = Callable[[int], Screen]
-
-_SEGMENT: Final = re.compile(r"^screen \d+ shmid (\d+)$", re.MULTILINE)
-_MODE: Final = 0o600
+_SEGMENT: Final = re.compile(r"^screen \d+ shmid (\d+)$", re.MULTILINE)  # which Xvfb writes to its standard error
+_MODE: Final = 0o600  # of a segment that was taken over
 _FILE: Final = re.compile(r"/Xvfb_screen\d+(?: \(deleted\))?$")
-
-
-def adopt(spec: DisplaySpec, server: SupervisedServer, screen: Opener) -> tuple[Framebuffer, ...]:
-    """Map the framebuffers of a server of ours that has just started; none for framebuffer="none"."""
-    how = FramebufferOptions(screen, spec.writable, spec.cursor)
-    if spec.framebuffer == "sysv":
-        return tuple(_take_over(int(shmid), how) for shmid in _SEGMENT.findall(server.said()))
-    if isinstance(spec.framebuffer, Path):
-        count = len(spec.all_screens())
-        return tuple(how.map_kept(spec.framebuffer / f"Xvfb_screen{number}", spec) for number in range(count))
-    return tuple(how.map_open(descriptor) for descriptor in server.framebuffers)
 
 
 @dataclass(frozen=True, slots=True)
 class FramebufferOptions:
-    """How the framebuffers of one display are opened."""
+    """How the framebuffers of one display are opened: `screen` returns the Screen of a number when it is needed."""
 
     screen: Opener
     writable: bool
-    pointer: bool
+    has_pointer: bool
 
-    def map_file(self, path: Path) -> Framebuffer:
-        """Map a file that a server keeps its screen in."""
-        return self.map_open(open_file(path, self.writable))
-
-    def map_kept(self, path: Path, spec: DisplaySpec) -> Framebuffer:
-        """Map a file of ours that stays in a directory, where others may have put something else in its place."""
-        try:
-            descriptor = open_file(path, self.writable, os.O_NOFOLLOW)
-            status = os.fstat(descriptor)
-            is_ours = status.st_uid == os.geteuid() and status.st_nlink == 1
-        except (OSError, UnsupportedFormat) as error:
-            if is_a_handlers(error):
-                raise
-            is_ours = False
-        if not is_ours:
-            raise StartFailed(
-                f"{path} is not the file any more that was made for the framebuffer; somebody else writes there, so "
-                f"take another directory"
-            )
-        os.fchmod(descriptor, spec.framebuffer_mode)
-        return self.map_open(descriptor)
-
-    def map_open(self, descriptor: int) -> Framebuffer:
+    def map(self, descriptor: int) -> Framebuffer:
         """Map an open file."""
-        return Framebuffer.of_descriptor(descriptor, self.screen, writable=self.writable, has_pointer=self.pointer)
+        return Framebuffer.of_descriptor(descriptor, self.screen, writable=self.writable, has_pointer=self.has_pointer)
 
     def attach(self, shmid: int) -> Framebuffer:
-        """Attach a System V segment that a server keeps its screen in."""
-        return Framebuffer.of_segment(shmid, self.screen, writable=self.writable, has_pointer=self.pointer)
+        """Attach a System V segment."""
+        return Framebuffer.of_segment(shmid, self.screen, writable=self.writable, has_pointer=self.has_pointer)
 
 
-def _take_over(shmid: int, how: FramebufferOptions) -> Framebuffer:
-    """Attach a segment that Xvfb made for everybody, and make it ours: closed to others, gone with its last user."""
-    framebuffer = how.attach(shmid)
+# -- of our own server -------------------------------------------------------------------------------------------------
+
+
+def of_our_server(spec: DisplaySpec, server: SupervisedServer, screen: Opener) -> tuple[Framebuffer, ...]:
+    """Map the framebuffers of a server that has just started; none for framebuffer="none"."""
+    options = FramebufferOptions(screen, spec.writable, spec.cursor)
+    if spec.framebuffer == "sysv":
+        return tuple(_take_over(int(shmid), options) for shmid in _SEGMENT.findall(server.said()))
+    if isinstance(spec.framebuffer, Path):
+        paths = [framebuffer_file(str(spec.framebuffer), number) for number in range(len(spec.all_screens()))]
+        return tuple(_map_kept(path, spec.framebuffer_mode, options) for path in paths)
+    return tuple(options.map(descriptor) for descriptor in server.framebuffers)
+
+
+def _map_kept(path: str, mode: int, options: FramebufferOptions) -> Framebuffer:
+    """Map a file in the caller's directory, where another user may have put something else in its place."""
+    try:
+        descriptor = open_file(path, options.writable, os.O_NOFOLLOW)
+        status = os.fstat(descriptor)
+        is_ours = status.st_uid == os.geteuid() and status.st_nlink == 1
+    except (OSError, UnsupportedFormat) as error:
+        if is_a_handlers(error):
+            raise
+        is_ours = False
+    if not is_ours:
+        raise StartFailed(
+            f"{path} is not the file any more that was made for the framebuffer; somebody else writes there, so "
+            f"take another directory"
+        )
+    os.fchmod(descriptor, mode)
+    return options.map(descriptor)
+
+
+def _take_over(shmid: int, options: FramebufferOptions) -> Framebuffer:
+    """Attach a segment that Xvfb made with mode 0777, close it to others, and have it go with its last user."""
+    framebuffer = options.attach(shmid)
     desc = sysv.stat(shmid)
     desc.perm.mode = _MODE
     sysv.shmctl(shmid, sysv.IPC_SET, desc)
@@ -102,10 +98,7 @@ def _take_over(shmid: int, how: FramebufferOptions) -> Framebuffer:
     return framebuffer
 
 
-def server_pid(screen: Screen) -> int | None:
-    """Return the process id of the server that a screen is connected to, or None where it can't be seen from here."""
-    found = peer_credentials.credentials(screen.connection.wire.socket)
-    return (found.pid or None) if found else None  # 0: a process that this PID namespace can't see
+# -- of any server -----------------------------------------------------------------------------------------------------
 
 
 def find_framebuffers(display: str, pid: int | None, screen: Opener, *, writable: bool) -> tuple[Framebuffer, ...]:
@@ -113,7 +106,7 @@ def find_framebuffers(display: str, pid: int | None, screen: Opener, *, writable
 
     Raises TransportUnavailable with what was looked at; ConnectFailed where no descriptor is left for it.
     """
-    with limits.Named(ConnectFailed, f"the framebuffer of {display} can't be looked for"):
+    with limits.Explained(ConnectFailed, f"the framebuffer of {display} can't be looked for"):
         return _find(display, pid, screen, writable=writable)
 
 
@@ -124,41 +117,41 @@ def _find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> t
             f"where it keeps a file (-fbdir), Framebuffer.open(path, display={display!r}) reads that"
         )
     number = DisplayName.parse(display).number
-    pointer = b"-nocursor" not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    how = FramebufferOptions(screen, writable, pointer)
+    has_pointer = b"-nocursor" not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    options = FramebufferOptions(screen, writable, has_pointer)
     found: dict[int, Framebuffer] = {}
     refused: list[str] = []
-    for look in (_files, _segments):
+    for look in (_in_files, _in_segments):
         try:
-            found |= {each.screen_number: each for each in look(pid, how) if each.number == number}
+            found |= {each.screen_number: each for each in look(pid, options) if each.number == number}
         except PermissionError as error:
             if is_a_handlers(error, "pathlib"):
                 raise
             refused.append(f"{error.filename}: {error.strerror}")
     if not found:
-        told = f" ({'; '.join(refused)})" if refused else ""
+        reasons = f" ({'; '.join(refused)})" if refused else ""
         raise TransportUnavailable(
-            f"the server of {display}, process {pid}, keeps its screen in memory that can't be shared{told}; "
+            f"the server of {display}, process {pid}, keeps its screen in memory that can't be shared{reasons}; "
             f"Xvfb does share it when it is started with -fbdir or -shmem"
         )
     framebuffers = tuple(found[screen_number] for screen_number in sorted(found))
     for framebuffer in framebuffers:
-        framebuffer.sync()  # a screen may be smaller by now than its memory
+        framebuffer.sync()  # RandR may have made a screen smaller than its memory
     return framebuffers
 
 
-def _files(pid: int, how: FramebufferOptions) -> list[Framebuffer]:
-    # The entries lead to the open files themselves, to unlinked ones too, whatever has their names now.
+def _in_files(pid: int, options: FramebufferOptions) -> list[Framebuffer]:
+    # Through /proc, which leads to the open files themselves: to unlinked ones too, and not to others of the same name.
     found = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with Ignored(FileNotFoundError):  # closed in the meantime: a client's connection, for one
-            if _FILE.search(os.readlink(entry)):  # noqa: PTH115 - what pathlib has called is not told from a handler
-                found.append(how.map_file(entry))
+        with Ignored(FileNotFoundError):  # closed meanwhile, as a client's connection
+            if _FILE.search(os.readlink(entry)):  # noqa: PTH115 - pathlib's frames would pass for a signal handler's
+                found.append(options.map(open_file(entry, options.writable)))
     return found
 
 
-def _segments(pid: int, how: FramebufferOptions) -> list[Framebuffer]:
-    # That a process of this id made it may be long ago. The mapping, whose inode is the segment's id, is now.
+def _in_segments(pid: int, options: FramebufferOptions) -> list[Framebuffer]:
+    # The creator's process id may be another process's by now. The mapping, whose inode is the segment's id, is not.
     maps = Path(f"/proc/{pid}/maps").read_text("utf-8", "surrogateescape").splitlines()
     mapped = {int(columns[4]) for columns in map(str.split, maps) if columns[5:6] and columns[5].startswith("/SYSV")}
-    return [how.attach(each.shmid) for each in sysv.segments() if each.cpid == pid and each.shmid in mapped]
+    return [options.attach(each.shmid) for each in sysv.segments() if each.cpid == pid and each.shmid in mapped]

@@ -1,4 +1,4 @@
-"""Starting the server of a DisplaySpec where nobody else has a hand in it: its directories, and its socket's."""
+"""Start the server of a DisplaySpec in directories in which no other user can replace its files or its socket."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xshm.errors import StartFailed
+from xshm.virtual import directories
 from xshm.virtual.servers.launch import Directories
 from xshm.virtual.servers.server import SupervisedServer
-from xshm.virtual.spec import private_place, swept_places, why_not_for_sockets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,26 +17,28 @@ if TYPE_CHECKING:
     from xshm.virtual.spec import DisplaySpec
 
 
-def places_of(spec: DisplaySpec) -> Directories:
-    """Return where a display's files go; raises StartFailed, InvalidArgument."""
+def directories_of(spec: DisplaySpec) -> Directories:
+    """Return the directories of a display's files. Raises StartFailed, InvalidArgument."""
     memory, kept = "", ""
     if isinstance(spec.framebuffer, Path):
-        spec.check_kept(spec.framebuffer)
+        directories.check_kept(spec.framebuffer, spec.nbytes)
         kept = str(spec.framebuffer.resolve())
     elif spec.framebuffer == "file":
-        memory = spec.memory_directory()
-    return Directories(private_place(), memory, kept, len(spec.all_screens()), swept_places())
+        memory = directories.memory_directory(spec.nbytes)
+    swept = directories.swept_places()
+    return Directories(directories.private_place(), memory, kept, len(spec.all_screens()), swept)
 
 
-def start(command: Sequence[str], log: ServerLog, timeout: float, places: Directories) -> SupervisedServer:
-    """Start a server; raises StartFailed, also where its socket is in a directory that has become somebody else's."""
+def start(command: Sequence[str], log: ServerLog, timeout: float, where: Directories) -> SupervisedServer:
+    """Start a server. Raises StartFailed, also where its socket's directory has become another user's meanwhile."""
     try:
-        supervision = SupervisedServer(command, log=log, timeout=timeout, places=places)
+        server = SupervisedServer(command, log=log, timeout=timeout, directories=where)
     except StartFailed as error:
-        if reason := why_not_for_sockets():
+        if reason := directories.why_not_for_sockets():  # so `command` has -nolisten unix
             raise StartFailed(f"{error}; since {reason}, an abstract socket was all that it tried") from error
         raise
-    if supervision.has_socket_file and (reason := why_not_for_sockets(is_started=True)):
-        supervision.end()
+    # Checked again, now that the socket is there: the directory may have been given away, or made, during the start.
+    if server.has_socket_file and (reason := directories.why_not_for_sockets(is_started=True)):
+        server.end()  # programs would connect to another user's socket
         raise StartFailed(f"{reason} since a moment ago; started again, the display does without a socket there")
-    return supervision
+    return server

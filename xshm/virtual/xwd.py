@@ -1,7 +1,7 @@
-"""The XWD dump that Xvfb keeps its screen in: a header, the colours, then the live pixels.
+"""The XWD dump that Xvfb keeps its screen in: a header, the colormap, then the live pixels.
 
-Header and colours are big-endian whatever the machine. Nothing about them is assumed: what does not fit together is
-UnsupportedFormat, with the numbers. Source: X11/XWDFile.h, version 7.
+Always true: header and colormap are big-endian on every machine. Nothing about them is assumed; a header that
+contradicts itself, or the size of the memory, is UnsupportedFormat, with the numbers. Source: X11/XWDFile.h, version 7.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from xshm.virtual.framebuffer_file import FramebufferFile
 
 _FIELDS: Final = struct.Struct(">25I")
-_VERSION: Final = 7
+_VERSION: Final = 7  # XWD_FILE_VERSION
 _Z_PIXMAP: Final = 2
-_COLOUR: Final = np.dtype([("pixel", ">u4"), ("rgb", ">u2", 3), ("flags", "u1"), ("pad", "u1")])
+_COLOUR: Final = np.dtype([("pixel", ">u4"), ("rgb", ">u2", 3), ("flags", "u1"), ("pad", "u1")])  # XWDColor
+# The window's name in a dump, which Xvfb uses for its own: "Xvfb host:1.0".
 _NAME: Final = re.compile(r"Xvfb .*:(?P<number>[0-9]{1,5})\.(?P<screen>[0-9]{1,5})")
 
 
@@ -62,9 +63,9 @@ class _Fields(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class XwdHeader:
-    """What a header says: size and layout of the picture, where colours and pixels begin, whose screen it is.
+    """The parts of a header that count: size and format of the picture, offsets of colormap and pixels, in bytes.
 
-    `number` and `screen` are the display's number and the screen's, as the server has named itself.
+    `colours` is the number of the colormap's entries; `number` and `screen` are the display's number and the screen's.
     """
 
     width: int
@@ -79,7 +80,7 @@ class XwdHeader:
     @classmethod
     def parse(cls, raw: Any, size: int) -> XwdHeader:
         """Read the header of a dump of `size` bytes that begins with `raw`; raises UnsupportedFormat."""
-        if len(raw) < _FIELDS.size:
+        if len(raw) < _FIELDS.size:  # an empty file, or one that is no dump at all
             raise UnsupportedFormat(f"{len(raw)} bytes are no XWD dump, whose header alone has {_FIELDS.size}")
         fields = _Fields(*_FIELDS.unpack_from(raw))
         if (fields.file_version, fields.pixmap_format) != (_VERSION, _Z_PIXMAP):
@@ -89,6 +90,7 @@ class XwdHeader:
             )
         fmt = _format(fields)
         width, height, stride = fields.pixmap_width, fields.pixmap_height, fields.bytes_per_line
+        # An Xvfb has no padding but that of the scanline pad; another stride is another writer's, or garbage.
         if not width or not height or stride != fmt.stride(width):
             raise UnsupportedFormat(f"an XWD dump of {width}x{height}, {fmt}, with {stride} bytes per line")
         pixels_at = fields.header_size + fields.ncolors * _COLOUR.itemsize
@@ -105,16 +107,16 @@ class XwdHeader:
         return cls(width, height, fmt, fields.ncolors, fields.header_size, pixels_at, number, screen)
 
     def pixels(self, memory: Any, width: int | None = None, height: int | None = None) -> NDArray[Any]:
-        """Return the picture in the dump's memory, or its top left part of this size, as `PixelFormat` has it. No copy.
+        """Return the picture in the dump's memory, or its top left part of this size; shape and dtype: PixelFormat.
 
-        The part is no larger than the picture.
+        No copy. The part is no larger than the picture.
         """
         _, dtype, strides = self.format.layout(self.width, self.height)
         shape, _, _ = self.format.layout(width or self.width, height or self.height)
         return np.ndarray(shape, dtype, memory, self.pixels_at, strides)
 
     def read(self, file: FramebufferFile, rect: Rect) -> NDArray[Any]:
-        """Return a part of the picture, read out of the dump's file: in memory of its own, contiguous.
+        """Read a part of the picture from the dump's file, and return it contiguous, in memory of its own.
 
         Raises FramebufferTruncated where the file is shorter by now.
         """
@@ -123,14 +125,16 @@ class XwdHeader:
         shape, dtype, strides = self.format.layout(self.width, rect.height)
         if rect.width == self.width:
             whole = np.empty(shape, dtype)
-            if whole.strides == strides:
+            if whole.strides == strides:  # rows without padding: read without a copy
                 file.read_into(whole, at)
                 return whole
+        # One call for whole rows, not one for each row's part.
         rows = np.ndarray(shape, dtype, file.read(at, rect.height * stride), 0, strides)
         return rows[:, rect.x : rect.x + rect.width].copy()
 
     def colormap(self, memory: Any) -> NDArray[np.uint16]:
-        """Return the colours as they are now: (n, 3) uint16, red, green, blue, 65535 the brightest."""
+        """Return the colormap as it is now: (n, 3) uint16; red, green, blue; 65535 is the brightest."""
+        # A copy in this machine's byte order: the server may store other colours meanwhile.
         table = np.frombuffer(memory, _COLOUR, self.colours, self.colours_at)
         colours: NDArray[np.uint16] = table["rgb"].astype(np.uint16)
         return colours

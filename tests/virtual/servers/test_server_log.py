@@ -1,4 +1,4 @@
-"""What a server says goes to any file that takes it, a pipe or a terminal too, and errors still quote it."""
+"""A server's messages go to any file that takes them, a pipe or a terminal too, and errors still quote them."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def test_it_goes_to_a_pipe_while_the_server_runs_and_is_remembered() -> None:
 @pytest.mark.parametrize("name", ["/dev/stderr", "/dev/stdout", "/dev/fd/2", "/proc/self/fd/2"])
 def test_the_standard_streams_take_it_when_they_are_pipes(name: str) -> None:
     words = [*_RUN, "-e", name, *_SAYS, "--", "sh", "-c", "exit 3"]
-    told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=50)
-    assert told.returncode == 3
-    assert _SAID.search(told.stdout if name == "/dev/stdout" else told.stderr)
+    result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=50)
+    assert result.returncode == 3
+    assert _SAID.search(result.stdout if name == "/dev/stdout" else result.stderr)
     words = [*_RUN, "-e", name, "-s", "-bogus", "--", "sh", "-c", "exit 3"]
-    told = subprocess.run(words, capture_output=True, text=True, check=False, timeout=50)
-    assert told.returncode == 2
-    assert "Unrecognized option: -bogus\n" in (told.stdout if name == "/dev/stdout" else told.stderr)
-    assert "it said: Fatal server error: | Unrecognized option: -bogus\n" in told.stderr
+    result = subprocess.run(words, capture_output=True, text=True, check=False, timeout=50)
+    assert result.returncode == 2
+    assert "Unrecognized option: -bogus\n" in (result.stdout if name == "/dev/stdout" else result.stderr)
+    assert "it said: Fatal server error: | Unrecognized option: -bogus\n" in result.stderr
 
 
 def test_a_terminal_takes_it() -> None:
@@ -117,12 +117,12 @@ def test_a_process_without_standard_streams_has_displays_and_their_words(tmp_pat
         "kept = Path(sys.argv[1]).with_name('kept')\nkept.mkdir()\n"
         "with VirtualDisplay(64, 48, framebuffer=kept) as d: pass\n"
     )
-    told = tmp_path / "told"
-    subprocess.run([sys.executable, "-c", program, told], check=True, timeout=50)
-    assert re.match(r"3 \(48, 64, 4\) (.*\n)*screen 0 shmid", told.read_text())
+    result = tmp_path / "result"
+    subprocess.run([sys.executable, "-c", program, result], check=True, timeout=50)
+    assert re.match(r"3 \(48, 64, 4\) (.*\n)*screen 0 shmid", result.read_text())
 
 
 def test_the_terminal_of_a_process_that_has_none_is_refused_as_the_kernel_does() -> None:
     words = [*_RUN, "-e", "/dev/tty", "true"]
-    told = subprocess.run(words, start_new_session=True, capture_output=True, text=True, check=False)
-    assert (told.returncode, told.stderr) == (2, "xshm: /dev/tty: No such device or address\n")
+    result = subprocess.run(words, start_new_session=True, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (2, "xshm: /dev/tty: No such device or address\n")

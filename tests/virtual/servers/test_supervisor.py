@@ -1,4 +1,4 @@
-"""What looks after a display has to prove that it is a Python interpreter; of another program nothing is left."""
+"""A supervisor has to prove that it is a Python interpreter; another program in its place leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from xshm.virtual.display import VirtualDisplay
 if TYPE_CHECKING:
     from xshm.virtual.spec import FramebufferKind
 
-_WAY_OUT = "set XSHM_PYTHON to the path of a Python 3.11 or newer"
+_HINT = "set XSHM_PYTHON to the path of a Python 3.11 or newer"
 
 
 def executable(path: Path, text: str) -> str:
@@ -55,7 +55,10 @@ def check_nothing_is_left(where: Path) -> None:
     # Each start begins with "-I"; the shell above may have started the program once more, to tidy up.
     starts = (where / "words").read_text().split("-I\n")
     words = next(each for each in reversed(starts) if "xshm.virtual.servers.supervisor" in each)
-    directory, memory, _, server, _, _ = words.split("\n")[-7:-1]
+    directory, memory, server = (
+        next(word.partition("=")[2] for word in words.split("\n") if word.startswith(f"{name}="))
+        for name in ("directory", "memory", "server")
+    )
     assert directory.startswith(str(where))
     assert not Path(directory).exists()
     assert not memory or not Path(memory).exists()
@@ -74,7 +77,7 @@ def test_another_program_in_the_supervisor_s_place_is_named_and_nothing_is_left(
     program = another_program(tmp_path, end)
     monkeypatch.setattr(sys, "executable", program)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    with pytest.raises(StartFailed, match=rf"{program} was to look after the display.*{fate}.*{_WAY_OUT}"):
+    with pytest.raises(StartFailed, match=rf"{program} was to look after the display.*{fate}.*{_HINT}"):
         VirtualDisplay(64, 48, framebuffer=kind, timeout=2)
     check_nothing_is_left(tmp_path)
 
@@ -94,10 +97,10 @@ def test_an_interpreter_that_is_not_there_is_told_before_anything_starts(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
-    with pytest.raises(StartFailed, match=rf"sys\.executable is .*nothing, which is no program .*{_WAY_OUT}"):
+    with pytest.raises(StartFailed, match=rf"sys\.executable is .*nothing, which is no program .*{_HINT}"):
         VirtualDisplay(64, 48)
     monkeypatch.setattr(sys, "executable", "")
-    with pytest.raises(StartFailed, match=rf"sys\.executable names no interpreter.*{_WAY_OUT}"):
+    with pytest.raises(StartFailed, match=rf"sys\.executable names no interpreter.*{_HINT}"):
         VirtualDisplay(64, 48)
     monkeypatch.setenv("XSHM_PYTHON", str(tmp_path))
     with pytest.raises(StartFailed, match=rf"XSHM_PYTHON is {tmp_path}, which is no program that can be run"):
@@ -110,7 +113,7 @@ def test_a_frozen_application_is_not_started_again_and_can_name_an_interpreter(
     interpreter = sys.executable
     monkeypatch.setattr(sys, "executable", another_program(tmp_path, "exit 5"))
     monkeypatch.setattr(sys, "frozen", True, raising=False)  # as PyInstaller, cx_Freeze and py2app have it
-    with pytest.raises(StartFailed, match=f"application is a frozen application; {_WAY_OUT}"):
+    with pytest.raises(StartFailed, match=f"application is a frozen application; {_HINT}"):
         VirtualDisplay(64, 48)
     assert not (tmp_path / "words").exists()
     monkeypatch.setenv("XSHM_PYTHON", interpreter)
@@ -124,10 +127,10 @@ def test_an_application_that_is_started_as_its_own_supervisor_starts_no_further_
         f"#!{sys.executable}\nimport sys\nopen({str(tmp_path / 'starts')!r}, 'a').write('started\\n')\n"
         "sys.executable = sys.argv[0]\nfrom xshm.virtual.display import VirtualDisplay\nVirtualDisplay(64, 48)\n",
     )
-    told = subprocess.run([program], capture_output=True, text=True, check=False, timeout=50)
-    assert told.returncode == 1
-    assert f"{program} was to look after the display, and ended with exit code 1" in told.stderr
-    assert "this process was started to look after a display" in told.stderr
+    result = subprocess.run([program], capture_output=True, text=True, check=False, timeout=50)
+    assert result.returncode == 1
+    assert f"{program} was to look after the display, and ended with exit code 1" in result.stderr
+    assert "this process was started to look after a display" in result.stderr
     assert (tmp_path / "starts").read_text() == "started\n" * 2
 
 
@@ -141,10 +144,10 @@ def test_a_display_starts_where_sigchld_is_ignored_though_the_shell_hands_that_o
     # Debian's /bin/sh gives SIGCHLD back its default by accident; bash, the shell of others, does not.
     shell = 'mount --bind /bin/bash /bin/sh && exec "$0" -c "$1"'
     command = ["unshare", "--mount", "bash", "-c", shell, sys.executable, program]
-    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
-    if "unshare failed" in told.stderr or "mount: " in told.stderr:
-        pytest.skip(f"namespaces are not allowed here: {told.stderr.strip()}")
-    assert told.stdout == "(48, 64, 4)\n", told.stderr
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    if "unshare failed" in result.stderr or "mount: " in result.stderr:
+        pytest.skip(f"namespaces are not allowed here: {result.stderr.strip()}")
+    assert result.stdout == "(48, 64, 4)\n", result.stderr
 
 
 def test_a_supervisor_that_is_killed_before_the_server_is_up_leaves_nothing(

@@ -1,24 +1,32 @@
-"""All that descends from a program, whatever it has done since: found by the marks that it carries, ended in time.
+"""Find and end all that descends from a program, daemons included, by a mark that descendants inherit.
 
-A program is its owner's child, a subprocess.Popen with all that this promises. So no subreaper of ours stands above it:
-what leaves its group (setsid) and loses its parent (a daemon) goes past the supervisor to init. (Programs that the
-supervisor started would stay below it, but they would be nobody's child that Popen can wait for, and have the
-supervisor's credentials, limits and signals in place of their owner's.) Therefore each program has a number, which all
-that it starts inherits, in two places:
+A program is a child of its display's owner, a subprocess.Popen with all that Popen promises. So no subreaper of ours is
+above it: a process that leaves the program's group (setsid) and loses its parent (a daemon) becomes init's child.
+(Programs forked by the supervisor would stay below it, but Popen could not wait for them, and they would have the
+supervisor's credentials, limits and signal masks.) Therefore each program has a number, its mark, in two places that
+its descendants inherit:
 
-- The environment (XSHM_PROGRAMS), from the first instruction on. A process can drop it, and a service manager can take
-  it over for services that are none of ours. So it counts only for an orphan, whose parent is now an ancestor of the
-  owner's, in our own cgroup; children of what is ours are that anyway.
-- The soft limit of file locks (RLIMIT_LOCKS), which Linux has not looked at since 2.4, and which anybody may read. It
-  outlasts fork, exec, setsid, env -i and a change of user; nothing but descent brings it (marked_start.py).
+1. The soft limit of file locks, RLIMIT_LOCKS, which Linux has ignored since 2.4.25 and every user may read. It survives
+   fork, exec, setsid, `env -i` and a change of user, and nothing but descent sets it (`marked_fork`).
+2. The environment variable XSHM_PROGRAMS, there from the first instruction. A process can drop it, and a service
+   manager can copy it to services that are not ours. So it counts only for orphans in our own cgroup: processes whose
+   parent is an ancestor of this process, as init is. Children of a process that was found are found with that one.
 
-A signal goes through a pidfd, opened and then compared with the process that was looked at (by its start), so that it
-never hits a stranger who got the number. Part of the supervisor: imports only what takes no time.
+The supervisor does this for its display; where the supervisor was killed, the owner, the shell above the supervisor, or
+the next display that starts (`servers.cleanup`) does.
+
+A signal goes through a pidfd whose process is compared with the one that was found (by its start time), so it never
+hits another process that got the same process id.
+
+What does not work: cgroups (need delegation), PR_SET_CHILD_SUBREAPER on the owner (it would adopt orphans of others),
+a walk up /proc/PID/stat's parents (a daemon's parent is init).
+
+Imported by the supervisor, whose start-up time counts: no `os`, `signal`, `subprocess`, `typing` here.
 """
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # the C half of `signal`, whose enums take longer than all the rest
+import _signal  # type: ignore[import-not-found]  # the C half of `signal`; its enums take longer than all other imports
 import posix
 import time
 
@@ -34,83 +42,102 @@ from xshm.virtual.processes.process_groups import (
     signal_group,
 )
 
-TYPE_CHECKING = False  # that of typing takes its time
+TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VARIABLE = "XSHM_PROGRAMS"  # numbers in hexadecimal with colons: a display may be started by another one's program
-_COUNTED = 28  # bits of a number that tell the programs of one display apart
-_RANDOM = 34  # bits that tell displays apart; with the others a limit that is not taken for "unlimited" anywhere
-_LIMIT = b"Max file locks"
+VARIABLE = "XSHM_PROGRAMS"  # marks in hexadecimal, joined by colons: a program of one display may start another display
+# A mark is 1, then random bits that tell displays apart, then a count of the display's programs. 63 bits in all: less
+# than RLIM_INFINITY, and than what glibc and others take for "unlimited".
+_COUNT_BITS = 28
+_RANDOM_BITS = 34
+_LIMIT = b"Max file locks"  # in /proc/PID/limits
 RLIMIT_LOCKS = 10  # asm-generic/resource.h; the `resource` module has no name for it
-_AT_ONCE = 64  # descriptors that are held open to wait for
-_GONE, _NO_ROOM = -1, -2  # in place of one
-_TOGETHER = 0.005  # seconds between the ends of two that are waited for at once
+_MOST_PIDFDS = 64  # that are open at a time to wait for
+_GONE, _NO_ROOM = -1, -2  # in place of a pidfd: it has ended; no free descriptor
+_TOGETHER = 0.005  # seconds; processes that end within this time are waited for together
 
 
 def first_mark(random: bytes) -> int:
-    """Return the number before the one of a display's first program."""
-    return (int.from_bytes(random, "big") & (1 << _RANDOM) - 1 | 1 << _RANDOM) << _COUNTED
+    """Return the number before the mark of a display's first program, the start of `marks_of_display`."""
+    return (int.from_bytes(random, "big") & (1 << _RANDOM_BITS) - 1 | 1 << _RANDOM_BITS) << _COUNT_BITS
 
 
-def of_the_display(mark: int) -> range:
-    """Return the numbers of all programs of the display to which that one belongs."""
-    first = mark >> _COUNTED << _COUNTED
-    return range(first, first + (1 << _COUNTED))
+def marks_of_display(mark: int) -> range:
+    """Return the marks of all programs of the display that has this mark."""
+    first = mark >> _COUNT_BITS << _COUNT_BITS
+    return range(first, first + (1 << _COUNT_BITS))
 
 
-def noted(text: str) -> range:
-    """Return the numbers of all programs of a display of which one number was written down; none where none was."""
-    is_one = text.isdecimal() and int(text) >> _COUNTED + _RANDOM == 1  # cut short it is less
-    return of_the_display(int(text)) if is_one else range(0)
+def parse_marks(text: str) -> range:
+    """Return the marks of the display of which one mark was noted in decimal; an empty range for other text."""
+    is_mark = text.isdecimal() and int(text) >> _COUNT_BITS + _RANDOM_BITS == 1  # a truncated one is less
+    return marks_of_display(int(text)) if is_mark else range(0)
 
 
-def marked(environment: Mapping[str, str], mark: int) -> dict[str, str]:
-    """Return an environment with the mark, beside that of a program in which this process runs."""
+def with_mark(environment: Mapping[str, str], mark: int) -> dict[str, str]:
+    """Return an environment with the mark, after the marks of the programs that this process descends from."""
     before = environment.get(VARIABLE)
     return {**environment, VARIABLE: f"{before}:{mark:x}" if before else f"{mark:x}"}
 
 
-def carries(pid: int, marks: range) -> bool:
-    """Tell whether a process has the limit that only descent brings."""
+def has_mark(pid: int, marks: range) -> bool:
+    """Tell whether the soft limit of file locks of a process is one of these marks."""
     limit = read(pid, "limits").partition(_LIMIT)[2].split(maxsplit=1)[:1]
     return bool(limit) and limit[0].isdigit() and int(limit[0]) in marks
 
 
-def are_ours(marks: range) -> bool:
+def environment_marks(pid: int) -> list[int]:
+    """Return the marks in the environment with which a process was executed."""
+    name = f"{VARIABLE}=".encode()
+    environment = read(pid, "environ")
+    if name not in environment:
+        return []
+    values = [entry[len(name) :] for entry in environment.split(b"\0") if entry.startswith(name)]
+    marks = []
+    for word in b":".join(values).split(b":"):
+        try:
+            marks.append(int(word, 16))
+        except ValueError:
+            continue  # not ours
+    return marks
+
+
+def is_this_process_marked(marks: range) -> bool:
     """Tell whether this process descends from a program with one of these marks."""
     pid = posix.getpid()
-    return carries(pid, marks) or any(mark in marks for mark in inherited(pid))
+    return has_mark(pid, marks) or any(mark in marks for mark in environment_marks(pid))
 
 
 class Descendants:
-    """The processes of programs: of their groups, with their marks, and all below these.
+    """The processes of programs: members of the groups, processes with one of the marks, and all below these.
 
-    `held` are the programs themselves, process ids with their pidfds. Nothing that began before `since` carries a mark.
+    `held` are the programs themselves, process ids with their pidfds. A process that started before `since` (clock
+    ticks since boot) can have no mark. `owner` is the process id of the programs' parent.
     """
 
     def __init__(self, marks: range, groups: set[int], held: dict[int, int], since: int, owner: int) -> None:
         self._marks, self._groups, self._held, self._since, self._owner = marks, groups, held, since, owner
 
     def end(self) -> list[str]:
-        """End them: by TERM, and after a grace by KILL. Return what is left even so, a description each."""
-        for how, seconds in ((_signal.SIGTERM, GRACE), (_signal.SIGKILL, ENDING)):
+        """End them: SIGTERM, and SIGKILL after GRACE. Return descriptions of those that are left."""
+        for number, seconds in ((_signal.SIGTERM, GRACE), (_signal.SIGKILL, ENDING)):
             deadline = time.monotonic() + seconds
-            for group in self._groups:  # at a blow, so that none is forked past it
-                signal_group(group, how)
-                signal_group(group, _signal.SIGCONT)  # a stopped process hears TERM only then
+            for group in self._groups:  # one call for all members: none can fork past it
+                signal_group(group, number)
+                signal_group(group, _signal.SIGCONT)  # a stopped process gets SIGTERM only when it continues
             found = self.find()
-            to_ask = [each for each in found if each.group not in self._groups]
-            while found and _signal_and_wait(found, to_ask, how, deadline):
+            to_signal = [each for each in found if each.group not in self._groups]  # the others have had it
+            while found and _signal_and_wait(found, to_signal, number, deadline):
                 found = self.find()
-                # What starts after the TERM tidies up for one that has heard it.
-                to_ask = found if how == _signal.SIGKILL else []
+                # A process that appears after SIGTERM was started by one that shuts down and needs it: SIGKILL alone.
+                to_signal = found if number == _signal.SIGKILL else []
             if not found:
                 return []
-        return [_described(each) for each in self.find()]
+        return [_description(each) for each in self.find()]
 
     def find(self) -> list[Process]:
-        """Return those that live."""
+        """Return the living ones."""
         table = {each.pid: each for each in processes()}
         above = _ancestors(table)
         pidfds = tuple(self._held.values())
@@ -134,29 +161,29 @@ class Descendants:
     def _is_marked(self, each: Process, above: set[int]) -> bool:
         if each.start < self._since:
             return False
-        if carries(each.pid, self._marks):
+        if has_mark(each.pid, self._marks):
             return True
         return (
-            each.parent in above
-            and each.parent != self._owner
-            and any(mark in self._marks for mark in inherited(each.pid))
+            each.parent in above  # an orphan
+            and each.parent != self._owner  # whose other children are none of ours
+            and any(mark in self._marks for mark in environment_marks(each.pid))
             and read(each.pid, "cgroup") == read(posix.getpid(), "cgroup")
         )
 
 
-def _signal_and_wait(found: list[Process], to_ask: list[Process], how: int, deadline: float) -> bool:
-    """Signal those that are to be asked, and wait until one of all has ended; False when the time is over."""
-    asking = {each.pid for each in to_ask}
+def _signal_and_wait(found: list[Process], to_signal: list[Process], number: int, deadline: float) -> bool:
+    """Signal `to_signal`, and wait until any of the processes found has ended; return False at the deadline."""
+    signalled = {each.pid for each in to_signal}
     pidfds: list[int] = []
     gone = False
     try:
         for each in found:
-            while (pidfd := _opened(each, how if each.pid in asking else 0, pidfds)) == _NO_ROOM:
-                posix.close(pidfds.pop())  # it is waited for by those that are left
+            while (pidfd := _open(each, number if each.pid in signalled else 0, pidfds)) == _NO_ROOM:
+                posix.close(pidfds.pop())  # waiting for the others is enough: the caller looks again
             gone = gone or pidfd == _GONE
             if pidfd >= 0:
                 pidfds.append(pidfd)
-            if len(pidfds) > _AT_ONCE:
+            if len(pidfds) > _MOST_PIDFDS:
                 posix.close(pidfds.pop())
         return (gone or _wait_for_some(pidfds, deadline)) and time.monotonic() < deadline
     finally:
@@ -164,12 +191,12 @@ def _signal_and_wait(found: list[Process], to_ask: list[Process], how: int, dead
             posix.close(pidfd)
 
 
-def _opened(each: Process, how: int, others: list[int]) -> int:
-    """Signal a process and return its pidfd; or _GONE, or _NO_ROOM where one of the others can make some."""
+def _open(each: Process, number: int, others: list[int]) -> int:
+    """Signal a process (0: do not). Return its pidfd; _GONE; _NO_ROOM where closing one of `others` would help."""
     pidfd = -1
     try:
         pidfd = posix.pidfd_open(each.pid)
-        now = process(each.pid) if how else None
+        now = process(each.pid) if number else None
     except ProcessLookupError:
         return _GONE
     except OSError as error:
@@ -179,12 +206,12 @@ def _opened(each: Process, how: int, others: list[int]) -> int:
             return _NO_ROOM
         raise
     if now is not None and now.start == each.start:
-        _send(pidfd, how)
+        _send(pidfd, number)
     return pidfd
 
 
 def _wait_for_some(pidfds: list[int], deadline: float) -> bool:
-    """Wait until one has ended, and then for those that end with it: to look who is left takes longer."""
+    """Wait until one has ended, and _TOGETHER for others: to look through /proc again would take longer."""
     left, until = set(pidfds), deadline
     while left and (ended := polling.readable(tuple(left), until - time.monotonic())):
         left.difference_update(ended)
@@ -192,16 +219,16 @@ def _wait_for_some(pidfds: list[int], deadline: float) -> bool:
     return len(left) < len(pidfds)
 
 
-def _send(pidfd: int, how: int) -> None:
-    for number in (how, _signal.SIGCONT):
+def _send(pidfd: int, number: int) -> None:
+    for each in (number, _signal.SIGCONT):
         try:
-            _signal.pidfd_send_signal(pidfd, number)
-        except (ProcessLookupError, PermissionError):  # it has ended, or another user: it will be said that it is left
+            _signal.pidfd_send_signal(pidfd, each)
+        except (ProcessLookupError, PermissionError):  # ended; or another user's, which `end` then returns as left
             return
 
 
 def _ancestors(table: dict[int, Process]) -> set[int]:
-    """Return this process and those above it: never ours, and where orphans of its owner's go to."""
+    """Return this process and its ancestors: no programs of ours, and one of them becomes an orphan's parent."""
     above, pid = set(), posix.getpid()
     while pid not in above:
         above.add(pid)
@@ -209,24 +236,8 @@ def _ancestors(table: dict[int, Process]) -> set[int]:
     return above
 
 
-def inherited(pid: int) -> list[int]:
-    """Return the marks in the environment with which a process was executed."""
-    name = f"{VARIABLE}=".encode()
-    environment = read(pid, "environ")
-    if name not in environment:
-        return []
-    values = [entry[len(name) :] for entry in environment.split(b"\0") if entry.startswith(name)]
-    marks = []
-    for word in b":".join(values).split(b":"):
-        try:
-            marks.append(int(word, 16))
-        except ValueError:
-            continue  # somebody else's idea of it
-    return marks
-
-
-def _described(each: Process) -> str:
-    from xshm.system.printable import printable  # noqa: PLC0415 - hardly ever needed, and it takes its time
+def _description(each: Process) -> str:
+    from xshm.system.printable import printable  # noqa: PLC0415 - hardly ever needed, and slow to import
 
     name = printable(read(each.pid, "comm").removesuffix(b"\n").decode(errors="replace"))
     return f"process {each.pid} ({name}, state {each.state})"

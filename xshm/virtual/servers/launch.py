@@ -1,12 +1,11 @@
-"""How a server and its supervisor come to be: one process from the start, so that there is no moment without it.
+"""Start a server and its supervisor at once: there is no moment at which the server runs without one.
 
-A shell starts another one and waits. That makes the private directories and the authority file, starts the server, and
-becomes the supervisor (exec): the server gets ready while the interpreter does. Whatever was made, the supervisor takes
-away. Where it was killed before, the shell above it runs an interpreter that does (`remains`), unless nothing has shown
-yet that it is one: then the owner does, who chose the directories' names, and only if that is dead too the shell.
+The owner starts one shell, whose script (`launch_script`) makes the private directories and the authority file, starts
+the server, and becomes the supervisor. The shell is the owner's child, the supervisor is not. Both, and the server, are
+in one process group, which the shell leads, so that a Ctrl-C in the terminal does not reach them.
 
-The shell above is the owner's child, and the supervisor is not: some masters kill their workers' children when a worker
-has ended (Ray), and would leave a server without supervisor. It leads the process group in which all of them are.
+Always true, whatever a signal handler raises: after `launch`, a shell that is in `started` runs and is the caller's to
+end; if `started` is empty, no process and no file is left.
 """
 
 from __future__ import annotations
@@ -24,82 +23,41 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xshm._signal_safety import Descriptor, owned, pipe
+from xshm._signal_safety import Descriptor, is_the_kernels, owned, pipe
 from xshm.errors import StartFailed
 from xshm.system import limits
-from xshm.system.kernel_errors import is_the_kernels
-from xshm.virtual.servers import remains
+from xshm.virtual.servers import cleanup, launch_script
 from xshm.virtual.servers import server_files as files
 from xshm.virtual.servers.server_log import above_standard
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from xshm.virtual.servers.server_log import ServerLog
 
-# What stops a terminal's programs does not end the shell above; a subshell has none of its traps, so that the server
-# hears of it. The server keeps descriptors that it has no use for; the line to the owner is not among them. From $! on
-# it is the supervisor's child. The cookie comes by a pipe: an environment can be read as long as there is the process.
-# What a shell says of a child that was killed, all of its source with some, is not for the log.
-_SHELL: Final = """
-python=$1 flags=$2 boot=$3 clean=$4 package=$5 ready=$6 owner=$7 screens=$8
-shift 8
-entry=$1 life=$2 places=$3 directory=$4 memory=$5 kept=$6 kind=$7 tee=$8
-shift 8
-errors=$1 mark=$2
-shift 2
-trap : HUP INT QUIT TERM USR1 USR2 PIPE TSTP TTIN TTOU
-exec FREE>&2 2>/dev/null
-(
-  exec 2>&FREE FREE>&-
-  server=
-  if [ $# -gt 0 ]; then
-    server=failed
-    if mkdir -m 700 "$directory" ${memory:+"$memory"} &&
-      printf '%s\n' "$kind" "$screens" "$mark" "$memory" "$kept" >"$directory/what" &&
-      read -r cookie <"/proc/self/fd/$entry" && printf %b "$cookie" >"$directory/Xauthority"
-    then
-      ( umask 077; [ -z "$errors" ] || exec 2>"$errors"; exec "$@" 3>&1 >&2 </dev/null ) &
-      server=$!
-      echo "$server" >"$directory/pid"
-    fi
-  fi
-  trap '' HUP INT QUIT TERM USR1 USR2 PIPE TSTP TTIN TTOU
-  exec "$python" -I -S $flags -c "$boot" "$package" "$ready" "$owner" "$screens" "$life" "$places" \
-    "$directory" "$memory" "$kept" "$server" "$kind" "$tee" >/dev/null
-)
-status=$?
-exec 2>&FREE FREE>&-
-if [ -n "$directory" ] && [ -d "$directory" ]; then
-  exec >/dev/null
-  echo "gone $status" 2>/dev/null >&0
-  [ -e "$directory/supervisor" ] || { read -r end; kill -TERM 0; }
-  exec "$python" -I -S $flags -c "$clean" "$package" "$directory" "$memory"
-fi
-exit $status
-"""
-_READY_FD: Final = "3"
 _PATIENCE: Final = 10.0  # seconds that a supervisor has to end a server that is only just starting
-# The package's own __init__ and site-packages stay out: an interpreter without them is up in half the time.
-_BOOT: Final = f"{remains.BOOT}from xshm.virtual.servers.supervisor import main; main()"
-_CLEAN: Final = f"{remains.BOOT}from xshm.virtual.servers.remains import main; main()"
-# An ignored SIGCHLD is inherited by the server, which then fails to hear of xkbcomp, and no shell can undo it.
+_BOOT: Final = f"{cleanup.BOOT}from xshm.virtual.servers.supervisor import main; main()"
+_CLEAN: Final = f"{cleanup.BOOT}from xshm.virtual.servers.cleanup import main; main()"
+# A server that inherits an ignored SIGCHLD gets no exit code of xkbcomp, and no shell can undo that.
 _RESET_SIGCHLD: Final = (
     "import _signal, posix, sys; _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL); "
     "posix.execv(sys.argv[1], sys.argv[1:])"
 )
-# Names an interpreter for supervisors, where sys.executable is none: an application that was frozen, or embeds Python.
+# The interpreter for supervisors where sys.executable is none: applications that are frozen, or embed Python.
 _INTERPRETER: Final = "XSHM_PYTHON"
-WAY_OUT: Final = f"set {_INTERPRETER} to the path of a Python 3.11 or newer"
-# Set for supervisors alone. An application that finds it was started in the place of one, and must not start another.
-_MARK: Final = {"XSHM_SUPERVISOR": "1"}
+PYTHON_HINT: Final = f"set {_INTERPRETER} to the path of a Python 3.11 or newer"
+# In the environment of supervisors alone. An application that finds it was started in place of an interpreter, and must
+# not start one more.
+_IN_PLACE_OF_SUPERVISOR: Final = {"XSHM_SUPERVISOR": "1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Directories:
-    """Directories ("": none): for the authority file, for framebuffers that are handed over, for those that stay.
+    """Where a display's files go; "" for none.
 
-    `swept` are those in which killed displays may have left something.
+    `files`: below this directory, the private one with the authority file. `memory`: below this one, the private one
+    with framebuffers that are handed to the owner. `kept`: the caller's own, with the framebuffers of `screens` screens
+    that stay as long as the display. `swept`: those in which killed displays may have left something.
     """
 
     files: str = ""
@@ -111,9 +69,9 @@ class Directories:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A supervisor: our end of the line to it, the shell above it, its interpreter, its private directories ("")."""
+    """A supervisor: our end of the control socket, the shell above it, its interpreter, its private directories."""
 
-    line: _socket.socket
+    control: _socket.socket
     shell: subprocess.Popen[bytes]
     interpreter: str
     directory: str
@@ -122,10 +80,10 @@ class Launched:
 
 def interpreter() -> str:
     """Return the path of the Python that is to run supervisors; raise StartFailed where none is known."""
-    if _MARK.keys() <= os.environ.keys():
+    if _IN_PLACE_OF_SUPERVISOR.keys() <= os.environ.keys():
         raise StartFailed(
             f"this process was started to look after a display, by another one that took {sys.executable} for a Python "
-            f"interpreter; {WAY_OUT} there"
+            f"interpreter; {PYTHON_HINT} there"
         )
     named = os.environ.get(_INTERPRETER, "")
     if named:
@@ -133,106 +91,120 @@ def interpreter() -> str:
     if getattr(sys, "frozen", False):
         raise StartFailed(
             f"a display is looked after by a Python interpreter, and {sys.executable} is a frozen application; "
-            f"{WAY_OUT}, and bring {Path(__file__).parent / 'supervisor.py'} and its neighbours as source files"
+            f"{PYTHON_HINT}, and bring {Path(__file__).parent / 'supervisor.py'} and its neighbours as source files"
         )
     if not sys.executable:
-        raise StartFailed(f"sys.executable names no interpreter, and a display's supervisor needs one; {WAY_OUT}")
+        raise StartFailed(f"sys.executable names no interpreter, and a display's supervisor needs one; {PYTHON_HINT}")
     return _checked(sys.executable, "sys.executable")
 
 
 def _checked(path: str, origin: str) -> str:
     # Not os.path.isfile, which swallows what a signal handler raises.
     if not os.access(path, os.X_OK) or os.access(f"{path}/.", os.F_OK):
-        raise StartFailed(f"{origin} is {path}, which is no program that can be run; {WAY_OUT}")
+        raise StartFailed(f"{origin} is {path}, which is no program that can be run; {PYTHON_HINT}")
     return path
 
 
-def launch(server: Sequence[str], log: ServerLog, places: Directories, mark: int, started: list[Launched]) -> None:
-    """Start a server (no words: none) and its supervisor, and add that to `started`, whose owner is to end it.
+def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark: int, started: list[Launched]) -> None:
+    """Start a server (no words: none) and its supervisor, and append that to `started`, whose owner is to end it.
 
-    Whatever is raised, by a signal handler too, one is left running if it is in there, and none if it is not. `mark` is
-    a number of the display's programs (descendants.py), which is written down for those who have to end them.
+    `mark` is one of the display's programs (`descendants`); it is noted for a cleanup after a kill. Raises StartFailed.
     """
     python = interpreter()
     shells: list[subprocess.Popen[bytes]] = []
-    with contextlib.ExitStack() as if_not_started:
-        if_not_started.callback(_reap, shells, started)
-        # Not socket.socketpair, which is in Python, and has descriptors without an owner for a moment.
+    with contextlib.ExitStack() as undo:  # in reverse; only `theirs` is closed after a start, too
+        undo.callback(_unless, started, _reap, shells)
+        # Not socket.socketpair, which is in Python: between its lines the descriptors have no owner.
         ours, theirs = _socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if_not_started.callback(_close, ours, started)
-        if_not_started.callback(theirs.close)
+        undo.callback(_unless, started, ours.close)  # on which the supervisor ends everything
+        undo.callback(theirs.close)
         ready, server_ready = map(above_standard, pipe())
-        entry, entry_end = map(above_standard, pipe())
-        life, _other_end = map(above_standard, pipe())  # both ends open until the server has inherited one
+        cookie_pipe, cookie_end = map(above_standard, pipe())
+        parent_death, _other_end = map(above_standard, pipe())  # both are open until the server has inherited one
         owner = above_standard(_pidfd_of_this_process())
-        passed: list[int] = [ready, owner, entry, life]
+        passed: list[int] = [ready, cookie_pipe, parent_death, owner]
         tee, errors = "", ""
         if log.target >= 0 and server:
             reads, writes = map(above_standard, pipe())
             passed += [reads, writes, log.target]
             tee, errors = f"{reads},{writes},{log.target}", f"/proc/self/fd/{writes}"
-        if places.kept:
-            passed.append(above_standard(_claim(places.kept, places.screens)))
-            if_not_started.callback(_remove_framebuffers, places, started)
-            _make_framebuffers(places.kept, places.screens)
+        kept = directories.kept
+        if kept:
+            passed.append(above_standard(_claim(kept, directories.screens)))
+            undo.callback(_unless, started, files.remove_framebuffers, kept, directories.screens)
+            _make_framebuffers(kept, directories.screens)
         token = secrets.token_hex(8)
-        directory, memory = (remains.name(place, token) if place else "" for place in (places.files, places.memory))
-        first = ["-auth", f"{directory}/Xauthority", "-displayfd", _READY_FD]  # before what may swallow it, as -I does
-        if memory or places.kept:
-            first += ["-fbdir", memory or places.kept]
-        words = [server[0], *first, *server[1:]] if server else []
-        free = next(digit for digit in range(4, 10) if digit not in passed)  # dash knows no greater ones
-        shell = ["/bin/sh", "-c", _SHELL.replace("FREE", str(free)), "sh"]
-        shell += [python, "-B" if sys.dont_write_bytecode else "", _BOOT, _CLEAN]
-        shell += [str(Path(__file__).parents[2]), str(ready), str(owner), str(places.screens), str(entry), str(life)]
-        shell += ["\n".join(places.swept), directory, memory, places.kept, "sysv" if "-shmem" in server else ""]
-        shell += [tee, errors, str(mark)]
+        directory, memory = (
+            files.directory_name(parent, token) if parent else "" for parent in (directories.files, directories.memory)
+        )
+        values = {
+            "python": python,
+            "flags": "-B" if sys.dont_write_bytecode else "",
+            "boot": _BOOT,
+            "clean": _CLEAN,
+            "package": Path(__file__).parents[2],
+            "free": next(digit for digit in range(4, 10) if digit not in passed),
+            "ready": ready,
+            "owner": owner,
+            "cookie_pipe": cookie_pipe,
+            "parent_death": parent_death,
+            "screens": directories.screens,
+            "swept": "\n".join(directories.swept),
+            "directory": directory,
+            "memory": memory,
+            "kept": kept,
+            "kind": "sysv" if "-shmem" in server else "",
+            "tee": tee,
+            "errors": errors,
+            "mark": mark,
+        }
+        shell = launch_script.command_line(values, _server_command(server, directory, memory or kept))
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
             shell = [python, "-I", "-S", "-c", _RESET_SIGCHLD, *shell]
-        os.write(entry_end, _for_shell(files.entry(secrets.token_bytes(files.COOKIE_SIZE))))
-        # In a group of its own, so that a Ctrl-C in the terminal does not reach it; in our session, so that programs
-        # can be put into the groups that it makes.
-        # Known before it is started: interrupted, a Popen forgets what it has started.
+        os.write(cookie_end, _escaped(files.authority_entry(secrets.token_bytes(files.COOKIE_SIZE))))
+        # In the list before it is started: an interrupted Popen forgets the process that it has started.
         shells.append(process := subprocess.Popen.__new__(subprocess.Popen))
         subprocess.Popen.__init__(
             process,
-            [*shell, *words],
+            shell,
             stdin=theirs.fileno(),
             stdout=server_ready,
             stderr=log.log,
             pass_fds=passed,
-            process_group=0,
-            env=os.environ | _MARK,
+            process_group=0,  # and not a session: programs can be put only into groups of their own session
+            env=os.environ | _IN_PLACE_OF_SUPERVISOR,
         )
         started.append(Launched(ours, process, python, directory, memory))
 
 
-def _close(line: _socket.socket, started: list[Launched]) -> None:
-    """Close the line to a supervisor, which it ends by, unless it was handed over."""
+def _server_command(server: Sequence[str], directory: str, framebuffers: str) -> list[str]:
+    """Return a server's command line with the options of every display, before any that could swallow them (-I)."""
+    if not server:
+        return []
+    options = ["-auth", f"{directory}/Xauthority", "-displayfd", launch_script.DISPLAY_NUMBER_FD]
+    return [server[0], *options, *(("-fbdir", framebuffers) if framebuffers else ()), *server[1:]]
+
+
+def _unless(started: list[Launched], undo: Callable[..., object], *arguments: object) -> None:
+    """Undo a step of a start, unless the start was completed."""
     if not started:
-        line.close()
+        undo(*arguments)
 
 
-def _remove_framebuffers(places: Directories, started: list[Launched]) -> None:
-    """Remove the framebuffers' files that were made for a server, unless it was handed over."""
-    if not started:
-        files.remove_framebuffers(places.kept, places.screens)
-
-
-def _reap(shells: list[subprocess.Popen[bytes]], started: list[Launched]) -> None:
-    """Wait for the end of a supervisor that was not handed over; it takes away what it has started."""
-    for process in shells if not started else ():
+def _reap(shells: list[subprocess.Popen[bytes]]) -> None:
+    """Wait for the shell of a failed start, which ends when its supervisor has removed what it had made."""
+    for process in shells:
         if getattr(process, "pid", None) is None:
             continue
         try:
             process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # it is another program than a supervisor
+            os.killpg(process.pid, signal.SIGKILL)  # it is no supervisor but another program
             process.wait()
 
 
-def _for_shell(data: bytes) -> bytes:
-    """Return a line for `read -r` that printf's %b makes these bytes of."""
+def _escaped(data: bytes) -> bytes:
+    """Return a line for `read -r` that printf's %b turns into these bytes."""
     return "".join(f"\\0{byte:03o}" for byte in data).encode() + b"\n"
 
 
@@ -240,16 +212,16 @@ def _pidfd_of_this_process() -> Descriptor:
     try:
         return owned(os.pidfd_open, os.getpid())
     except OSError as error:
-        if limits.told(error) or not is_the_kernels(error):
+        if limits.explain(error) or not is_the_kernels(error):
             raise
         raise StartFailed(f"pidfd_open is refused ({error.strerror}); a display needs Linux 5.3 or newer") from error
 
 
 def _make_framebuffers(directory: str, screens: int) -> None:
-    """Make the files that the server is going to open, empty: closed to others from birth, and nobody's link."""
+    """Make the empty files that the server will open: private at once, and not through another user's link."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     for screen in range(screens):
-        path = f"{directory}/Xvfb_screen{screen}"
+        path = files.framebuffer_file(directory, screen)
         try:
             owned(os.open, path, flags, 0o600)
         except FileExistsError as error:
@@ -261,9 +233,9 @@ def _make_framebuffers(directory: str, screens: int) -> None:
 
 
 def _claim(directory: str, screens: int) -> Descriptor:
-    """Make the caller's directory one display's, and clear what a killed one left in it.
+    """Lock the caller's directory for one display, and remove what a killed one left in it.
 
-    The lock holds as long as anybody has the descriptor, the server itself among them.
+    The lock lasts as long as any process has the descriptor open, the server among them.
     """
     descriptor = owned(os.open, directory, os.O_RDONLY | os.O_CLOEXEC)
     try:

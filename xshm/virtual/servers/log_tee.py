@@ -1,8 +1,9 @@
-"""What a server writes on its standard error, copied into a log in memory and on to a terminal, pipe or socket.
+"""Copy what a server writes on its standard error into a log in memory, and on to a terminal, pipe or socket.
 
-The log in memory is complete when `drain` returns, and is what errors quote. The other end may be slow or stopped: it
-is written to when it has room, so neither the server nor its supervisor ever waits for it. Part of the supervisor:
-imports only what takes no time.
+Always true: when `drain` returns, the log holds all that was in the pipe; errors quote it. The target may be slow or
+stopped: it is written to only when poll(2) reports room, so that neither the server nor its supervisor ever waits.
+
+Imported by the supervisor, whose start-up time counts: no `os`, `signal`, `subprocess`, `typing` here.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ from __future__ import annotations
 import posix
 
 _READ_SIZE = 65536  # bytes: as much as a pipe holds
-# Bytes to a file that poll(2) says has room. A pipe then takes 4,096 (PIPE_BUF) without blocking, a terminal 1,024 or
-# so. Sockets and inherited terminals can't be set to non-blocking: their other users share that flag.
+# Bytes for a target of which poll(2) reports room: a pipe then takes 4,096 (PIPE_BUF) without blocking, a terminal some
+# 1,024. O_NONBLOCK is no choice for sockets and inherited terminals: other processes share that flag.
 _WRITE_SIZE = 512
 
 
 class LogTee:
-    """Copies from a pipe's descriptor into the log's and the target's; all three are the caller's, who opened them."""
+    """Copies from `pipe` into `log` and to `target`: descriptors, which stay the caller's to close."""
 
     def __init__(self, pipe: int, log: int, target: int) -> None:
         posix.set_blocking(pipe, False)
-        self.pipe = pipe
+        self.pipe = pipe  # -1 from its end on
         self._log = log
         self._target = target
         self._backlog = b""  # in the log, and not yet in the target
@@ -46,7 +47,7 @@ class LogTee:
                 self._backlog += data
 
     def forward(self) -> None:
-        """Write to the target, which has room; one whose reader is gone gets no more."""
+        """Write to the target, which has room; give up one whose reader is gone."""
         try:
             written = posix.write(self._target, self._backlog[:_WRITE_SIZE])
         except BlockingIOError:

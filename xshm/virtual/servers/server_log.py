@@ -1,7 +1,7 @@
-"""Where a server's words go: always to a file that can be read back, since errors quote it.
+"""The file that a server's messages go to: always one that can be read back, since errors quote it.
 
-A regular file takes them itself. A terminal, pipe, FIFO or socket can't be read back: the log is then a file in memory,
-and the supervisor copies it on (log_tee).
+A regular file takes them itself. A terminal, pipe, FIFO or socket can't be read back: then the log is a file in memory
+(memfd_create(2)), and the supervisor copies it (`log_tee`).
 """
 
 from __future__ import annotations
@@ -14,41 +14,55 @@ import stat
 from dataclasses import dataclass
 from typing import Final
 
-from xshm._signal_safety import Descriptor, owned
+from xshm._signal_safety import Descriptor, is_the_kernels, owned
 from xshm.errors import StartFailed
-from xshm.system.kernel_errors import is_the_kernels
+from xshm.system.printable import printable
 
-_FIRST_FREE: Final = 3  # the standard streams' numbers are never ours, though the process may have closed them
+_QUOTED_LINES: Final = 6
+_FATAL: Final = "Fatal server error:"
+_FIRST_FREE: Final = 3  # lower numbers are the standard streams', also where the process has closed those
 _STREAMS: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 @dataclass(slots=True)
 class ServerLog:
-    """Descriptors: `log` is a file in memory or on a disk, `target` what it is copied on to, or -1."""
+    """Descriptors: `log` is a file in memory or on a disk, `target` what it is copied to, or -1."""
 
     log: int
     target: int = -1
 
     def close(self) -> None:
-        """Close both, which nobody else has; the supervisor has its own."""
+        """Close both (a Descriptor closes when its last reference goes); the supervisor has its own."""
         self.log = self.target = -1
 
 
 def open_log(path: str | os.PathLike[str] | None) -> ServerLog:
-    """Open the file for the server's words; without a path one in memory. Raises OSError, StartFailed."""
+    """Open the file for a server's messages; without a path one in memory. Raises OSError, StartFailed."""
     if path is None:
         return ServerLog(_memory())
     target = above_standard(_open(os.fspath(path)))
+    # Xvfb appends to a regular file itself.
     if stat.S_ISREG(os.fstat(target).st_mode):
         return ServerLog(target)
     return ServerLog(_memory(), target)
 
 
-def above_standard(descriptor: Descriptor) -> Descriptor:
-    """Return the descriptor, or, for a number below 3, another one for the same file in its place.
+def quote_messages(text: str) -> str:
+    """Return the last lines of a server's messages, each once, as the end of a sentence."""
+    lines = [printable(re.sub(r"\(EE\)\s*", "", line).strip()) for line in text.splitlines()]
+    if any(line.startswith("use: X") for line in lines) and _FATAL in lines:
+        lines = lines[lines.index(_FATAL) :]  # after a hundred lines of usage
+    # Of equal lines the last one counts. A server that ends complains of framebuffers that are gone ("unlink").
+    quoted = [line for line in dict.fromkeys(reversed(lines)) if line and not line.startswith("unlink")][::-1]
+    cut = ["…"] if len(quoted) > _QUOTED_LINES else []
+    return f"; it said: {' | '.join(cut + quoted[-_QUOTED_LINES:])}" if quoted else "; it said nothing"
 
-    A process with closed standard streams gets their numbers for what it opens, and subprocess would put a child's own
-    streams over them.
+
+def above_standard(descriptor: Descriptor) -> Descriptor:
+    """Return the descriptor, or a duplicate where its number is that of a standard stream.
+
+    A process with closed standard streams gets their numbers for what it opens, and subprocess would replace them by
+    the child's own streams.
     """
     if descriptor >= _FIRST_FREE:
         return descriptor
@@ -60,7 +74,7 @@ def _memory() -> Descriptor:
 
 
 def _open(path: str) -> Descriptor:
-    """Open a file to append to, and to read back if it is a regular one; never wait for a FIFO's reader."""
+    """Open a file to append to, and to read back if it is a regular one; do not wait for a FIFO's reader."""
     flags = os.O_APPEND | os.O_CLOEXEC
     try:
         if stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a text throughout
@@ -79,7 +93,7 @@ def _open(path: str) -> Descriptor:
             raise  # /dev/tty without a terminal
         if descriptor is None:
             raise StartFailed(f"nobody reads from {path}; start its reader before the display") from None
-        # A socket, which has no name that could be opened again.
+        # A socket, which open(2) refuses by its name in /dev/fd.
         return owned(fcntl.fcntl, descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_FREE)
 
 

@@ -1,153 +1,168 @@
-"""The small process beside a virtual display: the server's parent, which takes away all that is left of it.
+"""The supervisor of a virtual display: the server's parent process, which ends and removes all of the display.
 
-It ends when it is told to, or when the process that owns the display has ended in whatever way. Then nothing stays: no
-server, no program of the display's groups, no directory, socket or segment. A forked child of the owner changes nothing
-about that, nor does a Ctrl-C or a SIGTERM that reaches everybody. Should this process be killed itself, the server ends
-with it (`lifeline`), and the shell above it takes the rest away (`remains`); while the server gets ready, it does the
-same for displays whose processes were killed all at once.
+It ends on request of its owner, when the owner's end of the control socket is closed, or when the owner has ended, by
+SIGKILL too. Then nothing is left: no server, no program of the display, no directory, socket or segment. Forked
+children of the owner change nothing about that, nor does a Ctrl-C or a SIGTERM that goes to every process. When the
+supervisor itself is killed, the server gets SIGTERM (`parent_death_signal`), and the shell above does the rest
+(`cleanup`).
 
-A shell begins as this process: it starts the server, and an interpreter takes its place while the server gets ready. So
-what is imported here takes no time: no os, no signal, no subprocess. The first word to the owner is "hello": until it
-comes, the owner does not know that the interpreter is one.
+The interpreter takes the place of a shell (`launch_script`) while the server gets ready, so the time that the imports
+take counts: no `os`, `signal`, `subprocess`, `typing` here. Its first message is "hello": before that the owner does
+not know that the process is an interpreter.
+
+Messages, one datagram of words each, in both directions of the control socket:
+
+    to the owner                                    from the owner
+    hello                                           group MARK
+    ready NUMBER PID HAS_SOCKET_FILE + descriptors  program MARK PID + pidfd
+    failed REASON                                   exited MARK
+    exited CODE          (the server)               stop MARK
+    group MARK NUMBER                               wake
+    stopped MARK LEFT                               end
+    woken
+    ended PROBLEMS
+    gone STATUS          (by the shell: the supervisor was killed)
 """
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # the C half of `signal`, whose enums take longer than all the rest
+import _signal  # type: ignore[import-not-found]  # the C half of `signal`; its enums take longer than all other imports
 import _socket
 import posix
 import sys
 import time
 
-from xshm.virtual.processes import process_groups
-from xshm.virtual.servers import lifeline, program_groups, remains
+from xshm.virtual.processes import process_groups, program_groups
+from xshm.virtual.servers import cleanup, parent_death_signal
 from xshm.virtual.servers import server_files as files
 
-TYPE_CHECKING = False  # that of typing takes its time
+TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from xshm.virtual.servers.log_tee import LogTee
 
-# What a terminal or a service manager sends to every process it knows. Ours is to outlive them.
+# Terminals and service managers send them to all processes of a job; the supervisor has to outlive the others.
 IGNORED_SIGNALS = (
     *(_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGUSR2),
     *(_signal.SIGPIPE, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU),
 )
-_RIGHTS = _socket.CMSG_SPACE(4)  # bytes: a program's pidfd
-_CONTROL, _LOG = 0, 2  # the line to the owner is our standard input; standard error is the log
+_RIGHTS_SIZE = _socket.CMSG_SPACE(4)  # bytes: a program's pidfd
+_CONTROL, _LOG = 0, 2  # standard input and standard error, as `launch_script` has them
 
 
 class Supervisor:
-    """One display.
+    """One display, described by the values that the shell's script has passed on.
 
-    The words are two descriptors (where the server says its number, the owner's pidfd) and the number of screens; a
-    descriptor for the server's lifeline; a line for each directory in which killed displays may have left something;
-    three directories, "" for none: with the authority file, with framebuffers that are handed over, with framebuffers
-    that stay; the server's process id, "" where there is none to look after, "failed" where it was not started; "sysv"
-    where it makes System V segments; and, where the log is to be copied on, three descriptors with commas: both ends of
-    the pipe that is the server's standard error, and the target.
+    `ready`: a descriptor, on which the server writes its number. `owner`: the owner's pidfd. `parent_death`: a
+    descriptor that the server has inherited. `screens`: how many. `swept`: directories, one a line, in which killed
+    displays may have left something. `directory`, `memory`, `kept`: those of the authority file, of framebuffers that
+    are handed over, of framebuffers that stay ("": none). `server`: its process id, "" for none, "failed" where it was
+    not started. `kind`: "sysv" where it makes System V segments. `tee`: where the log is to be copied, three
+    descriptors with commas: both ends of the pipe that is the server's standard error, and the target.
     """
 
-    def __init__(self, words: list[str]) -> None:
-        self._ready, self._owner, self._screens, self._life = (int(word) for word in words[:4])
-        places, self._directory, self._memory, self._kept, pid, self._kind, tee = words[4:]
-        self._places = places.split("\n") if places else []
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._ready, self._owner, self._screens = (int(values[name]) for name in ("ready", "owner", "screens"))
+        self._parent_death = int(values["parent_death"])
+        self._swept = values["swept"].split("\n") if values["swept"] else []
+        self._directory, self._memory, self._kept = values["directory"], values["memory"], values["kept"]
+        self._kind = values["kind"]
         self._control = _socket.socket(fileno=_CONTROL)
-        self._tell("hello")
-        self._tee = _tee(tee)
+        self._send("hello")
+        self._tee = _open_tee(values["tee"])
         self._groups = program_groups.ProgramGroups(self._owner)
         self._directories = [name for name in (self._directory, self._memory) if name]
         self._authority = f"{self._directory}/Xauthority"
         self._socket: files.SocketFile | None = None
         self._started = int(time.time()) - 1
-        self._failed = pid == "failed"
-        self._pid = int(pid) if pid.isdigit() else 0
+        self._failed = values["server"] == "failed"
+        self._pid = int(values["server"]) if values["server"].isdigit() else 0
         self._pidfd = posix.pidfd_open(self._pid) if self._pid else -1
-        self._said = b""  # by the server, on its number
+        self._number = b""  # what the server has written on `ready` so far
 
     def run(self) -> None:
         """Serve the owner until the end, and clean up."""
         try:
             if self._pid:
-                self._take_charge()
+                self._prepare_for_kills()
             if self._failed:
-                self._tell("failed")
+                self._send("failed")
             elif not self._pid:
-                self._tell("ready")
+                self._send("ready")
             self._serve()
         except (OSError, ValueError) as error:
-            self._tell(f"failed {error}")
+            self._send(f"failed {error}")
         problems = []
         for step in (self._end_programs, self._end_server, self._remove_files, self._remove_segments, self._flush):
             try:
                 step()
             except (OSError, ValueError) as error:
                 problems.append(str(error))
-        self._tell(f"ended {'; '.join(problems)}")
-
-    def _end_programs(self) -> None:
-        if left := self._groups.end_all():
-            raise OSError(f"{', '.join(left)} did not end")
+        self._send(f"ended {'; '.join(problems)}")
 
     # -- the server ----------------------------------------------------------------------------------------------------
 
-    def _take_charge(self) -> None:
-        """See to it that nothing stays should this process be killed; and remove what others have left meanwhile."""
-        self._lifeline = lifeline.tie(self._life, self._pid)
-        self._locks = [remains.lock(directory) for directory in self._directories]
-        remains.note(self._directory, "supervisor", "")  # which shows the shell that this is an interpreter
-        posix.chmod(self._authority, 0o600)  # nobody else could reach it before, either
-        remains.sweep(self._places)
+    def _prepare_for_kills(self) -> None:
+        """Arrange that nothing is left should this process be killed; and clean up after killed displays."""
+        # The writing end and the locks stay open until this process ends: their closing is what others notice.
+        self._writing_end = parent_death_signal.arm(self._parent_death, self._pid)
+        self._locks = [files.lock(directory) for directory in self._directories]
+        files.write_note(self._directory, "supervisor", "")  # by which the shell knows that this is an interpreter
+        posix.chmod(self._authority, 0o600)  # its directory has kept others from it so far
+        cleanup.sweep(self._swept)
 
     def _read_number(self) -> None:
-        """Read on what the server says of its number: the digits first, and the newline in a second write."""
-        said = posix.read(self._ready, 64)
-        self._said += said
-        if said and not self._said.endswith(b"\n"):
+        """Read what has come of the display number: its digits, and the newline, which the server writes separately."""
+        data = posix.read(self._ready, 64)
+        self._number += data
+        if data and not self._number.endswith(b"\n"):
             return
         posix.close(self._ready)
         self._ready = -1
-        if said:
-            self._announce(self._said.strip().decode("ascii"))
+        if data:
+            self._send_ready(self._number.strip().decode("ascii"))
 
-    def _announce(self, number: str) -> None:
-        files.add_number(self._authority, number)
+    def _send_ready(self, number: str) -> None:
+        """Send the owner all that it needs of a server that is ready, its framebuffers included."""
+        files.add_display_number(self._authority, number)
         self._socket = files.SocketFile(number, self._pid)
-        remains.note(self._directory, "socket", self._socket.noted)
+        files.write_note(self._directory, "socket", self._socket.note)
         descriptors = [self._pidfd]
         if self._memory:
             for screen in range(self._screens):
-                path = f"{self._memory}/Xvfb_screen{screen}"
+                path = files.framebuffer_file(self._memory, screen)
                 descriptors.append(posix.open(path, posix.O_RDWR | posix.O_CLOEXEC))
-            files.remove_directory(self._memory)
+            files.remove_directory(self._memory)  # the files go on without a name
             self._directories.remove(self._memory)
-        self._tell(f"ready {number} {self._pid} {int(self._socket.exists)}", descriptors)
+        self._send(f"ready {number} {self._pid} {int(self._socket.exists)}", descriptors)
         for descriptor in descriptors[1:]:
             posix.close(descriptor)
 
-    def _bury(self) -> None:
-        """Take note of the server's death."""
+    def _reap_server(self) -> None:
         code = posix.waitstatus_to_exitcode(posix.waitpid(self._pid, 0)[1])
         if self._tee:
-            self._tee.drain()  # the owner reads it when it hears of the end
+            self._tee.drain()  # the owner reads the log when it learns of the end
         posix.close(self._pidfd)
         self._pidfd = -1
-        self._tell(f"exited {code}")
+        self._send(f"exited {code}")
 
     def _end_server(self) -> None:
         if self._pidfd < 0:
             return
-        # One that is still starting has a keymap and a socket half made; it tidies up only once it is up.
+        # A server that is still starting has made a keymap and a socket, and removes them only once it is ready.
         deadline = time.monotonic() + process_groups.GRACE
         while self._ready >= 0 and process_groups.wait((self._ready, self._pidfd), deadline) == self._ready:
-            self._said += (said := posix.read(self._ready, 64))
-            if not said or self._said.endswith(b"\n"):
+            self._number += (data := posix.read(self._ready, 64))
+            if not data or self._number.endswith(b"\n"):
                 break
-        process_groups.end_process(self._pid, self._pidfd)
-        self._bury()
+        process_groups.end_process(self._pidfd)
+        self._reap_server()
 
     # -- the owner -----------------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
+        """Handle messages of the owner and events of the server, until the display is to end."""
         going_on = True
         while going_on:
             pipe, with_room = (self._tee.pipe, self._tee.waiting_for_room) if self._tee else (-1, ())
@@ -156,7 +171,7 @@ class Supervisor:
                 tuple(source for source in sources if source >= 0), self._groups.idle_at, with_room
             )
             if fired < 0:
-                self._groups.forget_empty()
+                self._groups.reap_empty()
             elif self._tee and fired == pipe:
                 self._tee.drain()
             elif self._tee and fired in with_room:
@@ -164,43 +179,48 @@ class Supervisor:
             elif fired == self._ready:
                 self._read_number()
             elif fired == self._pidfd:
-                self._bury()
+                self._reap_server()
             else:
-                going_on = fired != self._owner and self._obey()
+                going_on = fired != self._owner and self._handle_message()
 
-    def _obey(self) -> bool:
-        said, rights, _, _ = self._control.recvmsg(64, _RIGHTS, _socket.MSG_CMSG_CLOEXEC)
-        words = said.decode("ascii").split()
+    def _handle_message(self) -> bool:
+        """Receive a message from the owner and carry it out; return False where it ends the display."""
+        message, rights, _, _ = self._control.recvmsg(64, _RIGHTS_SIZE, _socket.MSG_CMSG_CLOEXEC)
+        words = message.decode("ascii").split()
         match words:
             case ["group", mark]:
-                self._tell(f"group {mark} {self._groups.make(int(mark))}")
+                self._send(f"group {mark} {self._groups.make(int(mark))}")
             case ["program", mark, pid]:
-                for _, _, pidfd in rights:  # none where there is no room for another descriptor
-                    self._groups.started(int(mark), int(pid), int.from_bytes(pidfd, sys.byteorder))
-            case ["left", mark]:
-                self._groups.left(int(mark))
+                for _, _, pidfd in rights:  # none where this process had no free descriptor
+                    self._groups.program_started(int(mark), int(pid), int.from_bytes(pidfd, sys.byteorder))
+            case ["exited", mark]:
+                self._groups.program_exited(int(mark))
             case ["stop", mark]:
-                self._tell(f"stopped {mark} {', '.join(self._groups.end(int(mark)))}")
+                self._send(f"stopped {mark} {', '.join(self._groups.end(int(mark)))}")
             case ["wake"]:
-                self._tell("woken")
-            case _:  # "end", or the end of the line
+                self._send("woken")
+            case _:  # "end", or nothing: the owner's end of the socket is closed
                 return False
         return True
 
-    def _tell(self, words: str, descriptors: list[int] | None = None) -> None:
+    def _send(self, words: str, descriptors: list[int] | None = None) -> None:
         rights = b"".join(descriptor.to_bytes(4, sys.byteorder) for descriptor in descriptors or ())
         ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)] if rights else []
-        try:  # noqa: SIM105 - contextlib takes its time
+        try:  # noqa: SIM105 - contextlib is slow to import
             self._control.sendmsg([words.encode("utf-8", "surrogateescape")], ancillary)
         except OSError:
-            pass  # the owner is gone, which its pidfd says too
+            pass  # the owner is gone, and its pidfd will report that
 
-    # -- what is left --------------------------------------------------------------------------------------------------
+    # -- the end -------------------------------------------------------------------------------------------------------
+
+    def _end_programs(self) -> None:
+        if left := self._groups.end_all():
+            raise OSError(f"{', '.join(left)} did not end")
 
     def _remove_files(self) -> None:
-        if self._socket is None and self._pid:
-            remains.end_heirs(posix.getpgrp())
-            remains.remove_socket(self._directory)  # of a server that was killed while it started
+        if self._socket is None and self._pid:  # the server was killed while it started
+            cleanup.end_keymap_compiler(posix.getpgrp())
+            cleanup.remove_socket(self._directory)
         for directory in self._directories:
             files.remove_directory(directory)
         if self._kept:
@@ -209,20 +229,20 @@ class Supervisor:
             self._socket.remove()
 
     def _remove_segments(self) -> None:
-        """Remove the segments that the server made and that nobody took over."""
+        """Remove the segments that the server has made and the owner has not taken over."""
         if self._kind and self._pid:
             files.remove_segments([self._pid], self._started)
 
     def _flush(self) -> None:
-        """Copy on what is left of the log, as long as its reader reads."""
+        """Copy the rest of the log, as long as its reader reads."""
         if self._tee:
             self._tee.drain()
             deadline = time.monotonic() + process_groups.GRACE
-            while (left := self._tee.waiting_for_room) and process_groups.wait((), deadline, left) in left:
+            while (target := self._tee.waiting_for_room) and process_groups.wait((), deadline, target) in target:
                 self._tee.forward()
 
 
-def _tee(descriptors: str) -> LogTee | None:
+def _open_tee(descriptors: str) -> LogTee | None:
     if not descriptors:
         return None
     from xshm.virtual.servers.log_tee import LogTee  # noqa: PLC0415 - needed for few displays
@@ -233,8 +253,8 @@ def _tee(descriptors: str) -> LogTee | None:
 
 
 def main() -> None:
-    """Be the supervisor that the command line describes."""
+    """Run the supervisor that the command line describes: the package's path, then NAME=VALUE words."""
     for number in IGNORED_SIGNALS:
         _signal.signal(number, _signal.SIG_IGN)
-    Supervisor(sys.argv[2:]).run()
+    Supervisor(dict(word.split("=", 1) for word in sys.argv[2:])).run()
     posix._exit(0)  # noqa: SLF001 - its public name

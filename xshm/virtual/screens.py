@@ -1,0 +1,93 @@
+"""The connections to one display: a Screen for each screen number, opened when it is first used; and its server's pid.
+
+Locking rules: a Screen is connected without the lock, since that takes as long as the server does not reply, and
+`close` must not wait for it. Where two threads connect to the same screen at once, the second one's Screen is closed
+again; where `close` comes meanwhile, the new one. The lock is an RLock, since a signal handler may close the display.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from xshm._signal_safety import Descriptor, is_the_kernels, owned
+from xshm.drawables.screen import Screen
+from xshm.errors import Closed, ConnectFailed, InvalidArgument
+from xshm.system import limits
+from xshm.system.deadlines import PATIENCE
+from xshm.x11 import peer_credentials
+from xshm.x11.display_name import DisplayName
+
+
+class Screens:
+    """The Screens of the display `name`; its server listens at `address`."""
+
+    def __init__(self, name: str, address: str, xauthority: os.PathLike[str] | None) -> None:
+        self._name, self._address, self._xauthority = name, address, xauthority
+        self._lock = threading.RLock()
+        self._opened: dict[int, Screen] = {}
+        self._closed = False
+
+    def screen(self, number: int) -> Screen:
+        """Return the Screen of this number. Raises Closed, ConnectFailed, AccessDenied, RequestTimeout."""
+        if (known := self._opened.get(number)) is not None and not self._closed:  # no lock: the common case
+            return known
+        self._check_open()
+        screen = self._connect(DisplayName.parse(self._address).of_screen(number))
+        with self._lock:
+            known = None if self._closed else self._opened.setdefault(number, screen)
+        if known is not screen:  # another thread has opened this screen, or closed the display
+            screen.close()
+            self._check_open()
+        return known or screen
+
+    def of_framebuffer(self, number: int) -> Screen:
+        """Return the Screen that a framebuffer belongs to: its own, or the one that Xinerama joins all of them in."""
+        # With Xinerama the server has one root window for all screens, and still one framebuffer for each. Screen 0,
+        # which each display has, is not asked for.
+        has_own = number and number < len(self.screen(0).connection.info.roots)
+        return self.screen(number if has_own else 0)
+
+    def connect(self) -> Screen:
+        """Return a Screen over a further connection, which is the caller's to close."""
+        return self._connect(self._address)
+
+    def close(self) -> None:
+        """Close all Screens; later ones are refused."""
+        with self._lock:
+            self._closed = True
+        for screen in self._opened.values():
+            screen.close()
+
+    def _connect(self, name: str) -> Screen:
+        return Screen(name, xauthority=self._xauthority, timeout=PATIENCE)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed(f"the display {self._name} was closed")
+
+
+def connect_screen(name: str, xauthority: str | os.PathLike[str] | None, number: int) -> Screen:
+    """Connect to a display, and return the Screen of this number, or the one that Xinerama joins all of them in."""
+    screen = Screen(name, xauthority=xauthority, timeout=PATIENCE)
+    if screen.connection.default_screen == number or number >= len(screen.connection.info.roots):
+        return screen
+    screen.close()  # the name has another screen's number, or none
+    return Screen(DisplayName.parse(name).of_screen(number), xauthority=xauthority, timeout=PATIENCE)
+
+
+def server_pid(screen: Screen) -> int | None:
+    """Return the process id of the server that a screen is connected to, None where it is in another PID namespace."""
+    found = peer_credentials.credentials(screen.connection.wire.socket)
+    return (found.pid or None) if found else None  # 0: it is in another PID namespace
+
+
+def open_server(display: str, pid: int | None) -> Descriptor:
+    """Return a pidfd of the server of a display. Raises InvalidArgument, ConnectFailed."""
+    with limits.Explained(ConnectFailed, f"the server of {display} can't be waited for"):
+        try:
+            return owned(os.pidfd_open, pid or 0)
+        except OSError as error:
+            if limits.explain(error) or not is_the_kernels(error):
+                raise
+            raise InvalidArgument(f"the server of {display} is no process that can be waited for: {error}") from error
