@@ -18,6 +18,7 @@ from reference import xwd
 
 from xshm import sysv
 from xshm.cli import main
+from xshm.cli.commands import segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,9 +123,9 @@ _NO_ARGUMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("line", "told"), _NO_ARGUMENTS, ids=[line for line, _ in _NO_ARGUMENTS])
+@pytest.mark.parametrize(("line", "result"), _NO_ARGUMENTS, ids=[line for line, _ in _NO_ARGUMENTS])
 def test_a_command_line_that_is_wrong_is_one_line_that_names_the_option_and_where_help_is(
-    line: str, told: str, capsys: pytest.CaptureFixture[str]
+    line: str, result: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main(line.split())
@@ -132,7 +133,7 @@ def test_a_command_line_that_is_wrong_is_one_line_that_names_the_option_and_wher
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     unquoted = re.sub(r"(?<=choose from ).*(?=\))", lambda choices: choices[0].replace("'", ""), said.err)
-    assert unquoted.startswith(told)  # which Python says with quotes and without, by its version
+    assert unquoted.startswith(result)  # which Python says with quotes and without, by its version
 
 
 def test_a_wrong_command_line_is_one_line_even_where_its_words_have_several(run: Any) -> None:
@@ -146,11 +147,11 @@ def test_a_bug_is_told_in_full_and_is_an_error(
     def broken(_: object) -> int:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(main, "_segments", broken)
+    monkeypatch.setattr(segments, "main", broken)
     assert main.main(["segments"]) == main.ERROR, "1 would mean that something is false"
-    told = capsys.readouterr().err
-    assert "Traceback" in told
-    assert "RuntimeError: a bug" in told
+    result = capsys.readouterr().err
+    assert "Traceback" in result
+    assert "RuntimeError: a bug" in result
 
 
 def test_no_display_is_said_in_a_sentence(run: Any) -> None:
@@ -167,9 +168,9 @@ def test_info_tells_what_was_chosen_and_why(run: Any, xvfb: Server) -> None:
     assert facts["transport"] == "sysv"
     assert "nonce" in facts["reason"]
     assert facts["mit_shm"] == "1.2"
-    told = run("info").stdout.decode()
+    result = run("info").stdout.decode()
     for value in ("1280x800", "sysv", "nonce", "B G R X"):
-        assert value in told
+        assert value in result
     assert json.loads(run("info", "--json", "--transport", "core").stdout)["transport"] == "core"
 
 
@@ -188,6 +189,6 @@ def test_segments_lists_what_the_kernel_has_and_removes_what_it_is_told(run: Any
 
 
 def test_help_names_every_command(run: Any) -> None:
-    told = run("--help").stdout.decode()
+    result = run("--help").stdout.decode()
     for command in ("shot", "info", "segments"):
-        assert command in told
+        assert command in result

@@ -26,16 +26,16 @@ _HOSTILE = "good\x1b[31m\n0x1  9x9+0+0  1  yes  Fake  row\x9b2J\u202e\t\x00"
 
 
 @pytest.fixture
-def told(xvfb: Server, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+def output(xvfb: Server, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Give a function that runs a command on the shared Xvfb and returns what it prints."""
 
-    def told(*words: str) -> str:
+    def output(*words: str) -> str:
         assert main.main([*words, "--display", xvfb.name]) == 0
         printed = capsys.readouterr()
         assert printed.err == ""
         return printed.out
 
-    return told
+    return output
 
 
 def named(painter: Painter, title: str, class_name: tuple[str, str] | None = None) -> Any:
@@ -51,10 +51,10 @@ def named(painter: Painter, title: str, class_name: tuple[str, str] | None = Non
 # -- windows -----------------------------------------------------------------------------------------------------------
 
 
-def test_windows_are_listed_from_the_bottom_to_the_top(told: Any, painter: Painter) -> None:
+def test_windows_are_listed_from_the_bottom_to_the_top(output: Any, painter: Painter) -> None:
     below = named(painter, "below", ("under", "Under"))
     above = named(painter, "above, and wide")
-    header, *rows = told("windows").splitlines()
+    header, *rows = output("windows").splitlines()
     assert header.split() == ["ID", "GEOMETRY", "PID", "VISIBLE", "CLASS", "TITLE"]
     assert [row.split(maxsplit=5) for row in rows] == [
         [hex(below.id), "30x20+100+50", rows[0].split()[2], "no", "Under", "below"],
@@ -63,9 +63,9 @@ def test_windows_are_listed_from_the_bottom_to_the_top(told: Any, painter: Paint
     assert {row.index("30x20") for row in rows} == {header.index("GEOMETRY")}
 
 
-def test_windows_as_json_are_what_the_library_lists(told: Any, painter: Painter, xvfb: Server) -> None:
+def test_windows_as_json_are_what_the_library_lists(output: Any, painter: Painter, xvfb: Server) -> None:
     window = named(painter, "Größe\n2", ("under", "Under"))
-    (listed,) = json.loads(told("windows", "--json"))
+    (listed,) = json.loads(output("windows", "--json"))
     with xshm.Screen(xvfb.name) as screen:
         (info,) = screen.windows()
     assert listed == {
@@ -79,14 +79,14 @@ def test_windows_as_json_are_what_the_library_lists(told: Any, painter: Painter,
     }
 
 
-def test_a_title_or_a_class_can_neither_fake_a_row_nor_command_the_terminal(told: Any, painter: Painter) -> None:
+def test_a_title_or_a_class_can_neither_fake_a_row_nor_command_the_terminal(output: Any, painter: Painter) -> None:
     window = named(painter, _HOSTILE, ("a\x1b]0;b", "C\nD\x07"))
-    table = told("windows")
+    table = output("windows")
     assert len(table.splitlines()) == 2
     assert all(line.isprintable() for line in table.splitlines())
     assert "good\\x1b[31m\\n0x1" in table
     assert "C\\nD\\x07" in table
-    assert json.loads(told("windows", "--json"))[0]["id"] == window.id
+    assert json.loads(output("windows", "--json"))[0]["id"] == window.id
 
 
 def test_what_an_error_lists_is_in_one_line_and_printable(
@@ -104,9 +104,9 @@ def test_what_an_error_lists_is_in_one_line_and_printable(
     assert capsys.readouterr().err[:-1].isprintable()
 
 
-def test_a_display_without_windows_has_a_header_and_an_empty_list(told: Any) -> None:
-    assert told("windows") == "ID  GEOMETRY  PID  VISIBLE  CLASS  TITLE\n"
-    assert json.loads(told("windows", "--json")) == []
+def test_a_display_without_windows_has_a_header_and_an_empty_list(output: Any) -> None:
+    assert output("windows") == "ID  GEOMETRY  PID  VISIBLE  CLASS  TITLE\n"
+    assert json.loads(output("windows", "--json")) == []
 
 
 @pytest.mark.parametrize("kind", ["Xvnc", "Xwayland-rootless"])
@@ -156,13 +156,13 @@ def test_monitors_are_listed_with_the_number_that_shot_takes(
     assert [row[header.index("MODEL") :].split() for row in rows] == [["DELL", "U2720Q", "CN0123"], ["-", "-"]]
     assert main.main(["monitors", "--json", "--display", two_monitors.name]) == 0
     listed = json.loads(capsys.readouterr().out)
-    for told, monitor in zip(listed, monitors, strict=True):
+    for result, monitor in zip(listed, monitors, strict=True):
         rect = monitor.rect
-        assert told["rect"] == [rect.x, rect.y, rect.width, rect.height]
+        assert result["rect"] == [rect.x, rect.y, rect.width, rect.height]
         plain = ("name", "primary", "width_mm", "height_mm", "refresh", "model", "serial")
-        assert {name: told[name] for name in plain} == {name: getattr(monitor, name) for name in plain}
-        assert told["outputs"] == list(monitor.outputs)
-    assert [told["model"] for told in listed] == ["DELL U2720Q", None]
+        assert {name: result[name] for name in plain} == {name: getattr(monitor, name) for name in plain}
+        assert result["outputs"] == list(monitor.outputs)
+    assert [result["model"] for result in listed] == ["DELL U2720Q", None]
 
 
 # -- segments and info -------------------------------------------------------------------------------------------------
@@ -195,14 +195,14 @@ def test_a_segments_creator_is_shown_whatever_it_calls_itself(
             assert all(line.isprintable() for line in table.splitlines())
             assert main.main(["segments", "--json"]) == 0
             rows = json.loads(capsys.readouterr().out)
-            (told,) = (each["creator"] for each in rows if each["id"] == shmid)
-            assert printable(told) == shown
+            (result,) = (each["creator"] for each in rows if each["id"] == shmid)
+            assert printable(result) == shown
         finally:
             sysv.remove(shmid)
             maker.communicate()
 
 
-def test_a_servers_vendor_is_shown_whatever_it_calls_itself(told: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_servers_vendor_is_shown_whatever_it_calls_itself(output: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server's own text can't be chosen here: what was read of it is changed before it is shown."""
     connect = Connection.__init__
 
@@ -211,7 +211,7 @@ def test_a_servers_vendor_is_shown_whatever_it_calls_itself(told: Any, monkeypat
         connection.info.vendor = "The\x1b[31m X\nscreen  9x9"
 
     monkeypatch.setattr(Connection, "__init__", connected)
-    table = told("info")
+    table = output("info")
     assert "server           The\\x1b[31m X\\nscreen  9x9, release" in table
     assert all(line.isprintable() for line in table.splitlines())
 

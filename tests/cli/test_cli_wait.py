@@ -43,10 +43,10 @@ def test_a_change_ends_it_with_0_and_says_where(
     timer = later(painter.fill, (100, 90, 20, 10), RED)
     assert wait("--change", "--timeout", "10", "--json") == 0
     timer.join()
-    told = json.loads(capsys.readouterr().out)
-    assert told["seen"] is True
-    assert told["rects"] == [[100, 90, 20, 10]]
-    assert told["ratio"] == pytest.approx(200 / (1280 * 800))
+    result = json.loads(capsys.readouterr().out)
+    assert result["seen"] is True
+    assert result["rects"] == [[100, 90, 20, 10]]
+    assert result["ratio"] == pytest.approx(200 / (1280 * 800))
 
 
 def test_time_that_runs_out_ends_it_with_1_and_no_word(

@@ -63,37 +63,37 @@ def test_the_exit_code_is_the_command_s_own(command: list[str], code: int) -> No
 
 
 def test_the_command_finds_its_display_and_its_options_stay_its_own() -> None:
-    told = run("--size", "321x123", "--depth", "16", "sh", "-c", 'xdpyinfo; echo "$1"', "sh", "--depth")
-    assert "dimensions:    321x123 pixels" in told.stdout
-    assert "depth of root window:    16 planes" in told.stdout
-    assert told.stdout.endswith("--depth\n")
+    result = run("--size", "321x123", "--depth", "16", "sh", "-c", 'xdpyinfo; echo "$1"', "sh", "--depth")
+    assert "dimensions:    321x123 pixels" in result.stdout
+    assert "depth of root window:    16 planes" in result.stdout
+    assert result.stdout.endswith("--depth\n")
 
 
 def test_the_command_gets_the_descriptors_that_are_handed_on_and_none_of_ours() -> None:
     ours, theirs = os.pipe()
     command = ["bash", "-c", f"echo handed on >&{theirs}; ls /proc/$$/fd; :"]
-    told = subprocess.run([*_RUN, *command], pass_fds=[theirs], capture_output=True, text=True, check=False)
+    result = subprocess.run([*_RUN, *command], pass_fds=[theirs], capture_output=True, text=True, check=False)
     os.close(theirs)
     assert os.read(ours, 64) == b"handed on\n"
     os.close(ours)
-    assert sorted(map(int, told.stdout.split())) == [0, 1, 2, theirs]
+    assert sorted(map(int, result.stdout.split())) == [0, 1, 2, theirs]
 
 
 def test_what_xvfb_run_is_told_is_understood(tmp_path: Path) -> None:
     log = tmp_path / "log"
     server_args = "-screen 0 640x480x15 -screen 1 320x200x24 -dpi 100 -ac -nolisten tcp"
     for words in (["-a", "-e", log, "-s", server_args], [f"--error-file={log}", f"--server-args={server_args}"]):
-        told = run(*words, "xdpyinfo")
-        assert told.returncode == 0, told.stderr
-        assert "dimensions:    640x480 pixels" in told.stdout
-        assert "dimensions:    320x200 pixels" in told.stdout
-        assert "depth of root window:    15 planes" in told.stdout
+        result = run(*words, "xdpyinfo")
+        assert result.returncode == 0, result.stderr
+        assert "dimensions:    640x480 pixels" in result.stdout
+        assert "dimensions:    320x200 pixels" in result.stdout
+        assert "depth of root window:    15 planes" in result.stdout
     assert run("-e", log, "-s", "-bogus", "true").returncode == 2
     assert "Unrecognized option: -bogus" in log.read_text()
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "result"),
     [
         (["-s", "-bogus", "true"], "Unrecognized option: -bogus"),
         (["-s", "-screen 1 640x480x24", "true"], "they count from 0 without gaps"),
@@ -107,16 +107,16 @@ def test_what_xvfb_run_is_told_is_understood(tmp_path: Path) -> None:
         (["--shot", "x.nothing", "true"], ".nothing"),
     ],
 )
-def test_an_error_is_told_in_a_line_and_is_exit_code_2(words: list[str], told: str) -> None:
+def test_an_error_is_told_in_a_line_and_is_exit_code_2(words: list[str], result: str) -> None:
     ended = run(*words)
     assert ended.returncode == 2
-    assert told in ended.stderr
+    assert result in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 
 def test_it_works_without_home_and_path_to_anything_else() -> None:
-    told = subprocess.run([*_RUN, "xdpyinfo"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=False)
-    assert told.returncode == 0, told.stderr
+    result = subprocess.run([*_RUN, "xdpyinfo"], env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=False)
+    assert result.returncode == 0, result.stderr
 
 
 # -- signals and groups ------------------------------------------------------------------------------------------------
@@ -211,18 +211,18 @@ def test_a_program_that_never_ends_is_photographed_when_its_window_is_drawn(tmp_
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "told"),
+    ("command", "code", "result"),
     [
         (["sleep", "60"], 1, "has shown no window within 2 s"),
         (["sh", "-c", "exit 4"], 4, "ended with exit code 4 before it had a window"),
         (["true"], 1, "ended with exit code 0 before it had a window"),
     ],
 )
-def test_a_window_that_does_not_come_is_a_failure(command: list[str], code: int, told: str, tmp_path: Path) -> None:
+def test_a_window_that_does_not_come_is_a_failure(command: list[str], code: int, result: str, tmp_path: Path) -> None:
     shot = tmp_path / "failure.png"
     ended = run("--wait-window", "--timeout", "2", "--shot-on-failure", shot, "--", *command)
     assert ended.returncode == code
-    assert told in ended.stderr
+    assert result in ended.stderr
     assert shot.exists()
 
 
@@ -390,12 +390,12 @@ def test_ctrl_z_gives_the_shell_its_prompt_while_a_window_is_waited_for() -> Non
 
 @pytest.mark.parametrize("how", ["stopped", "reading in the background"])
 def test_a_stopped_command_ends_when_its_terminal_does(how: str, tmp_path: Path) -> None:
-    told = tmp_path / "pid"
+    result = tmp_path / "pid"
     with Terminal("bash", "--norc", "--noediting", "-i") as shell:
         in_background = how != "stopped"
-        at_a_shell(shell, "--", "sh", "-c", f"'echo $$ >{told}; exec cat'", *["&"] * in_background)
+        at_a_shell(shell, "--", "sh", "-c", f"'echo $$ >{result}; exec cat'", *["&"] * in_background)
         shell.type("\n" if in_background else "\x1a")
         shell.expect("Stopped")
         os.close(shell.fd)
         shell.fd = os.open(os.devnull, os.O_RDONLY)
-        assert gone(int(told.read_text()))
+        assert gone(int(result.read_text()))

@@ -1,12 +1,15 @@
-"""What users of xvfb-run bring to `xshm run` is taken, or refused in a line that says what to do instead."""
+"""The options of xvfb-run work with `xshm run`, or are refused in a line that names the alternative."""
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
+from xshm.cli import run_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,9 +33,9 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_options_are_read_as_getopt_reads_them(words: list[str]) -> None:
-    told = run(*words, "xdpyinfo")
-    assert told.returncode == 0, told.stderr
-    assert "dimensions:    640x480 pixels" in told.stdout
+    result = run(*words, "xdpyinfo")
+    assert result.returncode == 0, result.stderr
+    assert "dimensions:    640x480 pixels" in result.stdout
 
 
 def test_arguments_of_the_server_s_swallow_none_of_ours() -> None:
@@ -47,14 +50,14 @@ def test_words_after_the_command_are_the_command_s_own() -> None:
 
 def test_listen_tcp_is_taken_and_only_the_cookie_gets_in() -> None:
     ask = 'DISPLAY=127.0.0.1$DISPLAY; xdpyinfo | grep dimensions; XAUTHORITY=/dev/null xdpyinfo 2>&1 | grep -i "unable"'
-    told = run("-l", "--size", "320x200", "sh", "-c", ask)
-    assert told.returncode == 0, told.stderr
-    assert "320x200" in told.stdout
-    assert "unable to open display" in told.stdout
+    result = run("-l", "--size", "320x200", "sh", "-c", ask)
+    assert result.returncode == 0, result.stderr
+    assert "320x200" in result.stdout
+    assert "unable to open display" in result.stdout
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "result"),
     [
         (["-n", "99"], "-n 99 can't be had: the server finds a free number by itself"),
         (["--server-num=99"], "leave -n out, or add -a"),
@@ -87,10 +90,10 @@ def test_listen_tcp_is_taken_and_only_the_cookie_gets_in() -> None:
         (["-ae"], "argument --error-file: expected one argument"),
     ],
 )
-def test_what_can_t_be_had_is_refused_in_a_line_that_says_what_to_do(words: list[str], told: str) -> None:
+def test_what_can_t_be_had_is_refused_in_a_line_that_says_what_to_do(words: list[str], result: str) -> None:
     ended = run(*words, "--", "true")
     assert ended.returncode == 2
-    assert told in ended.stderr
+    assert result in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 
@@ -104,3 +107,12 @@ def test_an_option_without_its_value_is_told_at_the_end_of_the_line(tmp_path: Pa
 
 def test_the_help_says_which_picture_a_failure_leaves() -> None:
     assert "the screen at the end, after the last of several tests" in " ".join(run("--help").stdout.split())
+
+
+def test_eleven_screens_are_in_the_order_of_their_numbers() -> None:
+    sizes = [(100 + number, 50) for number in range(11)]
+    words = " ".join(f"-screen {number} {width}x{height}x24" for number, (width, height) in enumerate(sizes))
+    parser = argparse.ArgumentParser()
+    run_options.add_run_options(parser)
+    described = run_options.spec(parser.parse_args(["--server-args", words]))
+    assert [(screen.width, screen.height) for screen in described.all_screens()] == sizes

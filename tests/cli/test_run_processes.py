@@ -48,9 +48,9 @@ def _skip_without_namespaces(stderr: str) -> None:
 
 
 def test_daemons_end_with_the_command_by_term_and_deaf_ones_by_kill(tmp_path: Path) -> None:
-    told = tmp_path / "told"
+    result = tmp_path / "result"
     script = (
-        f"setsid sh -c 'trap \"echo term >>{told}; exit\" TERM; echo $$; while :; do sleep 0.1; done' &\n"
+        f"setsid sh -c 'trap \"echo term >>{result}; exit\" TERM; echo $$; while :; do sleep 0.1; done' &\n"
         "setsid sh -c 'setsid sleep 60 & echo $!; wait' &\n"
         "setsid sh -c 'trap : TERM; echo $$; while :; do sleep 0.1; done' &\n"
         "sleep 1; exit 3"
@@ -60,17 +60,17 @@ def test_daemons_end_with_the_command_by_term_and_deaf_ones_by_kill(tmp_path: Pa
     pids = [int(pid) for pid in ended_run.stdout.split()]
     assert len(pids) == 3
     assert all(map(ended, pids))
-    assert told.read_text() == "term\n"
+    assert result.read_text() == "term\n"
 
 
 def test_what_ran_in_this_process_s_name_before_is_left_alone() -> None:
     # The shell becomes xshm, which is then the parent of what the shell had started.
     script = 'sleep 60 >/dev/null & echo $!; exec "$@"'
-    told = subprocess.run(
+    result = subprocess.run(
         ["sh", "-c", script, "sh", *_RUN, "--", "sh", "-c", "exit 3"], stdout=subprocess.PIPE, text=True, check=False
     )
-    assert told.returncode == 3
-    before = int(told.stdout)
+    assert result.returncode == 3
+    before = int(result.stdout)
     assert "sleep" in Path(f"/proc/{before}/cmdline").read_text()
     os.kill(before, signal.SIGKILL)
 
@@ -79,9 +79,9 @@ def test_orphans_are_reaped_while_the_command_runs() -> None:
     script = (
         f'for i in 1 2 3 4 5; do sh -c "sleep 0.1 & exit"; done; sleep 1; {_ZOMBIES.format(parent="$PPID")}; exit 6'
     )
-    told = run("--", "sh", "-c", script)
-    assert told.returncode == 6
-    assert told.stdout == ""
+    result = run("--", "sh", "-c", script)
+    assert result.returncode == 6
+    assert result.stdout == ""
 
 
 @needs_root
@@ -92,10 +92,10 @@ def test_as_the_first_process_of_a_container_it_reaps_orphans_and_keeps_the_exit
         f"{_ZOMBIES.format(parent=1)}; exit {code}"
     )
     command = ["unshare", "--pid", "--fork", "--mount-proc", *_RUN, "--", "sh", "-c", script]
-    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
-    _skip_without_namespaces(told.stderr)
-    assert told.returncode == code, told.stderr
-    assert told.stdout == ""
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    _skip_without_namespaces(result.stderr)
+    assert result.returncode == code, result.stderr
+    assert result.stdout == ""
 
 
 @needs_root
@@ -110,9 +110,9 @@ def test_as_the_first_process_of_a_container_it_reaps_while_it_holds_a_display()
         running.stdout.readline()
         init = int(Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text())
         inside = ["nsenter", "--target", str(init), "--pid", "--mount", "sh", "-c"]
-        told = subprocess.run([*inside, "sleep 0.1 & echo $!"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        result = subprocess.run([*inside, "sleep 0.1 & echo $!"], stdout=subprocess.PIPE, text=True, check=True).stdout
         time.sleep(0.5)
-        gone = subprocess.run([*inside, f"test ! -e /proc/{int(told)}"], check=False)
+        gone = subprocess.run([*inside, f"test ! -e /proc/{int(result)}"], check=False)
         os.kill(init, signal.SIGTERM)
         assert running.wait(timeout=10) == 0
     assert gone.returncode == 0
@@ -137,15 +137,15 @@ def test_the_exit_code_is_not_lost_where_sigchld_is_ignored(code: int) -> None:
         "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
     )
     grep = f"grep SigIgn /proc/self/status; exit {code}"
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", ignore, *_RUN, "--", "sh", "-c", grep],
         stdout=subprocess.PIPE,
         text=True,
         check=False,
         timeout=50,
     )
-    assert told.returncode == code
-    assert not int(told.stdout.split()[1], 16) & 1 << signal.SIGCHLD - 1
+    assert result.returncode == code
+    assert not int(result.stdout.split()[1], 16) & 1 << signal.SIGCHLD - 1
 
 
 @pytest.mark.parametrize(
@@ -153,21 +153,21 @@ def test_the_exit_code_is_not_lost_where_sigchld_is_ignored(code: int) -> None:
     [("<&-", "out\n", "error\n"), (">&-", "", None), ("2>&-", "out\n", ""), ("<&- >&- 2>&-", "", "")],
 )
 def test_closed_standard_streams_change_nothing_but_what_they_carry(closed: str, out: str, error: str | None) -> None:
-    told = subprocess.run(
+    result = subprocess.run(
         ["sh", "-c", f'"$@" {closed}', "sh", *_RUN, "--", "sh", "-c", "echo out; echo error >&2; exit 3"],
         capture_output=True,
         text=True,
         check=False,
         timeout=50,
     )
-    assert told.returncode == 3
-    assert told.stdout == out
-    assert "Traceback" not in told.stderr
-    assert error is None or told.stderr == error, "the shell itself has to say that it can't write"
+    assert result.returncode == 3
+    assert result.stdout == out
+    assert "Traceback" not in result.stderr
+    assert error is None or result.stderr == error, "the shell itself has to say that it can't write"
 
 
 @pytest.mark.parametrize(
-    ("content", "code", "told"),
+    ("content", "code", "result"),
     [
         (b"exit 4\n", 4, ""),
         (b"\x7fELF\2\1\1\0of another machine", 126, "can't be executed: Exec format error"),
@@ -176,7 +176,7 @@ def test_closed_standard_streams_change_nothing_but_what_they_carry(closed: str,
     ],
 )
 def test_what_can_t_be_executed_has_a_shell_s_exit_code(
-    content: bytes | None, code: int, told: str, tmp_path: Path
+    content: bytes | None, code: int, result: str, tmp_path: Path
 ) -> None:
     command = tmp_path / "command"
     if content is not None:
@@ -184,7 +184,7 @@ def test_what_can_t_be_executed_has_a_shell_s_exit_code(
         command.chmod(0o755)
     ended_run = run("--", command)
     assert ended_run.returncode == code
-    assert ended_run.stderr == (f"xshm: {command} {told}\n" if told else "")
+    assert ended_run.stderr == (f"xshm: {command} {result}\n" if result else "")
 
 
 def test_an_empty_name_is_no_command() -> None:

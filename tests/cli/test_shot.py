@@ -17,6 +17,7 @@ from PIL import Image
 import xshm
 from xshm.image.files import encode
 from xshm.pixels.format import PixelFormat, VisualClass
+from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,8 +111,9 @@ def test_a_png_of_the_usual_screen_is_made_without_numpy_and_pillow(
     xvfb: Server, painter: Painter, tmp_path: Path, *, many: bool
 ) -> None:
     painter.fill((0, 0, 1280, 800), (30, 90, 60))
-    painter.rectangles()
+    painter.fill((90, 70, 300, 200), (0x16, 0x5E, 0xA2))
     if many:
+        painter.rectangles()
         painter.noise((100, 100, 301, 200))
     command = [sys.executable, "-X", "importtime", "-m", "xshm", "shot", "-g", "501x400+50+51", "a.png"]
     done = subprocess.run(command, env=xvfb.env(), cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -295,7 +297,7 @@ def test_diff_sees_what_eight_bits_do_not_hold(run: Any, tmp_path: Path) -> None
 def test_diff_does_not_call_colours_equal_of_which_it_sees_but_half_the_bits(run: Any, tmp_path: Path) -> None:
     deep = PixelFormat(30, 32, 32, "little", 0x3FF00000, 0xFFC00, 0x3FF, VisualClass.TrueColor)
     for name, value in (("one.png", 0), ("other.png", 1)):
-        (tmp_path / name).write_bytes(encode.png(np.full((4, 5), value, "<u4"), deep, dtype=np.uint16))
+        (tmp_path / name).write_bytes(encode.png(Raster(np.full((4, 5), value, "<u4"), deep), dtype=np.uint16))
     done = run("diff", "one.png", "other.png")
     assert done.returncode == 2
     assert b"16 bits a channel" in done.stderr

@@ -1,4 +1,4 @@
-"""`xshm view`: what is on one display is seen on another, until the window's user has had enough."""
+"""`xshm view`: what is on one display is seen on another, until the window's user ends it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Viewer:
 
 @pytest.fixture
 def headless(make_server: Callable[..., Server]) -> Iterator[Painter]:
-    """Give a painter on a display that nobody sees; its `server` is the server."""
+    """Give a painter on a display without a screen; its `server` is the server."""
     server = make_server("Xvfb", 320, 240)
     with Painter(server) as painter:
         painter.server = server  # type: ignore[attr-defined]
@@ -129,7 +129,7 @@ def test_opencv_and_pillow_make_the_same_larger_picture(monkeypatch: pytest.Monk
     picture = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     fast = resized(picture, 120, 90)
     smaller = resized(picture, 20, 15)
-    monkeypatch.setattr(opencv, "find", lambda: (None, "not installed"))
+    monkeypatch.setattr(opencv, "module", lambda: (None, "not installed"))
     assert np.array_equal(resized(picture, 120, 90), fast)
     assert abs(resized(picture, 20, 15).astype(int) - smaller).max() <= 1
     assert np.array_equal(fast, picture.repeat(3, axis=0).repeat(3, axis=1))

@@ -1,8 +1,10 @@
-"""An error as the command line says it: one line, printable, in the words of the command's own flags.
+"""The one line that the command line prints for an error: printable, and in terms of the command's own flags.
 
-Messages of the library end in a way out, after a semicolon, and name keyword arguments: "region … leaves the screen
-1280x800; pass clip=True to cut it". The command has a flag for it ("pass --clip to cut it"), or the way out is none
-of its user's, and is left out.
+Messages of the library end in a remedy, after a semicolon, and name keyword arguments: "region … leaves the screen
+1280x800; pass clip=True to cut it". A keyword argument becomes the command's flag ("pass --clip to cut it"); a remedy
+that names one for which the command has no flag is left out.
+
+What does not work: a second set of messages for the command line. The two would soon differ.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from xshm.system.printable import printable
 if TYPE_CHECKING:
     import argparse
 
-# The parameters that messages name; a test looks through all messages for others. Without "=" and a value only those
-# are meant that are no words of English, or that a message begins with, to say what they are or have.
+# The parameters that messages name; a test searches all messages for others. A parameter counts as one with "=" and a
+# value after it; without, if its name is no word of English (_NO_WORDS), or begins the message (_SUBJECTS).
 _PARAMETERS: Final = (
     "clip",
     "colours",
@@ -37,22 +39,22 @@ _NAMED: Final = (
     rf"|^({'|'.join(_SUBJECTS)})(?= (?:is|has) )"
 )
 _DESTINATIONS: Final = {"server_args": "args"}  # argparse's name of what is a parameter by another name
-_SAID_OTHERWISE: Final = (
+_IN_SHELL_WORDS: Final = (
     ("Screen.windows", "xshm windows"),
     ("VirtualDisplay()", "xshm run -- COMMAND"),
-    # A command holds no more frames than it must.
-    ("let some go, keep frame.copy() in their place, open the screen without copies=False, or ", ""),
+    # A command holds no more frames than it needs: only the limit itself helps its user.
+    ("drop some, keep frame.copy() in their place, open the screen without copies=False, or ", ""),
 )
 
 
 def error_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
-    """Return what an error says, in one line and in the words of the flags that the parser has."""
+    """Return an error's message in one line, with the parser's flags for the parameters that it names."""
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         if error.filename is not None and not isinstance(error, XshmError):
             name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
-            return printable(f"{name}: {limits.said(error)}")  # as it is: a name may look like a parameter
-        text = error.strerror if isinstance(error, XshmError) else limits.said(error)
+            return printable(f"{name}: {limits.describe(error)}")  # unchanged: a file's name may look like a parameter
+        text = error.strerror if isinstance(error, XshmError) else limits.describe(error)
     line = in_flags(text, parser)
     if isinstance(error, RequestTimeout) and any(each.dest == "timeout" for each in parser._actions):  # noqa: SLF001
         line += "; --timeout gives it longer"
@@ -60,15 +62,15 @@ def error_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
 
 
 def in_flags(text: str, parser: argparse.ArgumentParser) -> str:
-    """Write parameters as the parser's flags; leave out a way out, after "; ", that names one without a flag."""
-    actions = parser._actions  # noqa: SLF001 - argparse tells it in no other way
+    """Write parameters as the parser's flags; leave out each remedy, after "; ", that names one without a flag."""
+    actions = parser._actions  # noqa: SLF001 - argparse has no public list of them
     flags = {
         _DESTINATIONS.get(each.dest, each.dest): each.option_strings[-1] for each in actions if each.option_strings
     }
-    for python, shell in _SAID_OTHERWISE:
+    for python, shell in _IN_SHELL_WORDS:
         text = text.replace(python, shell)
-    first, *ways_out = text.split("; ")
-    kept = [each for each in ways_out if _parameters(each) <= flags.keys()]
+    first, *remedies = text.split("; ")
+    kept = [each for each in remedies if _parameters(each) <= flags.keys()]
     return re.sub(_NAMED, lambda match: _flag(match, flags), "; ".join([first, *kept]))
 
 

@@ -1,7 +1,7 @@
-"""The last picture of a screen on which there was a window.
+"""The last picture of a screen that has a window on it.
 
-When a program ends its windows go first, and a picture taken then shows a bare screen. So pictures are taken while it
-draws, by a thread and over a connection of its own.
+When a program ends, its windows are destroyed first, and a picture taken then shows a bare screen. So a thread takes
+pictures while the program draws, over a connection of its own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from xshm.capture.stream import Stream
     from xshm.image.frame import Frame
 
-_A_SECOND: Final = 20
+_PICTURES_PER_SECOND: Final = 20  # at most: a window that is open for less than 50 ms may be missed
 
 
 class LastPicture:
@@ -38,7 +38,7 @@ class LastPicture:
         self._thread.start()
 
     def take(self) -> Frame:
-        """Return the screen as it is, or, where no window is left on it, as it was when there was one."""
+        """Return the screen as it is, or as it last was with a window on it, if there is none any more."""
         return within(time.monotonic() + self._timeout, self._take)
 
     def _take(self) -> Frame:
@@ -57,20 +57,21 @@ class LastPicture:
         self.close()
 
     def _watch(self) -> None:
-        with contextlib.suppress(Closed, DisplayGone):  # the end
+        with contextlib.suppress(Closed, DisplayGone):  # `close`, or the server's end
             while True:
-                with contextlib.suppress(RequestTimeout):  # a server that is stopped, or grabbed, may go on
+                # A server that is stopped, or grabbed by a client, may reply later.
+                with contextlib.suppress(RequestTimeout):
                     self._keep_pictures()
 
     def _keep_pictures(self) -> None:
         for picture in self._pictures():
-            if self._screen.windows():  # asked afterwards: windows that are there now were there then
+            if self._screen.windows():  # asked after the grab: these windows were there when the picture was taken
                 self._kept = picture
 
     def _pictures(self) -> Stream:
         try:
-            return self._screen.stream(fps=_A_SECOND, on_change=True)
+            return self._screen.stream(fps=_PICTURES_PER_SECOND, on_change=True)
         except (Closed, DisplayGone, RequestTimeout):
             raise
         except XshmError:  # a server without DAMAGE or XFIXES: take all of them, whether something was drawn or not
-            return self._screen.stream(fps=_A_SECOND)
+            return self._screen.stream(fps=_PICTURES_PER_SECOND)

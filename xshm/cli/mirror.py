@@ -1,4 +1,4 @@
-"""A stream shown in a window as it comes: the frames in one thread, and what the window's user does in another."""
+"""A stream shown in a window: a thread shows the frames, the caller's thread handles the window's events."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ if TYPE_CHECKING:
     from xshm.image.frame import Frame
     from xshm.surface.surface import Surface
 
-_QUIT = ("q", "Escape")
+_QUIT = ("q", "Escape")  # keysym names, as in image viewers and mpv
 
 
 class Mirror:
-    """Shows a stream of `screen`, `factor` times as large, on a surface. All three are closed at the end."""
+    """Shows a stream of `screen`, `factor` times as large, on a surface; `run` closes screen and surface at its end."""
 
     def __init__(self, screen: Screen, stream: Stream, surface: Surface, factor: float) -> None:
         self._screen = screen
         self._stream = stream
         self._surface = surface
         self._factor = factor
-        self._over = False
+        self._is_over = False
         self._failed: BaseException | None = None
 
     def run(self) -> None:
         """Return when the window was closed, or q or Escape was pressed; raise what ends the stream."""
+        # A daemon: it may wait for a server that does not answer when the process has to end.
         frames = threading.Thread(target=self._show_all, name="xshm mirror", daemon=True)
         frames.start()
         try:
@@ -46,8 +47,8 @@ class Mirror:
             if self._failed is None:
                 raise
         finally:
-            self._over = True
-            self._screen.close()  # ends what the other thread waits for
+            self._is_over = True
+            self._screen.close()  # the other thread's wait for a frame ends with Closed
             self._surface.close()
             frames.join()
         failed, self._failed = self._failed, None
@@ -55,21 +56,22 @@ class Mirror:
             try:
                 raise failed
             finally:
-                del failed  # else it and this frame would hold each other, and with them the last picture's memory
+                # Else the exception and this call's frame are a reference cycle, which keeps the last picture's memory.
+                del failed
 
     def _show_all(self) -> None:
         try:
             for frame in self._stream:
                 self._show(frame)
-        except BaseException as error:  # noqa: BLE001 - it is raised where `run` was called
-            if not self._over:
+        except BaseException as error:  # noqa: BLE001 - `run` raises it in the caller's thread
+            if not self._is_over:
                 self._failed = error
                 self._surface.close()
 
     def _show(self, frame: Frame) -> None:
         surface, size = self._surface, scaled_size(frame, self._factor)
         if size != (surface.rect.width, surface.rect.height):
-            surface.resize(*size)  # the source was; until that has come, what is shown is cut
+            surface.resize(*size)  # the source was resized; until the server has followed, frames are shown cut
         if self._factor == 1:
             surface.show_frame(frame, clip=True)
         else:
@@ -78,6 +80,7 @@ class Mirror:
 
 def resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
     """Return a picture, (height, width, 3), in another size: smaller by averages, larger by squares."""
+    # Averages keep thin lines visible in a smaller picture; squares keep pixels countable in a larger one.
     smaller = width < picture.shape[1]
     cv2 = opencv.module()[0]
     if cv2 is not None:

@@ -1,4 +1,7 @@
-"""What the commands of the command line share: naming a display, a window, a rectangle; numbers."""
+"""Flags and values that several commands have: displays, windows, rectangles, seconds and numbers.
+
+One parser for each kind of value. A value that is refused here is refused before anything is connected or started.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from xshm.errors import InvalidArgument, WindowGone, WindowNotFound
 from xshm.system.deadlines import PATIENCE, within
+from xshm.system.polling import LONGEST
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
     from xshm.drawables.screen import Screen
     from xshm.drawables.window import Window
 
-WINDOW_HELP: Final = (
+_WINDOW_HELP: Final = (
     "a window: its id (decimal, or hexadecimal after 0x), 'active', its title or a part of it that no other title has, "
     "or /EXPRESSION/, a regular expression that is found in its title; a number that is no window's id is a title"
 )
@@ -25,11 +29,13 @@ _XAUTHORITY_HELP: Final = (
     "the authority file (default: $XAUTHORITY, ~/.Xauthority); the cookie in one that is named here is sent to another "
     "user's server, too"
 )
-# Compiled where they are used: that takes longer than to read all of a screenshot's arguments.
+# Compiled at their first use: compiling all takes longer than parsing the arguments of a screenshot.
+# An id has 29 bits, nine decimal digits; a larger number is refused as an id, and tried as a title.
 _ID: Final = r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}"
+# Slashes as in sed and less; the expression may span lines, as a title may.
 _EXPRESSION: Final = r"(?s:/.+/)"
+# What float(text) reads, but for signs, inf, nan, hexadecimal digits and underscores.
 _NUMBER: Final = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
-_LONGEST: Final = 1_000_000.0  # seconds that the kernel's waits take, with room to spare
 
 _Done = TypeVar("_Done")
 
@@ -47,12 +53,22 @@ def add_display(parser: argparse.ArgumentParser) -> None:
 
 
 def add_window(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: str) -> None:
-    """Add -i/--window; `what` says in the help what is done with it."""
-    parser.add_argument("-i", "--window", type=named, metavar="WINDOW", help=f"{what} {WINDOW_HELP}")
+    """Add -i/--window; `what` begins the help: the verb."""
+    parser.add_argument("-i", "--window", type=named, metavar="WINDOW", help=f"{what} {_WINDOW_HELP}")
+
+
+def add_geometry(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add -g/--geometry, a region; `what` is the help."""
+    parser.add_argument("-g", "--geometry", type=geometry, metavar="WxH+X+Y", help=what)
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add --json; `what` is the help."""
+    parser.add_argument("--json", action="store_true", help=what)
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:
-    """Add --timeout, where nothing is waited for but the server's answers."""
+    """Add --timeout to a command that waits for nothing but the server's replies."""
     parser.add_argument(
         "--timeout",
         type=positive_seconds,
@@ -63,21 +79,21 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
 
 
 def open_screen(chosen: argparse.Namespace, timeout: float | None = None) -> Screen:
-    """Open the screen that these name; `timeout` bounds each answer."""
+    """Open the screen that the flags name; `timeout` bounds the wait for each reply."""
     from xshm.drawables.screen import Screen  # noqa: PLC0415 - numpy and python-xlib are not needed for --help
 
     return Screen(chosen.display, chosen.transport, chosen.xauthority, timeout=timeout)
 
 
 def in_time(chosen: argparse.Namespace, work: Callable[[], _Done]) -> _Done:
-    """Do what needs the server's answers, all of them within --timeout; else it is RequestTimeout."""
-    import xshm.drawables.screen  # noqa: F401, PLC0415 - the time that it takes is not the server's
+    """Call `work`; RequestTimeout if the server's replies take longer than --timeout, all together."""
+    import xshm.drawables.screen  # noqa: F401, PLC0415 - before the time begins: the import is no wait for the server
 
     return within(time.monotonic() + chosen.timeout, work)
 
 
 def on_screen(chosen: argparse.Namespace, work: Callable[[Screen], _Done]) -> _Done:
-    """Open the screen that these name, and return what is done with it, all within --timeout."""
+    """Open the screen that the flags name, and return what `work` returns for it, all within --timeout."""
 
     def with_screen() -> _Done:
         with open_screen(chosen) as screen:
@@ -87,7 +103,7 @@ def on_screen(chosen: argparse.Namespace, work: Callable[[Screen], _Done]) -> _D
 
 
 def open_window(screen: Screen, text: str) -> Window:
-    """Open the window that a person names, as WINDOW_HELP says.
+    """Open the window that the user names; _WINDOW_HELP has the forms.
 
     Raises WindowNotFound (none, or several; it lists what there is), WindowNotViewable, InvalidArgument for what is no
     regular expression.
@@ -97,10 +113,10 @@ def open_window(screen: Screen, text: str) -> Window:
     if re.fullmatch(_EXPRESSION, text):
         return screen.window(_expression(text[1:-1]))
     if re.fullmatch(_ID, text):
-        try:
+        try:  # as an id first, since scripts pass ids
             return _open_numbered(screen, int(text, 16 if text[:2] in ("0x", "0X") else 10))
         except WindowGone:
-            pass
+            pass  # no window's id, but perhaps a title: a clock that counts down, a document "2026"
     return _open_titled(screen, text)
 
 
@@ -116,12 +132,13 @@ def _open_titled(screen: Screen, text: str) -> Window:
     """Open the window whose title this is, or else the one whose title this is a part of."""
     from xshm.drawables.window_list import not_found  # noqa: PLC0415 - as above
 
+    # The whole title first: "xterm" names that window even where another one is called "xterm 2".
     for description in (text, re.compile(re.escape(text))):
         try:
             return screen.window(description)
         except WindowNotFound:
             continue
-    listed = screen.windows()
+    listed = screen.windows()  # for the message: what there is instead
     wanted = f"{quoted(text)}, as a number or as a title" if re.fullmatch(_ID, text) else repr(text)
     raise not_found([info for info in listed if text in info.title], listed, wanted)
 
@@ -134,7 +151,7 @@ def _expression(text: str) -> re.Pattern[str]:
 
 
 def named(text: str) -> str:
-    """Take a name of something; an empty one, a variable that was not set, is refused."""
+    """Return a name; an empty one, from a shell variable that is not set, is refused."""
     if not text:
         raise argparse.ArgumentTypeError("an empty text names nothing")
     return text
@@ -148,11 +165,11 @@ def file_mode(text: str) -> int:
 
 
 def geometry(text: str) -> str:
-    """Check a rectangle, WxH+X+Y; it stays a text, since what counts from the far edge needs the picture's size."""
+    """Check a rectangle, WxH+X+Y, and return it as text: offsets from the far edges need the picture's size."""
     from xshm.geometry import Rect  # noqa: PLC0415 - not needed for --help
 
     try:
-        Rect.parse(text, within=Rect(0, 0, 1, 1))
+        Rect.parse(text, within=Rect(0, 0, 1, 1))  # any picture will do to check the notation by
     except InvalidArgument as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text
@@ -176,7 +193,7 @@ def positive_number(text: str) -> float:
 
 def whole_number(text: str) -> int:
     """Read a whole number, 0 or more."""
-    if not re.fullmatch(r"[0-9]{1,18}", text):
+    if not re.fullmatch(r"[0-9]{1,18}", text):  # not int(text), which takes "1_000", signs and other scripts' digits
         raise argparse.ArgumentTypeError(f"{quoted(text)} is no whole number, 0 or more")
     return int(text)
 
@@ -193,8 +210,9 @@ def seconds(text: str) -> float:
     """Read a number of seconds, 0 or more."""
     if not re.fullmatch(_NUMBER, text):
         raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of seconds")
-    if float(text) > _LONGEST:
-        raise argparse.ArgumentTypeError(f"{text} seconds are more than the longest time, {_LONGEST:,.0f}")
+    # No infinity either: "1e999" is a number by its notation.
+    if float(text) > LONGEST:
+        raise argparse.ArgumentTypeError(f"{text} seconds are more than the longest time, {LONGEST:,}")
     return float(text)
 
 

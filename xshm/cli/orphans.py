@@ -1,8 +1,11 @@
-"""Processes that lost their parents and became ours: reaped when they end, and ended with the command.
+"""Orphaned descendants, of which `xshm run` becomes the parent: reaped when they end, ended with the command.
 
-A process that leaves its group (setsid) is out of reach of whoever ends groups. `xshm run` makes itself a child
-subreaper (prctl(2)), so that it comes to us when its parent has ended. In a container whose first process we are, all
-orphans do. Only own children that nobody has waited for are ever signalled, so no number can be a stranger's.
+A signal to a process group misses a process that has left the group (setsid). So `xshm run` makes itself a child
+subreaper (prctl(2)): the kernel makes it the parent of every descendant whose own parent has ended. As the first
+process of a container it is the parent of all orphans there.
+
+Always true: only children that were not reaped yet are signalled, so that no process id can be another process's by
+then.
 """
 
 from __future__ import annotations
@@ -25,33 +28,34 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 class Orphans:
     """The orphans of this process, a context manager that ends them.
 
-    Make it before the first child is started. Children that there are when it is entered (the shell above a
-    display's supervisor) are left to those who started and wait for them.
+    To be made before the first child is started. Children that exist when it is entered (the shell above a display's
+    supervisor) are left alone: the code that started them waits for them.
     """
 
     def __init__(self) -> None:
-        self._before = children()  # of a program that was this process before it executed us
+        self._before = children()  # children of a program that has replaced itself by us (execve)
         self._awaited: set[int] = set()
         self._handler: Any = signal.SIG_DFL
         become_subreaper()
 
     def reap(self, *awaited: int) -> None:
-        """From here on reap every child that has ended, but for these process ids as well, which others wait for."""
+        """From now on reap every child that ends, but for these process ids too, which others wait for."""
         self._awaited.update(awaited)
         signal.signal(signal.SIGCHLD, self._reap)
         self._reap()
 
     def end(self) -> None:
-        """End those that are left: by TERM, and after a grace by KILL. Their own children come to us one by one."""
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # no handler is to reap between the look and the signal
-        for how, seconds in ((signal.SIGTERM, process_groups.GRACE), (signal.SIGKILL, process_groups.ENDING)):
-            asked: set[int] = set()
+        """End all orphans: SIGTERM, and SIGKILL after GRACE. The children of each become orphans, and are ended."""
+        # A handler that reaps between the list of children and the signal would free a process id.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number, seconds in ((signal.SIGTERM, process_groups.GRACE), (signal.SIGKILL, process_groups.ENDING)):
+            signalled: set[int] = set()
             deadline = time.monotonic() + seconds
             while (left := self._left()) and time.monotonic() < deadline:
-                for pid in left - asked:
-                    os.kill(pid, how)
-                    os.kill(pid, signal.SIGCONT)  # a stopped process hears TERM only then
-                asked |= left
+                for pid in left - signalled:
+                    os.kill(pid, number)
+                    os.kill(pid, signal.SIGCONT)  # a stopped process gets SIGTERM only when it continues
+                signalled |= left
                 _wait_for_any(left, deadline)
 
     def __enter__(self) -> Self:
@@ -70,7 +74,7 @@ class Orphans:
     def _reap(self, _number: int = 0, _frame: FrameType | None = None) -> None:
         with contextlib.suppress(ChildProcessError):
             while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                if ended.si_pid in self._awaited:
+                if ended.si_pid in self._awaited:  # it would be returned again; others are reaped later
                     return
                 os.waitpid(ended.si_pid, os.WNOHANG)
 
@@ -79,10 +83,10 @@ def children() -> set[int]:
     """Return the process ids of this process's children, those of its other threads as well."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:  # it has none, which takes no look at every process
+    except ChildProcessError:  # no children at all, and no need to read every process of the machine
         return set()
-    ours = os.getpid()
-    return {each.pid for each in process_groups.processes() if each.parent == ours}
+    parent = os.getpid()
+    return {each.pid for each in process_groups.processes() if each.parent == parent}
 
 
 def become_subreaper() -> None:

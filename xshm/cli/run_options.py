@@ -1,4 +1,8 @@
-"""The arguments of `xshm run`, and the display that they describe: ours, and xvfb-run's way of giving them."""
+"""The arguments of `xshm run`, xvfb-run's among them, and the DisplaySpec that they describe.
+
+Options of xvfb-run that a display can't honour are accepted where they change nothing, and refused where they would.
+Arguments of Xvfb that a display has a parameter for (`--server-args "-screen 0 640x480x24"`) become that parameter.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
+# Options that take a value, which may be the next word and begin with a hyphen: argparse needs them joined by "=".
 _LONG_WITH_VALUE: Final = (
     *("--size", "--depth", "--framebuffer", "--framebuffer-mode", "--shot", "--shot-on-failure", "--timeout"),
     *("--server-args", "--error-file", "--server-num", "--auth-file", "--xauth-protocol", "--wait"),
@@ -29,15 +34,17 @@ _SHORT_WITH_VALUE: Final = {
     "p": "--xauth-protocol",
     "w": "--wait",
 }
-_COOKIE: Final = (".", "MIT-MAGIC-COOKIE-1")  # xauth's names for it
+# The names of the only authorization protocol that a display has; xauth(1) abbreviates it to a dot.
+_COOKIE_NAMES: Final = (".", "MIT-MAGIC-COOKIE-1")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `xshm run`."""
+    # argparse has no hook before it sorts words into options and values, so the parser's own method is replaced.
     parse = parser.parse_known_args
 
     def parse_known_args(args: Any = None, namespace: Any = None) -> Any:
-        return parse(_with_values_glued(sys.argv[1:] if args is None else args, parser), namespace)
+        return parse(_join_values(sys.argv[1:] if args is None else args, parser), namespace)
 
     parser.parse_known_args = parse_known_args  # type: ignore[method-assign]
     parser.add_argument("--size", metavar="WxH", help="the screen's size in pixels (default: 1280x800)")
@@ -47,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-l", "--listen-tcp", action="store_true", help="let the server listen on TCP as well")
     parser.add_argument(
-        "-e", "--error-file", type=_path, metavar="FILE", help="append to it what the server says; /dev/stderr too"
+        "-e", "--error-file", type=_path, metavar="FILE", help="append the server's messages to it; /dev/stderr too"
     )
-    _add_what_xvfb_run_needs(parser)
+    _add_xvfb_run_options(parser)
     parser.add_argument(
         "--framebuffer",
         type=named,
@@ -83,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "command",
-        nargs="...",
+        nargs="...",  # REMAINDER: options behind the command's name are the command's
         metavar="-- COMMAND",
         help="what to run, and to end with all that it has started, daemons too; without it, the display's name is "
         "printed, and it is there until a signal comes",
@@ -94,8 +101,8 @@ def _path(text: str) -> Path:
     return Path(named(text))
 
 
-def _add_what_xvfb_run_needs(parser: argparse.ArgumentParser) -> None:
-    """Add xvfb-run's options about what a display does by itself here."""
+def _add_xvfb_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add those of xvfb-run's options whose purpose a display serves by itself."""
     parser.add_argument(
         "-a", "--auto-servernum", action="store_true", help="as with xvfb-run; the server always finds a free number"
     )
@@ -109,31 +116,32 @@ def _add_what_xvfb_run_needs(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _with_values_glued(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
-    """Write options as "--name=value", by getopt(3)'s rules, as far as the words are ours and not the command's.
+def _join_values(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """Write options as "--name=value", by getopt(3)'s rules, up to the first word of the command.
 
-    To argparse "-screen 0 640x480x24" after -s is no value of it, but -s once more, with the value "creen 0 ...".
+    argparse takes a value that begins with a hyphen for an option: of `-s "-screen 0 640x480x24"` it makes -s without
+    a value, and -s once more with the value "creen 0 640x480x24".
     """
-    glued: list[str] = []
+    joined: list[str] = []
     remaining = iter(words)
     for word in remaining:
         if word in ("-", "--") or not word.startswith("-"):
-            return [*glued, word, *remaining]
+            return [*joined, word, *remaining]
         if not word.startswith("--"):
-            glued += _short_options(word, remaining, parser)
+            joined += _short_options(word, remaining, parser)
         elif word in _LONG_WITH_VALUE:
-            glued.append(_with_value(word, remaining, parser))
+            joined.append(_with_value(word, remaining, parser))
         else:
-            glued.append(word)
-    return glued
+            joined.append(word)
+    return joined
 
 
 def _short_options(word: str, remaining: Iterator[str], parser: argparse.ArgumentParser) -> list[str]:
-    """Take apart one word of short options: flags, and at its end one with a value, which may be the next word."""
+    """Split one word of short options: flags, and at its end one with a value, which may be the next word."""
     found: list[str] = []
-    for place, letter in enumerate(word[1:], 1):
-        if letter in _SHORT_WITH_VALUE:
-            name, value = _SHORT_WITH_VALUE[letter], word[place + 1 :]
+    for index, letter in enumerate(word[1:], 1):
+        if letter in _SHORT_WITH_VALUE:  # the rest of the word is its value: "-n99" is "-n 99"
+            name, value = _SHORT_WITH_VALUE[letter], word[index + 1 :]
             return [*found, f"{name}={value}" if value else _with_value(name, remaining, parser)]
         found.append(f"-{letter}")
     return found
@@ -141,22 +149,23 @@ def _short_options(word: str, remaining: Iterator[str], parser: argparse.Argumen
 
 def _with_value(name: str, remaining: Iterator[str], parser: argparse.ArgumentParser) -> str:
     value = next(remaining, "--")
-    if value == "--":
+    if value == "--":  # the end of the options
         parser.error(f"argument {name}: expected one argument")
     return f"{name}={value}"
 
 
 def spec(args: argparse.Namespace) -> DisplaySpec:
-    """Make a DisplaySpec of the arguments, xvfb-run's way of giving them (--server-args) included."""
-    _check_what_xvfb_run_needs(args)
-    options: dict[str, Any] = {"log": args.error_file}
+    """Return the DisplaySpec that the arguments describe; --server-args are xvfb-run's way to describe one."""
+    _refuse_xvfb_run_options(args)
+    # Only what was given is set: DisplaySpec has the defaults, and refuses what does not go together.
+    options: dict[str, Any] = {"log": args.error_file}  # None: in memory, as DisplaySpec has it
     if args.timeout is not None:
         options["timeout"] = args.timeout
     try:
         words = shlex.split(args.server_args)
     except ValueError as error:
         raise InvalidArgument(f"--server-args can't be split into words ({error}): {args.server_args}") from None
-    _read_server_args(words, options)
+    _read_server_args(words, options)  # first, so that our own options have the last word
     if args.listen_tcp:
         options["args"] += ("-listen", "tcp")
     if args.size is not None:
@@ -174,7 +183,7 @@ def spec(args: argparse.Namespace) -> DisplaySpec:
     return DisplaySpec(**options)
 
 
-def _check_what_xvfb_run_needs(args: argparse.Namespace) -> None:
+def _refuse_xvfb_run_options(args: argparse.Namespace) -> None:
     if args.server_num is not None and not args.auto_servernum:
         raise InvalidArgument(
             f"-n {args.server_num} can't be had: the server finds a free number by itself, and DISPLAY tells the "
@@ -185,20 +194,21 @@ def _check_what_xvfb_run_needs(args: argparse.Namespace) -> None:
             f"-f {args.auth_file} can't be had: a display has a cookie file of its own, which XAUTHORITY names; leave "
             "-f out"
         )
-    if args.xauth_protocol not in (None, *_COOKIE):
+    if args.xauth_protocol not in (None, *_COOKIE_NAMES):
         raise InvalidArgument(
             f"-p is MIT-MAGIC-COOKIE-1, the only protocol here, not {args.xauth_protocol}; leave it out"
         )
 
 
 def _read_server_args(words: list[str], options: dict[str, Any]) -> None:
-    """Take from Xvfb's arguments those that a display has parameters for, and leave it the others."""
+    """Set the display's parameters that Xvfb's arguments stand for; pass the other arguments on to Xvfb."""
+    # The display adds what it has a parameter for itself; `rest` goes to Xvfb as it is.
     rest, screens = [], {}
     remaining = iter(words)
     for word in remaining:
         match word:
             case "-screen":
-                number = _value(word, remaining).removesuffix(",")
+                number = _value(word, remaining).removesuffix(",")  # Xvfb reads it with atoi(3), which stops there
                 screens[number] = _screen(_value(word, remaining))
             case "-dpi":
                 options["dpi"] = _dpi(_value(word, remaining))
@@ -214,9 +224,10 @@ def _read_server_args(words: list[str], options: dict[str, Any]) -> None:
                 rest.append(word)
     options["args"] = tuple(rest)
     if screens:
-        if sorted(screens) != [str(number) for number in range(len(screens))]:
+        numbers = [str(number) for number in range(len(screens))]
+        if screens.keys() != set(numbers):
             raise InvalidArgument(f"--server-args has the screens {', '.join(screens)}; they count from 0 without gaps")
-        first, *further = (screens[number] for number in sorted(screens))
+        first, *further = (screens[number] for number in numbers)
         options |= {"width": first.width, "height": first.height, "depth": first.depth, "screens": tuple(further)}
 
 
@@ -234,18 +245,21 @@ def _directory(text: str) -> Path:
 
 
 def _dpi(text: str) -> int:
+    # Xvfb reads it with atoi(3), which makes 96 of "96.5" and 0 of a word.
     if not re.fullmatch(r"0*[1-9][0-9]{0,4}(?:\.0*)?", text):
         raise InvalidArgument(f"--server-args has -dpi {text}; it is a whole number of dots per inch, for example 96")
     return int(text.partition(".")[0])
 
 
 def _screen(text: str) -> ScreenSpec:
+    # WIDTHxHEIGHT[xDEPTH[+FBPP]], as Xvfb(1) has it.
     match = re.fullmatch(r"([0-9]+)x([0-9]+)(?:x([0-9]+)(?:\+([0-9]+))?)?", text)
     if match is None:
         raise InvalidArgument(
             f"--server-args has a screen of {quoted(text)}; it is WIDTHxHEIGHTxDEPTH, for example 1280x800x24"
         )
     screen = ScreenSpec(int(match[1]), int(match[2]), int(match[3] or 24))
+    # "+32" is Xvfb's fbpp, bits per pixel: a display always has the usual ones of its depth.
     if match[4] and int(match[4]) != screen.bits_per_pixel:
         raise InvalidArgument(
             f"--server-args has a screen of {text!r}; at depth {screen.depth} Xvfb has {screen.bits_per_pixel} bits "

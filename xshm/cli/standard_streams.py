@@ -1,4 +1,4 @@
-"""Standard input, output and error of the command line: never missing, and output written whole or refused."""
+"""Standard input, output and error: opened if they were closed, and output that is written whole or an error."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ _INPUT, _OUTPUT, _ERROR = 0, 1, 2
 
 
 def open_missing() -> None:
-    """Open /dev/null in place of each standard stream that was closed when the process started.
+    """Open /dev/null for each standard stream that was closed when the process started.
 
-    The next file would get the lowest free number otherwise: with `2>&-` the picture's own file would be standard
-    error, and a message would land in it. Programs that are started don't inherit these; they find the stream closed.
+    Otherwise the next file that is opened gets the stream's number, the lowest free one: with `2>&-` the picture's own
+    file would be standard error, and a message would be written into it. Programs that are started do not inherit
+    these descriptors, and find the stream closed.
     """
     for number, name in ((_INPUT, "stdin"), (_OUTPUT, "stdout"), (_ERROR, "stderr")):
         try:
@@ -38,19 +39,20 @@ def is_output_closed() -> bool:
 
 @contextmanager
 def whole_output() -> Iterator[None]:
-    """Have sys.stdout write all bytes or raise an OSError that names standard output, at the latest on leaving this.
+    """Have sys.stdout write all bytes or raise an OSError that names standard output, on leaving this at the latest.
 
-    Python's own loses what a short write leaves where it is unbuffered (PYTHONUNBUFFERED, a full disk), and what a
-    non-blocking pipe does not take at once. Characters that its encoding lacks are escaped. Where sys.stdout is not
-    Python's own, whoever has put another in its place gets the text as it is.
+    Python's own sys.stdout loses the rest of a short write when it is unbuffered (PYTHONUNBUFFERED, a full disk), and
+    what a non-blocking pipe does not take at once. Characters that the encoding lacks are escaped. A sys.stdout that
+    is not Python's own (a caller has replaced it) is left alone.
     """
     former = sys.__stdout__
     if former is None or sys.stdout is not former:
         yield
         return
-    former.flush()
+    former.flush()  # what was written before goes out before what we write
     raw: Any = _WholeWrites(former.fileno())
     sys.stdout = io.TextIOWrapper(
+        # Unbuffered as Python's own was: a progress line of PYTHONUNBUFFERED=1 comes at once.
         raw if former.write_through else io.BufferedWriter(raw),
         former.encoding,
         "backslashreplace",
@@ -63,15 +65,15 @@ def whole_output() -> Iterator[None]:
         try:
             sys.stdout.flush()
         except OSError:
-            _discard(raw.fileno())
+            _discard(raw.fileno())  # the error is reported once, by us; Python would fail again at its end
             raise
         finally:
             sys.stdout = former
 
 
 def complain(line: str) -> None:
-    """Write a line to standard error. Where that fails there is nobody to tell it to but by the exit code."""
-    try:
+    """Write a line to standard error. A failure to write it is ignored: the exit code still has the result."""
+    try:  # not print(), which writes the text and the newline one after the other where the stream is unbuffered
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
     except OSError:
@@ -79,7 +81,7 @@ def complain(line: str) -> None:
 
 
 class _WholeWrites(io.RawIOBase):
-    """Standard output, as a stream of bytes that knows no short write. It does not close the descriptor."""
+    """Standard output as a raw stream without short writes. It does not close the descriptor."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -102,7 +104,7 @@ class _WholeWrites(io.RawIOBase):
 
 
 def _discard(number: int) -> None:
-    """Send what is still buffered for a stream to nowhere: Python would try again at its end, and exit with 120."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)
+    """Point a stream at /dev/null: Python would write what is still buffered at its end, fail, and exit with 120."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, number)
+    os.close(null)

@@ -1,1 +1,4 @@
-"""The package xshm.cli.main.commands."""
+"""The commands of `xshm`, a module each: `add_arguments` adds its flags to a parser, `main` runs it.
+
+In the order of `xshm --help`: `shot`, `wait`, `diff`, `run`, `view`, `windows`, `monitors`, `info`, `segments`.
+"""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-import json
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.cli.options import named, number
+from xshm import _arguments
+from xshm.cli.options import add_json, named, number
+from xshm.cli.output import print_json, rect_numbers
 from xshm.errors import InvalidArgument
 from xshm.image.files import reader
 from xshm.system.atomic_write import replace_file
@@ -22,9 +23,9 @@ else:
     from xshm._numpy import np
 
 SAME, DIFFERENT = 0, 1
-_FAINT = 3  # what is the same is shown at a third of its strength on white
+_FAINT = 3  # equal pixels are shown at a third of their strength, on white
 _LARGEST: Final = 32767  # what X11 allows a screen or window: coordinates are INT16. Memory is 4 bytes a pixel each.
-_BAND: Final = 64  # rows
+_BAND: Final = 64  # rows that are compared at once: 8 MB of RGBA at the largest width
 _OPAQUE: Final = ("1", "L", "RGB", "CMYK", "YCbCr", "HSV")  # modes that have alpha only with a "transparency"
 
 
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RATIO",
         help="pixels that may differ for the pictures to count as the same, 0 to 1 of them all (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="tell the result as JSON")
+    add_json(parser, "print the result as JSON")
     parser.set_defaults(run=main)
 
 
@@ -51,10 +52,9 @@ def main(chosen: argparse.Namespace) -> int:
     from xshm.image.difference import difference  # noqa: PLC0415
     from xshm.image.files import encode  # noqa: PLC0415 - Pillow is not needed for --help
 
-    if not 0 <= chosen.threshold <= 1:
-        raise InvalidArgument(f"a threshold is a ratio from 0 to 1, not {chosen.threshold}")
+    _arguments.ratio(chosen.threshold, "a threshold")
     if chosen.output is not None:
-        encode.by_suffix(chosen.output)
+        encode.by_suffix(chosen.output)  # a name that no picture can have is refused before anything is read
     one, other = _read(chosen.a), _read(chosen.b)
     if one.size != other.size:
         raise InvalidArgument(
@@ -67,8 +67,8 @@ def main(chosen: argparse.Namespace) -> int:
     if chosen.output is not None:
         _show(one, mask, chosen.output)
     if chosen.json:
-        rects = [[rect.x, rect.y, rect.width, rect.height] for rect in found.rects]
-        print(json.dumps({"pixels": found.pixels, "ratio": found.ratio, "rects": rects}))
+        rects = [rect_numbers(rect) for rect in found.rects]
+        print_json({"pixels": found.pixels, "ratio": found.ratio, "rects": rects}, indent=None)
     elif found:
         print(f"{found.pixels} pixels differ ({found.ratio:.4%}) in {' '.join(map(str, found.rects))}")
     return DIFFERENT if found.ratio > chosen.threshold else SAME
@@ -77,7 +77,7 @@ def main(chosen: argparse.Namespace) -> int:
 def _read(path: str) -> Image.Image:
     read = reader.read(path, (_LARGEST, _LARGEST, f"is larger than any screen: {_LARGEST}x{_LARGEST}"))
     reader.check_shown(read.image, path)
-    if read.halved:  # others would be called equal
+    if read.halved:  # pictures that differ in the other 8 would be called equal
         raise InvalidArgument(f"{path} has 16 bits a channel, of which only 8 can be read; compare the arrays instead")
     return read.image
 
@@ -93,7 +93,7 @@ def _differs(one: Image.Image, other: Image.Image) -> NDArray[np.bool_]:
 def _numbers(image: Image.Image) -> NDArray[Any]:
     """Return (height, width) numbers that are the same where pixels are: all 16 bits of grey, or R G B A in one.
 
-    Of a pixel that is transparent no colour is seen: it is the same whatever the file has there.
+    A transparent pixel shows no colour: all transparent pixels are the same.
     """
     if reader.is_deep(image):
         return np.asarray(image)
@@ -104,7 +104,7 @@ def _numbers(image: Image.Image) -> NDArray[Any]:
 
 
 def _bands(image: Image.Image) -> Iterator[slice]:
-    """Cut a picture into rows few enough that what is made of them takes little memory beside the pictures."""
+    """Return bands of rows, whose copies in other formats take little memory beside the pictures."""
     return (slice(top, min(top + _BAND, image.height)) for top in range(0, image.height, _BAND))
 
 

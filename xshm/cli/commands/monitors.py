@@ -1,12 +1,11 @@
-"""`xshm monitors`: what monitors make up a display's screen, as a table or as JSON."""
+"""`xshm monitors`: the monitors that a display's screen is shown on, as a table or as JSON."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from xshm.cli.options import add_display, add_timeout, on_screen
-from xshm.cli.table import print_table
+from xshm.cli.options import add_display, add_json, add_timeout, on_screen
+from xshm.cli.output import print_json, print_table, rect_numbers
 from xshm.system.printable import printable
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
-    parser.add_argument("--json", action="store_true", help="as JSON: a list of objects, rect is [x, y, width, height]")
+    add_json(parser, "as JSON: a list of objects, rect is [x, y, width, height]")
     add_display(parser)
     add_timeout(parser)
     parser.set_defaults(run=main)
@@ -27,7 +26,7 @@ def main(chosen: argparse.Namespace) -> int:
     """Print one row a monitor, the primary one first, numbered as `xshm shot -m` counts them; return 0."""
     monitors = on_screen(chosen, lambda screen: screen.monitors)
     if chosen.json:
-        print(json.dumps([_facts(monitor) for monitor in monitors], indent=2))
+        print_json([_facts(monitor) for monitor in monitors])
     else:
         rows = [(str(number), *_row(monitor)) for number, monitor in enumerate(monitors)]
         print_table(
@@ -39,7 +38,7 @@ def main(chosen: argparse.Namespace) -> int:
 def _facts(monitor: Monitor) -> dict[str, Any]:
     return {
         "name": monitor.name,
-        "rect": [monitor.rect.x, monitor.rect.y, monitor.rect.width, monitor.rect.height],
+        "rect": rect_numbers(monitor.rect),
         "primary": monitor.primary,
         "width_mm": monitor.width_mm,
         "height_mm": monitor.height_mm,
@@ -51,6 +50,7 @@ def _facts(monitor: Monitor) -> dict[str, Any]:
 
 
 def _row(monitor: Monitor) -> tuple[str, ...]:
+    # Many virtual outputs have no size, model or serial number.
     sized = monitor.width_mm is not None and monitor.height_mm is not None
     return (
         printable(monitor.name),

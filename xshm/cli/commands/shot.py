@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from xshm.cli.error_line import error_line
 from xshm.cli.options import (
     add_display,
+    add_geometry,
     add_timeout,
     add_window,
-    geometry,
     in_time,
     named,
     open_screen,
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from xshm.drawables.screen import Screen
     from xshm.image.frame import Frame
 
-_QUALITY, _BEST = 85, 100
-_CANCELLED = 1  # slop's exit code when the person pressed a key instead
+_QUALITY, _BEST = 85, 100  # of JPEG, WebP and AVIF: the default, and the highest that Pillow takes
+_CANCELLED = 1  # slop's exit code when a key was pressed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,12 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--all-windows", type=named, metavar="DIR", help="every window that is mapped, each in a file of its own"
     )
-    parser.add_argument(
-        "-g",
-        "--geometry",
-        type=geometry,
-        metavar="WxH+X+Y",
-        help="the region to take: 640x480+10+20, 640x480-0-0 (from the far edges) or slurp's '10,20 640x480'",
+    add_geometry(
+        parser, "the region to take: 640x480+10+20, 640x480-0-0 (from the far edges) or slurp's '10,20 640x480'"
     )
     parser.add_argument(
         "--clip", action="store_true", help="cut what of the region, or of the monitor, leaves the picture"
@@ -88,18 +84,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(chosen: argparse.Namespace) -> int:
     """Take the picture and write it."""
-    kind = _kind(chosen)  # a name that can't be written is said before waiting, and before connecting
+    kind = _kind(chosen)  # first: a name that no picture can have is refused before the delay and the connection
     _refuse_what_has_no_effect(chosen)
     if chosen.file == "-" and is_output_closed():
         raise XshmError("standard output is closed; name a FILE to write to")
     time.sleep(chosen.delay)
-    # Each part that the server has to answer has --timeout to itself: not what a person takes, or many large pictures.
+    # Each part that the server has to reply to has --timeout for itself: a person's choice, or many large pictures, may
+    # take longer.
     with in_time(chosen, lambda: open_screen(chosen, chosen.timeout)) as screen:
         if chosen.all_windows is not None:
             return _all_windows(screen, chosen, kind)
         selected = _select(screen) if chosen.select else None
         frame = in_time(chosen, lambda: _take(screen, chosen, selected))
     data = _encoded(frame, chosen, kind)
+    # Encoded by now: a picture that can't be encoded leaves no file.
     if chosen.file is None:
         print(_write_new(data, f"{frame.width}x{frame.height}_xshm", _suffix(kind)))
     elif chosen.file == "-":
@@ -149,6 +147,7 @@ def _kind(chosen: argparse.Namespace) -> str:
 
 
 def _suffix(kind: str) -> str:
+    # Pillow's names are the suffix, but for those where another is usual.
     return {"JPEG": "jpg", "TIFF": "tif", "JPEG2000": "jp2"}.get(kind, kind.lower())
 
 
@@ -207,13 +206,13 @@ def _all_windows(screen: Screen, chosen: argparse.Namespace, kind: str) -> int:
         name = directory / f"{info.id:#x}_{title}.{_suffix(kind)}"
         try:
             frame = in_time(chosen, partial(_of_window, screen, info.id, chosen))
-        except XshmError as error:  # it may close while we look; the others are still wanted
+        except XshmError as error:  # the window may be closed meanwhile; the others are still taken
             complain(f"xshm: {printable(name.name)}: {error_line(error, chosen.parser)}")
             failed += 1
             continue
         replace_file(name, _encoded(frame, chosen, kind))
-        sys.stdout.flush()
-        sys.stdout.buffer.write(os.fsencode(name) + b"\n")  # as it is, for programs to open
+        sys.stdout.flush()  # the text layer's, before bytes go past it
+        sys.stdout.buffer.write(os.fsencode(name) + b"\n")  # unescaped: a program may open it
     return 2 if failed else 0
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from xshm.cli.options import (
     add_display,
+    add_geometry,
     add_timeout,
     add_window,
-    geometry,
     in_time,
     open_screen,
     open_window,
@@ -36,9 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show it larger or smaller (default: %(default)g)",
     )
     add_window(parser, "show")
-    parser.add_argument(
-        "-g", "--geometry", type=geometry, metavar="WxH+X+Y", help="show a region, for example 640x480+10+20"
-    )
+    add_geometry(parser, "show a region, for example 640x480+10+20")
     parser.add_argument(
         "-r",
         "--framerate",
@@ -60,9 +58,11 @@ def main(chosen: argparse.Namespace) -> int:
 
     if chosen.shown is not None and chosen.display is not None:
         raise InvalidArgument("DISPLAY and --display both name the display to show; give one")
-    chosen.display = chosen.shown if chosen.shown is not None else chosen.display
+    chosen.display = chosen.shown if chosen.shown is not None else chosen.display  # for `open_screen`
+    # Refused before anything is connected, though the window is opened last.
     if not chosen.on and not os.environ.get("DISPLAY"):
         raise InvalidArgument("$DISPLAY names no display to put the window on; name it with --on")
+    # --timeout bounds the start as a whole, and then each reply: a view may last for days.
     with in_time(chosen, lambda: open_screen(chosen, chosen.timeout)) as screen:
         source = in_time(chosen, lambda: _source(screen, chosen))
         size = scaled_size(source.grab(chosen.geometry), chosen.scale)
@@ -75,11 +75,12 @@ def main(chosen: argparse.Namespace) -> int:
 
 
 def _source(screen: Screen, chosen: argparse.Namespace) -> Drawable:
-    if chosen.window is not None:  # has pixels of its own, in which the window that shows it is not seen
+    if chosen.window is not None:  # pixels of its own: the view does not appear in what it shows
         return open_window(screen, chosen.window)
     from xshm.x11.connection import Connection  # noqa: PLC0415 - as above
     from xshm.x11.same_server import is_same_server  # noqa: PLC0415
 
+    # By connecting, since names do not show it: ":0", "unix:0" and "host:0" may be one server.
     target = Connection(chosen.on, None, None)
     try:
         if target.setup.root.id == screen.connection.setup.root.id and is_same_server(target, screen.connection):

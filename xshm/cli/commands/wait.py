@@ -1,15 +1,16 @@
-"""`xshm wait`: until something changes, comes to rest, or is seen. Exit code 0, or 1 when the time is over."""
+"""`xshm wait`: wait until a screen changes, comes to rest, or shows a colour or picture. Exit code 1: timed out."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from xshm.cli.error_line import error_line
 from xshm.cli.options import (
     add_display,
+    add_geometry,
+    add_json,
     add_window,
     geometry,
     in_time,
@@ -19,6 +20,7 @@ from xshm.cli.options import (
     open_window,
     seconds,
 )
+from xshm.cli.output import print_json, rect_numbers
 from xshm.cli.standard_streams import complain
 from xshm.errors import InvalidArgument, WaitTimeout
 from xshm.system.printable import quoted
@@ -27,10 +29,9 @@ if TYPE_CHECKING:
     import argparse
 
     from xshm.drawables.drawable import Drawable
-    from xshm.geometry import Rect
 
-SEEN, TIME_OVER = 0, 1
-_QUIET = 0.3  # seconds
+SEEN, TIMED_OUT = 0, 1
+_QUIET = 0.3  # seconds without a change: the default of Drawable.wait_stable, too
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,29 +66,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for --stable: leave out a clock; repeatable",
     )
     add_window(parser, "look at")
-    parser.add_argument(
-        "-g",
-        "--geometry",
-        type=geometry,
-        metavar="WxH+X+Y",
-        help="look at a region: 640x480+10+20, or 640x480-0-0 from the far edges",
-    )
-    parser.add_argument("--json", action="store_true", help="tell the result as JSON")
+    add_geometry(parser, "look at a region: 640x480+10+20, or 640x480-0-0 from the far edges")
+    add_json(parser, "print the result as JSON")
     add_display(parser)
     parser.set_defaults(run=main)
 
 
 def main(chosen: argparse.Namespace) -> int:
-    """Wait; return 0 if it came, 1 if the time is over."""
+    """Wait; return 0 if what was waited for came, 1 if the time was over first."""
+    # All that can be refused without a server is refused before connecting.
     pixel = _pixel(chosen.pixel) if chosen.pixel is not None else None
     _refuse_what_has_no_effect(chosen)
-    told = in_time(chosen, lambda: _look(chosen, pixel))
-    if told is None:
+    result = in_time(chosen, lambda: _look(chosen, pixel))
+    if result is None:
         if chosen.json:
-            print(json.dumps({"seen": False}))
-        return TIME_OVER
+            print_json({"seen": False}, indent=None)
+        return TIMED_OUT
     if chosen.json:
-        print(json.dumps({"seen": True} | told))
+        print_json({"seen": True} | result, indent=None)
     return SEEN
 
 
@@ -102,6 +98,7 @@ def _refuse_what_has_no_effect(chosen: argparse.Namespace) -> None:
 
 
 def _look(chosen: argparse.Namespace, pixel: tuple[int, int, str] | None) -> dict[str, Any] | None:
+    # A window that was opened here has a pixmap on the server, and is closed before the connection.
     with open_screen(chosen) as screen, contextlib.ExitStack() as opened:
         source: Drawable = screen
         if chosen.window is not None:
@@ -110,35 +107,37 @@ def _look(chosen: argparse.Namespace, pixel: tuple[int, int, str] | None) -> dic
 
 
 def _wait(source: Drawable, chosen: argparse.Namespace, pixel: tuple[int, int, str] | None) -> dict[str, Any] | None:
-    """Wait for what was chosen; return what there is to tell, or None when the time is over."""
+    """Wait for what the flags name; return the result as JSON has it, or None when the time was over first."""
     region, timeout = chosen.geometry, chosen.timeout
+    # None where the flag was not given: a threshold of 0 with --pixel is refused, no threshold is not.
     threshold = 0.0 if chosen.threshold is None else chosen.threshold
     if chosen.change:
         change = source.wait_change(timeout, region, threshold)
         if change is None:
             return None
-        return {"seconds": change.seconds, "ratio": change.ratio, "rects": [_numbers(each) for each in change.rects]}
-    if chosen.stable:
+        return {
+            "seconds": change.seconds,
+            "ratio": change.ratio,
+            "rects": [rect_numbers(each) for each in change.rects],
+        }
+    if chosen.stable:  # a Stability is false when the time was over
         quiet = _QUIET if chosen.quiet is None else chosen.quiet
-        calm = source.wait_stable(quiet, timeout, threshold, chosen.ignore, region)
-        return {"seconds": calm.seconds} if calm else None
+        stability = source.wait_stable(quiet, timeout, threshold, chosen.ignore, region)
+        return {"seconds": stability.seconds} if stability else None
     try:
         if pixel is not None:
             source.wait_pixel(*pixel, timeout=timeout)
             return {}
         found = source.wait_image(chosen.image, region, threshold, timeout)
     except WaitTimeout as over:
-        complain(f"xshm: {error_line(over, chosen.parser)}")  # what is there instead
+        complain(f"xshm: {error_line(over, chosen.parser)}")  # the message has what was there instead
         return None
-    return {"rect": _numbers(found.rect), "difference": found.difference}
+    return {"rect": rect_numbers(found.rect), "difference": found.difference}
 
 
 def _pixel(text: str) -> tuple[int, int, str]:
+    # Up to nine digits: what is beyond the screen is OutOfBounds, with the screen's size.
     match = re.fullmatch(r"([0-9]{1,9}),([0-9]{1,9}),(.+)", text)
     if match is None:
         raise InvalidArgument(f"--pixel {quoted(text)}: write X,Y,COLOUR, for example 10,20,#ff0000 or 10,20,red")
     return int(match[1]), int(match[2]), match[3]
-
-
-def _numbers(rect: Rect) -> list[int]:
-    return [rect.x, rect.y, rect.width, rect.height]

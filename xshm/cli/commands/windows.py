@@ -1,12 +1,11 @@
-"""`xshm windows`: what windows a display has, as a table or as JSON."""
+"""`xshm windows`: the mapped windows of a display, as a table or as JSON."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from xshm.cli.options import add_display, add_timeout, on_screen
-from xshm.cli.table import print_table
+from xshm.cli.options import add_display, add_json, add_timeout, on_screen
+from xshm.cli.output import print_json, print_table, rect_numbers
 from xshm.system.printable import printable
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
-    parser.add_argument("--json", action="store_true", help="as JSON: a list of objects, rect is [x, y, width, height]")
+    add_json(parser, "as JSON: a list of objects, rect is [x, y, width, height]")
     add_display(parser)
     add_timeout(parser)
     parser.set_defaults(run=main)
@@ -27,7 +26,7 @@ def main(chosen: argparse.Namespace) -> int:
     """Print one row a window, from the bottom of the stack to the top; return 0."""
     windows = on_screen(chosen, lambda screen: screen.windows())
     if chosen.json:
-        print(json.dumps([_facts(info) for info in windows], indent=2))
+        print_json([_facts(info) for info in windows])
     else:
         print_table(("ID", "GEOMETRY", "PID", "VISIBLE", "CLASS", "TITLE"), [_row(info) for info in windows])
     return 0
@@ -40,17 +39,17 @@ def _facts(info: WindowInfo) -> dict[str, Any]:
         "class": info.class_name,
         "instance": info.instance,
         "pid": info.pid,
-        "rect": [info.rect.x, info.rect.y, info.rect.width, info.rect.height],
+        "rect": rect_numbers(info.rect),
         "visible": info.visible,
     }
 
 
 def _row(info: WindowInfo) -> tuple[str, ...]:
     return (
-        f"{info.id:#x}",
+        f"{info.id:#x}",  # as xwininfo and xdotool print ids
         str(info.rect),
         "-" if info.pid is None else str(info.pid),
         "yes" if info.visible else "no",
-        printable(info.class_name) or "-",
+        printable(info.class_name) or "-",  # another client's text: without its control characters
         printable(info.title),
     )
