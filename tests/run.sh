@@ -3,8 +3,9 @@
 #
 # Installs what is missing of the Debian packages (as root, or by sudo), keeps a virtual environment in .venv, and runs
 # pytest in it. A second run finds everything there and costs nothing. In the environment:
-#   XSHM_VENV=DIR       another place for the virtual environment
-#   XSHM_SETUP_ONLY=1   stop when all is installed
+#   XSHM_VENV=DIR        another place for the virtual environment
+#   XSHM_PYTHON=PROGRAM  the Python to make it with
+#   XSHM_SETUP_ONLY=1    stop when all is installed
 # `-n 0` runs all in one process, where a debugger can be used.
 set -eu
 cd "$(dirname "$0")/.."
@@ -62,7 +63,7 @@ fi
 
 # A python3 found first may be a version manager's shim, or lack what a virtual environment needs.
 find_python() {
-  for python in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do
+  for python in ${XSHM_PYTHON:-/usr/bin/python3 python3 python3.13 python3.12 python3.11}; do
     if "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
       echo "$python"
       return

@@ -12,6 +12,10 @@ with xshm.Screen() as screen:       # many pictures: the memory is kept and used
 with xshm.VirtualDisplay() as display:      # an Xvfb of its own, for programs that have no screen
     display.launch("xclock")
     display.screen.grab().save("clock.png")
+
+The packages, from the ground up: `sysv` (shmget(2) as Python), `pixels` (layouts and colours), `image` (Frame, files),
+`x11` (protocol, connection), `shm` (segments, pool, transport), `capture` (frames, streams, waits), `drawables`
+(Screen, Window, Pixmap), `surface` (arrays into X), `virtual` (Xvfb), `cli`. What is not in `__all__` is private.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from xshm import errors, events, geometry, sysv
     from xshm.capture.session import Stats
     from xshm.capture.stream import Stream
-    from xshm.capture.waiting.wait import Change, Found, Stability
+    from xshm.capture.waiting.results import Change, Found, Stability
     from xshm.drawables.monitors import Monitor
     from xshm.drawables.pixmap import Pixmap
     from xshm.drawables.screen import Screen, grab
@@ -83,7 +87,7 @@ if TYPE_CHECKING:
     from xshm.image.files.encode import Encoded
     from xshm.image.frame import Frame
     from xshm.pixels.format import PixelFormat, VisualClass
-    from xshm.shm.segment import PoolStats
+    from xshm.shm.pool import PoolStats
     from xshm.shm.transport import Transport
     from xshm.surface.surface import Surface
     from xshm.virtual.display import VirtualDisplay
@@ -177,23 +181,23 @@ __all__ = [
 # Which module a public name lives in; those that are not here live in `errors`. Each is imported when it is first used
 # (PEP 562), so that `from xshm import sysv` loads no numpy and no python-xlib.
 _HOMES = {
-    "Change": "capture.waiting.wait",
+    "Change": "capture.waiting.results",
     "Cursor": "image.cursor",
     "Difference": "image.difference",
     "DisplaySpec": "virtual.spec",
     "Encoded": "image.files.encode",
-    "Found": "capture.waiting.wait",
+    "Found": "capture.waiting.results",
     "Frame": "image.frame",
     "Framebuffer": "virtual.framebuffer",
     "Monitor": "drawables.monitors",
     "PixelFormat": "pixels.format",
     "Pixmap": "drawables.pixmap",
-    "PoolStats": "shm.segment",
+    "PoolStats": "shm.pool",
     "Program": "virtual.program",
     "Rect": "geometry",
     "Screen": "drawables.screen",
     "ScreenSpec": "virtual.spec",
-    "Stability": "capture.waiting.wait",
+    "Stability": "capture.waiting.results",
     "Stats": "capture.session",
     "Stream": "capture.stream",
     "Surface": "surface.surface",
@@ -214,7 +218,7 @@ if not TYPE_CHECKING:  # a type checker would take any misspelt name for an Any
             raise AttributeError(f"module 'xshm' has no attribute {name!r}", name=name, obj=sys.modules[__name__])
         try:
             module = importlib.import_module(f"xshm.{name if name in _MODULES else _HOMES.get(name, 'errors')}")
-        except OSError:  # no descriptor is left, say; without `limits` nothing of xshm's is in use yet
+        except OSError:  # such as EMFILE, which `limits` explains; where that is not loaded, xshm is not in use yet
             limits = sys.modules.get("xshm.system.limits")
             if limits is None:
                 raise
