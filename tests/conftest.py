@@ -1,4 +1,4 @@
-"""Servers for the tests, and the watch that nothing is left behind (warden.py)."""
+"""Fixtures of the whole suite: X servers, a Screen, a Surface, a fake server; and the leak watch (`leak_watch`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import leak_watch
 import pytest
-from fake_server import Peer
+from fake_server import FakeServer
 from painter import Painter
 from server_kinds import MissingProgram
 from servers import Server, start
@@ -20,27 +20,27 @@ from xshm import Screen, Surface
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# How long an example may take says nothing about the code where the machine is busy.
+# No deadline for an example: on a busy machine its time means nothing.
 hypothesis.settings.register_profile("xshm", deadline=None)
 hypothesis.settings.load_profile("xshm")
 
-_line = pytest.StashKey[leak_watch.Line]()
+_leak_watch = pytest.StashKey[leak_watch.LeakWatchClient]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Put a warden above this process; not above a worker of pytest-xdist, whose pipe is its own."""
+    """Put the leak watch above this process; not above a worker of pytest-xdist, which is below it already."""
     if not hasattr(config, "workerinput"):
-        config.stash[_line] = leak_watch.fork()
+        config.stash[_leak_watch] = leak_watch.fork()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_left_behind(pytestconfig: pytest.Config) -> Iterator[None]:
     """Fail the run that leaves a process or a System V segment. Set up first, it is torn down last."""
     yield
-    if _line in pytestconfig.stash:
-        gc.collect()  # an exception that a test has caught and named keeps its traceback's frames, and they it
-        left = pytestconfig.stash[_line].leftovers()
+    if _leak_watch in pytestconfig.stash:
+        gc.collect()  # exceptions and frames of tracebacks are in cycles
+        left = pytestconfig.stash[_leak_watch].leftovers()
         assert not left, "left behind by the tests: " + "; ".join(left)
 
 
@@ -81,15 +81,15 @@ def no_collector() -> Iterator[None]:
 
 
 @pytest.fixture
-def peer() -> Iterator[Peer]:
+def fake_server() -> Iterator[FakeServer]:
     """Give a Wire, and the other end of its socket in our own hands."""
-    with contextlib.closing(Peer()) as peer:
-        yield peer
+    with contextlib.closing(FakeServer()) as fake_server:
+        yield fake_server
 
 
 @pytest.fixture
 def bare_collector() -> Iterator[None]:
-    """Take away the collector's callbacks: hypothesis has one, in Python, which swallows what a signal raises."""
+    """Remove the collector's callbacks: hypothesis has one, in Python, which swallows what a signal handler raises."""
     callbacks, gc.callbacks[:] = list(gc.callbacks), []
     yield
     gc.callbacks[:] = callbacks
@@ -106,7 +106,7 @@ def _start(*args: Any, **options: Any) -> Server:
     try:
         return start(*args, **options)
     except MissingProgram as missing:
-        # run.sh installs the servers: what it could install and is not there is a fault; elsewhere it is a lack.
+        # run.sh installs the servers. After it, a missing one fails the test; elsewhere the test is skipped.
         absent = os.environ.get("XSHM_SERVERS_ABSENT", "").split()
         if os.environ.get("XSHM_SERVERS") == "required" and missing.package not in absent:
             pytest.fail(str(missing))

@@ -29,11 +29,11 @@ import xshm
 from xshm.image.files import reader
 from xshm.system.atomic_write import replace_file
 from xshm.virtual.framebuffer import Framebuffer
-from xshm.virtual.servers import server
+from xshm.virtual.servers.control_socket import ControlSocket
 from xshm.x11.connection import Connection
 from xshm.x11.protocol import core, xfixes
 from xshm.x11.protocol.requests import weakly
-from xshm.x11.server_grab import _Grab, alone
+from xshm.x11.server_grab import _Grab, with_server_grabbed
 from xshm.x11.windows.structure_events import StructureEvents
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_other_clients_go_on_whichever_point_of_a_grab_is_interrupted(
     connection: Connection, other: Connection
 ) -> None:
     def work() -> None:
-        alone(connection, connection.sync)
+        with_server_grabbed(connection, connection.sync)
 
     work()
     point, goes_on = 0, True
@@ -123,10 +123,10 @@ def test_threads_that_grab_the_server_by_one_connection_take_turns(connection: C
         may_end.wait(20)
         done.append("the first")
 
-    threads = [threading.Thread(target=alone, args=(connection, first))]
+    threads = [threading.Thread(target=with_server_grabbed, args=(connection, first))]
     threads[0].start()
     assert begun.wait(20)
-    threads.append(threading.Thread(target=alone, args=(connection, lambda: done.append("the second"))))
+    threads.append(threading.Thread(target=with_server_grabbed, args=(connection, lambda: done.append("the second"))))
     threads[1].start()
     threads[1].join(0.1)
     assert done == []
@@ -157,37 +157,37 @@ def test_a_framebuffer_that_is_interrupted_while_it_is_copied_lets_the_others_go
 
 
 def test_what_is_held_is_freed_once_and_its_id_is_nobody_elses_before_that(connection: Connection) -> None:
-    fixes = xfixes.start(connection, "a test").major
-    region = xfixes.new_region(connection, fixes)
-    xfixes.create_region(connection, fixes, region)
+    fixes = connection.require(xfixes.NAME, xfixes.VERSION, "a test").major
+    region = connection.resources.new_id(xfixes.DestroyRegion, "region", opcode=fixes)
+    connection.send(xfixes.CreateRegion, opcode=fixes, region=region, rectangles=[])
     number, release = int(region), region.release
 
     def ask() -> None:
         connection.request(xfixes.FetchRegion, opcode=fixes, region=number)
 
     ask()
-    assert len(connection.holdings.numbers) == 1
+    assert len(connection.resources.numbers) == 1
     del region
-    assert len(connection.holdings.numbers) == 1  # noted, and not yet told
+    assert len(connection.resources.numbers) == 1  # noted, and not yet told
     connection.sync()
-    assert not connection.holdings.numbers
+    assert not connection.resources.numbers
     sent = release.request.serial
     with pytest.raises(xshm.ServerError):
         ask()
-    connection.holdings.give_back(release)
+    connection.resources.send_release(release)
     assert release.request.serial == sent
-    again = xfixes.new_region(connection, fixes)
-    connection.holdings.numbers[release.number or 0] = again.release  # as if another had the number by now
-    connection.holdings.give_back(release)
-    assert connection.holdings.numbers[release.number or 0] is again.release
+    again = connection.resources.new_id(xfixes.DestroyRegion, "region", opcode=fixes)
+    connection.resources.numbers[release.number or 0] = again.release  # as if another had the number by now
+    connection.resources.send_release(release)
+    assert connection.resources.numbers[release.number or 0] is again.release
 
 
 def test_what_is_freed_is_not_freed_again_when_it_goes(connection: Connection) -> None:
-    pixmap = connection.holdings.id(core.FreePixmap, "pixmap")
+    pixmap = connection.resources.new_id(core.FreePixmap, "pixmap")
     root = connection.setup.root.id
     connection.send(core.CreatePixmap, depth=24, pid=pixmap, drawable=root, width=1, height=1)
-    connection.holdings.free(pixmap)
-    connection.holdings.free(pixmap)
+    connection.resources.free(pixmap)
+    connection.resources.free(pixmap)
     last = connection.wire.send(xshm.x11.protocol.requests.Request(b"\x2b\0\1\0")).serial
     del pixmap
     connection.sync()
@@ -203,11 +203,11 @@ def test_word_of_a_window_is_not_lost_to_a_subscription_that_was_interrupted(
     while interrupted_at(point, lambda: events.subscribe((window.id,))):
         subscription = events.subscribe((window.id,))
         connection.sync()
-        subscription.due = False
+        subscription.stale = False
         window.configure(width=20 + point % 7 + 1)
         painter.display.sync()
         connection.sync()
-        assert subscription.due
+        assert subscription.stale
         events.unsubscribe(subscription)
         attributes = connection.request(core.GetWindowAttributes, window=window.id)
         assert not attributes.your_event_mask
@@ -254,13 +254,13 @@ def test_a_handlers_error_while_a_supervisor_is_waited_for_is_its_own(
     silent.write_text("#!/bin/sh\nexec sleep 60\n")
     silent.chmod(0o700)
     monkeypatch.setenv("XSHM_PYTHON", str(silent))
-    readable = server._readable
+    wait_answer = ControlSocket.wait_answer
 
-    def interrupted(descriptor: int, seconds: float) -> bool:
+    def interrupted(control: ControlSocket, wanted: str, deadline: float) -> str:
         signal.setitimer(signal.ITIMER_REAL, 0.02)
-        return readable(descriptor, seconds)
+        return wait_answer(control, wanted, deadline)
 
-    monkeypatch.setattr(server, "_readable", interrupted)
+    monkeypatch.setattr(ControlSocket, "wait_answer", interrupted)
     with pytest.raises(_Own, match="the handler's own"):
         _after(20, lambda: xshm.VirtualDisplay(64, 48))
 

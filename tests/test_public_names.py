@@ -8,11 +8,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import xshm
 from xshm import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from painter import Painter
 
 _PACKAGE = Path(xshm.__file__).parent
 _TREES = [ast.parse(path.read_text()) for path in sorted(_PACKAGE.rglob("*.py"))]
@@ -24,13 +30,22 @@ _UNNAMED = {
     "Drawing": "the context manager of Surface.draw",
     "BlitPath": "a word, of Surface.way",
     "Event": "a union of the classes in xshm.events",
-    "Session": "what streams are built on",
     "Wait": "what the asynchronous iteration of a stream waits for",
-    "Source": "what streams are built on",
-    "Pointer": "what streams are built on",
-    "PendingGrab": "what streams are built on",
     "AttachedId": "what pools are built on",
     "Layout": "shape, dtype and strides, in a tuple",
+}
+
+_GRABS = ("grab", "grab_many", "grab_into", "stream", "stats")
+_WAITS = ("wait_change", "wait_stable", "wait_for", "wait_pixel", "wait_image")
+_DRAWABLE = ("rect", "width", "height", "format", "transport", "close", *_GRABS, *_WAITS)
+_SHOWN = {
+    "Screen": (
+        *("display", "max_frames", "copies", "monitors", "monitor", "windows", "window", "pixmap"),
+        *("connection", "xlib"),
+        *_DRAWABLE,
+    ),
+    "Window": ("id", "source", "title", "class_name", "pid", "position", *_DRAWABLE),
+    "Pixmap": ("id", *_DRAWABLE),
 }
 
 
@@ -108,6 +123,50 @@ def test_help_describes_them() -> None:
         assert name.replace("xshm.", ".") in text, name
     assert "__getattr__" not in text
     assert "_HOMES" not in text
+
+
+@pytest.fixture(params=_SHOWN)
+def drawable(request: pytest.FixtureRequest, screen: xshm.Screen, painter: Painter) -> Any:
+    window = painter.window((10, 10, 20, 20), (0, 0, 255))
+    opened: dict[str, Callable[[], Any]] = {
+        "Screen": lambda: screen,
+        "Window": lambda: screen.window(window.id),
+        "Pixmap": lambda: _pixmap(screen),
+    }
+    return opened[request.param]()
+
+
+def _pixmap(screen: xshm.Screen) -> xshm.Pixmap:
+    display: Any = screen.xlib
+    made = display.screen().root.create_pixmap(8, 8, screen.format.depth)
+    display.sync()
+    return screen.pixmap(made.id)
+
+
+def test_dir_of_a_drawable_shows_what_a_user_calls_and_nothing_else(drawable: Any) -> None:
+    shown = [name for name in dir(drawable) if not name.startswith("_")]
+    assert shown == sorted(_SHOWN[type(drawable).__name__])
+
+
+@pytest.mark.parametrize("name", _SHOWN)
+def test_help_of_a_drawable_has_the_verbs_and_nothing_of_the_engine(name: str) -> None:
+    text = pydoc.plain(pydoc.render_doc(getattr(xshm, name)))
+    engine = {each for kind in getattr(xshm, name).__mro__[:-1] for each in vars(kind) if re.match("_[^_]", each)}
+    assert {"_session", "_begin", "_acquire"} & engine
+    assert not [each for each in engine if re.search(rf"\b{each}\b", text)]
+    assert not [each for each in (*_GRABS, *_WAITS) if f" {each}(" not in text]
+
+
+@pytest.mark.parametrize("name", _SHOWN)
+def test_each_name_of_a_drawable_is_described(name: str) -> None:
+    shown = [each for each in dir(getattr(xshm, name)) if not each.startswith("_")]
+    assert not [each for each in shown if not getattr(getattr(xshm, name), each).__doc__]
+    described = getattr(xshm, name).__doc__
+    assert not [each for each in _SHOWN[name] if each not in shown and f"`{each}`" not in described]
+
+
+def test_the_page_of_screen_lists_all_that_it_has() -> None:
+    assert not [each for each in _SHOWN["Screen"] if not re.search(rf"\b{each}\b", xshm.Screen.__doc__ or "")]
 
 
 def test_a_misspelt_name_is_an_error_with_a_proposal() -> None:

@@ -1,6 +1,6 @@
 """The suite's own watch: a run that leaves a process or a segment fails, and what the servers leave is removed.
 
-Each test runs pytest on a small suite of its own, with the fixtures and the warden of this one.
+Each test runs pytest on a small suite of its own, with the fixtures and the leak watch of this one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from leak_watch import PLACE
+from leak_watch import DIRECTORY_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,11 +36,11 @@ class Suite:
         tests = Path(__file__).parent
         environment = os.environ | {
             "PYTHONPATH": f"{tests}:{tests}/helpers",
-            "XSHM_WARDEN_GRACE": "0.4",
+            "XSHM_LEAK_WATCH_GRACE": "0.4",
             "TMPDIR": str(where),
         }
-        environment.pop(PLACE)
-        # The conftest of this suite is loaded as a plugin: the fixtures and the warden are the real ones.
+        environment.pop(DIRECTORY_VARIABLE)
+        # The conftest of this suite is loaded as a plugin: the fixtures and the leak watch are the real ones.
         command = [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "-s", "-q", "test_it.py"]
         self.where = where
         self.run = subprocess.Popen(

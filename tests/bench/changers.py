@@ -83,11 +83,13 @@ def grab_loop(display: str) -> None:
 
 
 def stream_loop(display: str) -> None:
-    """Serve the frames of a stream, with rgb()."""
+    """Serve the frames of a stream, with rgb(), once it has found its way (`Stream.how`)."""
     import xshm  # noqa: PLC0415
 
     with xshm.Screen(display) as screen, screen.stream() as stream:
         rgb = np.empty((screen.rect.height, screen.rect.width, 3), np.uint8)
+        for _ in range(32):  # else it would be its trial that says how many go into a round
+            next(stream).rgb(out=rgb)
         serve(lambda: next(stream).rgb(out=rgb))
 
 

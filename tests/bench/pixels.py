@@ -25,6 +25,7 @@ from PIL import Image
 from xshm.image.files import encode
 from xshm.pixels import to_rgb
 from xshm.pixels.format import PixelFormat, VisualClass
+from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +46,7 @@ def conversions(pixels: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
     size = (WIDTH, HEIGHT)
 
     def ours(function: Any, target: Any, converter: str) -> Any:
-        return lambda: function(pixels, BGRX, out=target, converter=converter)
+        return lambda: function(Raster(pixels, BGRX), out=target, converter=converter)
 
     def by_channel() -> None:
         for channel in range(3):
@@ -93,10 +94,10 @@ def conversions(pixels: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
             "Pillow, to an Image": pillow_gray,
         },
         "rgb of other depths": {
-            "depth 16": lambda: to_rgb.rgb(sixteen, R5G6B5, out=out),
-            "depth 30": lambda: to_rgb.rgb(thirty, DEEP, out=out),
-            "depth 30, to uint16": lambda: to_rgb.rgb(thirty, DEEP, dtype=np.uint16),
-            "depth 8, colormap": lambda: to_rgb.rgb(eight, PSEUDO, out=out, colormap=colormap),
+            "depth 16": lambda: to_rgb.rgb(Raster(sixteen, R5G6B5), out=out),
+            "depth 30": lambda: to_rgb.rgb(Raster(thirty, DEEP), out=out),
+            "depth 30, to uint16": lambda: to_rgb.rgb(Raster(thirty, DEEP), dtype=np.uint16),
+            "depth 8, colormap": lambda: to_rgb.rgb(Raster(eight, PSEUDO, colormap=colormap), out=out),
         },
     }
 
@@ -133,20 +134,20 @@ def files(pixels: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
 
     return {
         "PNG of the page": {
-            "xshm": lambda: encode.png(pixels, BGRX),
-            "xshm, level 6": lambda: encode.png(pixels, BGRX, level=6),
+            "xshm": lambda: encode.png(Raster(pixels, BGRX)),
+            "xshm, level 6": lambda: encode.png(Raster(pixels, BGRX), level=6),
             "Pillow, level 6": lambda: pillow(6),
             "Pillow, level 1": lambda: pillow(1),
             "OpenCV": opencv_png,
             "unfiltered, as mss does": unfiltered,
         },
         "JPEG of the page": {
-            "xshm": lambda: encode.jpeg(pixels, BGRX),
+            "xshm": lambda: encode.jpeg(Raster(pixels, BGRX)),
             "Pillow": pillow_jpeg,
             "OpenCV": opencv_jpeg,
         },
         "smaller PNG of the page": {
-            f"xshm, max_edge={edge}": lambda edge=edge: encode.encode(pixels, BGRX, max_edge=edge).data
+            f"xshm, max_edge={edge}": lambda edge=edge: encode.encode(Raster(pixels, BGRX), max_edge=edge).data
             for edge in (1568, 1024, 640)
         },
     }

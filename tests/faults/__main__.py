@@ -1,4 +1,4 @@
-"""The long proofs: `python tests/faults [kinds of faults] [--effort N]`; exit code 1 where anything failed.
+"""The command line: `python tests/faults [kinds of faults] [--effort N]`; exit code 1 where anything failed.
 
 An effort of 1 is what the suite does, 100 takes the better part of an hour. Run by root, in namespaces where needed.
 """

@@ -1,14 +1,15 @@
 """Odd arguments: every public callable, each of its parameters, values of every kind, on real objects.
 
-What may come out of a call is a result, an error of xshm's own tree, or an OSError that names a file (or, from `sysv`,
-speaks for the kernel). What may not: any other exception, a wait that was not asked for, an object that does not work
-any more. What can be called is found by looking at the objects; a parameter that has no default and is not in `GOOD`
-fails, so that who adds one says here what a good value is.
+A call may return a result, or raise an error of xshm's own tree, or an OSError that names a file (from `sysv`, one of
+the kernel). Failures: any other exception, a wait that was not asked for, an object that does not work afterwards. The
+callables are found by introspection; a parameter that has no default and is not in `GOOD` fails, so that a new
+parameter needs a good value there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import decimal
 import enum
@@ -39,7 +40,7 @@ _SEED: Final = 20
 _QUICK: Final = 600  # calls of an effort of 1
 _QUICK_STARTS: Final = 1  # of them that may start a server
 _LIMIT: Final = 10.0  # seconds; no call of these takes a tenth of it
-_WAIT: Final = 0.1  # seconds; the calls that are told to wait without end are let do so for so long
+_WAIT: Final = 0.1  # seconds; how long calls with an endless wait are let run
 _SMALL: Final = (0, 0, 4, 4)
 
 
@@ -199,7 +200,7 @@ class Objects:
         self.view = sysv.shmat(self.shmid)
 
     def close(self) -> None:
-        """Let go of all of them."""
+        """Release all of them."""
         self._closing.close()
 
     def subjects(self) -> Iterator[tuple[str, Any]]:
@@ -303,7 +304,7 @@ def _untyped(call: Call, error: Exception) -> str | None:
 
 
 def _use(result: Any) -> None:
-    """Do with a result what it is for, and let go of it."""
+    """Use a result, and release it."""
     if isinstance(result, types.GeneratorType):
         for _ in range(3):
             next(result, None)
@@ -372,11 +373,11 @@ class Call:
             made["region"] = _SMALL
         missing = [name for name in self._required if name not in made and name != parameter]
         if missing:
-            raise AssertionError(f"{self.name}: GOOD says nothing of {', '.join(missing)}")
+            raise AssertionError(f"{self.name}: GOOD has no value for {', '.join(missing)}")
         return made
 
     def is_unsafe(self, parameter: str, value: str) -> bool:
-        """Tell whether the call could change what is not ours: a segment of a number that somebody has."""
+        """Tell whether the call could change what is not ours: a segment whose id is another process's."""
         if parameter == "predicate":  # what it raises is its own
             return value in ("a class", "Rect, the class")
         if parameter not in ("shmid", "key", "number"):  # the last one is a signal's, which ends the program
@@ -401,8 +402,9 @@ def callables(objects: Objects) -> Iterator[Call]:
     yield from _methods(objects)
     for module in (sysv, geometry):
         short = module.__name__.removeprefix("xshm.")
-        for name, value in vars(module).items():
-            if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_"):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if inspect.isfunction(value):
                 yield Call(short, f"{short}.{name}", _constant(_kept(value)), value)
 
 
@@ -481,8 +483,8 @@ GOOD: Final[dict[str, dict[str, Callable[[Objects], Any]]]] = {
     },
     "Rect.parse": {"text": lambda _: "3x4+1+2"},
     "PixelFormat": {
-        name: operator.attrgetter(f"format.{name}")
-        for name, field in xshm.PixelFormat.__dataclass_fields__.items()
+        field.name: operator.attrgetter(f"format.{field.name}")
+        for field in dataclasses.fields(xshm.PixelFormat)
         if field.init
     },
     "Framebuffer.open": {
@@ -508,7 +510,6 @@ GOOD: Final[dict[str, dict[str, Callable[[Objects], Any]]]] = {
     "frame.save": {"path": lambda _: "frame.png"},
     "display.run": {"command": lambda _: ["true"]},
     "display.launch": {"command": lambda _: ["true"], "timeout": lambda _: 0.5},
-    "spec.check_kept": {"directory": lambda _: Path.cwd()},
     "program.wait_painted": {"screen": lambda objects: objects.screen},
     "rect.moved": {"dx": lambda _: 1, "dy": lambda _: 1},
     "sysv.shmget": {"key": lambda _: sysv.IPC_PRIVATE, "size": lambda _: 4096, "flags": lambda _: 0o600},

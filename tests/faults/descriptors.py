@@ -1,8 +1,8 @@
 """Too few descriptors: every verb that opens something, with exactly 0, 1, 2, … of them free.
 
 It works, or it raises an error of xshm's own (or an OSError about a file of the caller's) that names the limit; no
-descriptor is lost either way, and with room again the same objects do the same. A process of its own does it, so that
-the one which runs the tests keeps its descriptors.
+descriptor is lost either way, and with room again the same objects do the same. It is done in a process of its own, so
+that the one which runs the tests keeps its descriptors.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Objects:
             self.spare.run(["sleep", "1000"])
 
     def close(self) -> None:
-        """Let go of all."""
+        """Release all of them."""
         for each in (self.loop, self.surface, self.screen, self.attached, self.display):
             each.close()
 
@@ -309,7 +309,7 @@ def _main(effort: int) -> None:
 
 
 def _serve(directory: Path, told: int, *, is_long: bool) -> None:
-    """Make the objects, lend their display to the commands, then call the verbs."""
+    """Make the objects, give the commands their display, then call the verbs."""
     import signal  # noqa: PLC0415 - as above
 
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])

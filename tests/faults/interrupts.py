@@ -1,13 +1,13 @@
-"""Verbs that a signal handler cuts short, by an exception of its own, wherever it may: each is a row.
+"""Verbs that a signal handler interrupts by an exception, at any point: each is a row.
 
-Half of the attempts raise at one of the points where CPython may run a handler (`checkpoints`), which are picked at
-random out of all that the verb has; the others by a real timer, inside the kernel too, now and then by two. The
+Half of the attempts raise at one of the points where CPython may run a handler (`interrupt_points`), which are picked
+at random out of all that the verb has; the others by a real timer, inside the kernel too, now and then by two. The
 exception is one that the code handles when it is the kernel's (TimeoutError and other OSErrors, ValueError), or none.
 
-It has to come out as itself, at once (a verb may have been done before that); and then, while it is still held: another
-client is served. After it was let go and one more verb was done: the server keeps for our connection what it keeps
-after the same verbs without an interrupt (X-Resource); there are as many descriptors, segments and directories; and a
-picture is the one that core GetImage gives another client.
+The exception has to come out unchanged and at once (the verb may be completed before it). While the exception is still
+held, another client is served. After the exception was dropped and one more verb was done, the server keeps for our
+connection what it keeps after the same verbs without an interrupt (X-Resource); there are as many descriptors, segments
+and directories; and a picture is the one that core GetImage gives another client.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ _RAISED: Final = (_OwnTimeout, _OwnError, _OwnReset, _OwnBlocking, _OwnMissing, 
 
 
 class _Place:
-    """A display, our Screen on it, somebody else's connection, and a painter of what is to be seen."""
+    """A display, our Screen on it, another client's connection, and a painter."""
 
     def __init__(self, stack: contextlib.ExitStack, directory: Path) -> None:
         self.directory = directory
@@ -259,7 +259,7 @@ def _child_ids() -> list[str]:
 
 
 def _children(before: int = 0) -> int:
-    """Count our children, but for those that end by themselves, which subprocess buries with the next it starts."""
+    """Count our children, but for those that end by themselves, which subprocess reaps when it starts the next."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         subprocess._cleanup()  # type: ignore[attr-defined]

@@ -1,9 +1,9 @@
-"""Kill what keeps a virtual display, any part of it and all at once, at random moments; and count what is left.
+"""Kill the processes of a virtual display, each and all at once, at random moments; and count what is left.
 
-Four processes keep it: its owner, the shell between the two, its supervisor, its server. Each is killed alone and in
-company, while the display starts, runs and closes. What is left then is counted twice: at once, where something of it
-lives that can take the rest away, and after the next start of a display. Some masters have ways of their own to end
-workers (Ray has three); their kinds of kill are here without them.
+Four processes make a display: its owner, the shell above its supervisor, the supervisor, its server. Each is killed
+alone and together with others, while the display starts, runs and closes. What is left is counted twice: at once, where
+a process lives that can remove the rest, and after the next start of a display. Job managers have ways of their own to
+end workers (Ray has three); the same kinds of kill are made here without those managers.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _DEAF = ["sh", "-c", "trap : TERM INT HUP; while :; do sleep 1; done"]
 
 @dataclass(frozen=True)
 class Victims:
-    """A row: who is killed, and whether somebody is left who can take all away at once; and who of those lives."""
+    """A row: what is killed, whether a process is left that can remove the rest at once, and which of them lives."""
 
     name: str
     kill: Callable[[dict[str, int]], None]
@@ -231,7 +231,7 @@ class _Trial:
         return self._moment == "run" and self._victims.server_lives and self._kind != "deaf program"
 
     def _left(self, spared: set[int], seconds: float, *of: str) -> str | None:
-        """Wait until all is as it was before but for some processes; say what still differs then."""
+        """Wait until all is as it was before, but for some processes; return what still differs."""
         deadline = time.monotonic() + seconds
         while True:
             self._ended |= namespaces.reap()
@@ -240,7 +240,7 @@ class _Trial:
             if self._kind == "forked child":  # it is none of the display's, and may live on
                 mine |= {f"{pid} " for pid in _children(1)}
             alive = [each for each in left.get("processes", ()) if not any(each.startswith(pid) for pid in mine)]
-            if spared:  # an owner that lives has yet to bury its own
+            if spared:  # an owner that lives has yet to reap its children
                 alive = [each for each in alive if not _is_zombie(each.split()[0])]
             left = {what: new for what, new in {**left, "processes": alive}.items() if new and (not of or what in of)}
             if not left or time.monotonic() > deadline:
@@ -268,7 +268,7 @@ def _wait_for(pid: int) -> None:
 
 
 def _own(kind: str, moment: str, ready: int, closing: int = -1) -> None:
-    """Be an owner: start a display, use it, close it when told, and say so at the moment that is asked for."""
+    """Be an owner: start a display, use it, close it on request; report the moment that is asked for."""
     from xshm.errors import ConnectFailed, DisplayGone, StartFailed  # noqa: PLC0415 - after the fork
     from xshm.virtual.display import VirtualDisplay  # noqa: PLC0415
 
@@ -329,7 +329,7 @@ def _find(owner: int) -> dict[str, int]:
         named = _children(found[above])[:1]
         if name == "shell":  # and no program of the display's
             named = [
-                pid for pid in _children(owner) if b"xshm.virtual.servers.remains" in _read(f"/proc/{pid}/cmdline")
+                pid for pid in _children(owner) if b"xshm.virtual.servers.cleanup" in _read(f"/proc/{pid}/cmdline")
             ][:1]
         if not named:
             break

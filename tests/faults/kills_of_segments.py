@@ -1,4 +1,4 @@
-"""SIGKILL at random moments to what makes System V segments: what is left then, and after the next Screen is opened.
+"""SIGKILL processes that make System V segments, at random moments; count the segments left, then and after a Screen.
 
 In an IPC namespace of its own where one can be made. Of a loop of bare Segments much is left, since it does little but
 make them; what counts is that all of it is found again. The age of a minute is not waited for.
@@ -149,7 +149,7 @@ def _made_by(killed: set[int]) -> dict[int, sysv.SegmentInfo]:
 def _open_screen(display: str) -> None:
     child = os.fork()
     if not child:
-        own_segments._AGE = -5  # what was left this very second, too
+        own_segments._MIN_AGE = -5  # what was left this very second, too
         _exit_after(lambda: _grab(display))
     assert os.waitpid(child, 0)[1] == 0
 
@@ -164,7 +164,7 @@ def _exit_after(work: Callable[[], None]) -> NoReturn:
 
 
 def _is_number_used(pid: int) -> bool:
-    """Tell whether another process has the number of the one that was killed, and its segment rightly stays."""
+    """Tell whether another process has the number of the one that was killed, and so its segment stays."""
     return Path(f"/proc/{pid}").exists()
 
 

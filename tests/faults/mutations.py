@@ -1,6 +1,6 @@
-"""A server whose words are changed on their way: single bits, bytes and fields, in each kind of message; words lost.
+"""A server whose messages are changed on their way: bits, bytes and fields, in each kind of message; messages lost.
 
-Each session uses most of the API, in a process of its own that lives as long as nothing goes wrong. What must not be:
+Each session uses most of the API, in a process of its own that lives as long as nothing goes wrong. A failure is
 an error that is not typed, a call that takes longer than its timeout and two seconds, a `close` that raises, a GiB.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from faults.report import Report
 
 _TIMEOUT = 0.2
-_SESSION_ENDS = 40.0  # seconds; each call has its own bound, and tells
+_SESSION_ENDS = 40.0  # seconds; each call has its own bound, and reports
 _MOST_MIB = 400  # more than what the libraries alone take
 _PER_EFFORT = 1  # sessions of each row
 _FIELDS = (0, 1, 2, 3, 4, 8, 10, 12, 14, 16, 18, 20, 24, 28)
@@ -47,7 +47,7 @@ def _byte(data: bytes, rng: random.Random) -> list[bytes]:
 
 
 def _field(data: bytes, rng: random.Random, places: tuple[int, ...] = _FIELDS, fmt: str = "") -> list[bytes]:
-    """Put what nobody means into a field: nothing, one, the greatest, the smallest, any number."""
+    """Put an extreme value into a field: zero, one, the greatest, the smallest, any number."""
     changed = bytearray(data)
     code = fmt or rng.choice("BHI")
     bits = 8 * struct.calcsize("=" + code)
@@ -139,7 +139,7 @@ class _Program:
         return list(told["wrong"])
 
     def close(self) -> str:
-        """End the process; return what it has said on its standard error."""
+        """End the process; return what it has written to standard error."""
         process, self._process = self._process, None
         if process is None:
             return ""

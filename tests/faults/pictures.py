@@ -1,8 +1,8 @@
 """Broken pictures: files of every kind, with bytes changed, cut off, put in or taken from elsewhere.
 
 `wait_image` and `xshm diff` read them, or refuse them in one line that names the file; nothing else is printed, no more
-memory is taken than a picture of the largest size that is asked for, and no file takes long. A process of its own does
-it, whose memory is measured, and whose end would not be that of the tests.
+memory is taken than a picture of the largest size that is asked for, and no file takes long. It is done in a
+process of its own, whose memory is measured, and whose crash does not end the tests.
 """
 
 from __future__ import annotations
@@ -164,13 +164,13 @@ def _standard_error() -> Iterator[list[bytes]]:
 
 
 def _awaited(path: Path) -> tuple[str | None, bytes]:
-    """Read a file as wait_image does; return what is wrong with how that ended, and what it said instead."""
+    """Read a file as wait_image does; return what is wrong with its end, and what it printed."""
     from xshm import InvalidArgument, Rect  # noqa: PLC0415 - by the process that does it
-    from xshm.capture.waiting.template import template  # noqa: PLC0415
+    from xshm.capture.waiting.template import load_template  # noqa: PLC0415
 
     with _standard_error() as said:
         try:
-            found = template(path, Rect(0, 0, *_SCREEN))
+            found = load_template(path, Rect(0, 0, *_SCREEN))
         except (InvalidArgument, OSError) as error:
             how = None if str(path) in str(error) and str(error).isprintable() else f"words: {error}"
         except Exception as error:  # noqa: BLE001 - which is what is looked for

@@ -1,7 +1,7 @@
-"""Programs that do what they can to outlive their display, and every way in which that ends.
+"""Programs that try to outlive their display, by every way to end the display.
 
-A program's standard output is a pipe that all of its descendants inherit, whatever else they change. So the pipe's end
-tells exactly when the last of them has gone.
+A program's standard output is a pipe that all of its descendants inherit, no matter what they change. So the
+pipe reports its end when the last of them has ended.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Failures = dict[str, str | None]
 
 _SLEEP = "echo ready; exec sleep 40"
-# What sh is to do; each says "ready" when it has got where it wants to be.
+# Scripts of sh; each prints "ready" when it is set up.
 KINDS = {
     "plain": _SLEEP,
     "setsid": f"exec setsid sh -c '{_SLEEP}'",
@@ -100,7 +100,7 @@ class Lives:
 
 
 def _kill(pipe: int) -> list[str]:
-    """End whoever has a pipe open, and say who that was."""
+    """End all processes that have a pipe open, and return their command lines."""
     name, told = Path(f"/proc/self/fd/{pipe}").readlink(), []
     for place in Path("/proc").glob("[0-9]*/fd/1"):
         with contextlib.suppress(OSError):
@@ -110,7 +110,7 @@ def _kill(pipe: int) -> list[str]:
     return told
 
 
-# -- ends: each takes programs that are ready, and returns when it is said to be over ----------------------------------
+# -- ends: each takes programs that are ready, and returns when the display should be gone -----------------------------
 
 
 def _run(display: VirtualDisplay, kinds: list[str], lives: Lives) -> list[Program]:
@@ -241,7 +241,7 @@ def provoke(report: Report, effort: int) -> None:
             return dict.fromkeys(kinds, repr(error))
 
     with warnings.catch_warnings(), ThreadPoolExecutor(len(ENDS) if effort == 1 else 3) as pool:
-        warnings.simplefilter("error", ResourceWarning)  # says what is left
+        warnings.simplefilter("error", ResourceWarning)  # names what is left
         for (end, _), failures in zip(work, pool.map(attempt, work), strict=True):
             for kind, how in failures.items():
                 report.row(f"{end.__name__.replace('_', ' ')}: {kind}").count(how)

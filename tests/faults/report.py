@@ -1,4 +1,4 @@
-"""What was tried, what failed, and how: a table with a row for each kind of fault."""
+"""The report: a table with a row for each kind of fault, how often it was tried, what failed, and how."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Servers that do not answer: each public call that has a limit ends within it, and says what it is documented to say.
+"""Servers that do not answer: each public call that has a limit ends within it, by the error that is documented.
 
 A server is stopped before it is connected to, before the call, or at a random moment of it; it is grabbed by another
-client; or what it says to begin with comes byte by byte. In each round all calls are made at once, each in a thread and
+client; or its first bytes come one by one. In each round all calls are made at once, each in a thread and
 on connections of its own. A failure: it took a second longer than its limit, it ended otherwise than it should, or what
 it was called on did not work when the server went on.
 """
@@ -46,7 +46,7 @@ LIMIT: Final = 0.4  # seconds that a call has
 LATE: Final = 1.0  # seconds more are a failure
 HANGS: Final = 30.0  # seconds after which the server goes on, so that a call which hangs ends
 _FAR: Final = 2.0  # a limit that another one comes before
-_CLOSE: Final = 2.0  # seconds that a close may take: one for the farewell, one for a thread that reads
+_CLOSE: Final = 2.0  # seconds that a close may take: one for the last requests, one for a thread that reads
 _DRIP: Final = 0.02  # seconds from byte to byte
 _STEP: Final = 0.01  # seconds that a look at the clock takes on a machine that is not busy
 _OPENING: Final = 30.0  # seconds to get ready
@@ -78,7 +78,7 @@ METER: Final = Meter()
 
 @dataclass
 class Call:
-    """A call and its limit. `silent` is how it may end if the server has said nothing, `late` how else if it has.
+    """A call and its limit. `silent` is how it may end if the server has sent nothing, `late` how else if it has.
 
     `after` has to work when the server has gone on.
     """
@@ -102,14 +102,14 @@ class Call:
         began, lost = time.monotonic(), METER.lost
         try:
             self.result = self.work()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
+        except Exception as error:  # noqa: BLE001 - each one is judged
             self.result = error.with_traceback(None)
         self.took = self.took or time.monotonic() - began
         self.lost = METER.lost - lost
         self.ended.set()
 
     def fault(self, *, is_silent: bool) -> str | None:
-        """Tell what was wrong with it."""
+        """Return what was wrong with it."""
         if self.took is None:
             return "it never ended"
         told = f"after {self.took:.2f} s of {self.limit}, {self.lost:.2f} s without a processor: {self.result!r}"
@@ -264,7 +264,7 @@ class Calls:
                 work = partial(take, stream, how)
                 self.all.append(Call("Screen(timeout), streams", name, work, LIMIT, _SILENCE, _no_error, after=after))
 
-        # What changes is told, and not asked for.
+        # Changes come as events, not as replies.
         self._surface.show(np.full((30, 40, 3), 99, np.uint8))
         self._surface.wait(10)
 
@@ -358,7 +358,7 @@ async def _take_one(stream: Any) -> None:
 
 
 def _says_so(result: object) -> bool:
-    """Tell whether a command has ended with one line that tells of the server, or of that which `view` looks for."""
+    """Tell whether a command has ended with one line about the server, or about the one that `view` looks for."""
     code, lines = cast("tuple[int, list[str]]", result)
     told = r"xshm: .*did not answer.*; --timeout gives it longer|xshm: no X server answers at ':0' .*"
     return code == ERROR and len(lines) == 1 and re.fullmatch(told, lines[0]) is not None
@@ -368,7 +368,7 @@ def _says_so(result: object) -> bool:
 
 
 class Dripping:
-    """A way to a server on which, once `drips`, what it says comes byte by byte."""
+    """A way to a server on which, once `drips`, its bytes come one by one."""
 
     def __init__(self, server: Server, place: Path) -> None:
         self.drips = False
@@ -498,7 +498,7 @@ def _counted(call: Call, how: str | None, when: str) -> tuple[str, str | None]:
     if how is None and call.after is not None:
         try:
             call.after()
-        except Exception as error:  # noqa: BLE001 - it is told
+        except Exception as error:  # noqa: BLE001 - it is reported
             how = f"does not work afterwards: {error!r}"
     return call.kind, how and f"{when}: {call.name} {how}"
 

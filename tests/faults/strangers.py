@@ -1,8 +1,8 @@
-"""Another user of the machine, uid 65534, in the way of everything: sockets, directories, files, segments, /proc.
+"""Attacks by another user of the machine, uid 65534: on sockets, directories, files, segments, /proc.
 
-All of it happens in namespaces of its own, so that the sockets, segments and numbers of nobody else are touched. Of a
-display of ours he may never have the cookie, a pixel, a file or a segment; that he can keep one from starting is told
-by an error of ours.
+All of it happens in namespaces of its own, so that no socket, segment or display number of others is touched. He may
+never have the cookie, a pixel, a file or a segment of a display of ours; where he can keep a display from starting,
+that is an error of ours.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import xshm
 from xshm import sysv
 from xshm.system.atomic_write import replace_file
 from xshm.virtual.framebuffer import Framebuffer
-from xshm.virtual.servers.server_files import entry
+from xshm.virtual.servers.server_files import authority_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def provoke(report: Report, effort: int) -> None:
     if os.geteuid() != 0:
         report.row("skipped: it takes root to be another user").passed()
         return
-    # Where the sockets are is covered first: Stranger and servers find an empty directory.
+    # The sockets' directory is covered first: Stranger and servers find an empty one.
     mount = f'mkdir -p {_SOCKETS} && mount -t tmpfs none {_SOCKETS} && mount -t tmpfs none /dev/shm && exec "$@"'
     command = [
         "unshare",
@@ -83,7 +83,7 @@ def provoke(report: Report, effort: int) -> None:
 
 @contextlib.contextmanager
 def _him(program: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """Run a program as him, until it is ended; it says "ready" first."""
+    """Run a program as him, until it is ended; it prints "ready" first."""
     process = start_as_him(textwrap.dedent(program), *arguments)
     try:
         assert process.stdout is not None
@@ -95,13 +95,13 @@ def _him(program: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def _said(process: subprocess.Popen[str]) -> str:
-    """End him, and return all that he has said; SIGTERM has him say what he got."""
+    """End him, and return all that he has printed; at SIGTERM he prints what he got."""
     process.send_signal(signal.SIGTERM)
     return _rest(process)
 
 
 def _rest(process: subprocess.Popen[str]) -> str:
-    """Return what he says until his end; `communicate` would lose what was read ahead with "ready"."""
+    """Return what he prints until his end; `communicate` would lose what was read ahead with "ready"."""
     assert process.stdout is not None
     return process.stdout.read()
 
@@ -139,7 +139,7 @@ def _first(report: Report, kind: str, effort: int) -> None:
     places = [_abstract(number) if kind == "abstract names" else f"{_SOCKETS}/X{number}" for number in range(_NUMBERS)]
     cookie = os.urandom(16)
     authority = Path(tempfile.gettempdir(), "authority-of-ours")
-    authority.write_bytes(entry(cookie))
+    authority.write_bytes(authority_entry(cookie))
     os.environ["XAUTHORITY"] = str(authority)
     for _ in range(effort):
         with _mounted(_SOCKETS, "mode=1777"), Stranger(*places) as stranger:
@@ -428,7 +428,7 @@ def _segments(report: Report, effort: int) -> None:
     row = report.row("attaches System V segments")
     for _ in range(effort):
         with _him(_ATTACHES) as him, contextlib.ExitStack() as held:
-            with contextlib.suppress(xshm.StartFailed):  # he was in time, and it is told
+            with contextlib.suppress(xshm.StartFailed):  # he was in time, and the error reports it
                 display = held.enter_context(xshm.VirtualDisplay(64, 48, timeout=60, framebuffer="sysv"))
                 display.framebuffer.grab()
                 with xshm.VirtualDisplay(64, 48, timeout=60) as other:

@@ -1,4 +1,4 @@
-"""Another user of this machine: a process of uid 65534 that listens where X servers do, and writes down what it hears.
+"""Another user of this machine: a process of uid 65534 that listens where X servers do, and records what is sent to it.
 
 with Stranger("@/tmp/.X11-unix/X77") as stranger:
     ...

@@ -1,4 +1,4 @@
-"""A consumer of DLPack that writes whatever it was given, as PyTorch does: it does not look at the read-only flag."""
+"""A consumer of DLPack that writes to the memory that it imports, as PyTorch does: it ignores the read-only flag."""
 
 from __future__ import annotations
 

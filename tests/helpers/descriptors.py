@@ -1,4 +1,4 @@
-"""What this process has open, and what of it is new.
+"""List the open descriptors of this process, and find new ones.
 
 A worker of the suite runs hundreds of tests: what an earlier one left to the garbage collector may close at any time,
 so a mere count can fall while a test runs. A leak is what is open afterwards and was not before.

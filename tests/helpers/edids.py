@@ -1,4 +1,4 @@
-"""EDIDs to test with: made by the standard's layout, and given to an output of a real server as a driver would."""
+"""Make EDIDs by the standard's layout, and set them on an output of a real server as a driver would."""
 
 from __future__ import annotations
 

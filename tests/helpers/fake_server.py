@@ -1,4 +1,4 @@
-"""The other end of a Wire: what servers say, as bytes, and somebody to say it."""
+"""A fake X server at the other end of a Wire: messages as bytes, sent at the test's command."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def generic_event(serial: int, extra: bytes) -> bytes:
     return struct.pack("=BBHI24x", 35, 1, serial & 0xFFFF, len(extra) // 4) + extra
 
 
-class Peer:
-    """The other end of a Wire: says what it is told to say."""
+class FakeServer:
+    """`wire`, and the other end of its socket."""
 
     def __init__(self) -> None:
         ours, self.socket = socket.socketpair()
         self.socket.settimeout(5)
         self.wire = Wire(ours)
-        self._talks: list[threading.Thread] = []
+        self._threads: list[threading.Thread] = []
 
-    def say(self, data: bytes, descriptors: tuple[int, ...] = ()) -> None:
+    def send(self, data: bytes, descriptors: tuple[int, ...] = ()) -> None:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
         assert self.socket.sendmsg([data], rights) == len(data)
 
-    def hear(self, count: int) -> bytes:
+    def receive(self, count: int) -> bytes:
         data = b""
         while len(data) < count:
             part = self.socket.recv(count - len(data))
@@ -52,25 +52,25 @@ class Peer:
             data += part
         return data
 
-    def say_after(self, *turns: tuple[int, bytes]) -> None:
-        """In a thread: hear so many bytes, say this; and so on. A server does not answer before it is asked."""
+    def send_after(self, *steps: tuple[int, bytes]) -> None:
+        """In a thread, for each step: receive so many bytes, then send these. A server replies only to requests."""
 
-        def take_turns() -> None:
-            for count, data in turns:
-                self.hear(count)
+        def serve() -> None:
+            for count, data in steps:
+                self.receive(count)
                 self.socket.sendall(data)
 
-        thread = threading.Thread(target=take_turns)
-        self._talks.append(thread)
+        thread = threading.Thread(target=serve)
+        self._threads.append(thread)
         thread.start()
 
     def close(self) -> None:
         self.wire.close()
-        for thread in self._talks:
+        for thread in self._threads:
             thread.join()
         self.socket.close()
 
-    def is_silent(self) -> bool:
+    def receives_nothing(self) -> bool:
         return not select.select([self.socket], [], [], 0.02)[0]
 
 

@@ -1,6 +1,6 @@
-"""Interrupting a piece of work at each point where CPython may run a signal handler, one after the other.
+"""Interrupt a piece of work at each point where CPython may run a signal handler, one after the other.
 
-    for interrupted in at_every_checkpoint(work): ...     # runs `work` once for each point, and once to its end
+    for interrupted in at_every_point(work): ...     # runs `work` once for each point, and once to its end
 
 CPython looks for signals when a function is entered, at backward jumps, and after a call into C. Here a trace function
 raises at these points of the package's own code, so that not one of them is left to chance. What a signal can do inside
@@ -25,7 +25,7 @@ _PACKAGE = str(Path(xshm.__file__).parent)
 
 
 class Interrupted(BaseException):
-    """What is raised."""
+    """The exception that is raised at a point, unless the test names another."""
 
 
 @functools.cache
@@ -57,7 +57,7 @@ def _points(code: CodeType) -> frozenset[int]:
 
 
 class _Countdown:
-    """Raises when it has met so many points."""
+    """Raises an exception at the point of that number, counted from 1."""
 
     def __init__(self, at: int, raised: type[BaseException] = Interrupted) -> None:
         self._left = at
@@ -65,7 +65,7 @@ class _Countdown:
         self._returned = False
 
     def returns(self, code: CodeType) -> None:
-        # One function in Python returns to another without a look; a constructor was called from C.
+        # A return from Python to Python is no point: no handler runs there. A constructor was called from C.
         self._returned = code.co_name != "__init__"
 
     def meets(self, code: CodeType, offset: int) -> None:
@@ -93,7 +93,7 @@ class _Countdown:
         elif event == "opcode":
             self.meets(code, frame.f_lasti)
             if len(_points(code)) == 1 and frame.f_lasti in _points(code):
-                frame.f_trace_opcodes = False  # it is where the function is entered, or a call that is made once
+                frame.f_trace_opcodes = False  # its entry, or a call that is made once
         return self._trace
 
 
@@ -119,7 +119,7 @@ if sys.version_info >= (3, 12):  # where trace functions do not see every instru
             return self.meets(code, offset)
 
 
-def at_every_checkpoint(work: Callable[[], object]) -> Iterator[bool]:
+def at_every_point(work: Callable[[], object]) -> Iterator[bool]:
     """Do the work again and again, interrupted at the first, second, … point; yields whether it was, False at last."""
     at, interrupted = 1, True
     while interrupted:
@@ -129,7 +129,7 @@ def at_every_checkpoint(work: Callable[[], object]) -> Iterator[bool]:
 
 
 def interrupted_at(point: int, work: Callable[[], object]) -> bool:
-    """Do the work, interrupted at one point; tell whether it came to that."""
+    """Do the work, interrupted at one point; return whether the work got that far."""
     countdown = _Countdown(point)
     try:
         countdown.start()

@@ -1,4 +1,4 @@
-"""A connection with kinds of work on it that each check what they get, and others who work beside it."""
+"""A workload to interrupt: kinds of work on one connection, each of which checks its results; and threads beside it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from painter import Painter
 from Xlib import X
 
 from xshm import sysv
-from xshm.shm.segment import Kind, Pool, Segment
-from xshm.shm.transport import choose
+from xshm.shm.pool import Pool
+from xshm.shm.probe import choose
+from xshm.shm.segment import Kind, Segment
 from xshm.x11.connection import Connection
 from xshm.x11.protocol import core, mit_shm
 from xshm.x11.protocol.requests import EventRoute, Request
@@ -32,8 +33,8 @@ WIDTH, HEIGHT = 1280, 800
 _SIZES = range(1, 9)
 
 
-class Workplace:
-    """A connection, and kinds of work on it that each check what they get."""
+class InterruptWorkload:
+    """A connection, and kinds of work on it that each check their results."""
 
     def __init__(self, name: str, kind: str) -> None:
         self.connection = Connection(name)
@@ -49,7 +50,7 @@ class Workplace:
         self.events: list[Any] = []
 
     def check(self, size: int | None = None) -> None:
-        """Ask something whose answer can't be another's."""
+        """Send a request whose reply can't be mistaken for another one."""
         size = size or random.choice(_SIZES)
         reply = self.connection.request(core.GetGeometry, drawable=self.windows[size - 1].id)
         assert (reply.width, reply.height) == (size, 2 * size)
@@ -94,8 +95,8 @@ class Workplace:
         self.pool.trim()
 
     def beyond_the_limit(self) -> None:
-        held = [self.small_pool.acquire_or_land(5000) for _ in range(4)]
-        assert [landing for _, _, landing in held] == [False, False, True, True]
+        held = [self.small_pool.acquire_or_stage(5000) for _ in range(4)]
+        assert [staged for _, _, staged in held] == [False, False, True, True]
         held.clear()
         self.small_pool.trim()
 
@@ -127,18 +128,18 @@ class Workplace:
 
 
 @contextlib.contextmanager
-def opened(server: Server, kind: str) -> Iterator[Workplace]:
-    """Open a Workplace on a server that is painted for it; in the end no descriptor and no segment may be left."""
+def opened(server: Server, kind: str) -> Iterator[InterruptWorkload]:
+    """Open an InterruptWorkload on a server painted for it; no descriptor and no segment may be left at its end."""
     with Painter(server) as painter:
         painter.noise((0, 0, WIDTH, HEIGHT))
         descriptors = open_descriptors()
-        place = Workplace(server.name, kind)
+        workload = InterruptWorkload(server.name, kind)
         try:
-            yield place
+            yield workload
         finally:
-            place.close()
+            workload.close()
         assert not new_descriptors(descriptors)
-        # The server lets go of its segments when it hears that the client has gone.
+        # The server detaches its segments when it has read the end of the connection.
         deadline = time.monotonic() + 2
         while own_segments() and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -152,10 +153,10 @@ def own_segments() -> list[sysv.SegmentInfo]:
 class Ticker(threading.Thread):
     """Sends numbered ClientMessages to a window, from a connection of its own that nothing interrupts."""
 
-    def __init__(self, place: Workplace) -> None:
+    def __init__(self, workload: InterruptWorkload) -> None:
         super().__init__()
-        self._connection = Connection(place.connection.display_name)
-        self._window = place.windows[0].id
+        self._connection = Connection(workload.connection.display_name)
+        self._window = workload.windows[0].id
         self._ending = threading.Event()
         self.sent = 0
 
@@ -176,13 +177,13 @@ class Ticker(threading.Thread):
         self._connection.close()
 
 
-class Colleagues:
+class BackgroundThreads:
     """Threads that work on the same connection, which no signal handler runs in; one waits for events."""
 
-    def __init__(self, place: Workplace, count: int) -> None:
-        self._place = place
+    def __init__(self, workload: InterruptWorkload, count: int) -> None:
+        self._workload = workload
         self._route = EventRoute(X.ClientMessage, lambda _message: True)
-        place.connection.wire.add_route(self._route)
+        workload.connection.wire.add_route(self._route)
         self._ending = threading.Event()
         self._failures: list[BaseException] = []
         self.rounds = [0] * count
@@ -197,12 +198,12 @@ class Colleagues:
         try:
             while not self._ending.is_set():
                 before = time.monotonic()
-                self._place.check()
+                self._workload.check()
                 self.waits.append(time.monotonic() - before)
                 if number % 2:
-                    self._place.frames()
+                    self._workload.frames()
                 else:
-                    self._place.xlib_objects()
+                    self._workload.xlib_objects()
                 self.rounds[number] += 1
                 time.sleep(0.002)
         except BaseException as failure:
@@ -210,14 +211,14 @@ class Colleagues:
             raise
 
     def _wait_for_events(self) -> None:
-        wire = self._place.connection.wire
+        wire = self._workload.connection.wire
         while not (self._ending.is_set() and not self._route.queue):
             message = wire.next_event(self._route.queue, 0.1)
             if message is not None:
                 self.received += struct.unpack_from("=12xI", message)
 
     def end(self) -> None:
-        self._place.connection.sync()
+        self._workload.connection.sync()
         self._ending.set()
         for thread in self._threads:
             thread.join()

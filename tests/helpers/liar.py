@@ -1,4 +1,4 @@
-"""A server that lies: a true one, whose words are changed on their way to whoever connects to it here.
+"""A server that lies: a proxy in front of a real X server, which changes the server's messages to its clients.
 
     def lie(message: Message) -> Iterable[bytes]:
         return [message.data] if message.request != (15, 0) else [cycle(message.data)]   # QueryTree
@@ -7,7 +7,7 @@
         ...
 
 `lie` is called for each message, in order, in the thread of its connection, and returns what is sent in its place.
-What clients say, and the descriptors that travel either way, is passed on as it is.
+What clients send, and descriptors in either direction, are passed on unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from leak_watch import PLACE
+from leak_watch import DIRECTORY_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +37,7 @@ _SPACE = socket.CMSG_SPACE(64)
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the server has said: `kind` is "set-up", "reply", "error" or "event"; `number` counts them from 0.
+    """A message of the server: `kind` is "set-up", "reply", "error" or "event"; `number` counts them from 0.
 
     `request` is the opcode of the request that a reply is to, and its minor opcode: (15, 0); (-1, 0) for all else.
     `first_event` and the like are the server's own. `connection` counts the clients.
@@ -51,18 +51,18 @@ class Message:
 
 
 def honest(message: Message) -> Iterable[bytes]:
-    """Say what the server said."""
+    """Return the message unchanged."""
     return (message.data,)
 
 
 class Liar:
-    """`name` is the display's name; `said` counts the messages since it was set to 0, of all connections."""
+    """`name` is the display's name; `said` counts the server's messages since it was set to 0, of all connections."""
 
     def __init__(self, server: Server, lie: Callable[[Message], Iterable[bytes]] = honest) -> None:
         self.lie = lie
         self.said = 0
         self._behind = f"/tmp/.X11-unix/X{server.name.removeprefix(':')}"  # noqa: S108 - where X servers listen
-        self._home = tempfile.TemporaryDirectory(prefix="xshm-liar-", dir=os.environ.get(PLACE))
+        self._home = tempfile.TemporaryDirectory(prefix="xshm-liar-", dir=os.environ.get(DIRECTORY_VARIABLE))
         self.name = str(Path(self._home.name) / "X9")
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.name)
@@ -119,7 +119,7 @@ class Liar:
                 thread.start()
 
     def _tell(self, server: socket.socket, client: socket.socket, requests: _Requests, connection: int) -> None:
-        """Pass on what the server says, as it is to be told."""
+        """Pass on what the server sends, as `lie` changes it."""
         stream = _Stream(server)
         with contextlib.suppress(OSError):
             for kind, data, rights in stream.messages():

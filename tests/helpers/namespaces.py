@@ -1,4 +1,4 @@
-"""Namespaces of their own for displays, in which whatever is there was made by them, so that it can be counted exactly.
+"""Linux namespaces for displays alone: all that is in them was made by the displays, and is counted exactly.
 
 Processes, sockets in the file system and abstract ones, System V segments, files in memory, in the temporary directory
 and among the keymaps. Needs root.
@@ -44,7 +44,7 @@ def difference(before: dict[str, list[str]]) -> dict[str, list[str]]:
 
 
 def reap() -> dict[int, int]:
-    """Bury the dead, all of them: we are the namespace's init, which inherits the orphans. Return how they ended."""
+    """Reap all ended children: we are the namespace's init, which inherits the orphans. Return how they ended."""
     ended = {}
     with contextlib.suppress(ChildProcessError):
         while (dead := os.waitpid(-1, os.WNOHANG))[0]:

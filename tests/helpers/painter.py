@@ -1,4 +1,4 @@
-"""Something to see on a test's screen: known colours, random rectangles, noise, windows; painted by plain python-xlib.
+"""Paint on a test's screen by plain python-xlib: known colours, random rectangles, noise, windows.
 
     with Painter(server) as painter:
         painter.rectangles()                                # a busy root window
@@ -100,7 +100,7 @@ class Painter:
         self.display.sync()
 
     def window(self, box: Box, colour: Colour, title: str | None = None, *, managed: bool = False) -> Any:
-        """Map a window of one colour and return it (python-xlib's); `managed`: where a window manager shall see it."""
+        """Map a window of one colour and return it (python-xlib's); `managed`: a window manager sees it."""
         x, y, width, height = box
         window = self.root.create_window(
             *(x, y, width, height, 0, self.screen.root_depth),

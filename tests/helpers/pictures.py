@@ -1,4 +1,4 @@
-"""Memory as servers lay it out, made up, and a slow, obvious reading of it that shares no code with xshm's."""
+"""Random pixels in every layout that servers have, and a slow, obvious decoder that shares no code with xshm."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Picture:
         return np.ndarray(shape, dtype, bytearray(self.memory), 0, strides)
 
     def value(self, x: int, y: int) -> int:
-        """Return the pixel's value, as the protocol says it lies in memory."""
+        """Return the pixel's value, as the protocol lays it out in memory."""
         fmt = self.fmt
         stride = -(-self.width * fmt.bits_per_pixel // fmt.scanline_pad) * fmt.scanline_pad // 8
         at, bit = divmod(x * fmt.bits_per_pixel, 8)

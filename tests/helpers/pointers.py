@@ -1,4 +1,4 @@
-"""A client that gives the screen's pointer a picture and a place, by xcffib; and what the server says of both.
+"""A client that sets the pointer's picture and position by xcffib, and reads from the server what both are.
 
 with Pointers(server) as pointers:
     pointers.show(pointers.picture(rgba, (3, 4)))       # RENDER: (height, width, 4) uint8, premultiplied
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shown:
-    """The pointer as XFIXES has it, told by xcffib: `corner` is where the picture's corner lies on the screen."""
+    """The pointer as XFIXES has it, read by xcffib: `corner` is where the picture's corner lies on the screen."""
 
     rgba: NDArray[np.uint8]
     corner: tuple[int, int]

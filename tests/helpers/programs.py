@@ -87,7 +87,7 @@ class Programs:
         return eventually(rests)
 
     def ask(self, *command: str) -> str:
-        """Run a program to its end, and return what it said."""
+        """Run a program to its end, and return its output."""
         run = subprocess.run(command, env=self._server.env(), capture_output=True, check=False)
         return run.stdout.decode(errors="replace")
 

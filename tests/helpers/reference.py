@@ -1,4 +1,4 @@
-"""What is on a screen, by ways that share no code with xshm: core GetImage through plain python-xlib, and `xwd`."""
+"""Reference pictures of a screen that share no code with xshm: core GetImage through plain python-xlib, and `xwd`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def xwd(server: Server, window: int | None = None) -> Dump:
     header = _XWD_HEADER.unpack_from(data)
     header_size, _, _, depth, width, height, _, byte_order, _, _, _, bits, stride, visual_class = header[:14]
     masks, colour_count = header[14:17], header[19]
-    assert byte_order == 0, "a big-endian server; this oracle reads little-endian pixels only"
+    assert byte_order == 0, "a big-endian server; `xwd` here reads little-endian pixels only"
     colours = np.frombuffer(data, _XWD_COLOUR, colour_count, header_size)
     start = header_size + colours.nbytes
     pixels = _pixels(data[start:], (height, width), bits, stride)

@@ -1,11 +1,11 @@
-"""A relay between a client and a server that counts round trips: how often the client spoke after the server had.
+"""A relay between a client and a server that counts round trips: the client sends after the server has replied.
 
     with relayed(server) as relay, xshm.Screen(relay.name) as screen:
-        before = relay.turns
+        before = relay.round_trips
         screen.grab()
-        assert relay.turns == before + 1
+        assert relay.round_trips == before + 1
 
-It passes bytes only; descriptors do not travel through it.
+It passes bytes only, no descriptors.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 class Relay:
-    """Passes one connection on. `name` is the display to connect to, `turns` the round trips so far."""
+    """Passes one connection on. `name` is the display to connect to, `round_trips` their number so far."""
 
     def __init__(self, server: Server, home: Path) -> None:
         path = home / "X7"
         self.name = str(path)
-        self.turns = 0
+        self.round_trips = 0
         self._server = f"/tmp/.X11-unix/X{server.name.removeprefix(':')}"  # noqa: S108 - where X servers listen
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -60,14 +60,14 @@ class Relay:
             ready = {key.fileobj for key, _ in selector.select()}
             if self._stop in ready:
                 return
-            # The server first: what it has said was said before the client's next words are heard.
+            # The server first: what it has sent was sent before the client's next bytes are passed on.
             for source, target in ((server, client), (client, server)):
                 if source not in ready:
                     continue
                 data = source.recv(1 << 20)
                 if not data:
                     return
-                self.turns += source is client and answered
+                self.round_trips += source is client and answered
                 answered = source is server
                 target.sendall(data)
 

@@ -1,4 +1,4 @@
-"""What each kind of X server wants to be told: command lines, configuration files, authority files."""
+"""How each kind of X server is started: command lines, configuration files, authority files."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def command(kind: str, width: int, height: int, depth: int, home: Path) -> list[
             xorg = str(_XORG) if _XORG.exists() else program("Xorg")
             return [xorg, "-config", str(home / "xorg.conf"), "-logfile", str(home / "xorg.log"), "-novtswitch"]
         case "Xwayland":
-            # Rootful, it is as large as weston's output up to version 22, and 640x480 unless told from 23 on.
+            # Rootful, it is as large as weston's output up to version 22, and from 23 on 640x480 without -geometry.
             usage = subprocess.run([program("Xwayland"), "-help"], capture_output=True, text=True, check=False).stderr
             return [program("Xwayland"), "-shm", *(["-geometry", size] if "-geometry" in usage else [])]
         case _:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import server_kinds
-from leak_watch import PLACE
+from leak_watch import DIRECTORY_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,11 +52,11 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What the server has said so far."""
+        """The server's messages so far."""
         return (self.home / "log").read_text(errors="replace")
 
     def env(self) -> dict[str, str]:
-        """Return a copy of the environment for programs that shall use this display."""
+        """Return a copy of the environment for programs that are to use this display."""
         return _bare_environment() | self._environment
 
     def pause(self) -> None:
@@ -66,6 +66,14 @@ class Server:
     def resume(self) -> None:
         """Let a paused server go on."""
         os.kill(self.pid, signal.SIGCONT)
+
+    def segments(self) -> int:
+        """Count the System V segments that the server has attached."""
+        return Path(f"/proc/{self.pid}/maps").read_text().count("/SYSV")
+
+    def resize(self, size: str) -> None:
+        """Give the screen another size, "640x480", by RandR: of those that the server has."""
+        subprocess.run(["xrandr", "-s", size], env=self.env(), check=True, capture_output=True)
 
     def kill(self) -> None:
         """End the server by SIGKILL, as a crash would; it is gone on return. Its files go with `stop`."""
@@ -123,7 +131,7 @@ def start(
     """Start a server and return when it can be connected to; `args` are added to its command line.
 
     With `auth` it lets in only who has the cookie in `server.authority`; with `tcp` it listens on its TCP port too.
-    Raises MissingProgram where it is not installed, RuntimeError with what it said where it does not start.
+    Raises MissingProgram where it is not installed, RuntimeError with its messages where it does not start.
     """
     if kind == "Xwayland-rootless":
         server = _start_weston(width, height, "--xwayland", *args)
@@ -202,7 +210,7 @@ def _launch(
 
 
 def _new_home() -> Path:
-    return Path(tempfile.mkdtemp(prefix="xshm-test-", dir=os.environ.get(PLACE)))
+    return Path(tempfile.mkdtemp(prefix="xshm-test-", dir=os.environ.get(DIRECTORY_VARIABLE)))
 
 
 def _bare_environment() -> dict[str, str]:
@@ -213,7 +221,7 @@ def _bare_environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def _pidfd(pid: int) -> Iterator[int]:
-    """Lend a descriptor that turns readable when the process ends; any process, not only a child."""
+    """Give a pidfd of a process, a child or not: readable when the process has ended."""
     fd = os.pidfd_open(pid)
     try:
         yield fd
@@ -236,7 +244,7 @@ def _child(pid: int, name: str) -> int:
 
 
 def _stamps(name: str) -> dict[Path, tuple[int, int]]:
-    """Return the files that a server of that name has in the file system, and what tells them from a successor's."""
+    """Return the files that a server of that name has in the file system, and what a later server's differ in."""
     number = name.removeprefix(":")
     stamps = {}
     for path in (Path(f"/tmp/.X11-unix/X{number}"), Path(f"/tmp/.X{number}-lock")):  # noqa: S108 - X's own places

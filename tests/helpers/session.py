@@ -1,4 +1,4 @@
-"""A program that uses most of the API, again and again, and tells of what is no typed error, or takes too long.
+"""A program that uses most of the API again and again, and reports errors without a type of ours, and slow calls.
 
 It reads lines of JSON, each about one session: the display's name, the transport, the timeout, a window, a pixmap; and
 writes a line for each, with a list of what went wrong and the greatest memory that it has taken so far (MiB). Its
@@ -41,7 +41,7 @@ def _too_late(*_: object) -> None:
 
 
 class Session:
-    """One use of nearly everything; `wrong` says what went wrong."""
+    """One use of nearly everything; `wrong` lists what went wrong."""
 
     def __init__(self, name: str, transport: str, timeout: float, window: int, pixmap: int) -> None:
         self.wrong: list[str] = []
@@ -153,7 +153,7 @@ class Session:
         return found
 
     def _check_the_end(self, name: str, of: str, error: BaseException | None) -> None:
-        """See that each call says the same once the server has said something that makes no sense."""
+        """Check that each call raises the same error once the server has sent nonsense."""
         known = self._nonsense.get(of)
         if known is not None and not isinstance(error, ServerNonsense | Closed):
             after = "nothing" if error is None else _told(error)

@@ -1,4 +1,4 @@
-"""Drawing a picture with alpha over pixels of any format, one at a time, in exact fractions; no code of xshm's.
+"""Draw a picture with alpha over pixels of any format, one at a time, in exact fractions; shares no code with xshm.
 
 `check_drawn` compares a frame with what that gives.
 """

@@ -1,4 +1,4 @@
-"""What the tests of surfaces share: ways to draw, pictures, and a look at what is there."""
+"""Helpers for the tests of surfaces: ways to draw, random pictures, and checks of what the server shows."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def cover_and_uncover(painter: Painter, box: Box) -> None:
 
 
 def fail_while_drawing(surface: Surface, part: Box | None, first: Callable[[], None] = lambda: None) -> None:
-    """Paint over what is lent, do something else, and raise."""
+    """Paint over what was acquired, do something else, and raise."""
     with pytest.raises(ZeroDivisionError), surface.draw(part) as pixels:
         _paint_over(pixels, first)
 

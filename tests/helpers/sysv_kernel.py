@@ -1,4 +1,4 @@
-"""What the tests of System V memory share: segments that go after the test, and Python in a process of its own."""
+"""Helpers for the tests of System V memory: segments that are removed after the test, and Python in another process."""
 
 from __future__ import annotations
 

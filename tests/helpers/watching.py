@@ -1,4 +1,4 @@
-"""Pictures that are brought up to date, looked at by hand: the tracker behind `stream(on_change=True)`."""
+"""Poll a ChangeTracker, which is behind `stream(on_change=True)`, step by step."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from xshm.geometry import Rect
     from xshm.image.frame import Frame
 
+# Each refresher over each transport: (transport, in_place).
 WAYS = [("sysv", True), ("fd", True), ("sysv", False), ("fd", False), ("core", True)]
 
 
@@ -34,15 +35,13 @@ def first(changes: ChangeTracker) -> Frame:
     return frame
 
 
-def rest(looking: Generator[Any, None, Frame | None]) -> Frame:
-    """Go on to the end of a look, and return the frame."""
-    found: list[Frame | None] = []
-
-    def steps() -> Generator[Any]:
-        found.append((yield from looking))
-
-    for _ in steps():
-        pass
-    (frame,) = found
+def finish(steps: Generator[Any, None, Frame | None]) -> Frame:
+    """Go on to the end of a poll, and return the frame."""
+    frame: Frame | None = None
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        frame = end.value
     assert frame is not None
     return frame
