@@ -83,19 +83,6 @@ def gray(
     return _converted(raster, (luma(raster.format, kind, raster.colormap),), out, kind, converter, flat=True)
 
 
-def straight_alpha(rgba: NDArray[Any]) -> NDArray[Any]:
-    """Return a copy of premultiplied (height, width, 4) uint8, a cursor's sprite for one, colours divided by alpha.
-
-    That is straight alpha, as `rgba` returns it. Where alpha is 0 colours become 0; what is brighter than its alpha,
-    which X does not forbid, becomes 255.
-    """
-    if rgba.ndim != 3 or rgba.shape[2] != 4 or rgba.dtype != np.uint8:  # noqa: PLR2004
-        raise InvalidArgument(f"expected (height, width, 4) uint8, got {rgba.shape} {rgba.dtype}")
-    straight = rgba.copy()
-    straighten(straight)
-    return straight
-
-
 def differs(one: Raster, other: Raster) -> NDArray[np.bool_]:
     """Return (height, width) bool, True where two pictures of one format differ over black: in a bit of a colour."""
     fmt, width, height = one.format, one.width, one.height
