@@ -15,7 +15,8 @@ venv=${XSHM_VENV:-.venv}
 packages="
   python3 python3-venv
   xvfb xauth tigervnc-standalone-server xserver-xephyr xserver-xorg-core xserver-xorg-video-dummy xwayland weston
-  x11-apps x11-utils x11-xserver-utils xterm xdotool openbox python3-tk fonts-dejavu-core
+  x11-apps x11-utils x11-xserver-utils x11-xkb-utils xterm xdotool openbox fonts-dejavu-core
+  python3-tk python3-pyqt5 python3-gi gir1.2-gtk-3.0
   imagemagick pngcheck ffmpeg chromium
   afl++ gcc libc6-dev libxcb1-dev libxcb-shm0-dev
   procps iproute2 util-linux
