@@ -38,6 +38,22 @@ class HasRect(Protocol):
         ...
 
 
+class Sized:
+    """The size of what has a `rect`: a frame, a drawable, a monitor."""
+
+    __slots__ = ()
+
+    @property
+    def width(self: HasRect) -> int:
+        """Pixels in a row of `rect`."""
+        return self.rect.width
+
+    @property
+    def height(self: HasRect) -> int:
+        """Rows of `rect`."""
+        return self.rect.height
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Rect:
     """A rectangle of pixels: left, top, width and height."""
@@ -194,13 +210,17 @@ def _parse(text: str, whole: Callable[[], Rect] | None) -> Rect:
     return Rect(across, down, width, height)
 
 
-def fit(rect: Rect, whole: Rect, name: str, *, clip: bool) -> Rect:
-    """Return `rect` if `whole` contains it, or with `clip` the part inside; else raise OutOfBounds, about `name`."""
+def fit(rect: Rect, whole: Rect, name: str, *, clip: bool | None) -> Rect:
+    """Return `rect` if `whole` contains it, or with `clip` the part inside; else raise OutOfBounds, about `name`.
+
+    `clip` None is False for a caller that has no such argument: the error does not advise it.
+    """
     if whole.contains(rect):
         return rect
     size = f"{name} {whole.width}x{whole.height}"
     if not clip:
-        raise OutOfBounds(f"region {rect} leaves {size}; pass clip=True to cut it")
+        advice = "" if clip is None else "; pass clip=True to cut it"
+        raise OutOfBounds(f"region {rect} leaves {size}{advice}")
     inside = rect.intersect(whole)
     if inside is None:
         raise OutOfBounds(f"region {rect} lies wholly outside {size}; nothing is left")

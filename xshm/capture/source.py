@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xshm.capture.grab import FrameSize, GrabRequest, PendingGrab
 from xshm.errors import BadDrawable, BadMatch, Closed, InvalidType, OutOfBounds, PoolExhausted, UnsupportedFormat
-from xshm.geometry import Rect, as_rect
+from xshm.geometry import Rect, as_rect, fit
 from xshm.image.frame import Frame
 from xshm.system import limits
 from xshm.x11.protocol import core, mit_shm
@@ -190,18 +190,9 @@ class Source:
     def _part(self, region: Region, extent: Rect, *, clip: bool | None) -> Rect:
         """Return a region as a Rect inside `extent`, cut to it with `clip`; raises OutOfBounds."""
         rect = self._as_rect(region, lambda: extent)
-        if extent.contains(rect):
-            return rect
         if rect.x not in _INT16 or rect.y not in _INT16 or rect.right > _INT16.stop or rect.bottom > _INT16.stop:
             raise OutOfBounds(f"region {rect} leaves what X can name: coordinates are -32768 to 32767")
-        whole = f"{self._name()} {extent.width}x{extent.height}"
-        if not clip:
-            advice = "" if clip is None else "; pass clip=True to cut it"
-            raise OutOfBounds(f"region {rect} leaves {whole}{advice}")
-        cut = rect.intersect(extent)
-        if cut is None:
-            raise OutOfBounds(f"region {rect} lies wholly outside {whole}; nothing is left")
-        return cut
+        return fit(rect, extent, self._name(), clip=clip)
 
     def _fit(self, rect: Rect, extent: Rect) -> Rect:
         """Return `rect`, which was inside the extent when it was requested; raises OutOfBounds if it no longer is."""

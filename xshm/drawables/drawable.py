@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from xshm import _arguments
 from xshm.capture.session import Stats
 from xshm.capture.source import Source
 from xshm.errors import BadWindow, InvalidArgument, InvalidType
+from xshm.geometry import Sized
 from xshm.system import limits
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ else:
     from xshm._numpy import np
 
 
-class Drawable(Source):
+class Drawable(Sized, Source):
     """Something on the X server that can be grabbed: a Screen, a Window or a Pixmap.
 
     `rect` is all of it, in its own coordinates; `format` the layout of its pixels.
@@ -50,16 +51,6 @@ class Drawable(Source):
     def rect(self) -> Rect:
         """All that can be grabbed, as a Rect in its own coordinates, as of now. No round trip if nothing changed."""
         return self._pump_extent()
-
-    @property
-    def width(self) -> int:
-        """Pixels in a row of `rect`, as of now."""
-        return self.rect.width
-
-    @property
-    def height(self) -> int:
-        """Rows of `rect`, as of now."""
-        return self.rect.height
 
     @property
     def format(self) -> PixelFormat:
@@ -253,6 +244,16 @@ class Drawable(Source):
         return wait.wait_image(self, picture, region, threshold, timeout)
 
     # -- shared by several of them -----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Release what it has on the server. Frames, and views of them, stay valid. Closing twice is fine."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from xshm import _arguments
 from xshm.errors import MonitorNotFound
-from xshm.geometry import Rect
+from xshm.geometry import Rect, Sized
 from xshm.system.printable import printable, quoted
 from xshm.x11.protocol import core, edid
 from xshm.x11.server.randr import MonitorInfo, Xinerama, query_monitors
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Monitor:
+class Monitor(Sized):
     """A part of the screen that one display device shows; `screen.grab(monitor)` returns a frame of it.
 
     `rect` is in the screen's coordinates, `width_mm` and `height_mm` its physical size in millimetres, `refresh` its
@@ -44,16 +44,6 @@ class Monitor:
     model: str | None = None
     serial: str | None = None
     outputs: tuple[str, ...] = ()
-
-    @property
-    def width(self) -> int:
-        """Pixels in a row."""
-        return self.rect.width
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self.rect.height
 
 
 def monitors(connection: Connection) -> tuple[Monitor, ...]:

@@ -5,7 +5,7 @@ A pixmap never changes its size, and no event reports that it was freed: a refus
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from xshm.drawables.drawable import Drawable
 from xshm.errors import BadDrawable, InvalidArgument, WindowGone
@@ -46,12 +46,6 @@ class Pixmap(Drawable):
     def close(self) -> None:
         """Refuse further grabs; the pixmap itself belongs to its client and stays. Closing twice is fine."""
         self._closed = self._unavailable = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Pixmap {self.id:#x} {self._extent.width}x{self._extent.height} {self._format}>"

@@ -15,7 +15,7 @@ import contextlib
 import time
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from xshm.drawables.drawable import Drawable
 from xshm.drawables.window_context import destroyed
@@ -156,12 +156,6 @@ class Window(Drawable):
         self._context.open.discard(self)
         with contextlib.suppress(DisplayGone, RequestTimeout):  # the server has ended the redirection, or can't now
             within(time.monotonic() + _CLOSING, self._pixels.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else self.source.kind

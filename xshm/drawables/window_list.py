@@ -17,6 +17,7 @@ from xshm.errors import (
     WindowNotFound,
     WindowNotViewable,
 )
+from xshm.geometry import Sized
 from xshm.system.printable import printable, quoted
 from xshm.x11.windows.client_pid import ClientPids
 from xshm.x11.windows.properties import active_window
@@ -37,7 +38,7 @@ IDS: Final = range(1, 1 << 29)  # of resources: the three highest bits are alway
 
 
 @dataclass(frozen=True, slots=True)
-class WindowInfo:
+class WindowInfo(Sized):
     """A top-level window as it was when it was listed.
 
     `id` is the program's own window, inside the frame that a window manager may have put around it. `title` is "" where
@@ -56,16 +57,6 @@ class WindowInfo:
     pid: int | None
     rect: Rect
     visible: bool
-
-    @property
-    def width(self) -> int:
-        """Pixels in a row of `rect`."""
-        return self.rect.width
-
-    @property
-    def height(self) -> int:
-        """Rows of `rect`."""
-        return self.rect.height
 
     def __str__(self) -> str:
         return f"{self.id:#x} {self.title!r} ({printable(self.class_name) or 'no class'}) {self.rect}"

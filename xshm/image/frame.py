@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from xshm import _arguments
 from xshm.errors import Closed, InvalidArgument, InvalidType
-from xshm.image import dlpack
+from xshm.geometry import Sized
+from xshm.image.dlpack import ArrayExport
 from xshm.image.files import encode, png_stdlib
 from xshm.image.files.encode import Encoded
 from xshm.pixels import to_rgb
@@ -47,7 +48,7 @@ else:
     from xshm._numpy import np
 
 
-class Frame:
+class Frame(Sized, ArrayExport):
     """One picture.
 
     - `rect`: where it is from, in the coordinates of the screen, window or pixmap that was grabbed.
@@ -160,16 +161,6 @@ class Frame:
         self._memory = whole if shared else None
 
     @property
-    def width(self) -> int:
-        """Pixels in a row."""
-        return self.rect.width
-
-    @property
-    def height(self) -> int:
-        """Rows."""
-        return self.rect.height
-
-    @property
     def size(self) -> tuple[int, int]:
         """(width, height), as a Pillow image's."""
         return self.rect.width, self.rect.height
@@ -179,27 +170,6 @@ class Frame:
 
     def __exit__(self, *_: object) -> None:
         self.release()
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return dlpack.as_array(self.pixels, dtype, copy)
-
-    def __dlpack__(
-        self,
-        *,
-        stream: Any = None,
-        max_version: tuple[int, int] | None = None,
-        dl_device: tuple[int, int] | None = None,
-        copy: bool | None = None,
-    ) -> Any:
-        """Export `pixels` without a copy where they are writable; as a copy where not (a stream with `on_change`).
-
-        Raises ReadOnlyMemory, a BufferError, for read-only pixels and copy=False. (DLPack 1.0, Python array API)
-        """
-        return dlpack.export(self.pixels, stream, max_version, dl_device, copy)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        """Return where `pixels` are: (1, 0), the processor's memory."""
-        return self.pixels.__dlpack_device__()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By value: another process can't have the slot, so it gets memory of its own.

@@ -13,19 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from xshm.image import dlpack
+from xshm.image.dlpack import DlpackExport
 
 
-class ReadOnlyArray(np.ndarray[Any, Any]):
+class ReadOnlyArray(DlpackExport, np.ndarray[Any, Any]):
     """A read-only ndarray, and its views. Results computed from it are writable and exported without a copy."""
 
-    def __dlpack__(
-        self,
-        *,
-        stream: Any = None,
-        max_version: tuple[int, int] | None = None,
-        dl_device: tuple[int, int] | None = None,
-        copy: bool | None = None,
-    ) -> Any:
-        """Export a copy of read-only memory; ReadOnlyMemory, a BufferError, for copy=False."""
-        return dlpack.export(self.view(np.ndarray), stream, max_version, dl_device, copy)
+    def _exported(self, copy: bool | None) -> np.ndarray[Any, Any]:  # noqa: ARG002 - Framebuffer's depends on it
+        return self.view(np.ndarray)

@@ -7,7 +7,7 @@ computed by `xshm.pixels.to_rgb`. `x11.server.visuals` makes it from the connect
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -136,18 +136,7 @@ class PixelFormat:
 
     # Pickled by its arguments, without the cache of layouts.
     def __reduce__(self) -> tuple[Any, ...]:
-        return PixelFormat, (
-            self.depth,
-            self.bits_per_pixel,
-            self.scanline_pad,
-            self.byte_order,
-            self.red_mask,
-            self.green_mask,
-            self.blue_mask,
-            self.visual_class,
-            self.bit_order,
-            self.opaque,
-        )
+        return PixelFormat, tuple(getattr(self, each.name) for each in fields(self) if each.init)
 
     def stride(self, width: int) -> int:
         """Return the bytes from one row to the next: width × bits_per_pixel, rounded up to the scanline pad."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from xshm import _arguments
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
-from xshm.geometry import Rect, as_rect, fit
+from xshm.geometry import Rect, Sized, as_rect, fit
 from xshm.image.frame import Frame
 from xshm.pixels import from_rgb
 from xshm.pixels.alpha import premultiply
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from xshm.x11.xlib_display import XlibDisplay
 
 
-class Surface:
+class Surface(Sized):
     """A window of `width` times `height` pixels, or an existing window or pixmap (`on`), to show numpy arrays in.
 
         with xshm.Surface(640, 480) as surface:
@@ -114,16 +114,6 @@ class Surface:
     def rect(self) -> Rect:
         """Its size as a rectangle: corner 0, 0, in pixels. It changes with the Resize event, not before."""
         return self._swapchain.extent
-
-    @property
-    def width(self) -> int:
-        """Pixels in a row of `rect`."""
-        return self.rect.width
-
-    @property
-    def height(self) -> int:
-        """Rows of `rect`."""
-        return self.rect.height
 
     @property
     def id(self) -> int:

@@ -34,8 +34,8 @@ from xshm.errors import (
     InvalidType,
     TransportUnavailable,
 )
-from xshm.geometry import Rect, as_rect, fit
-from xshm.image import dlpack
+from xshm.geometry import Rect, Sized, as_rect, fit
+from xshm.image.dlpack import ArrayExport
 from xshm.image.frame import Frame
 from xshm.image.read_only_array import ReadOnlyArray
 from xshm.system import limits
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 _HEAD: Final = 4096  # bytes in which a header ends; Xvfb's has 160
 
 
-class Framebuffer:
+class Framebuffer(Sized, ArrayExport):
     """One screen of an Xvfb. `memory` is the whole XWD dump; `screen` returns the Screen of a number when it is needed.
 
     `private` is the same dump, a mapping for `pixels` alone that may be written without effect; `file` is what both are
@@ -184,16 +184,6 @@ class Framebuffer:
         return pixels if pixels.flags.writeable else pixels.view(ReadOnlyArray)
 
     @property
-    def width(self) -> int:
-        """Pixels in a row of `rect`."""
-        return self.rect.width
-
-    @property
-    def height(self) -> int:
-        """Rows of `rect`."""
-        return self.rect.height
-
-    @property
     def colormap(self) -> NDArray[np.uint16]:
         """The colours that the server has installed, now: (n, 3) uint16, what pixels of depth 8 index."""
         memory = self._held()
@@ -264,30 +254,6 @@ class Framebuffer:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return dlpack.as_array(self.pixels, dtype, copy)
-
-    def __dlpack__(
-        self,
-        *,
-        stream: Any = None,
-        max_version: tuple[int, int] | None = None,
-        dl_device: tuple[int, int] | None = None,
-        copy: bool | None = None,
-    ) -> Any:
-        """Export the live `pixels` where they were opened to be written, else a copy of them as `peek` takes it.
-
-        Raises ReadOnlyMemory, a BufferError, for read-only pixels and copy=False. (DLPack 1.0, Python array API)
-        """
-        pixels = self._servers_own()  # not the private mapping: what was written there is not on the screen
-        if self._file is not None and not pixels.flags.writeable and copy is not False:
-            pixels = self._copied(self.rect)
-        return dlpack.export(pixels, stream, max_version, dl_device, copy)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        """Return where `pixels` are: (1, 0), the processor's memory."""
-        return self._servers_own().__dlpack_device__()
-
     def __reduce__(self) -> NoReturn:
         raise InvalidType("a Framebuffer is memory of this process; send framebuffer.grab(), a Frame, in its place")
 
@@ -297,10 +263,13 @@ class Framebuffer:
 
     # -- its memory ----------------------------------------------------------------------------------------------------
 
-    def _servers_own(self) -> NDArray[Any]:
-        """Return the screen as the server has it, without what was written to `pixels`."""
-        rect = self.rect
-        return self._header.pixels(self._held(), rect.width, rect.height)
+    def _exported(self, copy: bool | None) -> NDArray[Any]:
+        """Return for DLPack the live `pixels` where they were opened to be written, else a copy as `peek` takes it."""
+        # The screen as the server has it: not the private mapping, whose writes are not on the screen.
+        pixels = self._header.pixels(self._held(), self.width, self.height)
+        if self._file is not None and not pixels.flags.writeable and copy is not False:
+            pixels = self._copied(self.rect)
+        return pixels
 
     def _copied(self, rect: Rect) -> NDArray[Any]:
         memory = self._held()

@@ -45,15 +45,6 @@ else:
 # The greatest width and height to decode, and how the error message about a larger picture ends.
 Bound = tuple[int, int, str]
 
-_PLUGINS: Final = {
-    "PNG": ("PngImagePlugin", "PngImageFile"),
-    "JPEG": ("JpegImagePlugin", "JpegImageFile"),
-    "WebP": ("WebPImagePlugin", "WebPImageFile"),
-    "GIF": ("GifImagePlugin", "GifImageFile"),
-    "BMP": ("BmpImagePlugin", "BmpImageFile"),
-    "TIFF": ("TiffImagePlugin", "TiffImageFile"),
-    "PPM": ("PpmImagePlugin", "PpmImageFile"),
-}
 # What decoders raise for broken files. Not Exception, which would swallow what a signal handler raises meanwhile.
 BROKEN: Final = (
     *(ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError),
@@ -104,7 +95,9 @@ def read(path: str | os.PathLike[str], most: Bound) -> PictureFile:
             _check_size(kind, size, most, name)
         picture = _opened(kind, data)
         _check_size(kind, picture.size, most, name)
-        _check_one(picture, name)
+        pictures = getattr(picture, "n_frames", 1)
+        if pictures > 1:
+            raise InvalidArgument(f"{name} holds {pictures} pictures; which one is meant can't be told")
         return _decoded(picture)
     except XshmError:
         raise
@@ -164,9 +157,6 @@ def _bytes(path: str | os.PathLike[str], name: str) -> tuple[bytes, str]:
         with open(path, "rb") as file:  # noqa: PTH123 - a path from a PathLike may be bytes, which pathlib refuses
             begin = file.read(headers.LONGEST_MAGIC)
             kind = headers.kind(begin)
-            if kind is not None and file.seekable():
-                file.seek(0)
-                return file.read(), kind
             if kind is not None:
                 return begin + file.read(), kind
     except OSError as error:
@@ -187,8 +177,8 @@ def _opened(kind: str, data: bytes) -> ImageFile:
     with limits.loading():
         from PIL import Image  # noqa: PLC0415 - it takes as long to import as a grab of ten frames
 
-    module, name = _PLUGINS[kind]
-    plugin: Any = getattr(importlib.import_module(f"PIL.{module}"), name)
+    name = kind if kind == "WebP" else kind.capitalize()  # as in Pillow's PngImagePlugin.PngImageFile
+    plugin: Any = getattr(importlib.import_module(f"PIL.{name}ImagePlugin"), f"{name}ImageFile")
 
     class OrientationOnly(plugin):  # type: ignore[misc]
         """Pillow's class, but with EXIF's orientation only: for other broken tags Pillow would issue warnings."""
@@ -202,12 +192,6 @@ def _opened(kind: str, data: bytes) -> ImageFile:
 
     opened: ImageFile = OrientationOnly(io.BytesIO(data))
     return opened
-
-
-def _check_one(picture: ImageFile, name: str) -> None:
-    pictures = getattr(picture, "n_frames", 1)
-    if pictures > 1:
-        raise InvalidArgument(f"{name} holds {pictures} pictures; which one is meant can't be told")
 
 
 def _decoded(picture: ImageFile) -> PictureFile:
