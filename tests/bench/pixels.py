@@ -142,7 +142,7 @@ def files(pixels: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
             "unfiltered, as mss does": unfiltered,
         },
         "JPEG of the page": {
-            "xshm": lambda: encode.jpeg(Raster(pixels, BGRX)),
+            "xshm": lambda: encode.encode(Raster(pixels, BGRX), "JPEG"),
             "Pillow": pillow_jpeg,
             "OpenCV": opencv_jpeg,
         },

@@ -13,6 +13,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from PIL import Image
 
+from xshm.geometry import Rect
+from xshm.image.frame import Frame
 from xshm.pixels.format import PixelFormat, VisualClass
 
 if TYPE_CHECKING:
@@ -185,6 +187,12 @@ def pictures(draw: st.DrawFn) -> Picture:
     fmt = draw(st.one_of(st.sampled_from(list(KNOWN.values())), odd_formats()))
     width, height = draw(st.integers(1, 19)), draw(st.integers(1, 5))
     return random_picture(fmt, width, height, draw(st.integers(0, 1 << 32)))
+
+
+def frame_of(picture: Picture) -> Frame:
+    """Return a frame over a copy of the picture's memory."""
+    rect = Rect(0, 0, picture.width, picture.height)
+    return Frame(None, rect, 0, 0, picture.fmt, colormap=picture.colormap, memory=bytearray(picture.memory))
 
 
 def bgrx(rgb: NDArray[Any], seed: int = 0) -> NDArray[np.uint8]:

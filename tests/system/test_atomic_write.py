@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from interrupt_points import at_every_point
 
-from xshm.image.files import encode
+from xshm.geometry import Rect
+from xshm.image.frame import Frame
 from xshm.pixels.format import PixelFormat, VisualClass
-from xshm.pixels.raster import Raster
 from xshm.system.atomic_write import create_file, replace_file, write_all
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def test_pictures_are_saved_so(small_disk: Path) -> None:
     file.write_bytes(OLD)
     fill(small_disk, left=100_000)
     with pytest.raises(OSError, match=r"shot\.bmp"):
-        encode.save(file, Raster(np.zeros((300, 300, 4), np.uint8), _BGRX))
+        Frame(np.zeros((300, 300, 4), np.uint8), Rect(0, 0, 300, 300), 0, 0, _BGRX).save(file)
     assert file.read_bytes() == OLD
 
 

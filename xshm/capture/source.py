@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
     Fit = Callable[[Rect], Rect]  # returns the rectangle to grab for an extent; raises OutOfBounds
 
-_INT16: Final = range(-0x8000, 0x8000)  # coordinates in requests
 # Sizes that are remembered, at most: a program may grab regions of ever new sizes.
 _MOST_SIZES: Final = 4096
 # A window that another client resizes all the time is refused a few times, each time for its size of a moment ago.
@@ -189,10 +188,7 @@ class Source:
 
     def _part(self, region: Region, extent: Rect, *, clip: bool | None) -> Rect:
         """Return a region as a Rect inside `extent`, cut to it with `clip`; raises OutOfBounds."""
-        rect = self._as_rect(region, lambda: extent)
-        if rect.x not in _INT16 or rect.y not in _INT16 or rect.right > _INT16.stop or rect.bottom > _INT16.stop:
-            raise OutOfBounds(f"region {rect} leaves what X can name: coordinates are -32768 to 32767")
-        return fit(rect, extent, self._name(), clip=clip)
+        return fit(self._as_rect(region, lambda: extent), extent, self._name(), clip=clip)
 
     def _fit(self, rect: Rect, extent: Rect) -> Rect:
         """Return `rect`, which was inside the extent when it was requested; raises OutOfBounds if it no longer is."""

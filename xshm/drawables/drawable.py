@@ -16,6 +16,7 @@ from xshm.capture.session import Stats
 from xshm.capture.source import Source
 from xshm.errors import BadWindow, InvalidArgument, InvalidType
 from xshm.geometry import Sized
+from xshm.pixels.raster import why_unfit
 from xshm.system import limits
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ class Drawable(Sized, Source):
             raise InvalidType(f"grab_into fills a numpy array, not {type(array).__name__}")
         # By a slot and a copy: the server writes at its own stride, and only to memory that was attached before.
         with self.grab(region) as frame:
-            _check_fits(array, frame)
+            if wrong := why_unfit(array, frame.pixels.shape, frame.pixels.dtype):
+                raise InvalidArgument(f"the array can't take {frame.rect} of {frame.format}: {wrong}")
             np.copyto(array, frame.pixels)
 
     def stream(
@@ -296,20 +298,3 @@ class Drawable(Sized, Source):
 def _is_sized(region: Region, *, clip: bool) -> bool:
     """Return whether a region depends on the drawable's size: cut to it, or counted from its far edge."""
     return clip or isinstance(region, str)
-
-
-def _check_fits(array: NDArray[Any], frame: Frame) -> None:
-    """Raise InvalidArgument, with all the reasons, for an array that a frame's pixels can't be copied to."""
-    pixels = frame.pixels
-    wrong = []
-    if array.shape != pixels.shape:
-        wrong.append(f"its shape is {array.shape}, not {pixels.shape}")
-    if array.dtype != pixels.dtype:
-        wrong.append(f"its dtype is {array.dtype!r}, not {pixels.dtype!r}")
-    if not array.flags.writeable:
-        wrong.append("it is read-only")
-    # As numpy.broadcast_to makes them: rows that are one row, of which the last that is written would stay.
-    if any(stride == 0 and count > 1 for stride, count in zip(array.strides, array.shape, strict=True)):
-        wrong.append(f"its elements share memory (strides {array.strides})")
-    if wrong:
-        raise InvalidArgument(f"the array can't take {frame.rect} of {frame.format}: {'; '.join(wrong)}")

@@ -33,6 +33,7 @@ from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -138,13 +139,8 @@ class Frame(Sized, ArrayExport):
 
     def copy(self) -> Frame:
         """Return the same picture in memory of its own, which occupies no slot and may be kept as long as you like."""
-        # Copied too, so that a caller who changes one frame's colours does not change the other's.
-        colormap = None if self.colormap is None else self.colormap.copy()
-        frame = Frame(np.array(self.pixels), self.rect, self.monotonic_ns, self.sequence, self.format, colormap)
-        frame.changed = self.changed  # immutable values, which both frames may share
-        frame.cursor = self.cursor
-        frame.bounding_shape = self.bounding_shape
-        return frame
+        make, parts = self.__reduce__()
+        return make(*parts)
 
     def _make_read_only(self, *, shared: bool) -> None:
         """Make `pixels` read-only for good; `shared` is whether their memory is the server's too.
@@ -171,12 +167,12 @@ class Frame(Sized, ArrayExport):
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # By value: another process can't have the slot, so it gets memory of its own.
-        state = (self.changed, self.cursor, self.bounding_shape)
-        pixels = np.array(self.pixels)
-        arguments = (pixels, self.rect, self.monotonic_ns, self.sequence, self.format, self.colormap)
-        return _restore, (arguments, state)
+    def __reduce__(self) -> tuple[Callable[..., Frame], tuple[Any, ...]]:
+        # By value: another process can't have the slot, so it gets memory of its own. The colormap is copied too, for
+        # `copy`: a caller who changes one frame's colours does not change the other's.
+        colormap = None if self.colormap is None else self.colormap.copy()
+        arguments = (np.array(self.pixels), self.rect, self.monotonic_ns, self.sequence, self.format, colormap)
+        return _restore, (arguments, (self.changed, self.cursor, self.bounding_shape))
 
     def __repr__(self) -> str:
         state = " released" if self._pixels is None and self._memory is None else ""
@@ -293,12 +289,15 @@ class Frame(Sized, ArrayExport):
 
     def _shown(self) -> Raster:
         """Return the pixels; those of a window with a shape as premultiplied R G B A, 0 outside of the shape."""
-        if self.bounding_shape is None:
-            return self._raster()
         # Premultiplied, as `PixelFormat.RGBA` is: encoders divide by alpha, or scale first.
+        return self._raster() if self.bounding_shape is None else Raster(self._premultiplied(), PixelFormat.RGBA)
+
+    def _premultiplied(self) -> NDArray[np.uint8]:
+        """Return (height, width, 4) R G B A, colours multiplied by alpha, all four 0 outside of a window's shape."""
         rgba = to_rgb.premultiplied(self._raster())
-        clear_outside(rgba, self.bounding_shape)
-        return Raster(rgba, PixelFormat.RGBA)
+        if self.bounding_shape is not None:
+            clear_outside(rgba, self.bounding_shape)
+        return rgba
 
     def diff(self, other: Frame) -> Difference:
         """Return where this picture and another of the same size differ, over black.
@@ -309,7 +308,6 @@ class Frame(Sized, ArrayExport):
         with limits.loading():
             from xshm.image.difference import difference  # noqa: PLC0415 - a screenshot does not pay for it
 
-        # Checked here, since `differs` would raise about arrays, of which the caller knows nothing.
         if not isinstance(other, Frame):
             raise InvalidType(f"a frame is compared with a frame, not with {type(other).__name__}")
         if (self.width, self.height) != (other.width, other.height):
@@ -331,7 +329,7 @@ class Frame(Sized, ArrayExport):
 
 
 def _restore(arguments: tuple[Any, ...], state: tuple[Any, Any, Any]) -> Frame:
-    """Unpickle: make a frame of what `Frame.__reduce__` has returned."""
+    """Make a frame, unpickled or copied, of what `Frame.__reduce__` has returned."""
     frame = Frame(*arguments)
     frame.changed, frame.cursor, frame.bounding_shape = state
     return frame

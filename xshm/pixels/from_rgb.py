@@ -29,19 +29,9 @@ _FULL: Final = 255
 _FLAT, _COLOURED = 2, 3  # dimensions of an array
 _BYTE: Final = 8
 
-# (array's channels, bytes of a pixel, whether the order is the same) → OpenCV's conversion; None: a plain copy.
-_CONVERSIONS: Final[dict[tuple[int, int, bool], str | None]] = {
-    (3, 4, True): "COLOR_BGR2BGRA",
-    (3, 4, False): "COLOR_RGB2BGRA",
-    (4, 4, True): None,
-    (4, 4, False): "COLOR_RGBA2BGRA",
-    (3, 3, True): None,
-    (3, 3, False): "COLOR_RGB2BGR",
-    (4, 3, True): "COLOR_BGRA2BGR",
-    (4, 3, False): "COLOR_RGBA2BGR",
-    (1, 4, True): "COLOR_GRAY2BGRA",
-    (1, 3, True): "COLOR_GRAY2BGR",
-}
+# OpenCV's names of pixels by their samples, where the target's are B G R or B G R A: in the same order, and reversed.
+_SAME: Final = {1: "GRAY", 3: "BGR", 4: "BGRA"}
+_REVERSED: Final = {3: "RGB", 4: "RGBA"}
 
 
 def check(array: NDArray[Any], order: str) -> tuple[int, int]:
@@ -112,14 +102,15 @@ class PixelWriter:
         samples = 1 if flat else array.shape[2]
         if offsets in ((0, 1, 2), (2, 1, 0)):
             same = flat or (order == "rgb") == (offsets == (0, 1, 2))
-            name = _CONVERSIONS[samples, target.shape[2], same]
+            is_copy = same and samples == target.shape[2]
             # numpy copies rows of whole words, or without gaps, fast; others sample by sample.
-            if name is None and samples == target.shape[2] and (samples == 4 or opencv.dense(array)):  # noqa: PLR2004
+            if is_copy and (samples == 4 or opencv.dense(array)):  # noqa: PLR2004
                 np.copyto(target, array)
                 return
             cv2 = opencv.choose(self._converter, self._format)
-            if cv2 is not None and name is not None and opencv.dense(array) and opencv.dense(target):
-                cv2.cvtColor(array, getattr(cv2, name), dst=target)
+            if cv2 is not None and not is_copy and opencv.dense(array) and opencv.dense(target):
+                names = (_SAME if same else _REVERSED)[samples], _SAME[target.shape[2]]
+                cv2.cvtColor(array, getattr(cv2, "COLOR_{}2{}".format(*names)), dst=target)
                 return
         # One strided copy a channel: the innermost loop is then a row long, not a pixel.
         for at, offset in zip(_places(order), offsets, strict=True):

@@ -68,6 +68,21 @@ class Raster:
         return self.width, len(self.pixels)
 
 
+def why_unfit(array: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """Return all the reasons why pixels of this shape and dtype can't be written to an array; "" where they can."""
+    wrong = []
+    if array.shape != shape:
+        wrong.append(f"its shape is {array.shape}, not {shape}")
+    if array.dtype != dtype:
+        wrong.append(f"its dtype is {array.dtype!r}, not {dtype!r}")
+    if not array.flags.writeable:
+        wrong.append("it is read-only")
+    # As numpy.broadcast_to makes them: rows that are one row, of which the last that is written would stay.
+    if any(stride == 0 and count > 1 for stride, count in zip(array.strides, array.shape, strict=True)):
+        wrong.append(f"its elements share memory (strides {array.strides})")
+    return "; ".join(wrong)
+
+
 def row_bands(height: int, width: int) -> Iterator[slice]:
     """Return slices of rows, from the top, each so few that intermediate arrays of one stay in the cache."""
     rows = max(_BAND_PIXELS // width, 1)

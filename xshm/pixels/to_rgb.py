@@ -20,7 +20,7 @@ from xshm.pixels import opencv
 from xshm.pixels.alpha import straighten
 from xshm.pixels.bgrx import can_pack, pack
 from xshm.pixels.channels import Channel, Constant, Part, alpha, colours, luma, short_tables, values
-from xshm.pixels.raster import Raster, row_bands
+from xshm.pixels.raster import Raster, row_bands, why_unfit
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -193,16 +193,11 @@ def _check_out(out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any], 
     expected = f"out: expected a writable {shape} {dtype} array"
     if not isinstance(out, np.ndarray):
         raise InvalidArgument(f"{expected}, got {type(out).__name__}")
-    if out.shape != shape or out.dtype != dtype:
-        raise InvalidArgument(f"{expected}, got {out.shape} {out.dtype}")
-    if not out.flags.writeable:
-        raise InvalidArgument(f"{expected}, got a read-only one")
+    if wrong := why_unfit(out, shape, dtype):
+        raise InvalidArgument(f"{expected}, got {out.shape} {out.dtype}: {wrong}")
     # Overlapping pixels would be overwritten before they are read: wrong colours, and no error.
     if np.shares_memory(out, pixels):
         raise InvalidArgument(f"{expected} of its own, got one that overlaps the pixels; copy them first")
-    # A stride of 0 is a broadcast array, of which one element would be written again and again.
-    if any(stride == 0 and count > 1 for stride, count in zip(out.strides, shape, strict=True)):
-        raise InvalidArgument(f"{expected}, got one whose elements share memory (strides {out.strides})")
 
 
 def sample_type(dtype: DTypeLike) -> np.dtype[Any]:

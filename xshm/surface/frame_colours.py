@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from xshm.pixels import to_rgb
-from xshm.pixels.bounding_shape import clear_outside
-from xshm.pixels.raster import Raster
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -43,9 +39,4 @@ class FrameColours:
 
     def colours(self, frame: Frame) -> NDArray[np.uint8]:
         """Return a frame's colours as `PixelWriter.fill` takes them: with alpha only where the surface has it."""
-        if not self._format.alpha_mask:
-            return frame.rgb()
-        found = to_rgb.premultiplied(Raster(frame.pixels, frame.format, frame.colormap, frame.width))
-        if frame.bounding_shape is not None:
-            clear_outside(found, frame.bounding_shape)
-        return found
+        return frame._premultiplied() if self._format.alpha_mask else frame.rgb()  # noqa: SLF001 - the library's own

@@ -15,6 +15,7 @@ from pictures import (
     KNOWN,
     R5G6B5,
     bgrx,
+    frame_of,
     opened,
     photograph,
     random_picture,
@@ -34,9 +35,13 @@ if TYPE_CHECKING:
     from xshm.pixels.format import PixelFormat
 
 
+def jpeg(raster: Raster, quality: int = 85) -> bytes:
+    return encode.encode(raster, "JPEG", quality=quality).data
+
+
 def test_a_jpeg_looks_like_the_pixels_and_quality_costs_bytes() -> None:
     rgb = photograph()
-    small, good = (encode.jpeg(Raster(bgrx(rgb), BGRX), quality=quality) for quality in (30, 95))
+    small, good = (jpeg(Raster(bgrx(rgb), BGRX), quality=quality) for quality in (30, 95))
     assert opened(good).format == "JPEG"
     assert np.abs(np.asarray(opened(good)).astype(int) - rgb).mean() < 4
     assert 2 * len(small) < len(good)
@@ -48,20 +53,20 @@ def test_the_order_of_bytes_makes_no_difference_to_a_jpeg_or_an_image(name: str)
     assert fmt.byte_offsets is not None
     pixels = np.full((40, 64, fmt.bits_per_pixel // 8), 255 if fmt.alpha_mask else 9, np.uint8)
     pixels[..., list(fmt.byte_offsets)] = rgb
-    assert encode.jpeg(Raster(pixels, fmt)) == encode.jpeg(Raster(bgrx(rgb), BGRX))
+    assert jpeg(Raster(pixels, fmt)) == jpeg(Raster(bgrx(rgb), BGRX))
     assert np.array_equal(np.asarray(encode.image(Raster(pixels, fmt)).convert("RGB")), rgb)
 
 
 @pytest.mark.parametrize("quality", [0, 101, -1])
 def test_a_quality_that_there_is_not_is_refused(quality: int) -> None:
     with pytest.raises(InvalidArgument, match=f"not {quality}"):
-        encode.jpeg(Raster(random_picture(BGRX, 1, 1).pixels, BGRX), quality=quality)
+        jpeg(Raster(random_picture(BGRX, 1, 1).pixels, BGRX), quality=quality)
 
 
 def test_a_picture_too_long_for_a_jpeg_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="65501x1"):
-        encode.jpeg(Raster(np.zeros((1, 65501, 4), np.uint8), BGRX))
-    assert opened(encode.jpeg(Raster(np.zeros((1, 65500, 4), np.uint8), BGRX))).size == (65500, 1)
+        jpeg(Raster(np.zeros((1, 65501, 4), np.uint8), BGRX))
+    assert opened(jpeg(Raster(np.zeros((1, 65500, 4), np.uint8), BGRX))).size == (65500, 1)
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -207,7 +212,7 @@ def test_a_max_edge_below_one_is_refused() -> None:
 @pytest.mark.parametrize("fmt", [BGRX, R5G6B5, GRAYS])
 def test_a_file_is_of_the_kind_that_its_suffix_names(name: str, kind: str, fmt: PixelFormat, tmp_path: Path) -> None:
     picture = random_picture(fmt, 30, 20)
-    encode.save(tmp_path / name, Raster(picture.pixels, fmt))
+    frame_of(picture).save(tmp_path / name)
     with Image.open(tmp_path / name) as read:
         assert (read.format, read.size) == (kind, (30, 20))
         if kind in ("PNG", "TIFF", "BMP", "PPM"):
@@ -218,13 +223,13 @@ def test_a_file_is_of_the_kind_that_its_suffix_names(name: str, kind: str, fmt: 
 def test_a_suffix_that_can_not_be_written_is_refused_with_those_that_can(name: str, tmp_path: Path) -> None:
     picture = random_picture(BGRX, 3, 2)
     with pytest.raises(InvalidArgument, match=r"\.png.*\.webp"):
-        encode.save(tmp_path / name, Raster(picture.pixels, BGRX))
+        frame_of(picture).save(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_pillow_refuses_to_write_is_an_error_of_ours_and_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="XBM"):
-        encode.save(tmp_path / "a.xbm", Raster(random_picture(BGRX, 3, 2).pixels, BGRX))
+        frame_of(random_picture(BGRX, 3, 2)).save(tmp_path / "a.xbm")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -274,18 +279,16 @@ def test_an_argument_of_another_type_is_refused_in_words(arguments: dict[str, An
 
 def test_a_path_is_text_or_a_path_and_nothing_else(tmp_path: Path) -> None:
     picture = random_picture(BGRX, 4, 4)
-    encode.save(str(tmp_path / "a.png").encode(), Raster(picture.pixels, BGRX))  # type: ignore[arg-type]
+    frame_of(picture).save(str(tmp_path / "a.png").encode())  # type: ignore[arg-type]
     assert opened((tmp_path / "a.png").read_bytes()).size == (4, 4)
     with pytest.raises(InvalidType, match="a path is"):
-        encode.save(None, Raster(picture.pixels, BGRX))  # type: ignore[arg-type]
+        frame_of(picture).save(None)  # type: ignore[arg-type]
 
 
 def test_numpys_numbers_are_numbers() -> None:
     picture = random_picture(BGRX, 4, 4)
     quality: Any = np.int64(85)
-    assert encode.jpeg(Raster(picture.pixels, BGRX), quality=quality) == encode.jpeg(
-        Raster(picture.pixels, BGRX), quality=85
-    )
+    assert jpeg(Raster(picture.pixels, BGRX), quality=quality) == jpeg(Raster(picture.pixels, BGRX), quality=85)
 
 
 def test_rows_that_end_within_a_byte_are_as_wide_as_told() -> None:
@@ -303,5 +306,5 @@ def test_kinds_that_an_error_names_can_be_written(ask: Callable[[str], str], tmp
     assert len(names) == 8
     for name in names:
         file = tmp_path / f"shot{name}" if name.startswith(".") else tmp_path / f"shot.{name.lower()}"
-        encode.save(file, Raster(np.zeros((4, 4, 4), np.uint8), BGRX))
+        frame_of(random_picture(BGRX, 4, 4)).save(file)
         assert file.stat().st_size

@@ -19,7 +19,6 @@ from xshm.pixels import to_rgb
 from xshm.pixels.format import PixelFormat
 from xshm.pixels.raster import Raster
 from xshm.system import limits
-from xshm.system.atomic_write import replace_file
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -30,16 +29,16 @@ if TYPE_CHECKING:
 else:
     from xshm._numpy import np
 
-__all__ = ["Encoded", "by_suffix", "check_colours", "encode", "has_quality", "image", "jpeg", "known", "png", "save"]
+__all__ = ["Encoded", "by_suffix", "check_colours", "encode", "has_quality", "image", "known", "png"]
 
 # For error messages. Of the others that Pillow lists some are for other kinds of pictures, and some have no writer.
 _SUFFIXES = ".png, .jpg, .webp, .tiff, .gif, .bmp, .ppm, .pdf and others that Pillow writes"
 _NAMES = "PNG, JPEG, WEBP, TIFF, GIF, BMP, PPM, PDF and others that Pillow writes"
 _KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_WITH_QUALITY = ("AVIF", "WEBP")  # of those that Pillow writes; others refuse or ignore it
+_WITH_QUALITY = ("AVIF", "JPEG", "WEBP")  # others refuse or ignore it
 _NEVER_RGB = ("GIF", "SPIDER")  # Pillow makes a palette, or shades, of any picture
 _NEVER_GRAY = ("QOI",)
-_OVER_BLACK = ("BMP", "DIB", "EPS", "MPO", "PCX", "PPM", "SPIDER")  # Pillow refuses or loses alpha; JPEG: see `jpeg`
+_OVER_BLACK = ("BMP", "DIB", "EPS", "JPEG", "MPO", "PCX", "PPM", "SPIDER")  # Pillow refuses or loses alpha
 _JPEG_EDGE = 65_500  # pixels, libjpeg's JPEG_MAX_DIMENSION
 _BEST = 100  # quality, of JPEG, WebP and AVIF
 
@@ -107,45 +106,15 @@ def encode(
         raster = _within(max_edge, raster, colours)
     if name == "PNG":
         data = png(raster, level=level, colours=colours)
-    elif name == "JPEG":
-        data = jpeg(raster, quality=quality, colours=colours)
     else:
-        options = {"quality": _checked(quality)} if name in _WITH_QUALITY else {}
-        picture = (_opaque if name in _OVER_BLACK else _image)(raster, colours)
+        if name == "JPEG" and max(raster.size) > _JPEG_EDGE:
+            raise InvalidArgument(
+                f"a JPEG has at most {_JPEG_EDGE} pixels along an edge, not {raster.width}x{raster.height}"
+            )
+        options = {"quality": _checked(quality)} if has_quality(name) else {}
+        picture = (_opaque if name in _OVER_BLACK else image)(raster, colours)
         data = _written(picture, name, **options)
     return Encoded(data, *raster.size, *source.size, name)
-
-
-def jpeg(raster: Raster, *, quality: int = 85, colours: Colours = "auto") -> bytes:
-    """Return a JPEG file, `quality` 1 to 100; gray for formats of shades unless colours="rgb", else RGB.
-
-    There is no alpha in it: a picture that has alpha is shown over black.
-    """
-    _arguments.colours(colours)
-    quality = _checked(quality)
-    width, height = raster.size
-    if max(width, height) > _JPEG_EDGE:
-        raise InvalidArgument(f"a JPEG has at most {_JPEG_EDGE} pixels along an edge, not {width}x{height}")
-    return _written(_opaque(raster, colours), "JPEG", quality=quality)
-
-
-def image(raster: Raster, *, colours: Colours = "auto") -> Image.Image:
-    """Return a Pillow image: "L" for formats of shades, "RGBA" at depth 32 (straight alpha), else "RGB".
-
-    With colours="rgb" formats of shades are "RGB" too.
-    """
-    _arguments.colours(colours)
-    return _image(raster, colours)
-
-
-def save(
-    path: str | os.PathLike[str], raster: Raster, *, level: int = 1, quality: int = 85, colours: Colours = "auto"
-) -> None:
-    """Write a file of the kind that its suffix names: all of it, or none and OSError with the file's name.
-
-    A file of that name stays as it is until all bytes are on the disk; `atomic_write.replace_file` says how.
-    """
-    replace_file(path, encode(raster, by_suffix(path), level=level, quality=quality, colours=colours).data)
 
 
 def by_suffix(path: str | os.PathLike[str]) -> str:
@@ -157,7 +126,7 @@ def by_suffix(path: str | os.PathLike[str]) -> str:
     if suffix in _KINDS:  # without importing Pillow
         return _KINDS[suffix]
     with limits.loading():
-        from PIL import Image  # noqa: PLC0415 - as in `_image`
+        from PIL import Image  # noqa: PLC0415 - as in `image`
 
     kinds = {each: kind for each, kind in Image.registered_extensions().items() if kind in Image.SAVE}
     if suffix not in kinds:
@@ -173,7 +142,7 @@ def known(kind: str) -> str:
     name = {"JPG": "JPEG"}.get(kind.upper(), kind.upper())
     if name not in _KINDS.values():
         with limits.loading():
-            from PIL import Image  # noqa: PLC0415 - as in `_image`
+            from PIL import Image  # noqa: PLC0415 - as in `image`
 
         Image.init()  # imports all of Pillow's plugins, which only rare kinds need
         if name not in Image.SAVE:
@@ -190,7 +159,7 @@ def check_colours(colours: object, kind: str) -> None:
 
 def has_quality(kind: str) -> bool:
     """Return whether a kind of file, as `known` names it, is written with a `quality`."""
-    return kind == "JPEG" or kind in _WITH_QUALITY
+    return kind in _WITH_QUALITY
 
 
 def _checked(quality: int) -> int:
@@ -200,8 +169,11 @@ def _checked(quality: int) -> int:
     return quality
 
 
-def _image(raster: Raster, colours: Colours) -> Image.Image:
-    """Return a Pillow image that has alpha where the format has it."""
+def image(raster: Raster, colours: Colours = "auto") -> Image.Image:
+    """Return a Pillow image: "L" for formats of shades, "RGBA" at depth 32 (straight alpha), else "RGB".
+
+    With colours="rgb" formats of shades are "RGB" too.
+    """
     if not raster.format.alpha_mask:
         return _opaque(raster, colours)
     with limits.loading():
@@ -213,7 +185,7 @@ def _image(raster: Raster, colours: Colours) -> Image.Image:
 def _opaque(raster: Raster, colours: Colours) -> Image.Image:
     """Return a Pillow image without alpha."""
     with limits.loading():
-        from PIL import Image  # noqa: PLC0415 - as in `_image`
+        from PIL import Image  # noqa: PLC0415 - as in `image`
 
     fmt = raster.format
     if fmt.is_gray and colours == "auto":
@@ -247,7 +219,7 @@ def _within(max_edge: int, raster: Raster, colours: Colours) -> Raster:
     if longer <= max_edge:
         return raster
     with limits.loading():
-        from PIL import Image  # noqa: PLC0415 - as in `_image`
+        from PIL import Image  # noqa: PLC0415 - as in `image`
 
     if fmt.is_gray and colours == "auto":
         mode, source, fmt_after = "L", to_rgb.gray(raster), PixelFormat.GRAY
