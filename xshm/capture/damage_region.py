@@ -1,7 +1,7 @@
 """DamageRegion: where a source was drawn to since the last query, inside one rectangle, as a region on the server.
 
-With it the two values that both refreshers work with: Refreshing, a slot whose requests were sent, and Refreshed, the
-result.
+With it what both refreshers share: SlotRefresher, and the two values that they work with: Refreshing, a slot whose
+requests were sent, and Refreshed, the result.
 
 A query is a batch: `collect`, then what the caller does with the region `fresh`, then `fetch`; `read` waits for the
 reply. The caller clears `events` before it sends `collect`. Drawing before DamageSubtract is in this query's region;
@@ -13,7 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.x11.protocol import xfixes
+from xshm.errors import PoolExhausted
+from xshm.x11.protocol import core, xfixes
 from xshm.x11.protocol.requests import Request, bounded_request
 from xshm.x11.server.damage import NAME as DAMAGE
 from xshm.x11.server.damage import Damage
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from xshm.capture.source import Source
     from xshm.geometry import Rect
+    from xshm.shm.pool import Pool
     from xshm.x11.connection import Connection
     from xshm.x11.io.resources import ServerResource
 
@@ -64,15 +66,15 @@ class Refreshed:
         return bytearray(memoryview(self.owner)[: self.nbytes])
 
 
-def region_id(connection: Connection, opcode: int) -> ServerResource:
-    """Return an id for an XFIXES region, which is destroyed with its last reference."""
-    return connection.resources.new_id(xfixes.DestroyRegion, "region", opcode=opcode)
+def create_region(connection: Connection, opcode: int, *rects: Rect) -> ServerResource:
+    """Queue CreateRegion, and return the id, with whose last reference the region is destroyed.
 
-
-def create_region(connection: Connection, opcode: int, region: ServerResource, *rects: Rect) -> None:
-    """Queue CreateRegion: the union of the rectangles, or without any an empty region."""
+    The region is the union of the rectangles, or without any it is empty.
+    """
+    region = connection.resources.new_id(xfixes.DestroyRegion, "region", opcode=opcode)
     boxes = [(rect.x, rect.y, rect.width, rect.height) for rect in rects]
     connection.send(xfixes.CreateRegion, opcode=opcode, region=region, rectangles=boxes)
+    return region
 
 
 class DamageRegion:
@@ -86,12 +88,11 @@ class DamageRegion:
         self.opcode = connection.require(xfixes.NAME, xfixes.VERSION, _PURPOSE).major
         extension = connection.require(DAMAGE, (1, 1), _PURPOSE, "take a picture after another, and compare")
         self._most = xfixes.fetched_region_limit(rect)  # of the reply to `fetch`
-        # The damage of the last query, and the rectangle that it is cut to.
-        self.fresh, self._bounds = (region_id(connection, self.opcode) for _ in range(2))
         # What is drawn from here on is in the first `collect`.
         self._damage = Damage(connection, extension, source._damage_target)
-        create_region(connection, self.opcode, self.fresh)
-        create_region(connection, self.opcode, self._bounds, rect)
+        # The damage of the last query, and the rectangle that it is cut to.
+        self.fresh = create_region(connection, self.opcode)
+        self._bounds = create_region(connection, self.opcode, rect)
 
     @property
     def events(self) -> deque[bytes]:
@@ -125,3 +126,47 @@ class DamageRegion:
         """Release the damage and the regions on the server, as dropping this does."""
         self._damage.close()
         self._connection.resources.free(self.fresh, self._bounds)
+
+
+class SlotRefresher:
+    """What PixmapRefresher and RowRefresher have in common: `rect` of a source's present drawable, and its damage.
+
+    Needs DAMAGE and XFIXES 2. A subclass makes `_pool`, with `_staging` staging slots. Its `begin` and `finish` are one
+    refresh, and no other begins in between.
+    """
+
+    _pool: Pool
+
+    def __init__(self, source: Source, rect: Rect) -> None:
+        session = source._session
+        self.rect = rect
+        self._connection = session.connection
+        self._transport = session.transport
+        self._drawable, border = source._location
+        self._corner = rect.x + border, rect.y + border  # in the drawable's coordinates
+        self._nbytes = source._format.nbytes(rect.width, rect.height)
+        self.damage = DamageRegion(source, rect)
+        # None where a frame that has no slot is to get no memory of its own either.
+        self._staging = 1 if session.copies else 0
+
+    def close(self) -> None:
+        """Release everything on the server, as dropping this does; frames stay valid. Closing twice is fine."""
+        self._pool.close()
+        self.damage.close()
+
+    def _acquire(self) -> tuple[Any, int | None, bool]:
+        """Return a slot's owner, its shmseg, and whether it is a staging slot; no slot where the kernel has no room.
+
+        Raises PoolExhausted, before anything is sent.
+        """
+        try:
+            owner, slot, staged = self._pool.acquire_or_stage(self._nbytes)
+        except PoolExhausted:
+            if not self._staging:
+                raise
+            return None, None, True
+        return owner, slot.shmseg, staged
+
+    def _image_request(self) -> Request:
+        """Return the request for the whole picture over the socket."""
+        return core.image_request(self._drawable, *self._corner, self.rect.width, self.rect.height)

@@ -27,8 +27,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from xshm.capture.damage_region import DamageRegion, Refreshed, Refreshing, create_region, region_id
-from xshm.errors import PoolExhausted, XshmError
+from xshm.capture.damage_region import Refreshed, Refreshing, SlotRefresher, create_region
+from xshm.errors import XshmError
 from xshm.shm.pool import Pool
 from xshm.x11.protocol import core, mit_shm, xfixes
 from xshm.x11.protocol.requests import Request
@@ -36,7 +36,7 @@ from xshm.x11.protocol.requests import Request
 if TYPE_CHECKING:
     from xshm.capture.source import Source
     from xshm.geometry import Rect
-    from xshm.shm.segment import Kind, Segment
+    from xshm.shm.segment import Segment
     from xshm.x11.io.resources import ServerResource
 
 _INCLUDE_INFERIORS: Final = 1  # subwindow-mode: what child windows show is copied, too
@@ -70,8 +70,8 @@ class _Slots:
         connection, transport, rect = self._connection, self._transport, self._rect
         shmseg = transport.attach(segment)
         pixmap = connection.resources.new_id(core.FreePixmap, "pixmap")
-        # Before the requests are sent: `detach` finds the slot even if an exception comes between.
-        slot = self.by_shmseg[shmseg] = _PixmapSlot(pixmap, region_id(connection, self._fixes))
+        # Before the pixmap is made: `detach` finds the slot even if an exception comes between.
+        self.by_shmseg[shmseg] = _PixmapSlot(pixmap, create_region(connection, self._fixes, rect))
         made = connection.send(
             mit_shm.CreatePixmap,
             opcode=transport.opcode,
@@ -83,7 +83,6 @@ class _Slots:
             shmseg=shmseg,
             offset=0,
         )
-        create_region(connection, self._fixes, slot.stale, rect)
         try:  # one round trip for each new slot; slots are made once and used again
             connection.check(made, doing="ShmCreatePixmap")
         except XshmError:
@@ -100,20 +99,11 @@ class _Slots:
             self._transport.detach(shmseg)
 
 
-class PixmapRefresher:
-    """Refreshed slots with `rect` of a source's present drawable. Needs shared pixmaps (MIT-SHM), DAMAGE and XFIXES 2.
-
-    `begin` and `finish` are one refresh, and no other begins in between; `limit` is how many slots frames can hold.
-    """
+class PixmapRefresher(SlotRefresher):
+    """Refreshed slots with a pixmap of `rect`, by shared pixmaps (MIT-SHM); `limit` is how many frames can hold."""
 
     def __init__(self, source: Source, rect: Rect, limit: int) -> None:
-        self.rect = rect
-        self._transport = source._session.transport
-        self._connection = source._session.connection
-        self._drawable, border = source._location
-        self._corner = rect.x + border, rect.y + border  # in the drawable's coordinates
-        self._nbytes = source._format.nbytes(rect.width, rect.height)
-        self.damage = DamageRegion(source, rect)
+        super().__init__(source, rect)
         self._gc = self._connection.resources.new_id(core.FreeGC, "gc")
         self._connection.send(
             core.CreateGC,
@@ -122,22 +112,19 @@ class PixmapRefresher:
             # Without graphics-exposures: each CopyArea would send an event.
             attrs={"subwindow_mode": _INCLUDE_INFERIORS, "graphics_exposures": 0},
         )
-        self._spot = region_id(self._connection, self.damage.opcode)  # one rectangle, for `mark_stale`
-        create_region(self._connection, self.damage.opcode, self._spot)
+        self._spot = create_region(self._connection, self.damage.opcode)  # one rectangle, for `mark_stale`
         self._slots = _Slots(source, rect, self.damage.opcode)
-        kind: Kind = "sysv" if self._transport.kind == "sysv" else "memfd"
-        self._copies = source._session.copies  # whether a frame without a slot gets memory of its own
-        self._pool = Pool(kind, self._slots.attach, self._slots.detach, limit, 1 if self._copies else 0)
+        slots = self._slots
+        self._pool = Pool(self._transport.segment_kind, slots.attach, slots.detach, limit, self._staging)
 
     def begin(self) -> Refreshing:
         """Send the batch for a free slot. Raises PoolExhausted, before anything is sent."""
-        try:
-            owner, slot, staged = self._pool.acquire_or_stage(self._nbytes)
-        except PoolExhausted:
-            if not self._copies:
-                raise
-            return self._begin_by_socket()
-        target, rect, fixes = self._slots.by_shmseg[slot.shmseg], self.rect, self.damage.opcode
+        owner, shmseg, staged = self._acquire()
+        if shmseg is None:  # a GetImage for the whole picture in place of the copy
+            image = self._image_request()
+            fetched, sent = self._send((image,), None)
+            return Refreshing(image, None, fetched, sent, staged)
+        target, rect, fixes = self._slots.by_shmseg[shmseg], self.rect, self.damage.opcode
         # Regions are in the source's coordinates; the clip's origin moves them to the pixmap's.
         clip = xfixes.pack_set_gc_clip_region(fixes, self._gc, target.stale, -rect.x, -rect.y)
         copy = core.pack_copy_area(
@@ -145,13 +132,7 @@ class PixmapRefresher:
         )
         clear = Request(xfixes.pack_clear_region(fixes, target.stale))
         fetched, sent = self._send((Request(clip), Request(copy)), owner, clear)
-        return Refreshing(owner, slot.shmseg, fetched, sent, staged)
-
-    def _begin_by_socket(self) -> Refreshing:
-        """Send the batch with a GetImage for the whole picture in place of the copy."""
-        image = core.image_request(self._drawable, *self._corner, self.rect.width, self.rect.height)
-        fetched, sent = self._send((image,), None)
-        return Refreshing(image, None, fetched, sent, staged=True)
+        return Refreshing(owner, shmseg, fetched, sent, staged)
 
     def _send(self, copying: tuple[Request, ...], owner: Any, *after: Request) -> tuple[Request, tuple[Request, ...]]:
         """Send the batch around the requests that copy; return FetchRegion, and the requests before it.
@@ -184,8 +165,7 @@ class PixmapRefresher:
 
     def close(self) -> None:
         """Release everything on the server, as dropping this does; frames stay valid. Closing twice is fine."""
-        self._pool.close()
+        super().close()
         for shmseg in list(self._slots.by_shmseg):  # those whose `attach` was interrupted: the pool does not have them
             self._slots.detach(shmseg)
-        self.damage.close()
         self._connection.resources.free(self._gc, self._spot)

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xshm.capture.damage_region import DamageRegion, Refreshed, Refreshing
-from xshm.errors import PoolExhausted
+from xshm.capture.damage_region import Refreshed, Refreshing, SlotRefresher
 from xshm.shm.pool import Pool
 from xshm.x11.protocol import core
 from xshm.x11.protocol.mit_shm import pack_get_image
@@ -30,7 +29,7 @@ from xshm.x11.protocol.requests import Request
 if TYPE_CHECKING:
     from xshm.capture.source import Source
     from xshm.geometry import Rect
-    from xshm.shm.segment import Kind, Segment
+    from xshm.shm.segment import Segment
     from xshm.shm.transport import Transport
     from xshm.x11.connection import Connection
 
@@ -64,26 +63,15 @@ class _Slots:
             self._transport.detach(shmseg)
 
 
-class RowRefresher:
-    """Refreshed slots with `rect` of a source's present drawable. Needs DAMAGE and XFIXES 2.
-
-    `begin` and `finish` are one refresh, and no other begins in between; `limit` is how many slots frames can hold.
-    """
+class RowRefresher(SlotRefresher):
+    """Refreshed slots with the rows of `rect`; `limit` is how many slots frames can hold."""
 
     def __init__(self, source: Source, rect: Rect, limit: int) -> None:
-        self.rect = rect
-        self._connection = source._session.connection
-        self._transport = transport = source._session.transport
-        self._drawable, border = source._location
-        self._corner = rect.x + border, rect.y + border  # in the drawable's coordinates
-        self._nbytes = source._format.nbytes(rect.width, rect.height)
+        super().__init__(source, rect)
         self._stride = source._format.stride(rect.width)
-        slots = _Slots(self._connection, transport, rect.height)
+        slots = _Slots(self._connection, self._transport, rect.height)
         self._stale = slots.stale
-        self.damage = DamageRegion(source, rect)
-        kind: Kind = "sysv" if transport.kind == "sysv" else "memfd"
-        self._copies = source._session.copies  # whether a frame without a slot gets memory of its own
-        self._pool = Pool(kind, slots.attach, slots.detach, limit, 1 if self._copies else 0)
+        self._pool = Pool(self._transport.segment_kind, slots.attach, slots.detach, limit, self._staging)
 
     def begin(self) -> Refreshing:
         """Query the damage, for a free slot. Raises PoolExhausted, before anything is sent."""
@@ -94,16 +82,6 @@ class RowRefresher:
         self._connection.wire.send_all((*collect, fetched))
         return Refreshing(owner, shmseg, fetched, tuple(collect), staged)
 
-    def _acquire(self) -> tuple[Any, int | None, bool]:
-        """Return a slot's owner, its shmseg, and whether it is a staging slot; no slot where the kernel has no room."""
-        try:
-            owner, slot, staged = self._pool.acquire_or_stage(self._nbytes)
-        except PoolExhausted:
-            if not self._copies:
-                raise
-            return None, None, True
-        return owner, slot.shmseg, staged
-
     def finish(self, pending: Refreshing) -> Refreshed:
         """Copy the slot's stale rows: one more round trip. Raises the ServerError of any request."""
         drawn = self.damage.read(pending.fetched, *pending.sent)
@@ -112,7 +90,9 @@ class RowRefresher:
         for shmseg, stale in self._stale.items():
             self._stale[shmseg] = merge_ranges(stale + rows)
         if pending.slot is None:
-            return Refreshed(self._by_socket(), None, drawn, staged=True, nbytes=self._nbytes)
+            reply = self._connection.wait_reply(self._connection.wire.send(self._image_request()), "GetImage")
+            picture = core.unpack_image(reply, self._nbytes)
+            return Refreshed(picture, None, drawn, staged=True, nbytes=self._nbytes)
         self._copy(self._stale[pending.slot], pending.owner, pending.slot)
         self._stale[pending.slot] = []  # after the last reply: an interrupted copy leaves the rows stale
         return Refreshed(pending.owner, pending.slot, drawn, pending.staged, self._nbytes)
@@ -121,18 +101,8 @@ class RowRefresher:
         """Add a rectangle's rows to a slot's stale ones: its pixels are about to be overwritten on this side."""
         self._stale[slot] = merge_ranges([*self._stale[slot], self._rows_of(rect)])
 
-    def close(self) -> None:
-        """Release everything on the server, as dropping this does; frames stay valid. Closing twice is fine."""
-        self._pool.close()
-        self.damage.close()
-
     def _rows_of(self, rect: Rect) -> tuple[int, int]:
         return rect.y - self.rect.y, rect.bottom - self.rect.y
-
-    def _by_socket(self) -> memoryview:
-        image = core.image_request(self._drawable, *self._corner, self.rect.width, self.rect.height)
-        reply = self._connection.wait_reply(self._connection.wire.send(image), "GetImage")
-        return core.unpack_image(reply, self._nbytes)
 
     def _copy(self, rows: Rows, owner: Any, shmseg: int) -> None:
         """Fetch ranges of rows into a slot: all requests are sent before the first reply is waited for."""

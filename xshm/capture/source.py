@@ -22,7 +22,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.capture.grab import FrameSize, GrabRequest, PendingGrab
-from xshm.errors import BadDrawable, BadMatch, Closed, InvalidType, OutOfBounds, PoolExhausted, UnsupportedFormat
+from xshm.errors import (
+    BadDrawable,
+    BadMatch,
+    BadWindow,
+    Closed,
+    InvalidType,
+    OutOfBounds,
+    PoolExhausted,
+    UnsupportedFormat,
+)
 from xshm.geometry import Rect, as_rect, fit
 from xshm.image.frame import Frame
 from xshm.system import limits
@@ -36,9 +45,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from xshm.capture.pointer import Pointer
+    from xshm.capture.pointer import CursorRequest, Pointer
     from xshm.capture.session import Session
     from xshm.geometry import Region
+    from xshm.image.cursor import CursorMode
     from xshm.pixels.format import PixelFormat
     from xshm.shm.pool import Slot
 
@@ -128,6 +138,17 @@ class Source:
         window = self._pointed_window()
         self._session.pointer = self._session.pointer or Pointer(self._connection)
         return self._session.pointer, window
+
+    def _add_cursor(self, frame: Frame, request: CursorRequest, cursor: CursorMode) -> None:
+        """Wait for the pointer that was requested with a frame's grab, and draw it where `cursor` is True."""
+        pointer, _ = self._pointer()
+        try:
+            frame.cursor = pointer.wait_cursor(request)
+        except BadWindow:  # of QueryPointer: raise why, WindowGone or WindowNotViewable
+            self._explain_refusal(frame.rect)
+            raise
+        if cursor is True:
+            pointer.draw(frame)
 
     def _begin(self, region: Rect | None) -> PendingGrab:
         """Queue the requests for one frame of `region` (None: all); `_finish` waits for it."""

@@ -26,7 +26,7 @@ from xshm import _arguments
 from xshm.capture.changes import ChangeTracker
 from xshm.capture.pipelining import PipelineTrial
 from xshm.capture.stream_wait import Wait
-from xshm.errors import BadWindow, InvalidArgument, InvalidType
+from xshm.errors import InvalidArgument, InvalidType
 from xshm.image.frame import Frame
 from xshm.system.printable import quoted
 
@@ -59,7 +59,6 @@ class Stream:
         *,
         on_change: bool,
         cursor: CursorMode,
-        in_place: bool = True,
     ) -> None:
         _check_rate(fps)
         _arguments.flag(on_change, "on_change")
@@ -73,7 +72,7 @@ class Stream:
         rect = None if region is None else source._within(region)
         period = None if fps is None else 1 / float(fps)
         if on_change:
-            self._changes = changes = ChangeTracker(source, rect, cursor, in_place=in_place)
+            self._changes = changes = ChangeTracker(source, rect, cursor)
             self._how = changes.how
             self._make_steps: Callable[[], Steps] = lambda: _changed(changes, period)
         elif period is None:
@@ -242,14 +241,7 @@ class _PendingFrame:
         frame = source._finish(self._grab, self._region)
         frame.monotonic_ns = self._sent_ns
         if self._cursor_request is not None:
-            pointer, _ = source._pointer()
-            try:
-                frame.cursor = pointer.wait_cursor(self._cursor_request)
-            except BadWindow:  # of QueryPointer: raise why, WindowGone or WindowNotViewable
-                source._explain_refusal(frame.rect)
-                raise
-            if self._cursor is True:
-                pointer.draw(frame)
+            source._add_cursor(frame, self._cursor_request, self._cursor)
         return frame
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from xshm import _arguments
 from xshm.capture.session import Stats
 from xshm.capture.source import Source
-from xshm.errors import BadWindow, InvalidArgument, InvalidType
+from xshm.errors import InvalidArgument, InvalidType
 from xshm.geometry import Sized
 from xshm.pixels.raster import why_unfit
 from xshm.system import limits
@@ -276,13 +276,7 @@ class Drawable(Sized, Source):
             frame = self._grab_clipped(region, clip=clip)
         else:
             frame = self._grab_rect(rect)
-        try:
-            frame.cursor = pointer.wait_cursor(request)
-        except BadWindow:  # of QueryPointer
-            self._explain_refusal(frame.rect)  # raises WindowGone
-            raise
-        if cursor is True:
-            pointer.draw(frame)
+        self._add_cursor(frame, request, cursor)
         return frame
 
     def _finish_many(self, pending: deque[tuple[Region, PendingGrab]], frames: list[Frame], *, clip: bool) -> None:

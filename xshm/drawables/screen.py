@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from xshm.geometry import Region
     from xshm.image.cursor import CursorMode
     from xshm.image.frame import Frame
-    from xshm.shm.segment import Kind
     from xshm.shm.transport import Transport
     from xshm.x11.display_name import Name
     from xshm.x11.protocol.requests import Request
@@ -104,8 +103,8 @@ class Screen(Drawable):
     def _open_on(self, connection: Connection, chosen: Transport, max_frames: int, *, copies: bool) -> None:
         pool = None
         if chosen.kind != "core":
-            kind: Kind = "sysv" if chosen.kind == "sysv" else "memfd"
-            pool = Pool(kind, chosen.attach, chosen.detach, max_frames, _STAGING_SLOTS if copies else 0)
+            staging = _STAGING_SLOTS if copies else 0
+            pool = Pool(chosen.segment_kind, chosen.attach, chosen.detach, max_frames, staging)
         setup = connection.setup
         # The top byte of a root window of depth 32 is not alpha: nothing is behind a screen.
         fmt = of_root(format_of(connection, setup.root_depth, setup.root_visual))

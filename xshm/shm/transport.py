@@ -17,6 +17,7 @@ from xshm.x11.protocol import mit_shm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from xshm.shm.segment import Kind as SegmentKind
     from xshm.shm.segment import Segment
     from xshm.x11.connection import Connection, Extension
     from xshm.x11.protocol.requests import Request
@@ -49,12 +50,14 @@ class AttachedId(ServerResource):
 class Transport:
     """The chosen transport: its `kind` ("sysv", "fd", "core"), and `reason`, a sentence on why it was chosen.
 
+    `segment_kind` is the kind of memory that it attaches, and that refreshers use without a server on "core".
     `version` is MIT-SHM's (None without it), `shared_pixmaps` whether the server has those.
     """
 
     def __init__(self, connection: Connection, kind: Kind, reason: str, shm: MitShm | None) -> None:
         self._connection = connection
         self.kind: Kind = kind
+        self.segment_kind: SegmentKind = "sysv" if kind == "sysv" else "memfd"
         self.reason = reason
         # -1 on the core transport, where no request of MIT-SHM is sent and no event of it comes.
         self.opcode = shm.extension.major if shm else -1

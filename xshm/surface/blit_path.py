@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from xshm import _arguments
 from xshm._signal_safety import is_the_kernels
 from xshm.errors import ServerError, TransportUnavailable
+from xshm.geometry import Rect
 from xshm.shm.segment import Segment
 from xshm.shm.shared_pixmap import SharedPixmaps
 from xshm.system.printable import quoted
 from xshm.x11.protocol import core, mit_shm
+from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from xshm.shm.transport import Transport
@@ -75,20 +77,18 @@ def _measure(connection: Connection, transport: Transport, opened: TargetDrawabl
     """Return the least seconds for one copy of the whole picture: by CopyArea, by ShmPutImage."""
     width, height = opened.size
     depth = opened.fmt.depth
-    segment = Segment("sysv" if transport.kind == "sysv" else "memfd", opened.fmt.nbytes(width, height))
+    segment = Segment(transport.segment_kind, opened.fmt.nbytes(width, height))
     shmseg = transport.attach(segment)
     pixmaps = SharedPixmaps(connection, transport, opened.root, depth)
     source = pixmaps.make(shmseg, width, height)
     target, gc = connection.resources.new_id(core.FreePixmap, "pixmap"), connection.resources.new_id(core.FreeGC, "gc")
-    corners = {"src_x": 0, "src_y": 0, "dst_x": 0, "dst_y": 0}
-    copy = {"src_drawable": source, "dst_drawable": target, "gc": gc, **corners, "width": width, "height": height}
-    size = {"total_width": width, "total_height": height, "src_width": width, "src_height": height}
-    kind = {"depth": depth, "format": core.Z_PIXMAP, "send_event": 0, "shmseg": shmseg, "offset": 0}
-    put = {"opcode": transport.opcode, "drawable": target, "gc": gc} | corners | size | kind
+    whole = Rect(0, 0, width, height)
+    copy = core.pack_copy_area(source, target, gc, 0, 0, 0, 0, width, height)
+    put = mit_shm.pack_put_image(transport.opcode, target, gc, depth, shmseg, whole, whole)
 
-    def seconds(request: Any, fields: dict[str, Any]) -> float:
+    def seconds(request: bytes) -> float:
         start = time.perf_counter()
-        connection.check(connection.send(request, **fields), doing="measuring which way is the faster")
+        connection.check(connection.wire.send(Request(request)), doing="measuring which way is the faster")
         return time.perf_counter() - start
 
     try:
@@ -97,8 +97,8 @@ def _measure(connection: Connection, transport: Transport, opened: TargetDrawabl
         )
         connection.check(made, doing="CreatePixmap")
         connection.check(connection.send(core.CreateGC, cid=gc, drawable=target, attrs={"graphics_exposures": 0}))
-        seconds(core.CopyArea, copy)  # not counted: both memories' pages are touched for the first time
-        times = [(seconds(core.CopyArea, copy), seconds(mit_shm.PutImage, put)) for _ in range(_TRIALS)]
+        seconds(copy)  # not counted: both memories' pages are touched for the first time
+        times = [(seconds(copy), seconds(put)) for _ in range(_TRIALS)]
     finally:
         connection.resources.free(gc, target, source)
         transport.detach(shmseg)
