@@ -96,11 +96,6 @@ class ChangeTracker:
         return self._pointer_events is not None and self._pointer_events.count != self._pointer_seen
 
     @property
-    def timeout(self) -> float | None:
-        """The seconds that any one reply may take; None: no limit."""
-        return self._connection.wire.timeout
-
-    @property
     def next_poll(self) -> float | None:
         """When (time.monotonic()) to poll even without an event; None: not needed."""
         return self.polled_at + self._pointer_pause if self._pointer_events is not None else None

@@ -20,8 +20,6 @@ from xshm.x11.server.damage import NAME as DAMAGE
 from xshm.x11.server.damage import Damage
 
 if TYPE_CHECKING:
-    from collections import deque
-
     from xshm.capture.source import Source
     from xshm.geometry import Rect
     from xshm.shm.pool import Pool
@@ -90,14 +88,11 @@ class DamageRegion:
         self._most = xfixes.fetched_region_limit(rect)  # of the reply to `fetch`
         # What is drawn from here on is in the first `collect`.
         self._damage = Damage(connection, extension, source._damage_target)
+        # Holds an event once anything was drawn on the source after the last `collect`, outside the rectangle too.
+        self.events = self._damage.route.queue
         # The damage of the last query, and the rectangle that it is cut to.
         self.fresh = create_region(connection, self.opcode)
         self._bounds = create_region(connection, self.opcode, rect)
-
-    @property
-    def events(self) -> deque[bytes]:
-        """Hold an event once anything was drawn on the source after the last `collect`, outside the rectangle too."""
-        return self._damage.route.queue
 
     def collect(self) -> list[Request]:
         """Return the requests that move the damage into the region `fresh`, cut to the rectangle."""

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from xshm.geometry import Rect
     from xshm.shm.segment import Segment
     from xshm.shm.transport import Transport
-    from xshm.x11.connection import Connection
 
 Rows = list[tuple[int, int]]  # ranges, each (first row, row after the last), in order, with gaps between
 
@@ -39,8 +38,7 @@ Rows = list[tuple[int, int]]  # ranges, each (first row, row after the last), in
 class _Slots:
     """The stale rows of each slot, by shmseg, and the pool's callbacks; apart from RowRefresher to avoid a cycle."""
 
-    def __init__(self, connection: Connection, transport: Transport, height: int) -> None:
-        self._connection = connection
+    def __init__(self, transport: Transport, height: int) -> None:
         self._transport = transport
         self._height = height
         self._numbers = count()  # in place of shmsegs, where there is no MIT-SHM
@@ -59,7 +57,7 @@ class _Slots:
     def detach(self, shmseg: int) -> None:
         """Release a slot."""
         self.stale.pop(shmseg, None)
-        if self._transport.kind != "core" and not self._connection.closed:
+        if self._transport.kind != "core":
             self._transport.detach(shmseg)
 
 
@@ -69,7 +67,7 @@ class RowRefresher(SlotRefresher):
     def __init__(self, source: Source, rect: Rect, limit: int) -> None:
         super().__init__(source, rect)
         self._stride = source._format.stride(rect.width)
-        slots = _Slots(self._connection, self._transport, rect.height)
+        slots = _Slots(self._transport, rect.height)
         self._stale = slots.stale
         self._pool = Pool(self._transport.segment_kind, slots.attach, slots.detach, limit, self._staging)
 

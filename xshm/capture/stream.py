@@ -183,7 +183,7 @@ def _poll(changes: ChangeTracker) -> Generator[Wait, None, Frame | None]:
             frame: Frame | None = end.value
             return frame
         while not reply.done:
-            yield Wait(reply, timeout=changes.timeout)
+            yield Wait(reply, is_reply=True)
 
 
 def _fastest(source: Source, region: Rect | None, cursor: CursorMode, trial: PipelineTrial) -> Steps:
@@ -195,7 +195,7 @@ def _fastest(source: Source, region: Rect | None, cursor: CursorMode, trial: Pip
         else:
             pending = ahead or _PendingFrame(source, region, cursor)
             while not pending.done:
-                yield Wait(pending, timeout=source._session.connection.wire.timeout)
+                yield Wait(pending, is_reply=True)
             found = [pending.frame()]
         ahead = _PendingFrame(source, region, cursor) if trial.next_is_ahead() else None
         yield found.pop()  # which leaves no reference here (3)
@@ -211,7 +211,7 @@ def _paced(source: Source, region: Rect | None, cursor: CursorMode, period: floa
             yield Wait(None, due)
         pending = _PendingFrame(source, region, cursor)
         while not pending.done:
-            yield Wait(pending, timeout=source._session.connection.wire.timeout)
+            yield Wait(pending, is_reply=True)
         yield pending.frame()
         # Multiples that passed while the caller used the frame are skipped; then the next frame is due at once.
         now = int((time.monotonic() - first) / period)

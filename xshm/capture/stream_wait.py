@@ -32,20 +32,20 @@ _RECHECK: Final = 0.25
 class Wait:
     """Wait until `what` is done, or until `deadline` (time.monotonic). `what` None: sleep until then.
 
-    With `timeout`, `what` is a request, and RequestTimeout is raised after so many seconds without its reply. They
-    begin with the wait, not with the request: a caller that was interrupted, and resumes much later, gets the reply.
+    With `is_reply`, RequestTimeout is raised after the seconds that any reply of the connection may take. They begin
+    with the wait, not with the request: a caller that was interrupted, and resumes much later, gets the reply.
     """
 
     what: Waitable | None
     deadline: float | None = None
-    timeout: float | None = None
+    is_reply: bool = False
 
     def block(self, wire: Wire) -> None:
         """Wait in this thread."""
         if self.what is None:
             time.sleep(self._left())
-        elif self.timeout is not None:
-            wire.wait_for(self.what, self.timeout)
+        elif self.is_reply:
+            wire.wait_for(self.what, wire.timeout)
         else:
             with contextlib.suppress(RequestTimeout):  # the deadline has come
                 wire.wait_for(self.what, None if self.deadline is None else self._left())
@@ -56,12 +56,13 @@ class Wait:
             await asyncio.sleep(self._left())
             return
         loop = asyncio.get_running_loop()
-        deadline = self.deadline if self.timeout is None else time.monotonic() + self.timeout
+        limit = wire.timeout if self.is_reply else None
+        deadline = self.deadline if limit is None else time.monotonic() + limit
         wire.pump()  # what has arrived already needs no event loop
         while not self.what.done:
             left = _RECHECK if deadline is None else min(_RECHECK, deadline - time.monotonic())
             if left <= 0:
-                if self.timeout is not None:
+                if limit is not None:
                     raise timed_out()
                 return
             arrived = asyncio.Event()

@@ -267,15 +267,11 @@ class Drawable(Sized, Source):
         _arguments.cursor(cursor)
         _arguments.flag(clip, "clip")
         self._check_grabbable()
-        rect = None if region is None else self._within(region, clip=clip)  # raises before anything is sent
+        if region is not None:
+            self._within(region, clip=clip)  # raises before anything is sent
         pointer, window = self._pointer()
         request = pointer.request(window)  # before the grab, in the same packet: the pointer of that moment
-        if region is None or rect is None:
-            frame = self._grab_whole()
-        elif _is_sized(region, clip=clip):
-            frame = self._grab_clipped(region, clip=clip)
-        else:
-            frame = self._grab_rect(rect)
+        frame = self.grab(region, clip=clip)
         self._add_cursor(frame, request, cursor)
         return frame
 

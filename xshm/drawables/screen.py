@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from xshm import _arguments
 from xshm.capture.session import Session
 from xshm.drawables.drawable import Drawable
-from xshm.errors import BadMatch, InvalidArgument, InvalidType, RootlessServer, ServerError
+from xshm.errors import BadMatch, InvalidArgument, RootlessServer, ServerError
 from xshm.geometry import Rect, as_rect
 from xshm.shm import own_segments
 from xshm.shm.pool import Pool
@@ -84,7 +84,11 @@ class Screen(Drawable):
         max_frames: int = 64,
         copies: bool = True,
     ) -> None:
-        timeout = _checked(timeout, max_frames, copies)
+        timeout = _arguments.reply_timeout(timeout)
+        max_frames = _arguments.integer(max_frames, "max_frames is a whole number")
+        if max_frames < 1:
+            raise InvalidArgument(f"max_frames is at least 1, not {quoted(max_frames)}")
+        _arguments.flag(copies, "copies")
         # Before the first segment of this process: segments that killed processes have left are removed.
         own_segments.look_once()
         connection = Connection(display, xauthority, timeout)
@@ -198,7 +202,8 @@ class Screen(Drawable):
             return Window(self._session, context, which.id)
         if isinstance(which, str | re.Pattern):
             return Window(self._session, context, find_window(context, which, self._query_extent()))
-        return Window(self._session, context, resource_id("a window", which))
+        rule = "a window is named by its id, its title, a compiled regular expression or 'active'"
+        return Window(self._session, context, resource_id(which, "a window", rule))
 
     def pixmap(self, pixmap: int) -> Pixmap:
         """Open a pixmap by its id. Raises WindowGone if there is none."""
@@ -207,7 +212,7 @@ class Screen(Drawable):
             from xshm.drawables.window_list import resource_id  # noqa: PLC0415
 
         self._check_open()
-        return Pixmap(self._session, resource_id("a pixmap", pixmap))
+        return Pixmap(self._session, resource_id(pixmap, "a pixmap", "a pixmap is named by its id"))
 
     def close(self) -> None:
         """Close the connection and the Windows. Frames, and views of them, stay valid. Closing twice is fine."""
@@ -274,17 +279,6 @@ class Screen(Drawable):
 
             self._windows = WindowContext(self._connection)
         return self._windows
-
-
-def _checked(timeout: object, max_frames: object, copies: object) -> float | None:
-    """Return the timeout in seconds; raise InvalidType or InvalidArgument if any of the three is wrong."""
-    seconds = _arguments.reply_timeout(timeout)
-    if isinstance(max_frames, bool) or not isinstance(max_frames, int):
-        raise InvalidType(f"max_frames is a whole number, not {quoted(max_frames)}")
-    if max_frames < 1:
-        raise InvalidArgument(f"max_frames is at least 1, not {quoted(max_frames)}")
-    _arguments.flag(copies, "copies")
-    return seconds
 
 
 def grab(region: Region | None = None, *, display: Name | None = None, cursor: CursorMode = False) -> Frame:

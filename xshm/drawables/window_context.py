@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from xshm._signal_safety import WeakRegistry
 from xshm.errors import BadDrawable, BadWindow, WindowGone, WindowNotViewable
@@ -18,15 +18,9 @@ from xshm.x11.windows.structure_events import StructureEvents
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xshm.drawables.drawable import Drawable
     from xshm.x11.connection import Connection
     from xshm.x11.windows.structure_events import Subscription
-
-
-class Closable(Protocol):
-    """A Window, as the context sees it: something to close with the Screen."""
-
-    def close(self) -> None:
-        """Release what it holds; calling it twice is fine."""
 
 
 class WindowContext:
@@ -41,7 +35,7 @@ class WindowContext:
         self.root: int = connection.setup.root.id
         self.atoms = properties.Atoms(connection)
         self.lock = Lock()
-        self.open: WeakRegistry[Closable] = WeakRegistry()  # weak: a dropped Window is not kept alive
+        self.open: WeakRegistry[Drawable] = WeakRegistry()  # weak: a dropped Window is not kept alive
         self._structure = StructureEvents(connection)
         self._shapes = ShapeEvents(connection)
 

@@ -62,18 +62,12 @@ class WindowInfo(Sized):
         return f"{self.id:#x} {self.title!r} ({printable(self.class_name) or 'no class'}) {self.rect}"
 
 
-def resource_id(what: str, number: SupportsIndex) -> int:
-    """Return a caller's id of a window or a pixmap as an int; raise InvalidType or InvalidArgument."""
-    names = "its id, its title, a compiled regular expression or 'active'" if what == "a window" else "its id"
-    found = _arguments.integer(number, f"{what} is named by {names}")
+def resource_id(number: SupportsIndex, what: str, rule: str) -> int:
+    """Return a caller's id of a window or a pixmap as an int; raise InvalidType, by the `rule`, or InvalidArgument."""
+    found = _arguments.integer(number, rule)
     if found not in IDS:
         raise InvalidArgument(f"{what}'s id is a number from 1 to {IDS[-1]:#x}, not {quoted(found)}")
     return found
-
-
-def list_windows(context: WindowContext, screen: Rect) -> list[WindowInfo]:
-    """Return the mapped top-level windows, from the bottom of the stack to the top; `screen` is the screen's extent."""
-    return _query_windows(context, screen, mapped=True)
 
 
 def find_window(context: WindowContext, description: str | re.Pattern[str], screen: Rect) -> int:
@@ -83,14 +77,14 @@ def find_window(context: WindowContext, description: str | re.Pattern[str], scre
     """
     if description == "active":
         return _active(context)
-    listed = _query_windows(context, screen, mapped=True)
+    listed = list_windows(context, screen)
     matching = [info for info in listed if _matches(info.title, description)]
     if len(matching) == 1:
         return matching[0].id
     if matching:
         raise not_found(matching, listed, _wanted(description))
     # Queried only now, since most searches end above: distinguishes a wrong title from an iconified window.
-    unmapped = [info for info in _query_windows(context, screen, mapped=False) if _matches(info.title, description)]
+    unmapped = [info for info in list_windows(context, screen, mapped=False) if _matches(info.title, description)]
     if unmapped:
         raise WindowNotViewable(f"it has no picture now, being iconified or otherwise unmapped:{_lines(unmapped)}")
     raise not_found([], listed, _wanted(description))
@@ -113,7 +107,11 @@ def _active(context: WindowContext) -> int:
         raise WindowGone(f"the window {window:#x} was active, and was destroyed") from None
 
 
-def _query_windows(context: WindowContext, screen: Rect, *, mapped: bool) -> list[WindowInfo]:
+def list_windows(context: WindowContext, screen: Rect, *, mapped: bool = True) -> list[WindowInfo]:
+    """Return the mapped top-level windows, or the others, from the bottom of the stack to the top.
+
+    `screen` is the screen's extent.
+    """
     connection, atoms = context.connection, context.atoms
     tops = top_levels(connection, atoms, context.root, mapped=mapped)
     queries = [WindowQuery(connection, atoms, context.root, top) for top in tops]

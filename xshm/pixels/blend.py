@@ -106,7 +106,7 @@ class Sprite:
     def _draw_indexed(self, behind: NDArray[Any], fmt: PixelFormat, colormap: NDArray[Any] | None, part: _Part) -> None:
         """Blend the colours of indices, and write the indices of the nearest colours in the colormap."""
         tables = channels.colours(fmt, np.dtype(np.uint8), colormap)
-        to_rgb.check_colormap(Raster(behind, fmt, colormap), tables)
+        to_rgb.check_colormap(Raster(behind, fmt, colormap))
         rgba = self.rgba[part]
         # Transparent pixels are left out (1): where the colormap has a colour twice, its nearest index may be another.
         covered = rgba.any(axis=2)

@@ -144,20 +144,16 @@ def scaling(bits: int, dtype: np.dtype[Any]) -> Scaling | None:
 
 def colours(fmt: PixelFormat, dtype: np.dtype[Any], colormap: NDArray[Any] | None) -> tuple[Channel, Channel, Channel]:
     """Return how red, green and blue are computed from a pixel's value."""
-    masks = (fmt.red_mask, fmt.green_mask, fmt.blue_mask)
-    if not fmt.needs_colormap:
-        if not fmt.has_masks:
-            return (_channel((1 << fmt.depth) - 1, dtype),) * 3
+    # Without masks all of the pixel's value is a shade, or indexes three columns of one table; with DirectColor each
+    # channel's bits index its own column.
+    masks = (fmt.red_mask, fmt.green_mask, fmt.blue_mask) if fmt.has_masks else (fmt.colour_mask,) * 3
+    if fmt.needs_colormap:
+        columns = _colormap(fmt, dtype, colormap).T
+        found = [Channel(_low(mask), mask >> _low(mask), table=each) for mask, each in zip(masks, columns, strict=True)]
+    else:
         places = fmt.byte_offsets or (None, None, None)
-        red, green, blue = (_channel(mask, dtype, at) for mask, at in zip(masks, places, strict=True))
-        return red, green, blue
-    # One pixel value indexes three columns of one table; with DirectColor each channel's bits index its own column.
-    table = _colormap(fmt, dtype, colormap)
-    if not fmt.has_masks:
-        masks = ((1 << fmt.depth) - 1,) * 3
-    red, green, blue = (
-        Channel(_low(mask), mask >> _low(mask), table=table[:, column]) for column, mask in enumerate(masks)
-    )
+        found = [_channel(mask, dtype, at) for mask, at in zip(masks, places, strict=True)]
+    red, green, blue = found
     return red, green, blue
 
 
@@ -181,16 +177,6 @@ def luma(fmt: PixelFormat, dtype: np.dtype[Any], colormap: NDArray[Any] | None) 
         red.top,
         table=_luma(*(each.astype(np.uint32) for each in (red.table, green.table, blue.table))).astype(dtype),
     )
-
-
-def short_tables(parts: tuple[Part, ...]) -> list[Channel]:
-    """Return the channels whose table is shorter than their values may be, so that an index could leave it."""
-    flat: list[Part] = []
-    for part in parts:
-        flat += (part.red, part.green, part.blue) if isinstance(part, Luma) else (part,)
-    return [
-        each for each in flat if isinstance(each, Channel) and each.table is not None and len(each.table) <= each.top
-    ]
 
 
 def _channel(mask: int, dtype: np.dtype[Any], byte: int | None = None) -> Channel:

@@ -19,7 +19,7 @@ from xshm.errors import InvalidArgument, InvalidType
 from xshm.pixels import opencv
 from xshm.pixels.alpha import straighten
 from xshm.pixels.bgrx import can_pack, pack
-from xshm.pixels.channels import Channel, Constant, Part, alpha, colours, luma, short_tables, values
+from xshm.pixels.channels import Channel, Constant, Part, alpha, colours, luma, values
 from xshm.pixels.raster import Raster, row_bands, why_unfit
 from xshm.system.printable import quoted
 
@@ -150,14 +150,17 @@ def _copy_bytes(pixels: NDArray[Any], parts: tuple[Part, ...], target: NDArray[A
         at += 1
 
 
-def check_colormap(raster: Raster, parts: tuple[Part, ...]) -> None:
+def check_colormap(raster: Raster) -> None:
     """Raise InvalidArgument for pixels that index past the end of the colormap."""
-    # Only a colormap shorter than the visual's needs a look at every pixel, and nearly no format has one at all.
-    channels = () if raster.colormap is None else short_tables(parts)
+    if raster.colormap is None or not raster.format.needs_colormap:
+        return
+    # Only a colormap shorter than the visual's needs a look at every pixel.
+    entries = len(raster.colormap)
+    channels = [each for each in colours(raster.format, np.dtype(np.uint8), raster.colormap) if entries <= each.top]
     for rows in row_bands(raster.height, raster.width) if channels else ():
         band = values(raster.pixels[rows], raster.format, raster.width)
         for channel in channels:
-            greatest, entries = int(channel.raw(band).max()), 0 if channel.table is None else len(channel.table)
+            greatest = int(channel.raw(band).max())
             if greatest >= entries:
                 raise InvalidArgument(
                     f"a pixel indexes colour {greatest} of a colormap of {entries}; pass all that the visual has"
@@ -180,7 +183,7 @@ def _converted(
     shape = (raster.height, raster.width) if flat else (raster.height, raster.width, len(parts))
     # Everything is checked before `out` is written: an error leaves it unchanged.
     cv2 = opencv.choose(converter, raster.format)
-    check_colormap(raster, parts)
+    check_colormap(raster)
     if out is None:
         out = np.empty(shape, dtype)  # not zeros: every sample is written below
     else:

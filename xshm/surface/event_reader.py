@@ -23,14 +23,18 @@ if TYPE_CHECKING:
 
 
 class EventReader:
-    """Returns the events of a window, from its inbox."""
+    """Returns the events of a window, from its inbox. It is a Waitable: `done` while the inbox has any message."""
 
     def __init__(self, wire: Wire, swapchain: Swapchain, inbox: Inbox) -> None:
         self._wire = wire
         self._swapchain = swapchain
         self._inbox = inbox
-        self._arrival = _Arrival(inbox)
         self._ended = False
+
+    @property
+    def done(self) -> bool:
+        """Whether a message is there, to be sorted or to be returned as an event."""
+        return self._inbox.done or bool(self._inbox.input)
 
     def next_event(self, timeout: float | None) -> Event | None:
         """Wait for the next event and return it; None when `timeout` seconds have passed, or after Close."""
@@ -49,12 +53,12 @@ class EventReader:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 self._wire.pump()  # with a timeout of 0 there is no wait, which would read what has arrived
-                if is_last_look or not self._arrival.done:
+                if is_last_look or not self.done:
                     return None
                 is_last_look = True  # a server that sends without end must not keep this loop going
                 continue
             try:
-                self._wire.wait_for(self._arrival, left)
+                self._wire.wait_for(self, left)
             except RequestTimeout:
                 deadline = time.monotonic()  # then look once more
         return None
@@ -75,16 +79,3 @@ class EventReader:
             self._ended = True
             return Close()
         return None
-
-
-class _Arrival:
-    """A Waitable that is done when a message is there, to be sorted or to be returned as an event."""
-
-    __slots__ = ("_inbox",)
-
-    def __init__(self, inbox: Inbox) -> None:
-        self._inbox = inbox
-
-    @property
-    def done(self) -> bool:
-        return self._inbox.done or bool(self._inbox.input)

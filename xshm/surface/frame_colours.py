@@ -23,16 +23,13 @@ class FrameColours:
     def __init__(self, fmt: PixelFormat, palette: Palette | None) -> None:
         self._format = fmt
         self._palette = palette
-        self._same = fmt  # an equal format's own object, so that frames of one source are compared by identity
 
     def is_native(self, frame: Frame) -> bool:
         """Tell whether a frame's pixels mean on the surface what they mean in the frame."""
         if frame.bounding_shape is not None and self._format.alpha_mask:
             return False  # outside of the shape they are undefined, and have to be transparent
-        if frame.format is not self._same:
-            if frame.format != self._format:
-                return False
-            self._same = frame.format
+        if frame.format != self._format:
+            return False
         # The same cell numbers mean the same colours only if the frame's colormap is equal.
         palette = self._palette
         return palette is None or (frame.colormap is not None and np.array_equal(frame.colormap, palette.colours))

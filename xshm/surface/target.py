@@ -15,7 +15,7 @@ import numpy as np
 
 from xshm import _arguments
 from xshm.drawables.drawable import Drawable
-from xshm.drawables.window_list import IDS
+from xshm.drawables.window_list import resource_id
 from xshm.errors import BadDrawable, BadWindow, InvalidArgument, RequestTimeout, WindowGone
 from xshm.geometry import Rect
 from xshm.pixels.format import VisualClass
@@ -80,9 +80,7 @@ class TargetArguments:
         if isinstance(on, Drawable) and display is None:
             display = on._connection.display_name  # noqa: SLF001 - within the package
         what = "a surface is put on a window's or pixmap's id, or on a Window or Pixmap"
-        number = _arguments.integer(getattr(on, "id", on), what)
-        if number not in IDS:
-            raise InvalidArgument(f"a window's or pixmap's id is a number from 1 to {IDS[-1]:#x}, not {quoted(number)}")
+        number = resource_id(getattr(on, "id", on), "a window's or pixmap", what)
         return cls(display, number, None, title, positioned=False, resizable=False)
 
     @staticmethod

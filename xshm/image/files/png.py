@@ -54,7 +54,7 @@ def png(
     if kind == np.uint8 and colours == "auto":
         rows = np.empty((height, 1 + width), np.uint8)
         rows[:, 0] = png_chunks.NONE  # filters help between shades, not between indices
-        indexed = _indices(raster, channels, rows[:, 1:])
+        indexed = _indices(raster, rows[:, 1:])
         if indexed is not None:
             table = np.stack([part.of(indexed) for part in channels], axis=1).astype(np.uint8)
             return png_chunks.write(width, height, png_chunks.PALETTE, rows, level, table=table.tobytes())
@@ -64,7 +64,7 @@ def png(
 def _without_palette(
     raster: Raster, parts: tuple[Part, ...], colour_type: int, kind: np.dtype[Any], level: int
 ) -> bytes:
-    check_colormap(raster, parts)
+    check_colormap(raster)
     (width, height), pixel = raster.size, len(parts) * kind.itemsize
     rows = np.empty((height, 1 + width * pixel), np.uint8)
     rows[:, 0] = png_chunks.NONE
@@ -79,14 +79,14 @@ def _without_palette(
     return png_chunks.write(width, height, colour_type, rows, level, bits=8 * kind.itemsize)
 
 
-def _indices(raster: Raster, channels: tuple[Part, ...], out: NDArray[np.uint8]) -> NDArray[Any] | None:
+def _indices(raster: Raster, out: NDArray[np.uint8]) -> NDArray[Any] | None:
     """Write the picture as indices, and return the pixel value of each index; None where there are more than 256."""
     if raster.format.has_masks:
         return png_palette.build_palette(raster, out)
     if raster.format.depth > 8 * out.itemsize:
         return None
     # Indices of a colormap are those of the palette.
-    check_colormap(raster, channels)
+    check_colormap(raster)
     np.bitwise_and(values(raster.pixels, raster.format, raster.width), raster.format.colour_mask, out=out)
     return np.arange(int(out.max()) + 1)
 
