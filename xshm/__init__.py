@@ -95,7 +95,7 @@ if TYPE_CHECKING:
     from xshm.virtual.program import Program
     from xshm.virtual.spec import DisplaySpec, ScreenSpec
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # What `dir`, `help`, `from xshm import *` and completion show: all that is public, written out for type checkers.
 __all__ = [

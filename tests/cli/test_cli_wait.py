@@ -49,6 +49,16 @@ def test_a_change_ends_it_with_0_and_says_where(
     assert result["ratio"] == pytest.approx(200 / (1280 * 800))
 
 
+def test_a_change_in_a_region_is_told_in_the_coordinates_of_the_screen(
+    wait: Callable[..., int], painter: Painter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painter.fill((0, 0, 300, 300), BLUE)
+    timer = later(painter.fill, (100, 90, 20, 10), RED)
+    assert wait("--change", "-g", "200x150+50+40", "--timeout", "10", "--json") == 0
+    timer.join()
+    assert json.loads(capsys.readouterr().out)["rects"] == [[100, 90, 20, 10]]
+
+
 def test_time_that_runs_out_ends_it_with_1_and_no_word(
     wait: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

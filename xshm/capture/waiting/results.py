@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """A change: `rects` that differ, in the frame's own coordinates; the `ratio` of differing pixels to all.
+    """A change: `rects` that differ, in the source's coordinates; the `ratio` of differing pixels to all.
 
     `frame` is the picture after the change, `seconds` the time since the wait began.
     """

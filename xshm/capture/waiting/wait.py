@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from xshm import _arguments
 from xshm.capture.waiting.colour_match import describe_displayed, matches_colour, parse_colour
-from xshm.capture.waiting.compare import MOST_RECTS, compare, part, whole, whole_bytes
+from xshm.capture.waiting.compare import MOST_RECTS, compare, part, whole_bytes
 from xshm.capture.waiting.deadline import PAUSE, Deadline, first_frame, wait_until
 from xshm.capture.waiting.find_image import find_image
 from xshm.capture.waiting.results import Change, Found, Stability
@@ -42,7 +42,7 @@ def wait_change(
     _arguments.ratio(threshold, "a threshold")
     if since is not None and not isinstance(since, Frame):
         raise InvalidType(f"since is a Frame of this source, not {type(since).__name__}")
-    before, drawn = since, list[Rect]()  # `drawn` is in the frames' own coordinates
+    before, drawn = since, list[Rect]()
     with deadline.track(source, region) as changes:
         for frame in deadline.frames(changes):
             if before is None:  # without `since`, the others are compared with the first frame
@@ -177,13 +177,12 @@ def _find_where_drawn(frame: Frame, wanted: Template, threshold: float) -> Found
         reach = Rect(
             *(changed.x - width + 1, changed.y - height + 1),
             *(changed.width + 2 * width - 2, changed.height + 2 * height - 2),
-        ).intersect(whole(frame))
+        ).intersect(frame.rect)
         if reach is None:
             continue
         reach = whole_bytes(frame, reach)  # `part` can cut between bytes only; a larger reach costs time alone
         match = find_image(part(frame, reach).rgb(), wanted.rgb, threshold, wanted.mask)
         if match is not None:
             x, y, difference = match
-            corner = frame.rect.x + reach.x + x, frame.rect.y + reach.y + y
-            return Found(Rect(*corner, width, height), difference, frame)
+            return Found(Rect(reach.x + x, reach.y + y, width, height), difference, frame)
     return None
