@@ -114,7 +114,8 @@ class Place:
         self._sure: tuple[float, float] | None = None  # first and last of the changes that no proof takes back
         self._grown_at = -1.0
         self._grown_from = rect
-        self._known: Known | None = None
+        self._known: Known | None = None  # of a flow: it is soon believed again
+        self._is_recalled = False  # an earlier wait has seen it
         self.gap = 0.0  # of a rhythm: the longest between two changes, in seconds
 
     # -- what is known of it -------------------------------------------------------------------------------------------
@@ -175,6 +176,7 @@ class Place:
     def recall(self, known: Known) -> None:
         """Go on with what an earlier wait has seen here, before the first change is added."""
         here = self.marks[0]
+        self._is_recalled = True
         if known.rhythm == FLOW:
             self._known = known
             return
@@ -255,7 +257,7 @@ class Place:
         # One that was not there while the place was watched, for longer than it ever pauses, has begun by a change.
         at, exact = self._changes[0]
         silent = before[-1] if before else self.silent_since
-        if exact and not self._known and at - silent > 1.5 * max(self._gaps(), default=self.gap) + 0.03:
+        if exact and not self._is_recalled and at - silent > 1.5 * max(self._gaps(), default=self.gap) + 0.03:
             self._count((at, at))
 
     def _cycle(self) -> tuple[str, int, float] | None:
