@@ -160,9 +160,7 @@ class EventMasks:
     def collect_dropped(self) -> None:
         """Deselect the events of windows whose holders were released or dropped, or interrupted while selecting."""
         unwanted = [(window, entry) for window, entry in self._entries.items() if not entry.holders]
-        cookies = [
-            None if entry.gone or not entry.ours else self._query(window, entry) for window, entry in unwanted
-        ]
+        cookies = [None if entry.gone or not entry.ours else self._query(window, entry) for window, entry in unwanted]
         for (window, entry), cookie in zip(unwanted, cookies, strict=True):
             attributes = None if cookie is None else cookie.reply_or_none()
             if attributes is not None:
