@@ -21,7 +21,7 @@ from xshm.x11.protocol import core
 from xshm.x11.windows.window_watch import WindowEvent, WindowWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from servers import Server
 
@@ -66,10 +66,6 @@ def seen(screen: xshm.Screen, watch: WindowWatch) -> list[tuple[str, str]]:
     return [(event.kind, event.title) for event in watch.update()]
 
 
-def named(events: Iterable[WindowEvent]) -> dict[int, str]:
-    return {event.id: event.title for event in events}
-
-
 def masks(screen: xshm.Screen, window: int) -> int:
     return int(screen.connection.request(core.GetWindowAttributes, window=window).your_event_mask)
 
@@ -99,8 +95,8 @@ def test_windows_that_come_go_and_change_are_reported_with_their_titles(screen: 
         painter.display.sync()
         assert seen(screen, watch) == [("opened", "dialog 2"), ("closed", "below")]
         assert watch.windows == {window.id: "dialog 2"}
-    assert [(event.id, event.title) for event in watch.opened] == [(window.id, "dialog 2")] * 2
-    assert [(event.id, event.title) for event in watch.closed] == [(window.id, "dialog 2"), (below.id, "below")]
+    assert watch.opened == {window.id: "dialog 2"}
+    assert watch.closed == {window.id: "dialog 2", below.id: "below"}
     assert watch.events[0] == WindowEvent("opened", window.id, "dialog")
 
 
@@ -110,7 +106,7 @@ def test_what_came_and_went_before_anybody_looked_is_reported(screen: xshm.Scree
         flash.destroy()
         painter.display.sync()
         assert seen(screen, watch) == [("opened", ""), ("closed", "")]  # nothing is left to ask for the title
-        assert set(named(watch.opened)) == set(named(watch.closed)) == {flash.id}
+        assert watch.opened == watch.closed == {flash.id: ""}
         assert not watch.windows
 
 
@@ -134,7 +130,7 @@ def test_hundreds_of_windows_that_flash_are_all_seen(screen: xshm.Screen, painte
         watch.update()
         assert [event.kind for event in watch.events] == ["opened", "closed"] * 300
         # All but a few are there for long enough that the title can be queried; none gets the title of another.
-        titles = [event.title for event in watch.opened]
+        titles = [event.title for event in watch.events if event.kind == "opened"]
         assert all(title in ("", f"flash {number}") for number, title in enumerate(titles))
         assert sum(title != "" for title in titles) > 150
         assert not watch.windows
@@ -162,7 +158,7 @@ def test_a_wait_for_it_ends_when_something_happens(screen: xshm.Screen, painter:
         screen.connection.wire.wait_for(watch, 10)
         timer.join()
         eventually(lambda: watch.update() or watch.opened)
-        assert [event.title for event in watch.opened] == ["late"]
+        assert list(watch.opened.values()) == ["late"]
 
 
 def test_input_only_windows_are_none(screen: xshm.Screen, painter: Painter) -> None:
@@ -212,7 +208,7 @@ def test_under_openbox_windows_are_reported_by_their_own_ids(server: Server, scr
                 assert heard == wanted
 
             happens("pass", ("opened", "first"))
-            assert screen.window("first").id == watch.opened[0].id
+            assert screen.window("first").id == next(iter(watch.opened))
             happens("root.title('second')", ("renamed", "second"))
             happens("root.iconify()", ("closed", "second"))
             happens("root.deiconify()", ("opened", "second"))
@@ -222,7 +218,7 @@ def test_under_openbox_windows_are_reported_by_their_own_ids(server: Server, scr
             happens("menu.destroy()", ("closed", ""))
             happens("root.destroy()", ("closed", "third"))
             assert watch.windows == {there: "there"}
-            assert [event.title for event in watch.opened] == ["second", "second", "third", ""]
+            assert list(watch.opened.values()) == ["third", ""]
 
 
 def test_a_window_manager_that_starts_and_ends_opens_and_closes_no_program(server: Server, screen: xshm.Screen) -> None:
@@ -337,7 +333,7 @@ def test_an_interrupt_loses_no_window(screen: xshm.Screen, painter: Painter) -> 
                 break
             watch.update()
             assert watch.windows == windows
-            assert named(watch.opened) == windows
+            assert watch.opened == windows
         else:
             pytest.fail("there are more points than that")
         assert len(windows) > 20

@@ -183,21 +183,18 @@ class WindowWatch:
         return tuple(self._events)
 
     @property
-    def opened(self) -> tuple[WindowEvent, ...]:
-        """The windows that came, with the last titles they had; also those that went again. One may come twice."""
-        titles: dict[int, str] = {}  # by id, the last one before the id is opened again
-        found = []
-        for event in reversed(self._events):
-            title = titles.setdefault(event.id, event.title)
-            if event.kind == "opened":
-                found.append(event._replace(title=title))
-                del titles[event.id]
-        return tuple(reversed(found))
+    def opened(self) -> dict[int, str]:
+        """The windows that came, by id, with their last titles; also those that went again.
+
+        Of several windows that had the same id, one after the other, it has the last; `events` has all.
+        """
+        titles = {event.id: event.title for event in self._events}
+        return {event.id: titles[event.id] for event in self._events if event.kind == "opened"}
 
     @property
-    def closed(self) -> tuple[WindowEvent, ...]:
-        """The windows that went, with their titles; also those that came again. One may go twice."""
-        return tuple(event for event in self._events if event.kind == "closed")
+    def closed(self) -> dict[int, str]:
+        """The windows that went, by id, with their titles; also those that came again."""
+        return {event.id: event.title for event in self._events if event.kind == "closed"}
 
     def update(self) -> list[WindowEvent]:
         """Process what has happened; return the events since the last call. Without news there is no round trip."""
