@@ -16,6 +16,7 @@ from xshm import _arguments
 from xshm._signal_safety import owned
 from xshm.errors import ConnectFailed, InvalidType, WaitTimeout
 from xshm.system import limits
+from xshm.system.polling import readable
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from xshm.drawables.screen import Screen
     from xshm.geometry import Rect
     from xshm.image.frame import Frame
-    from xshm.x11.windows.new_windows import NewWindowWatch
+    from xshm.x11.connection import Connection
+    from xshm.x11.windows.window_watch import WindowWatch
 
     Title = str | re.Pattern[str] | None
 
@@ -55,14 +57,31 @@ def is_called(title: str, wanted: Title) -> bool:
     return wanted is None or wanted.search(title) is not None
 
 
-def wait_new_window(watch: NewWindowWatch, pid: int, deadline: float) -> bool:
+def wait_new_window(screen: Screen, watch: WindowWatch, pid: int, deadline: float) -> bool:
     """Wait for a new window or a new title; return False at the deadline, or when the process has ended."""
     try:
         with limits.Explained(ConnectFailed, f"the process {pid} can't be waited for"):
             pidfd = owned(os.pidfd_open, pid)
     except ProcessLookupError:
         return False
-    return watch.wait(pidfd, deadline)
+    return wait_windows(screen.connection, watch, pidfd, deadline)
+
+
+def wait_windows(connection: Connection, watch: WindowWatch, other: int, deadline: float) -> bool:
+    """Wait until something has happened to windows, on a connection that no other thread uses; update the watch.
+
+    Return False after the deadline (time.monotonic), or when the descriptor `other` is readable.
+    """
+    watched = (connection.fileno(), other)
+    while not watch.done:
+        fired = readable(watched, deadline - time.monotonic())
+        if not fired or other in fired:
+            return False
+        connection.wire.pump()
+        if time.monotonic() >= deadline and not watch.done:
+            return False  # other events may arrive without end
+    watch.update()
+    return True
 
 
 def wait_painted(screen: Screen, window: int, deadline: float) -> Frame:
