@@ -49,14 +49,14 @@ def test_a_change_ends_it_with_0_and_says_where(
     assert result["ratio"] == pytest.approx(200 / (1280 * 800))
 
 
-def test_time_that_runs_out_ends_it_with_1_and_no_word(
+def test_time_that_runs_out_ends_it_with_1_and_what_was_seen(
     wait: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin = time.monotonic()
     assert wait("--change", "--timeout", "0.2") == 1
     assert wait("--stable", "--quiet", "0.1", "--timeout", "5") == 0
     assert time.monotonic() - begin < 5
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "xshm: nothing changed within 0.2 s\n")
     assert wait("--change", "--timeout", "0", "--json") == 1
     assert json.loads(capsys.readouterr().out) == {"seen": False}
 

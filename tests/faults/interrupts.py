@@ -176,7 +176,7 @@ _VERBS: Final = (
     _Verb("framebuffer.grab with the pointer", lambda place: place.framebuffer.grab(cursor="layer"), microseconds=900),
     _Verb("stream(on_change)", _stream, microseconds=6000),
     _Verb("stream(on_change, cursor)", lambda place: _stream(place, cursor=True), microseconds=6000),
-    _Verb("wait_change", lambda place: place.screen.wait_change(0.001), microseconds=5000),
+    _Verb("wait_change", _wait_change, microseconds=5000),
     _Verb("wait_stable", lambda place: place.screen.wait_stable(0.001, 0.002), microseconds=6000),
     _Verb("wait_for", lambda place: place.screen.wait_for(lambda _: True), microseconds=4000),
     _Verb("window", _window, microseconds=8000),

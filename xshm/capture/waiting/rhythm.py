@@ -3,8 +3,8 @@
 A Place is fed with its changes, each with its time and what the place shows since; it does no I/O and reads no clock.
 Three kinds of evidence prove a rhythm. Each needs several changes, and contents that go back and forth:
 
-1. Cycle: the pictures repeat (A B A B, or A B C A B C), at equal times of a round. Four changes; three where the place
-   has the shape of a caret. Carets blink 500/500 (Qt), 400/800 (GTK), 600/300 (Tk, xterm), 600/600 ms (Chromium).
+1. Cycle: the pictures repeat (A B A B, or A B C A B C), at the times of the round before. Five changes at least; three
+   where the place has the shape of a caret. Carets blink 500/500 (Qt), 400/800 (GTK), 600/300 (Tk, xterm), 600/600 ms (Chromium).
 2. Flow: `_FLOW_RATE` changes a second or more, for `_FLOW_TIME`, without a pause, in bounds that do not grow, and with
    pixels that go up and down again. The contents need not repeat: a video, a spinner, a bar that is always busy.
 3. Tick: about one change a second, three times in a row, and pixels that go up and down again: a clock.
@@ -49,7 +49,7 @@ _TICKS: Final = 4
 _TURNED: Final = 0.2  # of the pixels that changed; 0.5 or more turn back in videos, spinners and clocks, 0 in a fade
 _LEVELS: Final = 2  # a channel that moves by no more is noise
 _LONGEST_CYCLE: Final = 32  # pictures
-_ROUNDS_EQUAL: Final = (0.3, 0.06)  # a share of the mean, and seconds, by which the times of rounds may differ
+_EQUAL: Final = (0.25, 0.05)  # a share, and seconds, by which a pause may differ from that of the round before
 _BLINK: Final = (0.1, 1.6)  # seconds: a caret's phases
 _MOST_CHANGES: Final = 512  # remembered of a place
 
@@ -261,24 +261,18 @@ class Place:
             self._count((at, at))
 
     def _cycle(self) -> tuple[str, int, float] | None:
-        length = cycle_length(self.marks, 2 if self.is_caret else 3)
+        length = cycle_length(self.marks, 2 if self.is_caret else 4)
         if length is None:
             return None
-        ends = list(self._changes)[-len(self.marks) + 1 :]  # the marks of an earlier wait have no times
-        rounds = [
-            later[0] - earlier[0]
-            for earlier, later in zip(ends, ends[length:], strict=False)
-            if earlier[1] and later[1]
-        ][-max(length, 3) :]
-        gaps = self._gaps()[-2 * length :]
+        gaps = self._gaps()[-2 * length :]  # none of an earlier wait
         if self.is_caret and length == 2:  # noqa: PLR2004 - visible and not
             if not all(_BLINK[0] <= gap <= _BLINK[1] for gap in gaps):
                 return None
-        elif len(rounds) < 2:  # noqa: PLR2004 - two can be equal
-            return None
-        share, seconds = _ROUNDS_EQUAL
-        if rounds and max(rounds) - min(rounds) > share * statistics.fmean(rounds) + seconds:
-            return None
+        else:
+            share, seconds = _EQUAL
+            pairs = list(zip(gaps, gaps[length:], strict=False))  # of one round, and of the next
+            if len(pairs) < 2 or any(abs(a - b) > share * max(a, b) + seconds for a, b in pairs):  # noqa: PLR2004
+                return None
         # The changes between pictures of the cycle; the one that led to the first of these pictures is none of them.
         pictures = set(list(self.marks)[-length:])
         fitting = sum(1 for _ in itertools.takewhile(pictures.__contains__, reversed(self.marks)))
