@@ -42,6 +42,7 @@ else:
 _FLOW_RATE: Final = 6.5
 _FLOW_TIME: Final = 2.0  # seconds; transitions of user interfaces are shorter
 _FLOW_PAUSE: Final = 0.25  # seconds: the longest between two changes of a flow; 0.22 was seen of Chromium's <progress>
+_STALL: Final = 1.0  # seconds: a longer pause is an end of a flow; after a shorter one it goes on
 _FLOW_GROWTH: Final = 1.25  # by this factor bounds may grow during `_FLOW_TIME`: a video's edges are often still
 _BEATS_OF_KNOWN: Final = 3  # changes after which a flow that is known from an earlier wait counts as the same again
 _TICK: Final = (0.8, 1.2)  # seconds between two ticks of a clock, on a machine that is busy
@@ -116,6 +117,7 @@ class Place:
         self._grown_from = rect
         self._known: Known | None = None  # of a flow: it is soon believed again
         self._is_recalled = False  # an earlier wait has seen it
+        self._stalled: tuple[float, tuple[float, float] | None] | None = None  # when a flow ended, `_sure` until then
         self.gap = 0.0  # of a rhythm: the longest between two changes, in seconds
 
     # -- what is known of it -------------------------------------------------------------------------------------------
@@ -219,7 +221,9 @@ class Place:
     def review(self, now: float) -> None:
         """End a rhythm whose next change is overdue: its last change counts."""
         if self.rhythm and self._changes and now >= self.overdue:
+            stalled = (self.last, self._sure) if self.rhythm == FLOW else None
             self.end()
+            self._stalled = stalled
 
     def end(self) -> None:
         """End a rhythm: its last change counts. Without one, nothing changes."""
@@ -249,6 +253,9 @@ class Place:
         if found is None:
             return
         self.rhythm, start, self.gap = found
+        if self._stalled is not None and self._changes[start][0] - self._stalled[0] <= _STALL:
+            self._sure = self._stalled[1]  # it had not ended
+        self._stalled = None
         before = [at for at, _ in itertools.islice(self._changes, start)]
         if before:
             self._count((before[0], before[-1]))
@@ -284,6 +291,13 @@ class Place:
         while start and times[start] - times[start - 1] <= _FLOW_PAUSE:
             start -= 1
         run = times[start:]
+        # What was as fast before a pause belongs to it: the machine was busy.
+        while (
+            start > 1
+            and times[start] - times[start - 1] <= _STALL
+            and times[start - 1] - times[start - 2] <= _FLOW_PAUSE
+        ):
+            start -= 1
         if self._known and len(run) >= _BEATS_OF_KNOWN and self._known.rect.contains(self.rect):
             return FLOW, start, self._known.gap
         # Early refusals: this is called at each change.
