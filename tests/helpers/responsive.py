@@ -2,17 +2,17 @@
 
     python responsive.py [spinner]
 
-The window is 400x300 at 0, 0, with a text field that has the focus (its caret blinks), and areas to click at: `AREAS`
-has their rectangles. With "spinner" an arc turns at 25 steps a second. Each line that it prints is a word and a time.
+The window is 400x300 at 0, 0. A text field has the focus, so that its caret blinks. `AREAS` are the rectangles to click
+at. With "spinner" an arc turns at 25 steps a second. Each line that it prints is a word and a time.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-import tkinter
+import tkinter as tk
 
-# By name, x, y, width, height. Those with a number answer after so many milliseconds, by another colour for good.
+# By name: x, y, width, height. Those with a number answer after so many milliseconds, by another colour for good.
 AREAS = {
     "20": (10, 100, 60, 30),
     "100": (90, 100, 60, 30),
@@ -20,76 +20,95 @@ AREAS = {
     "nothing": (250, 100, 60, 30),
     "flash": (10, 150, 60, 30),  # another colour for 100 ms
     "steps": (90, 150, 60, 30),  # six colours, 100 ms each
-    "dialog": (170, 150, 60, 30),  # opens a window called "Really?"
-    "menu": (250, 150, 60, 30),  # opens a window called "Menu" that closes again
-    "start": (330, 150, 60, 30),  # a spinner that runs from then on
+    "dialog": (170, 150, 60, 30),  # opens a window
+    "menu": (250, 150, 60, 30),  # opens a window that closes again after 200 ms
+    "start": (330, 150, 60, 30),  # starts the spinner after 100 ms
 }
 _COLOURS = ("#225588", "#cc5522")
 
 
-def main() -> None:
-    """Show the window, and answer clicks until the program is ended."""
-    root = tkinter.Tk()
-    root.title("responsive")
-    root.geometry("400x300+0+0")
-    canvas = tkinter.Canvas(root, width=400, height=300, highlightthickness=0, background="white")
-    canvas.place(x=0, y=0)
-    field = tkinter.Entry(root)
-    field.place(x=10, y=10, width=200, height=30)
-    field.insert(0, "text")
-    field.focus_force()
-    toggled = dict.fromkeys(AREAS, 0)
+class _Program:
+    """The window, and what answers clicks in it."""
 
-    def say(word: str) -> None:
-        root.update_idletasks()
+    def __init__(self) -> None:
+        self.root = tk.Tk()
+        self.root.geometry("400x300+0+0")
+        self._canvas = tk.Canvas(self.root, width=400, height=300, highlightthickness=0, background="white")
+        self._canvas.place(x=0, y=0)
+        field = tk.Entry(self.root)
+        field.place(x=10, y=10, width=200, height=30)
+        field.insert(0, "text")
+        field.focus_force()
+        self._toggled = dict.fromkeys(AREAS, 0)
+        self._items: dict[str, int] = {}
+        for name, (x, y, width, height) in AREAS.items():
+            item = self._canvas.create_rectangle(x, y, x + width, y + height, fill=_COLOURS[0], width=0)
+            self._items[name] = item
+        self._canvas.create_arc(330, 20, 380, 70, extent=90, width=6, style="arc", outline="black", tags="spinner")
+        self._canvas.bind("<Button-1>", self._clicked)
+        self.root.after(300, self.say, "ready")
+
+    def say(self, word: str) -> None:
+        """Print a word, once what was drawn is on its way."""
+        self.root.update_idletasks()
         print(word, time.monotonic(), flush=True)
 
-    def colour(name: str) -> None:
-        toggled[name] += 1
-        canvas.itemconfigure(f"area-{name}", fill=_COLOURS[toggled[name] % 2])
-        say(name)
+    def spin(self, angle: int = 0) -> None:
+        """Turn the arc on and on."""
+        self._canvas.itemconfigure("spinner", start=-angle)
+        self.root.after(40, self.spin, (angle + 15) % 360)
 
-    def window(title: str, milliseconds: int) -> None:
-        top = tkinter.Toplevel(root)
-        top.title(title)
+    def _clicked(self, event: tk.Event[tk.Canvas]) -> None:
+        for name, (x, y, width, height) in AREAS.items():
+            if x <= event.x < x + width and y <= event.y < y + height:
+                if name.isdigit():
+                    self.root.after(int(name), self._toggle, name)
+                elif name != "nothing":
+                    getattr(self, f"_{name}")(name)
+
+    def _toggle(self, name: str) -> None:
+        self._toggled[name] += 1
+        self._fill(name, _COLOURS[self._toggled[name] % 2])
+        self.say(name)
+
+    def _fill(self, name: str, colour: str) -> None:
+        self._canvas.itemconfigure(self._items[name], fill=colour)
+
+    def _flash(self, name: str) -> None:
+        self._toggle(name)
+        self.root.after(100, self._toggle, name)
+
+    def _steps(self, name: str) -> None:
+        first = 130 * (self._toggled[name] % 2)
+        self._toggled[name] += 1
+        for number in range(6):
+            self.root.after(100 * number, self._fill, name, f"#{first + number * 20:02x}aa00")
+        self.root.after(505, self.say, name)
+
+    def _dialog(self, name: str) -> None:
+        self.root.after(50, self._open, name, 0)
+
+    def _menu(self, name: str) -> None:
+        self.root.after(50, self._open, name, 200)
+
+    def _open(self, name: str, milliseconds: int) -> None:
+        top = tk.Toplevel(self.root)
         top.geometry("120x80+220+200")
-        say(title)
+        self.say(name)
         if milliseconds:
-            root.after(milliseconds, lambda: (top.destroy(), say("closed")))
+            self.root.after(milliseconds, top.destroy)
 
-    def spin(angle: int = 0) -> None:
-        canvas.itemconfigure("spinner", start=-angle)
-        root.after(40, spin, (angle + 15) % 360)
+    def _start(self, name: str) -> None:
+        self.root.after(100, self.spin)
+        self.root.after(100, self.say, name)
 
-    def clicked(event: tkinter.Event[tkinter.Canvas]) -> None:
-        name = next(
-            (name for name, (x, y, w, h) in AREAS.items() if x <= event.x < x + w and y <= event.y < y + h), "nothing"
-        )
-        if name.isdigit():
-            root.after(int(name), colour, name)
-        elif name == "flash":
-            colour(name)
-            root.after(100, colour, name)
-        elif name == "steps":
-            for number in range(6):
-                root.after(100 * number, lambda number=number: canvas.itemconfigure(f"area-{name}", fill=f"#{number * 20:02x}aa00"))
-            root.after(520, say, name)
-        elif name == "dialog":
-            root.after(50, window, "Really?", 0)
-        elif name == "menu":
-            root.after(50, window, "Menu", 200)
-        elif name == "start":
-            root.after(100, spin)
-            root.after(100, say, name)
 
-    for name, (x, y, width, height) in AREAS.items():
-        canvas.create_rectangle(x, y, x + width, y + height, fill=_COLOURS[0], width=0, tags=f"area-{name}")
-    canvas.create_arc(330, 20, 380, 70, extent=90, width=6, style="arc", outline="black", tags="spinner")
-    canvas.bind("<Button-1>", clicked)
+def main() -> None:
+    """Show the window, and answer clicks until the program is ended."""
+    program = _Program()
     if "spinner" in sys.argv:
-        spin()
-    root.after(300, say, "ready")
-    root.mainloop()
+        program.spin()
+    program.root.mainloop()
 
 
 if __name__ == "__main__":

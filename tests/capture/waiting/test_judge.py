@@ -303,7 +303,7 @@ def test_a_list_that_gets_a_row_each_second_is_no_clock() -> None:
         assert film.rhythm() == []
 
 
-# -- what is known from an earlier wait ----------------------------------------------------------------------------------
+# -- what is known from an earlier wait --------------------------------------------------------------------------------
 
 
 def _after(film: Film) -> Film:
@@ -358,7 +358,7 @@ def test_another_picture_in_the_place_of_a_known_caret_is_a_change() -> None:
     assert film.changes() == (0.4, 0.4)
 
 
-# -- what an act asks ----------------------------------------------------------------------------------------------------
+# -- what an act asks --------------------------------------------------------------------------------------------------
 
 
 def test_what_looks_like_a_caret_is_no_reaction_until_it_fails_to_change_back() -> None:
@@ -400,7 +400,7 @@ def test_what_happened_while_nobody_looked_proves_no_times() -> None:
     assert film.changes() is None
 
 
-# -- frames --------------------------------------------------------------------------------------------------------------
+# -- frames ------------------------------------------------------------------------------------------------------------
 
 
 def test_places_are_in_the_coordinates_of_the_source() -> None:
