@@ -4,7 +4,8 @@ A Place is fed with its changes, each with its time and what the place shows sin
 Three kinds of evidence prove a rhythm. Each needs several changes, and contents that go back and forth:
 
 1. Cycle: the pictures repeat (A B A B, or A B C A B C), at the times of the round before. Five changes at least; three
-   where the place has the shape of a caret. Carets blink 500/500 (Qt), 400/800 (GTK), 600/300 (Tk, xterm), 600/600 ms (Chromium).
+   where the place has the shape of a caret: those of Qt are 500 ms visible and 500 not, of GTK 800 and 400, of Tk and
+   xterm 600 and 300, of Chromium 600 and 600.
 2. Flow: `_FLOW_RATE` changes a second or more, for `_FLOW_TIME`, without a pause, in bounds that do not grow, and with
    pixels that go up and down again. The contents need not repeat: a video, a spinner, a bar that is always busy.
 3. Tick: about one change a second, three times in a row, and pixels that go up and down again: a clock.
@@ -216,7 +217,8 @@ class Place:
         elif self.rhythm == FLOW and self.count % 16 == 0:
             self.gap = statistics.median(self._gaps()[-64:] or [self.gap])
         elif self.rhythm != FLOW:
-            self.gap = max(self._gaps()[-8:], default=self.gap)
+            # A caret's two phases differ: the longer one may not have come yet.
+            self.gap = max([*self._gaps()[-8:], *([self.gap] if self.count < _TICKS else [])])
 
     def review(self, now: float) -> None:
         """End a rhythm whose next change is overdue: its last change counts."""
@@ -264,7 +266,9 @@ class Place:
         # One that was not there while the place was watched, for longer than it ever pauses, has begun by a change.
         at, exact = self._changes[0]
         silent = before[-1] if before else self.silent_since
-        if exact and not self._is_recalled and at - silent > 1.5 * max(self._gaps(), default=self.gap) + 0.03:
+        gaps = sorted(self._gaps()) or [self.gap]
+        usual = gaps[int(0.9 * (len(gaps) - 1) + 0.5)]  # a few of a busy machine's are longer
+        if exact and not self._is_recalled and at - silent > 1.5 * usual + 0.03:
             self._count((at, at))
 
     def _cycle(self) -> tuple[str, int, float] | None:
@@ -287,17 +291,14 @@ class Place:
 
     def _flow(self) -> tuple[str, int, float] | None:
         times = [at for at, _ in self._changes]
-        start = len(times) - 1
-        while start and times[start] - times[start - 1] <= _FLOW_PAUSE:
-            start -= 1
+        start = _run_start(times, len(times) - 1)
         run = times[start:]
         # What was as fast before a pause belongs to it: the machine was busy.
-        while (
-            start > 1
-            and times[start] - times[start - 1] <= _STALL
-            and times[start - 1] - times[start - 2] <= _FLOW_PAUSE
-        ):
-            start -= 1
+        while start and times[start] - times[start - 1] <= _STALL:
+            earlier = _run_start(times, start - 1)
+            if earlier == start - 1:
+                break
+            start = earlier
         if self._known and len(run) >= _BEATS_OF_KNOWN and self._known.rect.contains(self.rect):
             return FLOW, start, self._known.gap
         # Early refusals: this is called at each change.
@@ -331,6 +332,14 @@ class Place:
         if times is not None:
             sure = self._sure or times
             self._sure = min(sure[0], times[0]), max(sure[1], times[1])
+
+
+def _run_start(times: Sequence[float], end: int) -> int:
+    """Return the index of the first of those times up to `end` that follow each other without a pause."""
+    start = end
+    while start and times[start] - times[start - 1] <= _FLOW_PAUSE:
+        start -= 1
+    return start
 
 
 def cycle_length(marks: Sequence[int] | deque[int], least: int) -> int | None:
