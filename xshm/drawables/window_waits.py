@@ -10,7 +10,7 @@ import contextlib
 import math
 import re
 import time
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, cast
 
 from xshm import _arguments
 from xshm.capture.waiting.deadline import PAUSE, Deadline
@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import SupportsIndex
 
-    from xshm.drawables.screen import Screen
+    from xshm.capture.session import Session
     from xshm.drawables.window_context import WindowContext
+    from xshm.geometry import Rect
     from xshm.image.frame import Frame
     from xshm.x11.protocol.requests import Waitable
     from xshm.x11.windows.structure_events import Subscription
@@ -48,6 +49,20 @@ if TYPE_CHECKING:
     Wanted = str | re.Pattern[str] | Callable[[WindowInfo], object]
 
 _NAMES: Final = "a title, a compiled regular expression or a predicate of a WindowInfo"
+
+
+class ScreenOfWindows(Protocol):
+    """What a wait needs of a Screen."""
+
+    _session: Session
+
+    def _window_context(self) -> WindowContext: ...
+
+    def _query_extent(self) -> Rect: ...
+
+    def grab(self) -> Frame:
+        """Return the whole screen's picture."""
+        ...
 
 
 class Search:
@@ -84,7 +99,7 @@ class Search:
         return f"{what} and {process}" if process else what
 
 
-def wait_window(screen: Screen, which: Wanted | None, pid: int | None, timeout: float | None) -> Window:
+def wait_window(screen: ScreenOfWindows, which: Wanted | None, pid: int | None, timeout: float | None) -> Window:
     """See `Screen.wait_window`."""
     deadline = Deadline(timeout)
     search = Search(which, pid)
@@ -110,7 +125,7 @@ def wait_window(screen: Screen, which: Wanted | None, pid: int | None, timeout: 
     raise WaitTimeout(f"no window answered to {search} within {timeout} s{why}", frame=_picture(screen, deadline))
 
 
-def wait_window_gone(screen: Screen, which: Any, pid: int | None, timeout: float | None) -> None:
+def wait_window_gone(screen: ScreenOfWindows, which: Any, pid: int | None, timeout: float | None) -> None:
     """See `Screen.wait_window_gone`."""
     deadline = Deadline(timeout)
     if isinstance(which, Window | WindowInfo | int) or hasattr(which, "__index__"):
@@ -125,7 +140,7 @@ def wait_window_gone(screen: Screen, which: Any, pid: int | None, timeout: float
         raise WaitTimeout(f"{what} did not go within {timeout} s{still}", frame=_picture(screen, deadline))
 
 
-def _wait_none_listed(screen: Screen, search: Search, deadline: Deadline) -> tuple[str, str] | None:
+def _wait_none_listed(screen: ScreenOfWindows, search: Search, deadline: Deadline) -> tuple[str, str] | None:
     """Wait until no window is left that the search finds; return the message's parts where some are."""
     context = deadline.call(screen._window_context)
     with _Looks(screen, context, deadline) as looks:
@@ -136,7 +151,7 @@ def _wait_none_listed(screen: Screen, search: Search, deadline: Deadline) -> tup
     return f"what answers to {search}", f"; there {'is' if len(found) == 1 else 'are'} still:{lines(found)}"
 
 
-def _wait_not_viewable(screen: Screen, window: int, deadline: Deadline) -> tuple[str, str] | None:
+def _wait_not_viewable(screen: ScreenOfWindows, window: int, deadline: Deadline) -> tuple[str, str] | None:
     """Wait until a window is destroyed or unmapped, itself or with an ancestor; return the message's parts if not."""
     context = deadline.call(screen._window_context)
     connection = context.connection
@@ -178,7 +193,7 @@ class _Stale:
 class _Looks:
     """The lists of windows that a wait looks at: at once, after each change, and at the deadline."""
 
-    def __init__(self, screen: Screen, context: WindowContext, deadline: Deadline) -> None:
+    def __init__(self, screen: ScreenOfWindows, context: WindowContext, deadline: Deadline) -> None:
         self._screen = screen
         self._context = context
         self._deadline = deadline
@@ -209,7 +224,7 @@ class _Looks:
                 self._deadline.call(self._watch.close)
 
 
-def _list(screen: Screen, context: WindowContext, *, mapped: bool = True) -> list[WindowInfo]:
+def _list(screen: ScreenOfWindows, context: WindowContext, *, mapped: bool = True) -> list[WindowInfo]:
     extent = screen._query_extent()
     with context.connection.decoding("the windows"):
         return list_windows(context, extent, mapped=mapped)
@@ -220,7 +235,7 @@ def _sleep(context: WindowContext, what: Waitable, deadline: Deadline) -> None:
         context.connection.wire.wait_for(what, None if deadline.end == math.inf else deadline.left)
 
 
-def _picture(screen: Screen, deadline: Deadline) -> Frame:
+def _picture(screen: ScreenOfWindows, deadline: Deadline) -> Frame:
     """Return the screen's picture for WaitTimeout; None where it has none."""
     try:
         return deadline.call(screen.grab)
