@@ -29,6 +29,7 @@ _PARAMETERS: Final = (
     "display",
     "framebuffer",
     "framebuffer_mode",
+    "rhythms",
     "transport",
     "xauthority",
 )
@@ -42,6 +43,7 @@ _DESTINATIONS: Final = {"server_args": "args"}  # argparse's name of what is a p
 _IN_SHELL_WORDS: Final = (
     ("Screen.windows", "xshm windows"),
     ("VirtualDisplay()", "xshm run -- COMMAND"),
+    ("ignore= leaves", "--ignore leaves"),
     # A command holds no more frames than it needs: only the limit itself helps its user.
     ("drop some, keep frame.copy() in their place, open the screen without copies=False, or ", ""),
 )

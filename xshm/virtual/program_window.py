@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 QUIET: Final = 0.2  # seconds without a change, after which a picture is complete
 BLANK: Final = 2.0  # seconds that a window of one colour stays so before it counts as painted
+_TOO_SHORT: Final = f"has not been at rest for {QUIET:g} s"
 _LEAST: Final = 0.001  # seconds: a wait that begins at the deadline still looks once
 
 
@@ -103,13 +104,16 @@ def wait_painted(screen: Screen, window: int, deadline: float) -> Frame:
 def _wait_rest(source: Drawable, region: Rect | None, deadline: float) -> Frame:
     while True:
         left = max(deadline - time.monotonic(), _LEAST)
-        stability = source.wait_stable(min(QUIET, left), left, region=region)
+        try:
+            # A program whose window shows a rhythm, such as a spinner, is still starting.
+            frame = source.wait_stable(min(QUIET, left), left, region=region, rhythms="count").frame
+        except WaitTimeout as error:
+            why = "is still being drawn" if left >= QUIET else _TOO_SHORT
+            raise WaitTimeout(why, frame=error.frame, moving=error.moving) from None
         if left < QUIET:  # too little time to tell, whatever was seen in it
-            raise WaitTimeout(f"has not been at rest for {QUIET:g} s", frame=stability.frame)
-        if not stability:
-            raise WaitTimeout("is still being drawn", frame=stability.frame)
-        if not _is_blank(stability.frame):
-            return stability.frame
+            raise WaitTimeout(_TOO_SHORT, frame=frame)
+        if not _is_blank(frame):
+            return frame
         left = max(deadline - time.monotonic(), 0)
         try:
             source.wait_for(lambda frame: not _is_blank(frame), min(BLANK, left), region)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from xshm.drawables.drawable import Drawable
 
 SEEN, TIMED_OUT = 0, 1
-_QUIET = 0.3  # seconds without a change: the default of Drawable.wait_stable, too
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="give up after this long, be it that the server does not answer (default: %(default)s)",
     )
-    parser.add_argument("--quiet", type=seconds, metavar="SECONDS", help="for --stable (default: 0.3)")
+    parser.add_argument(
+        "--quiet", type=seconds, metavar="SECONDS", help="for --stable (default: 0.3, or half of a shorter --timeout)"
+    )
     parser.add_argument(
         "--threshold",
         type=number,
@@ -111,20 +112,13 @@ def _wait(source: Drawable, chosen: argparse.Namespace, pixel: tuple[int, int, s
     region, timeout = chosen.geometry, chosen.timeout
     # None where the flag was not given: a threshold of 0 with --pixel is refused, no threshold is not.
     threshold = 0.0 if chosen.threshold is None else chosen.threshold
-    if chosen.change:
-        change = source.wait_change(timeout, region, threshold)
-        if change is None:
-            return None
-        return {
-            "seconds": change.seconds,
-            "ratio": change.ratio,
-            "rects": [rect_numbers(each) for each in change.rects],
-        }
-    if chosen.stable:  # a Stability is false when the time was over
-        quiet = _QUIET if chosen.quiet is None else chosen.quiet
-        stability = source.wait_stable(quiet, timeout, threshold, chosen.ignore, region)
-        return {"seconds": stability.seconds} if stability else None
     try:
+        if chosen.change:
+            change = source.wait_change(timeout, region, threshold)
+            rects = [rect_numbers(each) for each in change.rects]
+            return {"seconds": change.seconds, "ratio": change.ratio, "rects": rects}
+        if chosen.stable:
+            return {"seconds": source.wait_stable(chosen.quiet, timeout, threshold, chosen.ignore, region).seconds}
         if pixel is not None:
             source.wait_pixel(*pixel, timeout=timeout)
             return {}
