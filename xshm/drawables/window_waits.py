@@ -70,7 +70,7 @@ class Search:
 
     def __init__(self, which: object, pid: object) -> None:
         if which is None and pid is None:
-            raise InvalidArgument(f"name what to wait for: {_NAMES}, or pid=")
+            raise InvalidArgument(f"name what to wait for: {_NAMES}, or a pid")
         if not (which is None or isinstance(which, str | re.Pattern) or callable(which)) or isinstance(which, type):
             raise InvalidType(f"a window to wait for is named by {_NAMES}, not {type(which).__name__}")
         if isinstance(which, re.Pattern) and not isinstance(which.pattern, str):
@@ -130,7 +130,9 @@ def wait_window_gone(screen: ScreenOfWindows, which: Any, pid: int | None, timeo
     deadline = Deadline(timeout)
     if isinstance(which, Window | WindowInfo | int) or hasattr(which, "__index__"):
         if pid is not None:
-            raise InvalidArgument("pid= goes with a title, an expression or a predicate; an id names one window itself")
+            raise InvalidArgument(
+                "a pid goes with a title, an expression or a predicate; an id names one window itself"
+            )
         window = resource_id("a window", which.id if isinstance(which, Window | WindowInfo) else which)
         left = _wait_not_viewable(screen, window, deadline)
     else:
