@@ -130,9 +130,7 @@ def wait_window_gone(screen: ScreenOfWindows, which: Any, pid: int | None, timeo
     deadline = Deadline(timeout)
     if isinstance(which, Window | WindowInfo | int) or hasattr(which, "__index__"):
         if pid is not None:
-            raise InvalidArgument(
-                "a pid goes with a title, an expression or a predicate; an id names one window itself"
-            )
+            raise InvalidArgument("a pid goes with a title, an expression or a predicate; an id names one window")
         window = resource_id("a window", which.id if isinstance(which, Window | WindowInfo) else which)
         left = _wait_not_viewable(screen, window, deadline)
     else:
