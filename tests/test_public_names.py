@@ -36,7 +36,7 @@ _UNNAMED = {
 }
 
 _GRABS = ("grab", "grab_many", "grab_into", "stream", "stats")
-_WAITS = ("wait_change", "wait_stable", "wait_for", "wait_pixel", "wait_image")
+_WAITS = ("act", "wait_change", "wait_stable", "wait_for", "wait_pixel", "wait_image")
 _DRAWABLE = ("rect", "width", "height", "format", "transport", "close", *_GRABS, *_WAITS)
 _SHOWN = {
     "Screen": (

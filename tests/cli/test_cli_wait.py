@@ -49,7 +49,7 @@ def test_a_change_ends_it_with_0_and_says_where(
     assert result["ratio"] == pytest.approx(200 / (1280 * 800))
 
 
-def test_time_that_runs_out_ends_it_with_1_and_one_line(
+def test_time_that_runs_out_ends_it_with_1_and_what_was_seen(
     wait: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin = time.monotonic()

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from xshm.shm.transport import Transport
     from xshm.x11.display_name import Name
     from xshm.x11.protocol.requests import Request
+    from xshm.x11.windows.window_watch import WindowWatch
     from xshm.x11.xlib_display import XlibDisplay
 
 # Staging slots, besides `max_frames`, out of which frames beyond the limit are copied: as many threads can grab such
@@ -301,6 +302,12 @@ class Screen(Drawable):
 
     def _name(self) -> str:
         return "the screen"
+
+    def _watch_windows(self) -> WindowWatch:
+        with limits.loading():
+            from xshm.x11.windows.window_watch import WindowWatch  # noqa: PLC0415 - as above
+
+        return WindowWatch(self._window_context())
 
     # -- what its Windows share --------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from xshm import _arguments
 from xshm.capture.waiting.compare import MOST_RECTS, compare
@@ -41,15 +41,13 @@ from xshm.geometry import Rect, merged
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from types import TracebackType
 
     from xshm.capture.changes import ChangeTracker
     from xshm.capture.source import Source
     from xshm.geometry import Region
     from xshm.image.frame import Frame
-
-_NO_WINDOWS: Final[dict[int, str]] = {}
 
 
 class WindowChanges(Protocol):
@@ -60,11 +58,11 @@ class WindowChanges(Protocol):
         """Whether something has happened since the last `update`."""
 
     @property
-    def opened(self) -> Mapping[int, str]:
+    def opened(self) -> dict[int, str]:
         """The windows that came, by id, with their titles."""
 
     @property
-    def closed(self) -> Mapping[int, str]:
+    def closed(self) -> dict[int, str]:
         """The windows that went, by id, with their titles."""
 
     def update(self) -> Iterable[object]:
@@ -233,8 +231,8 @@ class _Watching:
             moving=moving,
             before=self._before,
             frame=frame,
-            opened=dict(windows.opened) if windows is not None else _NO_WINDOWS,
-            closed=dict(windows.closed) if windows is not None else _NO_WINDOWS,
+            opened=windows.opened if windows is not None else {},
+            closed=windows.closed if windows is not None else {},
         )
 
     def _lasting(self, left_out: list[Rect]) -> tuple[Rect, ...]:

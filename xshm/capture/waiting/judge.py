@@ -43,10 +43,12 @@ _HASHED: Final = 128 * 128  # pixels: places up to this size are hashed whole
 _REACH: Final = 2  # pixels between two changes that are of one place
 _MOST_PLACES: Final = 48
 _MOST_KNOWN: Final = 16
-_BUSY: Final = 1.0  # seconds: a place that has changed more than twice in this time is more than a caret's
+_BUSY, _FEW = 1.0, 2  # seconds, changes: a place that has changed more often within this time is no caret's
+_SHORTEST_PHASE: Final = 0.25  # seconds: of a caret (Tk, xterm: 300 ms)
 _MARGIN: Final = 256  # pixels around a place that are sampled with it, at most: a clock's hands reach ever new ones
 # Pixels. Carets of text fields are 1 or 2 wide and fill their rectangle, as a terminal's does, which is a cell of text.
 _WIDEST, _SHORTEST, _TALLEST = 24, 6, 64
+_FILLED: Final = 0.75  # of its pixels: where a letter is below it, the caret may have that one's colour
 # Seconds: the longest phase of a caret (GTK: 800 ms without), and a little.
 _PHASE: Final = 0.95
 _BITS_PER_BYTE: Final = 8
@@ -150,7 +152,7 @@ class Judge:
             if place.rect == rect or (place.rhythm and self._accepts(place, rect, before)):
                 return place
         is_caret = _is_caret(before, now, rect)
-        if is_caret and not any(each.count > 2 and each.last > at - _BUSY for each in near):  # noqa: PLR2004 - as _BUSY has it
+        if is_caret and not any(_is_busy(each, at) for each in near):
             return self._new(rect, before, is_caret=True)
         joined = [each for each in near if not each.rhythm or _covers_most(rect, each.rect)]
         if not joined:
@@ -252,16 +254,24 @@ def _reaches(place: Rect, rect: Rect) -> bool:
     )
 
 
+def _is_busy(place: Place, at: float) -> bool:
+    """Return whether a place changes too often for a caret in it or beside it: it is an animation, or a bar that fills.
+
+    A place without a change yet is one of this same moment.
+    """
+    return not place.count or place.last > at - _SHORTEST_PHASE or (place.count > _FEW and place.last > at - _BUSY)
+
+
 def _covers_most(rect: Rect, place: Rect) -> bool:
     common = rect.intersect(place)
     return common is not None and 2 * common.width * common.height >= place.width * place.height
 
 
 def _is_caret(before: Frame, now: Frame, rect: Rect) -> bool:
-    """Return whether a difference has the shape of a caret: upright, small, and every pixel differs."""
+    """Return whether a difference has the shape of a caret: upright, small, and nearly filled."""
     if not (_SHORTEST <= rect.height <= _TALLEST and rect.width <= _WIDEST and rect.width < rect.height):
         return False
-    return bool((_look(before, rect, _HASHED) != _look(now, rect, _HASHED)).any(axis=2).all())
+    return float((_look(before, rect, _HASHED) != _look(now, rect, _HASHED)).any(axis=2).mean()) >= _FILLED
 
 
 def _cut(frame: Frame, rect: Rect) -> Frame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from xshm.errors import Moving
     from xshm.geometry import Rect
@@ -78,8 +78,8 @@ class Outcome:
     moving: tuple[Moving, ...]
     before: Frame
     frame: Frame
-    opened: Mapping[int, str]
-    closed: Mapping[int, str]
+    opened: dict[int, str]
+    closed: dict[int, str]
 
     def summary(self) -> str:
         """Return the outcome in one line, for a log or a model."""
@@ -98,7 +98,7 @@ class Outcome:
             parts.append(f"moving: {_listed(map(str, self.moving))}")
         return "; ".join(parts)
 
-    def _windows(self) -> tuple[tuple[str, Mapping[int, str]], ...]:
+    def _windows(self) -> tuple[tuple[str, dict[int, str]], ...]:
         return ("windows opened", self.opened), ("windows closed", self.closed)
 
 

@@ -3,8 +3,9 @@
 A Place is fed with its changes, each with its time and what the place shows since; it does no I/O and reads no clock.
 Three kinds of evidence prove a rhythm. Each needs several changes, and contents that go back and forth:
 
-1. Cycle: the pictures repeat (A B A B, or A B C A B C), at equal times of a round. Four changes; three where the place
-   has the shape of a caret. Carets blink 500/500 (Qt), 400/800 (GTK), 600/300 (Tk, xterm), 600/600 ms (Chromium).
+1. Cycle: the pictures repeat (A B A B, or A B C A B C), at the times of the round before. Five changes at least; three
+   where the place has the shape of a caret: those of Qt are 500 ms visible and 500 not, of GTK 800 and 400, of Tk and
+   xterm 600 and 300, of Chromium 600 and 600.
 2. Flow: `_FLOW_RATE` changes a second or more, for `_FLOW_TIME`, without a pause, in bounds that do not grow, and with
    pixels that go up and down again. The contents need not repeat: a video, a spinner, a bar that is always busy.
 3. Tick: about one change a second, three times in a row, and pixels that go up and down again: a clock.
@@ -42,6 +43,7 @@ else:
 _FLOW_RATE: Final = 6.5
 _FLOW_TIME: Final = 2.0  # seconds; transitions of user interfaces are shorter
 _FLOW_PAUSE: Final = 0.25  # seconds: the longest between two changes of a flow; 0.22 was seen of Chromium's <progress>
+_STALL: Final = 1.0  # seconds: a longer pause is an end of a flow; after a shorter one it goes on
 _FLOW_GROWTH: Final = 1.25  # by this factor bounds may grow during `_FLOW_TIME`: a video's edges are often still
 _BEATS_OF_KNOWN: Final = 3  # changes after which a flow that is known from an earlier wait counts as the same again
 _TICK: Final = (0.8, 1.2)  # seconds between two ticks of a clock, on a machine that is busy
@@ -49,7 +51,7 @@ _TICKS: Final = 4
 _TURNED: Final = 0.2  # of the pixels that changed; 0.5 or more turn back in videos, spinners and clocks, 0 in a fade
 _LEVELS: Final = 2  # a channel that moves by no more is noise
 _LONGEST_CYCLE: Final = 32  # pictures
-_ROUNDS_EQUAL: Final = (0.3, 0.06)  # a share of the mean, and seconds, by which the times of rounds may differ
+_EQUAL: Final = (0.25, 0.05)  # a share, and seconds, by which a pause may differ from that of the round before
 _BLINK: Final = (0.1, 1.6)  # seconds: a caret's phases
 _MOST_CHANGES: Final = 512  # remembered of a place
 
@@ -116,6 +118,7 @@ class Place:
         self._grown_from = rect
         self._known: Known | None = None  # of a flow: it is soon believed again
         self._is_recalled = False  # an earlier wait has seen it
+        self._stalled: tuple[float, tuple[float, float] | None] | None = None  # when a flow ended, `_sure` until then
         self.gap = 0.0  # of a rhythm: the longest between two changes, in seconds
 
     # -- what is known of it -------------------------------------------------------------------------------------------
@@ -214,12 +217,15 @@ class Place:
         elif self.rhythm == FLOW and self.count % 16 == 0:
             self.gap = statistics.median(self._gaps()[-64:] or [self.gap])
         elif self.rhythm != FLOW:
-            self.gap = max(self._gaps()[-8:], default=self.gap)
+            # A caret's two phases differ: the longer one may not have come yet.
+            self.gap = max([*self._gaps()[-8:], *([self.gap] if self.count < _TICKS else [])])
 
     def review(self, now: float) -> None:
         """End a rhythm whose next change is overdue: its last change counts."""
         if self.rhythm and self._changes and now >= self.overdue:
+            stalled = (self.last, self._sure) if self.rhythm == FLOW else None
             self.end()
+            self._stalled = stalled
 
     def end(self) -> None:
         """End a rhythm: its last change counts. Without one, nothing changes."""
@@ -249,6 +255,9 @@ class Place:
         if found is None:
             return
         self.rhythm, start, self.gap = found
+        if self._stalled is not None and self._changes[start][0] - self._stalled[0] <= _STALL:
+            self._sure = self._stalled[1]  # it had not ended
+        self._stalled = None
         before = [at for at, _ in itertools.islice(self._changes, start)]
         if before:
             self._count((before[0], before[-1]))
@@ -257,28 +266,24 @@ class Place:
         # One that was not there while the place was watched, for longer than it ever pauses, has begun by a change.
         at, exact = self._changes[0]
         silent = before[-1] if before else self.silent_since
-        if exact and not self._is_recalled and at - silent > 1.5 * max(self._gaps(), default=self.gap) + 0.03:
+        gaps = sorted(self._gaps()) or [self.gap]
+        usual = gaps[int(0.9 * (len(gaps) - 1) + 0.5)]  # a few of a busy machine's are longer
+        if exact and not self._is_recalled and at - silent > 1.5 * usual + 0.03:
             self._count((at, at))
 
     def _cycle(self) -> tuple[str, int, float] | None:
-        length = cycle_length(self.marks, 2 if self.is_caret else 3)
+        length = cycle_length(self.marks, 2 if self.is_caret else 4)
         if length is None:
             return None
-        ends = list(self._changes)[-len(self.marks) + 1 :]  # the marks of an earlier wait have no times
-        rounds = [
-            later[0] - earlier[0]
-            for earlier, later in zip(ends, ends[length:], strict=False)
-            if earlier[1] and later[1]
-        ][-max(length, 3) :]
-        gaps = self._gaps()[-2 * length :]
+        gaps = self._gaps()[-2 * length :]  # none of an earlier wait
         if self.is_caret and length == 2:  # noqa: PLR2004 - visible and not
             if not all(_BLINK[0] <= gap <= _BLINK[1] for gap in gaps):
                 return None
-        elif len(rounds) < 2:  # noqa: PLR2004 - two can be equal
-            return None
-        share, seconds = _ROUNDS_EQUAL
-        if rounds and max(rounds) - min(rounds) > share * statistics.fmean(rounds) + seconds:
-            return None
+        else:
+            share, seconds = _EQUAL
+            pairs = list(zip(gaps, gaps[length:], strict=False))  # of one round, and of the next
+            if len(pairs) < 2 or any(abs(a - b) > share * max(a, b) + seconds for a, b in pairs):  # noqa: PLR2004
+                return None
         # The changes between pictures of the cycle; the one that led to the first of these pictures is none of them.
         pictures = set(list(self.marks)[-length:])
         fitting = sum(1 for _ in itertools.takewhile(pictures.__contains__, reversed(self.marks)))
@@ -286,10 +291,14 @@ class Place:
 
     def _flow(self) -> tuple[str, int, float] | None:
         times = [at for at, _ in self._changes]
-        start = len(times) - 1
-        while start and times[start] - times[start - 1] <= _FLOW_PAUSE:
-            start -= 1
+        start = _run_start(times, len(times) - 1)
         run = times[start:]
+        # What was as fast before a pause belongs to it: the machine was busy.
+        while start and times[start] - times[start - 1] <= _STALL:
+            earlier = _run_start(times, start - 1)
+            if earlier == start - 1:
+                break
+            start = earlier
         if self._known and len(run) >= _BEATS_OF_KNOWN and self._known.rect.contains(self.rect):
             return FLOW, start, self._known.gap
         # Early refusals: this is called at each change.
@@ -323,6 +332,14 @@ class Place:
         if times is not None:
             sure = self._sure or times
             self._sure = min(sure[0], times[0]), max(sure[1], times[1])
+
+
+def _run_start(times: Sequence[float], end: int) -> int:
+    """Return the index of the first of those times up to `end` that follow each other without a pause."""
+    start = end
+    while start and times[start] - times[start - 1] <= _FLOW_PAUSE:
+        start -= 1
+    return start
 
 
 def cycle_length(marks: Sequence[int] | deque[int], least: int) -> int | None:

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar
 
 from xshm import _arguments
 from xshm.capture.waiting.closest import Unseen, find_closest
@@ -99,7 +99,7 @@ def wait_stable(
                 if now >= rest.begun(now) + quiet and not deadline.is_unanswered:
                     return Stability(deadline.seconds, judge.frame, judge.moving(now))
                 if now >= deadline.end or deadline.is_unanswered:
-                    raise _still_moving(judge, now, deadline, rest)
+                    _raise_moving(judge, now, deadline, rest)
                 if frame is not None:
                     time.sleep(min(PAUSE, deadline.left))
         finally:
@@ -140,13 +140,15 @@ class _Rest:
         return self.since
 
 
-def _still_moving(judge: Judge, now: float, deadline: Deadline, rest: _Rest) -> WaitTimeout:
+def _raise_moving(judge: Judge, now: float, deadline: Deadline, rest: _Rest) -> NoReturn:
     moving = judge.moving(now, min(rest.since, now - _RECENT), rhythms=rest.counts_rhythms)
-    advice = "ignore= or rhythms='ignore'" if rest.counts_rhythms else "ignore= leaves a place out"
-    what = f": {describe_moving(moving)}; {advice}" if moving else ""
-    return WaitTimeout(
-        f"still moving after {deadline.timeout} s{_silent(deadline)}{what}", frame=judge.frame, moving=moving
-    )
+    what = f"still moving after {deadline.timeout} s{_silent(deadline)}"
+    if not moving:
+        raise WaitTimeout(what, frame=judge.frame)
+    what += f": {describe_moving(moving)}"
+    if any(each.rhythm for each in moving):
+        raise WaitTimeout(f"{what}; ignore= or rhythms='ignore'", frame=judge.frame, moving=moving)
+    raise WaitTimeout(f"{what}; ignore= leaves a place out", frame=judge.frame, moving=moving)
 
 
 def quiet_time(quiet: object, timeout: float | None) -> float:
