@@ -218,7 +218,8 @@ class Place:
             self.gap = statistics.median(self._gaps()[-64:] or [self.gap])
         elif self.rhythm != FLOW:
             # A caret's two phases differ: the longer one may not have come yet.
-            self.gap = max([*self._gaps()[-8:], *([self.gap] if self.count < _TICKS else [])])
+            former = [self.gap] if self.count < _TICKS else []
+            self.gap = max([*self._gaps()[-8:], *former], default=self.gap)
 
     def review(self, now: float) -> None:
         """End a rhythm whose next change is overdue: its last change counts."""
