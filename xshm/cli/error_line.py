@@ -29,6 +29,7 @@ _PARAMETERS: Final = (
     "display",
     "framebuffer",
     "framebuffer_mode",
+    "ignore",
     "rhythms",
     "transport",
     "xauthority",
@@ -36,7 +37,7 @@ _PARAMETERS: Final = (
 _NO_WORDS: Final = ("max_edge", "max_frames")
 _SUBJECTS: Final = ("args", "framebuffer_mode", "quiet", "xauthority")
 _NAMED: Final = (
-    rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|[^\s,;)]+)|\b({'|'.join(_NO_WORDS)})\b|\bScreen\.(window)\b"
+    rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|[^\s,;)]*)|\b({'|'.join(_NO_WORDS)})\b|\bScreen\.(window)\b"
     rf"|^({'|'.join(_SUBJECTS)})(?= (?:is|has) )"
 )
 _EXPRESSION: Final = r"re\.compile\((['\"])(.*?)\1\) finds"  # in a shell it is written /between slashes/
@@ -44,7 +45,6 @@ _DESTINATIONS: Final = {"server_args": "args"}  # argparse's name of what is a p
 _IN_SHELL_WORDS: Final = (
     ("Screen.windows", "xshm windows"),
     ("VirtualDisplay()", "xshm run -- COMMAND"),
-    ("ignore= leaves", "--ignore leaves"),
     # A command holds no more frames than it needs: only the limit itself helps its user.
     ("drop some, keep frame.copy() in their place, open the screen without copies=False, or ", ""),
 )

@@ -59,7 +59,7 @@ class Screen(Drawable):
 
     What it is: rect, width, height, format, monitors, monitor; display, transport, max_frames, copies.
     Frames: grab, grab_many, grab_into, stream; stats counts them.
-    Waits: wait_change, wait_stable, wait_for, wait_pixel, wait_image.
+    Waits: wait_change, wait_stable, wait_for, wait_pixel, wait_image; act waits for what comes of an action.
     Windows: windows lists them, window opens one, wait_window and wait_window_gone wait for one; pixmap opens a pixmap.
     They have the same frames and waits.
     The connection: connection, xlib; close ends it, as does the end of `with`.
