@@ -41,6 +41,7 @@ _DRAWABLE = ("rect", "width", "height", "format", "transport", "close", *_GRABS,
 _SHOWN = {
     "Screen": (
         *("display", "max_frames", "copies", "monitors", "monitor", "windows", "window", "pixmap"),
+        *("wait_window", "wait_window_gone"),
         *("connection", "xlib"),
         *_DRAWABLE,
     ),

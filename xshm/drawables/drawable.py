@@ -244,6 +244,7 @@ class Drawable(Source):
         region: Region | None = None,
         threshold: float = 0.0,
         timeout: float | None = 10,
+        scales: Iterable[float] = (1.0,),
     ) -> Found:
         """Wait until a picture (a path, a Pillow image, a Frame, an array) appears, and return where.
 
@@ -251,14 +252,19 @@ class Drawable(Source):
         what shows through it is not known. With threshold 0.0 all other pixels have to be equal; above, the root mean
         square of the difference may be that ratio of full brightness, which needs OpenCV (MissingExtra).
 
+        `scales` are the sizes to look for, as factors: (1, 1.25, 1.5, 2) finds a picture on screens of more dots an
+        inch too. Each takes a search of its own, and interpolated pixels are hardly ever equal: give a threshold, such
+        as 0.1. The result is the closest of all, and has its `scale`; a size larger than the region is left out.
+
         Files are PNG, JPEG, WebP, GIF, BMP, TIFF or PPM, of one picture, turned as its EXIF block says; of 16 bits a
         channel the upper 8 count. Raises InvalidArgument for a picture that is broken, larger than the region, or
-        transparent all over, OSError for a file that can't be read, WaitTimeout, which has the last frame.
+        transparent all over, OSError for a file that can't be read, WaitTimeout, which has the last frame, and says how
+        close the best match came and where.
         """
         with limits.loading():
             from xshm.capture.waiting import wait  # noqa: PLC0415 - as above
 
-        return wait.wait_image(self, picture, region, threshold, timeout)
+        return wait.wait_image(self, picture, region, threshold, timeout, scales)
 
     # -- actions -----------------------------------------------------------------------------------------------------
 

@@ -11,5 +11,6 @@ In reading order:
 `compare`: where two frames differ, inside the rectangles that were drawn to.
 `colour_match`: whether a pixel shows a colour, as the visual's bits have it.
 `template`: the picture to search for, loaded from a file, a Pillow image, a Frame or an array.
+`closest`: where a picture that was not found comes closest.
 `find_image`: search for it, exactly or by OpenCV's matchTemplate.
 """

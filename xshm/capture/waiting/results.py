@@ -43,12 +43,14 @@ class Stability:
 class Found:
     """Where `wait_image` found the picture: `rect` in the source's coordinates, in `frame`.
 
-    `difference` is the root mean square of how far its pixels are off, 0.0 (the same) to 1.0.
+    `difference` is the root mean square of how far its pixels are off, 0.0 (the same) to 1.0. `scale` is the one of
+    the `scales` at which it was found.
     """
 
     rect: Rect
     difference: float
     frame: Frame
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,23 +10,25 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeVar
 
 from xshm import _arguments
+from xshm.capture.waiting.closest import Unseen, find_closest
 from xshm.capture.waiting.colour_match import describe_displayed, matches_colour, parse_colour
 from xshm.capture.waiting.compare import MOST_RECTS, compare, part, whole, whole_bytes
 from xshm.capture.waiting.deadline import PAUSE, Deadline, first_frame, wait_until
 from xshm.capture.waiting.find_image import find_image
 from xshm.capture.waiting.judge import Judge
 from xshm.capture.waiting.results import Change, Found, Stability, describe_moving
-from xshm.capture.waiting.template import load_template
+from xshm.capture.waiting.template import check_scales, load_templates
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds, WaitTimeout
 from xshm.geometry import Rect, merged
 from xshm.image.frame import Frame
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from xshm.capture.source import Source
     from xshm.capture.waiting.template import Picture, Template
@@ -210,19 +212,45 @@ def wait_pixel(
 
 
 def wait_image(
-    source: Source, picture: Picture, region: Region | None, threshold: float, timeout: float | None
+    source: Source,
+    picture: Picture,
+    region: Region | None,
+    threshold: float,
+    timeout: float | None,
+    scales: Iterable[float],
 ) -> Found:
     """See `Drawable.wait_image`."""
     deadline = Deadline(timeout)
     _arguments.ratio(threshold, "a threshold")
+    factors = check_scales(scales)
     # Queried before the file is loaded: a picture too large for it is refused by its header.
     bounds = deadline.call(source._current) if region is None else deadline.call(source._within, region)
-    wanted = load_template(picture, bounds)
+    templates = load_templates(picture, bounds, factors)
 
     def match(frame: Frame) -> Found | None:
-        return _find_where_drawn(frame, wanted, threshold)
+        found = [each for each in (_find_where_drawn(frame, one, threshold) for one in templates) if each is not None]
+        return min(found, key=lambda each: each.difference, default=None)
 
-    return _wait_for(source, match, deadline, region, f"the picture of {wanted.width}x{wanted.height}")
+    sizes = " or ".join(f"{one.width}x{one.height}" for one in templates)
+    try:
+        return _wait_for(source, match, deadline, region, f"the picture of {sizes}")
+    except WaitTimeout as error:
+        raise Unseen(str(error), frame=error.frame, closest=partial(_closest, error.frame, templates)) from None
+
+
+def _closest(frame: Frame, templates: Sequence[Template]) -> str:
+    """Return how close the best match of all templates in a frame comes, and where, as the end of a message."""
+    inside, found = frame.rgb(), list[tuple[float, str]]()
+    for one in templates:
+        match = find_closest(inside, one.rgb, one.mask)
+        if match is not None:  # None: the source was resized, and is smaller than the picture
+            x, y, difference = match
+            place = Rect(frame.rect.x + x, frame.rect.y + y, one.width, one.height)
+            found.append((difference, f"{place}{f' at scale {one.scale:g}' if len(templates) > 1 else ''}"))
+    if not found:
+        return f"; it does not fit into {frame.rect}"
+    difference, where = min(found)
+    return f"; the best match is off by {difference:.2%} at {where}".replace("%", " %")
 
 
 def _wait_for(
@@ -258,5 +286,5 @@ def _find_where_drawn(frame: Frame, wanted: Template, threshold: float) -> Found
         if match is not None:
             x, y, difference = match
             corner = frame.rect.x + reach.x + x, frame.rect.y + reach.y + y
-            return Found(Rect(*corner, width, height), difference, frame)
+            return Found(Rect(*corner, width, height), difference, frame, wanted.scale)
     return None
