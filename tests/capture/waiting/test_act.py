@@ -258,7 +258,8 @@ def test_clicks_are_judged_right_beside_what_moves(
     # Takes 8 seconds: each click has its time, and the spinner two seconds to be known.
     server, program = responsive_on(*words)
     with xshm.Screen(server.name) as screen:
-        assert not screen.act(program.click, "nothing").reacted
+        # A longer quiet time: Tk may pause for longer than 0.3 s where two cores are busy with other tests.
+        assert not screen.act(program.click, "nothing", quiet=0.8).reacted
         for name in ("20", "100", "300", "steps", "20", "300"):
             outcome = screen.act(program.click, name)
             told = time.monotonic()
@@ -285,9 +286,9 @@ def test_clicks_are_judged_right_beside_what_moves(
 def test_a_spinner_that_the_click_starts_is_a_reaction(responsive_on: Callable[..., tuple[Server, Any]]) -> None:
     server, program = responsive_on()
     with xshm.Screen(server.name) as screen:
-        outcome = screen.act(program.click, "start", quiet=0.6)  # Tk may need long for its first steps
+        outcome = screen.act(program.click, "start", quiet=1)  # Tk may need long for its first steps
     assert outcome.reacted
     assert outcome.settled
     assert outcome.reaction_seconds is not None
     assert outcome.reaction_seconds < 1
-    assert any(each.rhythm == "flow" for each in outcome.moving)
+    assert any(each.rect.width > 50 and each.rhythm for each in outcome.moving), outcome.summary()

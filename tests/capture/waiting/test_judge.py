@@ -183,6 +183,25 @@ def test_a_gif_of_eight_pictures_is_a_cycle() -> None:
         assert film.changes() == (None if first else (0.1, 0.1))  # it was not there before
 
 
+def test_a_spinner_of_few_pictures_does_not_count_from_its_first_one() -> None:
+    film = Film()
+    ys, xs = np.mgrid[:60, :60] - 30
+    turn = (np.arctan2(ys, xs) / math.tau * 24).astype(int) % 24
+    ring = np.abs(np.hypot(xs, ys) - 25) < 3
+
+    def draw(number: int) -> None:
+        arc = ring & ((turn - number) % 24 < 6)
+        film.pixels[100:160, 10:70] = arc[..., None] * np.uint8(200)
+
+    draw(0)
+    film.judge.frame = film._frame(())
+    for number in range(1, 100):
+        draw(number)
+        film.show(number * 0.04, Rect(10, 100, 60, 60))
+    assert film.rhythm() in (["cycle"], ["flow"])
+    assert film.changes() is None
+
+
 def test_pictures_that_come_back_at_odd_times_are_changes() -> None:
     film, at = Film(), 0.0
     for number in range(30):

@@ -150,7 +150,7 @@ def test_restlessness_is_told_with_the_last_picture_when_the_time_is_over(
     assert moving.rect == Rect(0, 0, 20, 20)
     assert moving.rhythm == "cycle"
     assert moving.period is not None
-    assert 0.03 <= moving.period < 0.1
+    assert 0.02 < moving.period < 0.1
     assert 0.3 <= moving.seconds < 1
 
 

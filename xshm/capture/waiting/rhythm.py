@@ -288,7 +288,13 @@ class Place:
         # The changes between pictures of the cycle; the one that led to the first of these pictures is none of them.
         pictures = set(list(self.marks)[-length:])
         fitting = sum(1 for _ in itertools.takewhile(pictures.__contains__, reversed(self.marks)))
-        return CYCLE, max(0, self.count - (fitting - 1)), max(gaps, default=0.0)
+        start, gap = max(0, self.count - (fitting - 1)), max(gaps, default=0.0)
+        if fitting == len(self.marks):
+            # Before that the place was smaller: the first round of a spinner, if it was as fast.
+            times = [at for at, _ in self._changes]
+            while start and times[start] - times[start - 1] <= 1.5 * gap + 0.03:
+                start -= 1
+        return CYCLE, start, gap
 
     def _flow(self) -> tuple[str, int, float] | None:
         times = [at for at, _ in self._changes]
