@@ -28,8 +28,8 @@ _LAYERS = (
     "__init__",
     *("cli", "cli.commands", "__main__"),
 )
-# An error holds the last frame that was seen; only its annotation says so.
-_UPWARD = {("errors", "image.frame")}
+# An error holds the last frame that was seen, and where it moved; only its annotations say so.
+_UPWARD = {("errors", "image.frame"), ("errors", "geometry")}
 _MOST_FILES = 12
 
 _FILES = {

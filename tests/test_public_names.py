@@ -36,11 +36,12 @@ _UNNAMED = {
 }
 
 _GRABS = ("grab", "grab_many", "grab_into", "stream", "stats")
-_WAITS = ("wait_change", "wait_stable", "wait_for", "wait_pixel", "wait_image")
+_WAITS = ("act", "wait_change", "wait_stable", "wait_for", "wait_pixel", "wait_image")
 _DRAWABLE = ("rect", "width", "height", "format", "transport", "close", *_GRABS, *_WAITS)
 _SHOWN = {
     "Screen": (
         *("display", "max_frames", "copies", "monitors", "monitor", "windows", "window", "pixmap"),
+        *("wait_window", "wait_window_gone"),
         *("connection", "xlib"),
         *_DRAWABLE,
     ),

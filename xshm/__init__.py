@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from xshm import errors, events, geometry, sysv
     from xshm.capture.session import Stats
     from xshm.capture.stream import Stream
-    from xshm.capture.waiting.results import Change, Found, Stability
+    from xshm.capture.waiting.act import Act
+    from xshm.capture.waiting.results import Change, Found, Outcome, Stability
     from xshm.drawables.monitors import Monitor
     from xshm.drawables.pixmap import Pixmap
     from xshm.drawables.screen import Screen, grab
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
         InvalidType,
         MissingExtra,
         MonitorNotFound,
+        Moving,
         OutOfBounds,
         PoolExhausted,
         ReadOnlyMemory,
@@ -100,6 +102,7 @@ __version__ = "0.2.0"
 # What `dir`, `help`, `from xshm import *` and completion show: all that is public, written out for type checkers.
 __all__ = [
     "AccessDenied",
+    "Act",
     "BadAccess",
     "BadAlloc",
     "BadAtom",
@@ -136,7 +139,9 @@ __all__ = [
     "MissingExtra",
     "Monitor",
     "MonitorNotFound",
+    "Moving",
     "OutOfBounds",
+    "Outcome",
     "PixelFormat",
     "Pixmap",
     "PoolExhausted",
@@ -181,6 +186,7 @@ __all__ = [
 # Which module a public name lives in; those that are not here live in `errors`. Each is imported when it is first used
 # (PEP 562), so that `from xshm import sysv` loads no numpy and no python-xlib.
 _HOMES = {
+    "Act": "capture.waiting.act",
     "Change": "capture.waiting.results",
     "Cursor": "image.cursor",
     "Difference": "image.difference",
@@ -190,6 +196,7 @@ _HOMES = {
     "Frame": "image.frame",
     "Framebuffer": "virtual.framebuffer",
     "Monitor": "drawables.monitors",
+    "Outcome": "capture.waiting.results",
     "PixelFormat": "pixels.format",
     "Pixmap": "drawables.pixmap",
     "PoolStats": "shm.pool",

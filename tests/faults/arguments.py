@@ -499,6 +499,8 @@ GOOD: Final[dict[str, dict[str, Callable[[Objects], Any]]]] = {
     "screen.grab_into": {"array": lambda _: np.zeros((4, 4, 4), np.uint8), "region": lambda _: _SMALL},
     "screen.monitor": {"which": lambda _: 0},
     "screen.window": {"which": lambda objects: objects.surface.id},
+    "screen.wait_window": {"which": lambda objects: lambda info: info.id == objects.surface.id},
+    "screen.wait_window_gone": {"which": lambda _: "no window is called this"},
     "screen.pixmap": {"pixmap": lambda objects: objects.pixmap.transport and objects._pixmap.id},
     "surface.set_title": {"title": lambda _: "title"},
     "surface.resize": {"width": lambda _: 16, "height": lambda _: 16},

@@ -121,6 +121,16 @@ def test_what_a_wait_ignores(painted: Any) -> None:
         assert source.wait_stable(quiet=1, timeout=1.5, region=REGION, ignore=[SPOT])
 
 
+def test_what_an_action_has_changed_and_what_moves(painted: Any) -> None:
+    source, fill = painted
+    outcome = source.act(fill, _box(SPOT), RED, region=REGION, quiet=0.1)
+    assert outcome.before.rect == outcome.frame.rect == REGION
+    assert outcome.changed == (SPOT,)
+    with later(0.2, fill, _box(SPOT), GREEN), pytest.raises(xshm.WaitTimeout) as caught:
+        source.wait_stable(quiet=0.4, timeout=0.5, region=REGION)
+    assert [each.rect for each in caught.value.moving] == [SPOT]
+
+
 def test_where_a_picture_was_found_and_where_it_was_waited_for(painted: Any) -> None:
     source, fill = painted
     fill(_box(SPOT), RED)

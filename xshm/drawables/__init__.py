@@ -10,4 +10,5 @@ In reading order:
 `window_context`: what all Windows of one Screen share: atoms, event subscriptions.
 `window_pixels`: where a window's pixels are: in its own pixmap by Composite, or on the screen.
 `window`: Window, one window, whose pixmap is located anew after it was resized or mapped again.
+`window_waits`: waits until a window of any process is there, or gone.
 """

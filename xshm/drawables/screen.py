@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from xshm.shm.transport import Transport
     from xshm.x11.display_name import Name
     from xshm.x11.protocol.requests import Request
+    from xshm.x11.windows.window_watch import WindowWatch
     from xshm.x11.xlib_display import XlibDisplay
 
 # Staging slots, besides `max_frames`, out of which frames beyond the limit are copied: as many threads can grab such
@@ -57,8 +58,9 @@ class Screen(Drawable):
 
     What it is: rect, width, height, format, monitors, monitor; display, transport, max_frames, copies.
     Frames: grab, grab_many, grab_into, stream; stats counts them.
-    Waits: wait_change, wait_stable, wait_for, wait_pixel, wait_image.
-    Windows: windows lists them, window opens one, pixmap opens a pixmap; they have the same frames and waits.
+    Waits: wait_change, wait_stable, wait_for, wait_pixel, wait_image; act waits for what comes of an action.
+    Windows: windows lists them, window opens one, wait_window and wait_window_gone wait for one; pixmap opens a pixmap.
+    They have the same frames and waits.
     The connection: connection, xlib; close ends it, as does the end of `with`.
 
     `display` is its name, as text, bytes or path (None or "": $DISPLAY), `transport` one of "auto", "sysv", "fd",
@@ -205,6 +207,42 @@ class Screen(Drawable):
         rule = "a window is named by its id, its title, a compiled regular expression or 'active'"
         return Window(self._session, context, resource_id(which, "a window", rule))
 
+    def wait_window(
+        self,
+        which: str | re.Pattern[str] | Callable[[WindowInfo], object] | None = None,
+        pid: int | None = None,
+        timeout: float | None = 10,
+    ) -> Window:
+        """Wait until a window is shown, and open it: `with screen.wait_window("Save as") as dialog:`.
+
+        It is named by its whole title, a regular expression found in its title, or a predicate of its WindowInfo; with
+        `pid`, it is that process's; with `pid` alone, it is any window of it. A window that is there already is opened
+        at once. It has a picture then, though it may still have to be painted: `window.wait_stable()`.
+
+        Raises WindowNotFound as soon as several answer to that; WaitTimeout, which lists the windows there are, with
+        the picture of the screen (None on a rootless server, whose screen has none).
+        """
+        with limits.loading():
+            from xshm.drawables import window_waits  # noqa: PLC0415 - as above
+
+        return window_waits.wait_window(self, which, pid, timeout)
+
+    def wait_window_gone(
+        self,
+        which: str | re.Pattern[str] | Callable[[WindowInfo], object] | int | WindowInfo | Window | None = None,
+        pid: int | None = None,
+        timeout: float | None = 10,
+    ) -> None:
+        """Wait until a window is destroyed or unmapped (closed, iconified), by its id, its WindowInfo or its Window.
+
+        Or, named as for `wait_window`, until there is none of that name: windows that share it have to go all. Where
+        there is none from the beginning, it returns at once. Raises WaitTimeout, which lists those that are left.
+        """
+        with limits.loading():
+            from xshm.drawables import window_waits  # noqa: PLC0415 - as above
+
+        window_waits.wait_window_gone(self, which, pid, timeout)
+
     def pixmap(self, pixmap: int) -> Pixmap:
         """Open a pixmap by its id. Raises WindowGone if there is none."""
         with limits.loading():
@@ -262,6 +300,12 @@ class Screen(Drawable):
 
     def _name(self) -> str:
         return "the screen"
+
+    def _watch_windows(self) -> WindowWatch:
+        with limits.loading():
+            from xshm.x11.windows.window_watch import WindowWatch  # noqa: PLC0415 - as above
+
+        return WindowWatch(self._window_context())
 
     # -- what its Windows share --------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from xshm.errors import (
     XshmError,
 )
 from xshm.geometry import Rect
+from xshm.system import limits
 from xshm.system.deadlines import ENDS, holding, within
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from xshm.drawables.window_pixels import PixelLocation
     from xshm.image.frame import Frame
     from xshm.pixels.bounding_shape import BoundingShape
+    from xshm.x11.windows.window_watch import WindowWatch
 
 
 _CLOSING: Final = 0.5  # seconds that the server has to end a redirection, besides the grace that all replies have
@@ -221,6 +223,12 @@ class Window(Drawable):
 
     def _name(self) -> str:
         return f"the window {self.id:#x}"
+
+    def _watch_windows(self) -> WindowWatch:
+        with limits.loading():
+            from xshm.x11.windows.window_watch import WindowWatch  # noqa: PLC0415 - an act alone needs it
+
+        return WindowWatch(self._context)
 
     # -- queries by its id -------------------------------------------------------------------------------------------
 

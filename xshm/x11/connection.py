@@ -183,7 +183,9 @@ class Connection(XlibBase):
                 raise InvalidArgument(f"descriptors do not travel over TCP ({self.address})")
             for descriptor in descriptors:
                 os.fstat(descriptor)  # EBADF here; from sendmsg it would end the connection
-        return self.wire.send(pack_request(request, keepalive, descriptors, **fields))
+        pending = pack_request(request, keepalive, descriptors, **fields)
+        pending.data = self.joined(pending.data)
+        return self.wire.send(pending)
 
     def check(self, *sent: Request, doing: str = "") -> None:
         """Wait until the server has processed these requests, one round trip; raise the first of their errors."""

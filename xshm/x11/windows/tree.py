@@ -37,14 +37,15 @@ class TopLevel:
     outer: tuple[int, int, int, int]  # x, y, width, height, with the border
     border: int
     depth: int
+    is_mapped: bool = True
 
 
-def top_levels(connection: Connection, atoms: Atoms, root: int, *, mapped: bool = True) -> list[TopLevel]:
+def top_levels(connection: Connection, atoms: Atoms, root: int, *, mapped: bool | None = True) -> list[TopLevel]:
     """Return the root window's children that have pixels (InputOutput), from the bottom to the top.
 
-    They are the mapped ones, or with `mapped=False` the others. A window manager sets WM_STATE on the clients that it
-    manages (ICCCM 2.0, section 4.1.3.1), by which a client is found in its frame. Without a manager, which selects
-    SubstructureRedirect on the root window, every child is its own client.
+    They are the mapped ones, with `mapped=False` the others, with None all. A window manager sets WM_STATE on the
+    clients that it manages (ICCCM 2.0, section 4.1.3.1), by which a client is found in its frame. Without a manager,
+    which selects SubstructureRedirect on the root window, every child is its own client.
     """
     tree = Cookie(connection, core.QueryTree, window=root)
     attributes = Cookie(connection, core.GetWindowAttributes, window=root)
@@ -109,11 +110,12 @@ def client_of(connection: Connection, atoms: Atoms, window: int) -> int:
     return top.client
 
 
-def _top_level(window: int, attributes: Any, geometry: Any, *, mapped: bool) -> TopLevel | None:
+def _top_level(window: int, attributes: Any, geometry: Any, *, mapped: bool | None) -> TopLevel | None:
     """Return a child of the root window; None where it was destroyed, has no pixels, or is of the other kind."""
     if attributes is None or geometry is None or attributes.win_class != X.InputOutput:
         return None
-    if mapped != (attributes.map_state != X.IsUnmapped):
+    is_mapped = attributes.map_state != X.IsUnmapped
+    if mapped not in (None, is_mapped):
         return None
     border = geometry.border_width
     return TopLevel(
@@ -122,6 +124,7 @@ def _top_level(window: int, attributes: Any, geometry: Any, *, mapped: bool) -> 
         (geometry.x, geometry.y, geometry.width + 2 * border, geometry.height + 2 * border),
         border,
         geometry.depth,
+        is_mapped,
     )
 
 
