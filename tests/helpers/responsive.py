@@ -22,7 +22,7 @@ AREAS = {
     "steps": (90, 150, 60, 30),  # six colours, 100 ms each
     "dialog": (170, 150, 60, 30),  # opens a window
     "menu": (250, 150, 60, 30),  # opens a window that closes again after 200 ms
-    "start": (330, 150, 60, 30),  # starts the spinner after 100 ms
+    "start": (330, 150, 60, 30),  # starts the spinner after 400 ms
 }
 _COLOURS = ("#225588", "#cc5522")
 
@@ -99,8 +99,8 @@ class _Program:
             self.root.after(milliseconds, top.destroy)
 
     def _start(self, name: str) -> None:
-        self.root.after(100, self.spin)
-        self.root.after(100, self.say, name)
+        self.root.after(400, self.spin)
+        self.root.after(400, self.say, name)
 
 
 def main() -> None:

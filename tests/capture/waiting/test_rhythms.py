@@ -76,7 +76,7 @@ def test_a_text_caret_is_a_rhythm(make_server: Callable[..., Server], toolkit: s
         assert caret.rhythm == "cycle"
         assert caret.rect.width <= 10
         assert 10 <= caret.rect.height <= 25
-        with pytest.raises(WaitTimeout, match=r"every \d+ ms \(a caret\?\); ignore= or rhythms='ignore'"):
+        with pytest.raises(WaitTimeout, match=r"every \d+ ms \(a caret\?\); ignore=\[region\] or rhythms='ignore'"):
             screen.wait_stable(_LONG, timeout=1.2, rhythms="count")
 
 

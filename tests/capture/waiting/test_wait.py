@@ -143,7 +143,7 @@ def test_restlessness_is_told_with_the_last_picture_when_the_time_is_over(
     with blinking(painter, (0, 0, 20, 20)), pytest.raises(WaitTimeout) as over:
         screen.wait_stable(quiet=0.2, timeout=0.5, rhythms="count")
     assert re.fullmatch(
-        r"still moving after 0\.5 s: 20x20\+0\+0 every \d+ ms; ignore= or rhythms='ignore'", str(over.value)
+        r"still moving after 0\.5 s: 20x20\+0\+0 every \d+ ms; ignore=\[region\] or rhythms='ignore'", str(over.value)
     )
     assert over.value.frame.rect == screen.rect
     (moving,) = over.value.moving
@@ -203,7 +203,7 @@ def test_what_moves_a_little_at_a_time_is_not_calm(screen: xshm.Screen, painter:
     thread = threading.Thread(target=creep)
     thread.start()
     try:
-        with pytest.raises(WaitTimeout, match=r"ignore= leaves a place out$"):
+        with pytest.raises(WaitTimeout, match=r"ignore=\[region\] leaves a place out$"):
             screen.wait_stable(quiet=0.4, timeout=1, threshold=100 / (1280 * 800))
     finally:
         over.set()

@@ -147,8 +147,8 @@ def _raise_moving(judge: Judge, now: float, deadline: Deadline, rest: _Rest) -> 
         raise WaitTimeout(what, frame=judge.frame)
     what += f": {describe_moving(moving)}"
     if any(each.rhythm for each in moving):
-        raise WaitTimeout(f"{what}; ignore= or rhythms='ignore'", frame=judge.frame, moving=moving)
-    raise WaitTimeout(f"{what}; ignore= leaves a place out", frame=judge.frame, moving=moving)
+        raise WaitTimeout(f"{what}; ignore=[region] or rhythms='ignore'", frame=judge.frame, moving=moving)
+    raise WaitTimeout(f"{what}; ignore=[region] leaves a place out", frame=judge.frame, moving=moving)
 
 
 def quiet_time(quiet: object, timeout: float | None) -> float:
