@@ -96,7 +96,7 @@ VALUES: Final[dict[str, Callable[[], Any]]] = {
     "(1, 2, 3, 4, 5)": lambda: (1, 2, 3, 4, 5),
     "(nan, 1)": lambda: (float("nan"), 1),
     "(None, None)": lambda: (None, None),
-    "('a', 'b')": lambda: ("a", "b"),
+    "('x', 'y')": lambda: ("x", "y"),
     "('a\\0b',)": lambda: ("a\0b",),
     "(2**200, 1)": lambda: (2**200, 1),
     "(-2**31, 2**31)": lambda: (-(2**31), 2**31),
