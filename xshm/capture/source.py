@@ -139,9 +139,8 @@ class Source:
         self._session.pointer = self._session.pointer or Pointer(self._connection)
         return self._session.pointer, window
 
-    def _add_cursor(self, frame: Frame, request: CursorRequest, cursor: CursorMode) -> None:
+    def _add_cursor(self, frame: Frame, pointer: Pointer, request: CursorRequest, cursor: CursorMode) -> None:
         """Wait for the pointer that was requested with a frame's grab, and draw it where `cursor` is True."""
-        pointer, _ = self._pointer()
         try:
             frame.cursor = pointer.wait_cursor(request)
         except BadWindow:  # of QueryPointer: raise why, WindowGone or WindowNotViewable

@@ -28,6 +28,7 @@ from xshm.capture.pipelining import PipelineTrial
 from xshm.capture.stream_wait import Wait
 from xshm.errors import InvalidArgument, InvalidType
 from xshm.image.frame import Frame
+from xshm.system.closing import Closing
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     Steps = Generator[Frame | Wait, None, None]
 
 
-class Stream:
+class Stream(Closing):
     """Frames of one source, without end. Iterate over it, or `async for`, in one thread at a time.
 
     `with` releases at its end what a stream on change keeps on the server. A stream that is dropped instead releases it
@@ -99,12 +100,6 @@ class Stream:
             self._steps.close()
         if hasattr(self, "_changes"):
             self._changes.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __reduce__(self) -> NoReturn:
         # The generator uses the connection, which no other process can.
@@ -226,8 +221,9 @@ class _PendingFrame:
         self._source, self._region, self._cursor = source, region, cursor
         self._cursor_request = None
         if cursor is not False:
-            pointer, window = source._pointer()
-            self._cursor_request = pointer.request(window)  # before the grab: in the same packet, of the same moment
+            self._pointer, window = source._pointer()
+            # Before the grab: in the same packet, of the same moment.
+            self._cursor_request = self._pointer.request(window)
         self._grab = source._begin(region)
         self._sent_ns = time.monotonic_ns()
         source._session.connection.wire.flush()  # so that the server copies while the caller is busy
@@ -241,7 +237,7 @@ class _PendingFrame:
         frame = source._finish(self._grab, self._region)
         frame.monotonic_ns = self._sent_ns
         if self._cursor_request is not None:
-            source._add_cursor(frame, self._cursor_request, self._cursor)
+            source._add_cursor(frame, self._pointer, self._cursor_request, self._cursor)
         return frame
 
 

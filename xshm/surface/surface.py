@@ -7,7 +7,7 @@ redrawn when it is exposed, as often as the surface is called or waits for event
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from xshm.surface.frame_colours import FrameColours
 from xshm.surface.swapchain import Drawing, Swapchain
 from xshm.surface.target import TargetArguments, open_target
 from xshm.system import limits
+from xshm.system.closing import Closing
 from xshm.system.printable import printable
 from xshm.x11.connection import Connection
 from xshm.x11.windows.own_window import resize_window, set_title
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from xshm.x11.xlib_display import XlibDisplay
 
 
-class Surface(Sized):
+class Surface(Sized, Closing):
     """A window of `width` times `height` pixels, or an existing window or pixmap (`on`), to show numpy arrays in.
 
         with xshm.Surface(640, 480) as surface:
@@ -285,12 +286,6 @@ class Surface(Sized):
         self._closed = True
         self._connection.close()  # first: it wakes the threads that wait, which may hold the swapchain's lock
         self._swapchain.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType("a Surface belongs to its connection; send its id, and open Surface(on=id) there")

@@ -30,6 +30,7 @@ from xshm.errors import (
     WaitTimeout,
 )
 from xshm.system import limits
+from xshm.system.closing import Closing
 from xshm.system.deadlines import within
 from xshm.system.printable import quoted
 from xshm.virtual import find_framebuffer, start
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 _HELD: Final[set[SupervisedServer]] = set()
 
 
-class VirtualDisplay:
+class VirtualDisplay(Closing):
     """An X display of its own, without hardware: an Xvfb.
 
     - `width`, `height`, `depth` (8, 15, 16, 24 or 30 bits): the first screen; `screens` are further ones, ScreenSpecs.
@@ -333,12 +334,6 @@ class VirtualDisplay:
         if self._log is not None:
             self._log.close()
         self._ended = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __del__(self) -> None:
         supervision: SupervisedServer | None = getattr(self, "_supervision", None)  # none after a failed constructor

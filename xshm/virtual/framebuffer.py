@@ -21,7 +21,7 @@ Always true:
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy as np
 
@@ -39,6 +39,7 @@ from xshm.image.dlpack import ArrayExport
 from xshm.image.frame import Frame
 from xshm.image.read_only_array import ReadOnlyArray
 from xshm.system import limits
+from xshm.system.closing import Closing
 from xshm.system.printable import printable
 from xshm.virtual.framebuffer_file import FramebufferFile, map_file, open_file
 from xshm.virtual.xwd import XwdHeader
@@ -63,7 +64,7 @@ if TYPE_CHECKING:
 _HEAD: Final = 4096  # bytes in which a header ends; Xvfb's has 160
 
 
-class Framebuffer(Sized, ArrayExport):
+class Framebuffer(Sized, ArrayExport, Closing):
     """One screen of an Xvfb. `memory` is the whole XWD dump; `screen` returns the Screen of a number when it is needed.
 
     `private` is the same dump, a mapping for `pixels` alone that may be written without effect; `file` is what both are
@@ -247,12 +248,6 @@ class Framebuffer(Sized, ArrayExport):
         self._memory = self._shown = None  # `_memory` first: another thread's `pixels` reads `_shown` first
         if self._address is not None and self._connected_screen is not None:
             self._connected_screen.close()  # connected here; what `screen` returns is the display's
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType("a Framebuffer is memory of this process; send framebuffer.grab(), a Frame, in its place")
