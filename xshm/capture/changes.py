@@ -133,7 +133,7 @@ class ChangeTracker:
             except PoolExhausted:  # raised before anything was sent: the refresher is unchanged
                 raise
             except ServerError as error:
-                refused, rect = error, self._rect()
+                refused, rect = error, self._region or self._extent or self._source._current()
                 self._close_refresher()
                 self._explain_refusal(rect)
             except GeneratorExit:
@@ -156,9 +156,6 @@ class ChangeTracker:
         self._close_refresher()
 
     # -- matching the source -------------------------------------------------------------------------------------------
-
-    def _rect(self) -> Rect:
-        return self._region or self._extent or self._source._current()
 
     def _is_matching(self) -> bool:
         """Return whether the refresher is for the source's present drawable and extent."""

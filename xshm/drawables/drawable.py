@@ -270,12 +270,7 @@ class Drawable(Sized, Closing, Source):
         """Wait for all pending grabs, and append their frames."""
         while pending:
             region, grab = pending.popleft()
-            if _is_sized(region, clip=clip):
+            if clip or isinstance(region, str):  # its place depends on the drawable's size
                 frames.append(self._finish_sized(grab, partial(self._part, region, clip=clip)))
             else:
                 frames.append(self._finish_grab(grab, partial(self._fit, grab.rect)))
-
-
-def _is_sized(region: Region, *, clip: bool) -> bool:
-    """Return whether a region depends on the drawable's size: cut to it, or counted from its far edge."""
-    return clip or isinstance(region, str)

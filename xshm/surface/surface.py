@@ -22,7 +22,7 @@ from xshm.surface.blit_path import BlitPath, check_path, choose_path
 from xshm.surface.event_reader import EventReader
 from xshm.surface.frame_colours import FrameColours
 from xshm.surface.swapchain import Drawing, Swapchain
-from xshm.surface.target import TargetArguments, open_target
+from xshm.surface.target import TargetArguments, open_target, window_size
 from xshm.system import limits
 from xshm.system.closing import Closing
 from xshm.system.printable import printable
@@ -87,7 +87,7 @@ class Surface(Sized, Closing):
         timeout: float | None = None,
     ) -> None:
         timeout = _arguments.reply_timeout(timeout)
-        target = TargetArguments.checked(width, height, on, display, position, title, resizable=resizable)
+        target = TargetArguments(width, height, on, display, position, title, resizable)
         self._connection = connection = Connection(target.display, xauthority, timeout)
         connection.wire.keep_events(keep=False)  # nothing but `xlib` reads events that have no route
         try:
@@ -186,7 +186,7 @@ class Surface(Sized, Closing):
         self._swapchain.check_open()
         if not self._opened.own:
             raise InvalidArgument(f"the drawable {self.id:#x} is not the surface's own to resize")
-        size = TargetArguments.window_size(width, height)
+        size = window_size(width, height)
         resize_window(self._connection, self.id, *size, resizable=self._resizable)
         self._connection.flush()
 
