@@ -17,6 +17,7 @@ after a small change takes 0.15 ms; mapping it anew faults its pages in again, 2
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -96,9 +97,9 @@ class ChangeTracker:
         return self._pointer_events is not None and self._pointer_events.count != self._pointer_seen
 
     @property
-    def next_poll(self) -> float | None:
-        """When (time.monotonic()) to poll even without an event; None: not needed."""
-        return self.polled_at + self._pointer_pause if self._pointer_events is not None else None
+    def next_poll(self) -> float:
+        """When (time.monotonic()) to poll even without an event; infinity: not needed."""
+        return self.polled_at + self._pointer_pause if self._pointer_events is not None else math.inf
 
     def poll(self) -> Frame | None:
         """Return the whole picture as it is now, if anything was drawn in it since the last poll; else None.

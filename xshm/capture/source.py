@@ -151,8 +151,7 @@ class Source:
 
     def _begin(self, region: Rect | None) -> PendingGrab:
         """Queue the requests for one frame of `region` (None: all); `_finish` waits for it."""
-        self._check_grabbable()
-        return self._send_grab(self._update_extent() if region is None else self._within(region))
+        return self._send_grab(self._current() if region is None else self._within(region))
 
     def _finish(self, pending: PendingGrab, region: Rect | None) -> Frame:
         """Wait for a frame of `_begin`; grab it again if the source has changed in between."""

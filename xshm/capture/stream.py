@@ -61,7 +61,11 @@ class Stream(Closing):
         on_change: bool,
         cursor: CursorMode,
     ) -> None:
-        _check_rate(fps)
+        rate = None if fps is None else _arguments.number(fps, "fps is a number of frames per second, or None")
+        if rate is not None and not 0 < rate < math.inf:
+            raise InvalidArgument(
+                f"fps is a number of frames per second above 0, or None for no pacing; not {quoted(fps)}"
+            )
         _arguments.flag(on_change, "on_change")
         _arguments.cursor(cursor)
         self._wire = source._session.connection.wire
@@ -71,7 +75,7 @@ class Stream(Closing):
         self._closed = False
         source._current()  # a source that is closed, or gone, raises here and not at the first frame
         rect = None if region is None else source._within(region)
-        period = None if fps is None else 1 / float(fps)
+        period = None if rate is None else 1 / rate
         if on_change:
             self._changes = changes = ChangeTracker(source, rect, cursor)
             self._how = changes.how
@@ -161,7 +165,7 @@ def _changed(changes: ChangeTracker, period: float | None) -> Steps:
 def _next_change(changes: ChangeTracker) -> Generator[Wait, None, Frame]:
     """Wait for the next change, and return its frame."""
     while True:
-        while not (changes.done or _is_past(changes.next_poll)):
+        while not changes.done and time.monotonic() < changes.next_poll:
             yield Wait(changes, changes.next_poll)
         frame = yield from _poll(changes)
         if frame is not None:
@@ -239,14 +243,3 @@ class _PendingFrame:
         if self._cursor_request is not None:
             source._add_cursor(frame, self._pointer, self._cursor_request, self._cursor)
         return frame
-
-
-def _check_rate(fps: object) -> None:
-    if fps is None:
-        return
-    if not 0 < _arguments.number(fps, "fps is a number of frames per second, or None") < math.inf:
-        raise InvalidArgument(f"fps is a number of frames per second above 0, or None for no pacing; not {quoted(fps)}")
-
-
-def _is_past(moment: float | None) -> bool:
-    return moment is not None and time.monotonic() >= moment

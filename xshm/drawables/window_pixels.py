@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from xshm.drawables.window_context import destroyed
 from xshm.errors import BadDrawable, BadMatch, BadWindow, WindowNotViewable
@@ -37,6 +37,14 @@ _TRIES: Final = 5  # times that a window may be mapped and unmapped while its pi
 # Seconds that a client has to begin, and to end, painting what was obscured; and seconds without drawing after which it
 # has ended: toolkits that paint once in a display's period (16.7 ms) pause for less.
 _REPAINT, _PAUSE = 0.3, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSource:
+    """Where a window's frames come from: `kind` is "pixmap" (all of it) or "screen" (what is visible); and why."""
+
+    kind: Literal["pixmap", "screen"]
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ class _WindowPixels:
 class RedirectedPixels(_WindowPixels):
     """A window's own pixmap, all of it (Composite). The constructor waits for the client to paint what was obscured."""
 
+    source: Final = WindowSource("pixmap", "the server has Composite and keeps all of the window")
     notified: Final = True  # an event reports each change of the location
 
     def __init__(self, context: WindowContext, extension: Extension, window: int) -> None:
@@ -186,6 +195,9 @@ class RedirectedPixels(_WindowPixels):
 class VisiblePixels(_WindowPixels):
     """The part of a window that lies on the screen, for servers without Composite. Obscured pixels are undefined."""
 
+    source: Final = WindowSource(
+        "screen", "the server has no Composite: what others cover is black, what is off the screen is not there"
+    )
     notified: Final = False  # no event reports that an ancestor, a window manager's frame for one, was moved
 
     def __init__(self, context: WindowContext, window: int) -> None:
