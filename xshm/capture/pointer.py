@@ -119,9 +119,9 @@ class Pointer:
             return
         last = self._last  # another thread may have read another image since the frame got its cursor
         sprite = last.sprite if last.rgba is cursor.sprite else Sprite(cursor.sprite)
-        rect, covered = frame.rect, cursor.rect
-        raster = Raster(frame.pixels, frame.format, frame.colormap, rect.width)
-        sprite.draw(raster, covered.x - rect.x, covered.y - rect.y)
+        rect, (x, y), (left, top) = frame.rect, cursor.position, cursor.hotspot
+        x, y = x - left - rect.x, y - top - rect.y
+        sprite.draw(Raster(frame.pixels, frame.format, frame.colormap, rect.width), x, y)
 
     def _rgba(self, image: xfixes.CursorImage) -> NDArray[np.uint8]:
         last = self._last
