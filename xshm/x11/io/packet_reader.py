@@ -21,12 +21,15 @@ import array
 import socket
 import struct
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from xshm._signal_safety import Descriptor
 from xshm.x11.protocol.requests import HEADER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xshm.x11.io.deferred import Deferred
     from xshm.x11.protocol.requests import EventRoute, Ledger, Request
 
@@ -63,6 +66,7 @@ class PacketReader:
         self.keeps_events = True  # whether events that no route takes are put into `events`, or dropped
         self.routes: dict[int, tuple[EventRoute, ...]] = {}  # by event code
         self.deferred: deque[Deferred | None] = deque()
+        self.error_handler: Callable[[bytes], None] = lambda _message: None  # of errors that are about no request
         self._ledger = ledger
         self._buffer = b""
         self._at = 0  # the index in the buffer of the first byte that was not dispatched
@@ -240,16 +244,15 @@ class PacketReader:
         request.done = True
 
     def _give_error(self, request: Request | None, message: bytes, end: int) -> None:
-        """Store an error in its request; defer it where a handler has to be called."""
+        """Store an error in its request; defer the call of its handler, where there is one."""
         deferred = self.deferred
-        if request is None:
-            if len(deferred) < _MOST_EVENTS:
-                deferred += ((None, message),)
-        else:
+        handler = self.error_handler if request is None else request.on_error
+        calls = (partial(handler, message),) if handler is not None and len(deferred) < _MOST_EVENTS else ()
+        if request is not None:  # signal-safe (2)
             request.error = message
             request.keepalive = None
-            if request.on_error is not None and len(deferred) < _MOST_EVENTS:
-                deferred += ((request, message),)
+        deferred += calls
+        if request is not None:
             request.done = True
         self._at = end
 

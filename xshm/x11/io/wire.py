@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
-    from xshm.x11.io.deferred import Release
+    from xshm.x11.io.deferred import Deferred
 
 # Sequence numbers have 16 bits: the full number of a message is known as long as fewer than 1 << 16 requests are
 # unanswered. Half of that leaves room for requests that other threads queue before the round trip is over.
@@ -180,15 +180,11 @@ class Wire(SharedSocket):
 
     def set_error_handler(self, handler: Callable[[bytes], None]) -> None:
         """Call `handler` with each error that no request's own handler takes."""
-        self._deferred_work.error_handler = handler
+        self._in.error_handler = handler
 
-    def set_release_handler(self, handler: Callable[[Release], None]) -> None:
-        """Call `handler` with each release that a finalizer has deferred."""
-        self._deferred_work.release_handler = handler
-
-    def finalizer(self, release: Release) -> Callable[[], None]:
-        """Return a function written in C that defers a release, which the next thread that waits then does."""
-        return partial(self._deferred.append, release)
+    def finalizer(self, work: Deferred) -> Callable[[], None]:
+        """Return a function written in C that defers a call, which the next thread that waits then makes."""
+        return partial(self._deferred.append, work)
 
     # -- events ------------------------------------------------------------------------------------------------------
 
