@@ -7,6 +7,8 @@ redrawn when it is exposed, as often as the surface is called or waits for event
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -25,6 +27,7 @@ from xshm.surface.swapchain import Drawing, Swapchain
 from xshm.surface.target import TargetArguments, open_target, window_size
 from xshm.system import limits
 from xshm.system.closing import Closing
+from xshm.system.deadlines import ENDS, within
 from xshm.system.printable import printable
 from xshm.x11.connection import Connection
 from xshm.x11.windows.own_window import resize_window, set_title
@@ -211,10 +214,10 @@ class Surface(Sized, Closing):
         if self.format.alpha_mask and colours.shape[2:] == (4,):
             colours = premultiply(colours)
         back = self._swapchain.acquire(part)
-        if np.may_share_memory(colours, back.pixels):  # the array is a view of memory that an earlier draw() returned
+        if np.may_share_memory(colours, back[1]):  # the array is a view of memory that an earlier draw() returned
             colours = colours.copy()
-        self._writer.fill(back.pixels, colours, order)
-        self._swapchain.present(back)
+        self._writer.fill(back[1], colours, order)
+        self._swapchain.present(back, part)
 
     def show_frame(self, frame: Frame, at: tuple[int, int] = (0, 0), clip: bool = False) -> None:
         """Present a frame straight from its own memory, which is held while the server reads it and while it is shown.
@@ -237,12 +240,12 @@ class Surface(Sized, Closing):
         inside = part.moved(-place.x, -place.y).slices
         if same:
             back = self._swapchain.acquire(part)
-            np.copyto(back.pixels, pixels[inside])
+            np.copyto(back[1], pixels[inside])
         else:
             colours = self._frame_colours.colours(frame)[inside]
             back = self._swapchain.acquire(part)
-            self._writer.fill(back.pixels, colours, "rgb")
-        self._swapchain.present(back)
+            self._writer.fill(back[1], colours, "rgb")
+        self._swapchain.present(back, part)
 
     def draw(self, rect: Region | None = None) -> Drawing:
         """Return a context manager: the surface's shared memory, or that of `rect`, to write; presented on leaving.
@@ -264,7 +267,12 @@ class Surface(Sized, Closing):
         RequestTimeout after `timeout` seconds, or the surface's own `timeout`, if that is less. Errors of what was
         presented are raised here.
         """
-        self._swapchain.wait(_arguments.timeout(timeout))
+        if timeout is None and not ENDS:  # mostly
+            self._swapchain.wait(None)
+            return
+        seconds = _arguments.timeout(timeout)
+        deadline = None if seconds is None else time.monotonic() + seconds
+        within(math.inf if deadline is None else deadline, self._swapchain.wait, deadline)
 
     # -- events, and the end --------------------------------------------------------------------------------------
 

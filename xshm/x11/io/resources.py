@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xshm.x11.io.wire import Wire
-    from xshm.x11.protocol.requests import EventRoute
 
 
 class _NoIdLeft(XshmError, Xlib.error.ResourceIDError):
@@ -58,20 +57,19 @@ class ResourceTable:
 
     # -- with a release ----------------------------------------------------------------------------------------------
 
-    def new_id(self, free: Any, field: str, *routes: EventRoute, **fields: Any) -> ServerResource:
+    def new_id(self, free: Any, field: str, **fields: Any) -> ServerResource:
         """Return a new id, by which the caller creates a resource that exists as long as the id.
 
         `free` is the request (a python-xlib class) that frees the resource in its field `field`; `fields` are its other
-        fields. `routes` are those of events about the resource, and are removed with it.
+        fields. Routes of events about the resource go into `release.routes`, and are removed with it.
         """
-        return self.new_id_as(ServerResource, free, field, *routes, **fields)
+        return self.new_id_as(ServerResource, free, field, **fields)
 
-    def new_id_as(self, kind: type[_Kind], free: Any, field: str, *routes: EventRoute, **fields: Any) -> _Kind:
+    def new_id_as(self, kind: type[_Kind], free: Any, field: str, **fields: Any) -> _Kind:
         """Return a new id as `new_id` does, as an object of a subclass of ServerResource."""
         resource = kind(self.allocate())
         number = int(resource) & self._mask
         release = Release(number, _encode(free, **fields, **{field: int(resource)}))
-        release.routes = routes
         # A signal handler's exception before this store leaks one number of at least 262,144, and no resource.
         self.numbers[number] = release
         resource.release = release
