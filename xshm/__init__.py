@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from xshm.drawables.monitors import Monitor
     from xshm.drawables.pixmap import Pixmap
     from xshm.drawables.screen import Screen, grab
-    from xshm.drawables.window import Window, WindowSource
+    from xshm.drawables.window import Window
     from xshm.drawables.window_list import WindowInfo
+    from xshm.drawables.window_pixels import WindowSource
     from xshm.errors import (
         AccessDenied,
         BadAccess,
@@ -213,7 +214,7 @@ _HOMES = {
     "VisualClass": "pixels.format",
     "Window": "drawables.window",
     "WindowInfo": "drawables.window_list",
-    "WindowSource": "drawables.window",
+    "WindowSource": "drawables.window_pixels",
     "grab": "drawables.screen",
 }
 _MODULES = frozenset({"errors", "events", "geometry", "sysv"})

@@ -32,6 +32,7 @@ from __future__ import annotations
 import os
 import sys
 import weakref
+from contextlib import suppress
 from functools import partial
 from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeGuard, TypeVar
@@ -135,14 +136,10 @@ def is_a_handlers(error: BaseException, *through: str) -> bool:
     return False
 
 
-class Ignored:
+class Ignored(suppress):
     """A with block that suppresses exceptions of these types, as contextlib.suppress does, but no signal handler's."""
 
-    def __init__(self, *kinds: type[Exception]) -> None:
-        self._kinds = kinds
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> bool:
-        return isinstance(error, self._kinds) and not is_a_handlers(error)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        return super().__exit__(kind, error, trace) and error is not None and not is_a_handlers(error)

@@ -5,6 +5,7 @@ Every `Rect` is valid: four ints, width and height of at least 1. Coordinates ar
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -268,7 +269,7 @@ def _merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
     found = sorted(rects, key=lambda rect: (rect.y, rect.x))  # by rows, so that neighbours in the list lie close
     if len(found) > _MOST_PAIRWISE:
         size = -(-len(found) // _MOST_PAIRWISE)
-        found = [_cover(found[at : at + size]) for at in range(0, len(found), size)]
+        found = [functools.reduce(Rect.union, found[at : at + size]) for at in range(0, len(found), size)]
     while len(found) > 1:
         waste, one, other = min(
             (_area(a.union(b)) - _area(a) - _area(b), i, j)
@@ -284,15 +285,6 @@ def _merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
 
 def _area(rect: Rect) -> int:
     return rect.width * rect.height
-
-
-def _cover(rects: list[Rect]) -> Rect:
-    return Rect.from_ltrb(
-        min(rect.x for rect in rects),
-        min(rect.y for rect in rects),
-        max(rect.right for rect in rects),
-        max(rect.bottom for rect in rects),
-    )
 
 
 def _check_rect(other: object) -> None:

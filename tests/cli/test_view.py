@@ -43,7 +43,7 @@ class Viewer:
 
     def _run(self) -> None:
         try:
-            self.code = self._chosen.run(self._chosen)
+            self.code = view.main(self._chosen)
         except DisplayGone as error:
             self.error = type(error)
 

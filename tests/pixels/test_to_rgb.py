@@ -211,11 +211,6 @@ def test_pictures_differ_where_a_bit_of_colour_does(picture: Picture, data: st.D
     assert got.tolist() == expected
 
 
-def test_pictures_of_different_shapes_are_not_compared() -> None:
-    with pytest.raises(InvalidArgument, match="different shapes"):
-        to_rgb.differs(Raster(random_picture(BGRX, 3, 2).pixels, BGRX), Raster(random_picture(BGRX, 3, 3).pixels, BGRX))
-
-
 def run(program: str) -> str:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return done.stdout.strip()

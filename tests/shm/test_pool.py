@@ -339,8 +339,8 @@ def test_a_lost_slot_is_found_again_before_the_limit_is_called_reached(rig: Rig)
     held = [rig.pool.acquire(pages * _PAGE) for pages in (1, 1, 2, 2)]
     assert rig.pool.stats().slots == 4
     del held
-    for size_class in rig.pool._size_classes.values():
-        size_class.free.clear()
+    for free in rig.pool._size_classes.values():
+        free.clear()
     owners = [rig.pool.acquire(_PAGE)[0] for _ in range(4)]
     assert len({address(owner) for owner in owners}) == 4
     assert rig.attached() == 4

@@ -104,7 +104,7 @@ def test_whichever_point_is_interrupted_what_is_known_is_what_is_there(
             assert (values_of(seen(painter, surface)) == points).all()
     assert {"Swapchain.acquire", "Buffers.find_free", "Swapchain._present"} <= places.met
     if work is _draw_all:  # which takes the same way each time: in the others the server may be done sooner or later
-        assert {"Buffer.acquire", "Swapchain.present", "Blitter.send", "Buffer.presented"} <= places.met
+        assert {"Buffer.acquire", "Swapchain.present", "Blitter.blit", "Buffer.presented"} <= places.met
     assert len(surface._swapchain._buffers.all) <= 3
 
 
@@ -162,7 +162,7 @@ def test_frames_shown_and_interrupted_at_any_point_are_let_go(surface: Surface, 
             # requests that were cut short before they were sent would be more each time, with a point for each of them.
             pool.trim()
             screen.xlib.sync()
-    assert {"Swapchain.present_frame", "FrameMemory.source", "Blitter.send", "Swapchain._present"} <= places.met
+    assert {"Swapchain.present_frame", "FrameMemory.source", "Blitter.blit", "Swapchain._present"} <= places.met
     assert ("Contents.put" if surface.transport.kind != "fd" else "Contents.put_all") in places.met
     if surface.way == "pixmap" and surface.transport.kind == "sysv":
         assert {"Transport.attach", "SharedPixmaps.make"} <= places.met
@@ -176,7 +176,7 @@ def test_waiting_with_nothing_in_flight_may_be_interrupted_at_any_point(surface:
     places = Places(surface.wait)
     for _ in at_every_point(places):
         surface.wait(timeout=5)
-    assert {"Swapchain._wait", "Blitter.send", "Wire.wait_for"} <= places.met
+    assert {"Swapchain.wait", "Blitter._send", "Wire.wait_for"} <= places.met
 
 
 def test_of_a_present_that_is_cut_short_nothing_is_claimed(surface: Surface, monkeypatch: pytest.MonkeyPatch) -> None:

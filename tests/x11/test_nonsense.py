@@ -113,14 +113,14 @@ def test_a_number_that_no_request_has_ends_the_connection(fake_server: FakeServe
 
 def test_a_number_that_is_queued_and_not_sent_is_one_too_many(fake_server: FakeServer) -> None:
     fake_server.wire.queue(Request(REQUEST))
-    fake_server.wire._in.chunks.append(reply(1))
-    fake_server.wire._in.dispatch()
-    assert "the last one sent is 0" in fake_server.wire._in.wrong
+    fake_server.wire.packets.chunks.append(reply(1))
+    fake_server.wire.packets.dispatch()
+    assert "the last one sent is 0" in fake_server.wire.packets.wrong
 
 
 def test_numbers_may_wrap_and_events_may_come_without_any(fake_server: FakeServer) -> None:
     before = Request(REQUEST)
-    before.serial = fake_server.wire._ledger.sent = fake_server.wire._in.seen = 0xFFFF
+    before.serial = fake_server.wire._ledger.sent = fake_server.wire.packets.seen = 0xFFFF
     before.done = True
     fake_server.wire._ledger.append(before)
     fake_server.send_after((4, event(0xFFFF, 1) + bytes([11]) + b"\xff" * 31 + reply(0x10000)))
@@ -320,7 +320,7 @@ def _numbered(message: bytes, like: bytes) -> bytes:
 
 
 def _queues(connection: Connection) -> list[Any]:
-    packet_reader = connection.wire._in
+    packet_reader = connection.wire.packets
     queues = [packet_reader.events, *(route.queue for routes in packet_reader.routes.values() for route in routes)]
     return list({id(queue): queue for queue in queues}.values())  # several routes may share one
 
@@ -357,7 +357,7 @@ def test_what_a_surface_is_told_without_end_is_kept_up_to_a_number(liar: Liar) -
 def endless(connection: Connection, message: bytes) -> Iterator[None]:
     """Have the kernel bring one thing without end, faster than anybody reads, and nothing else."""
     connection.sync()
-    flood = _numbered(message, struct.pack("=HH", 0, connection.wire._in.seen & 0xFFFF)) * 128
+    flood = _numbered(message, struct.pack("=HH", 0, connection.wire.packets.seen & 0xFFFF)) * 128
     connection.wire.send_now(Request(REQUEST))  # its reply is left there, so that there is always something to read
     assert select.select([connection.fileno()], [], [], 10)[0]
     told: Any = connection.wire
@@ -458,8 +458,8 @@ def test_long_replies_to_one_request_that_nobody_takes_have_a_size(
 def test_many_events_that_wait_do_not_make_the_next_one_slow(fake_server: FakeServer) -> None:
     started = time.thread_time()
     for _ in range(300):
-        fake_server.wire._in.chunks.append(generic_event(0, bytes(52)) * 100)
-        fake_server.wire._in.dispatch()
+        fake_server.wire.packets.chunks.append(generic_event(0, bytes(52)) * 100)
+        fake_server.wire.packets.dispatch()
     assert time.thread_time() - started < 2
     assert len(fake_server.wire.events) == 30_000
 
@@ -706,7 +706,7 @@ def test_what_a_route_that_has_left_wanted_is_dropped_until_the_server_has_heard
     fake_server.send_after((4, reply(2)))
     fake_server.wire.sync()
     fake_server.wire.add_route(other := EventRoute(34, lambda _message: False))
-    assert fake_server.wire._in.routes[34] == (other,), "a route that gets nothing any more is kept"
+    assert fake_server.wire.packets.routes[34] == (other,), "a route that gets nothing any more is kept"
     assert not route.queue
 
 

@@ -17,6 +17,7 @@ after a small change takes 0.15 ms; mapping it anew faults its pages in again, 2
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -97,9 +98,9 @@ class ChangeTracker:
         return self._pointer_events is not None and self._pointer_events.count != self._pointer_seen
 
     @property
-    def next_poll(self) -> float | None:
-        """When (time.monotonic()) to poll even without an event; None: not needed."""
-        return self.polled_at + self._pointer_pause if self._pointer_events is not None else None
+    def next_poll(self) -> float:
+        """When (time.monotonic()) to poll even without an event; infinity: not needed."""
+        return self.polled_at + self._pointer_pause if self._pointer_events is not None else math.inf
 
     def poll(self) -> Frame | None:
         """Return the whole picture as it is now, if anything was drawn in it since the last poll; else None.
@@ -134,7 +135,7 @@ class ChangeTracker:
             except PoolExhausted:  # raised before anything was sent: the refresher is unchanged
                 raise
             except ServerError as error:
-                refused, rect = error, self._rect()
+                refused, rect = error, self._region or self._extent or self._source._current()
                 self._close_refresher()
                 self._explain_refusal(rect)
             except GeneratorExit:
@@ -157,9 +158,6 @@ class ChangeTracker:
         self._close_refresher()
 
     # -- matching the source -------------------------------------------------------------------------------------------
-
-    def _rect(self) -> Rect:
-        return self._region or self._extent or self._source._current()
 
     def _is_matching(self) -> bool:
         """Return whether the refresher is for the source's present drawable and extent."""

@@ -28,9 +28,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from xshm.capture.damage_region import Refreshed, Refreshing, SlotRefresher, create_region
-from xshm.errors import XshmError
+from xshm.errors import ServerError
 from xshm.shm.pool import Pool
-from xshm.x11.protocol import core, mit_shm, xfixes
+from xshm.shm.shared_pixmap import SharedPixmaps
+from xshm.x11.protocol import core, xfixes
 from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
@@ -57,38 +58,22 @@ class _Slots:
     """
 
     def __init__(self, source: Source, rect: Rect, fixes: int) -> None:
-        self._connection = source._session.connection
+        self._connection = connection = source._session.connection
         self._transport = source._session.transport
-        self._drawable = source._location[0]
-        self._depth = source._format.depth
+        self._pixmaps = SharedPixmaps(connection, self._transport, connection.setup.root.id, source._format.depth)
         self._rect = rect
         self._fixes = fixes
         self.by_shmseg: dict[int, _PixmapSlot] = {}
 
     def attach(self, segment: Segment) -> int:
         """Attach a segment, make its pixmap, and its stale region, which is the whole picture (1)."""
-        connection, transport, rect = self._connection, self._transport, self._rect
-        shmseg = transport.attach(segment)
-        pixmap = connection.resources.new_id(core.FreePixmap, "pixmap")
-        # Before the pixmap is made: `detach` finds the slot even if an exception comes between.
-        self.by_shmseg[shmseg] = _PixmapSlot(pixmap, create_region(connection, self._fixes, rect))
-        made = connection.send(
-            mit_shm.CreatePixmap,
-            opcode=transport.opcode,
-            pid=pixmap,
-            drawable=self._drawable,
-            width=rect.width,
-            height=rect.height,
-            depth=self._depth,
-            shmseg=shmseg,
-            offset=0,
-        )
-        try:  # one round trip for each new slot; slots are made once and used again
-            connection.check(made, doing="ShmCreatePixmap")
-        except XshmError:
-            if not connection.closed:
-                self.detach(shmseg)
+        shmseg, rect = self._transport.attach(segment), self._rect
+        try:  # two round trips for each new slot; slots are made once and used again
+            pixmap = self._pixmaps.make(shmseg, rect.width, rect.height)
+        except ServerError:
+            self._transport.detach(shmseg)  # now, not when the traceback that refers to it goes
             raise
+        self.by_shmseg[shmseg] = _PixmapSlot(pixmap, create_region(self._connection, self._fixes, rect))
         return shmseg
 
     def detach(self, shmseg: int) -> None:

@@ -142,9 +142,8 @@ class Source:
         self._session.pointer = self._session.pointer or Pointer(self._connection)
         return self._session.pointer, window
 
-    def _add_cursor(self, frame: Frame, request: CursorRequest, cursor: CursorMode) -> None:
+    def _add_cursor(self, frame: Frame, pointer: Pointer, request: CursorRequest, cursor: CursorMode) -> None:
         """Wait for the pointer that was requested with a frame's grab, and draw it where `cursor` is True."""
-        pointer, _ = self._pointer()
         try:
             frame.cursor = pointer.wait_cursor(request)
         except BadWindow:  # of QueryPointer: raise why, WindowGone or WindowNotViewable
@@ -155,8 +154,7 @@ class Source:
 
     def _begin(self, region: Rect | None) -> PendingGrab:
         """Queue the requests for one frame of `region` (None: all); `_finish` waits for it."""
-        self._check_grabbable()
-        return self._send_grab(self._update_extent() if region is None else self._within(region))
+        return self._send_grab(self._current() if region is None else self._within(region))
 
     def _finish(self, pending: PendingGrab, region: Rect | None) -> Frame:
         """Wait for a frame of `_begin`; grab it again if the source has changed in between."""

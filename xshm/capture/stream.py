@@ -28,6 +28,7 @@ from xshm.capture.pipelining import PipelineTrial
 from xshm.capture.stream_wait import Wait
 from xshm.errors import InvalidArgument, InvalidType
 from xshm.image.frame import Frame
+from xshm.system.closing import Closing
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     Steps = Generator[Frame | Wait, None, None]
 
 
-class Stream:
+class Stream(Closing):
     """Frames of one source, without end. Iterate over it, or `async for`, in one thread at a time.
 
     `with` releases at its end what a stream on change keeps on the server. A stream that is dropped instead releases it
@@ -60,7 +61,11 @@ class Stream:
         on_change: bool,
         cursor: CursorMode,
     ) -> None:
-        _check_rate(fps)
+        rate = None if fps is None else _arguments.number(fps, "fps is a number of frames per second, or None")
+        if rate is not None and not 0 < rate < math.inf:
+            raise InvalidArgument(
+                f"fps is a number of frames per second above 0, or None for no pacing; not {quoted(fps)}"
+            )
         _arguments.flag(on_change, "on_change")
         _arguments.cursor(cursor)
         self._wire = source._session.connection.wire
@@ -70,7 +75,7 @@ class Stream:
         self._closed = False
         source._current()  # a source that is closed, or gone, raises here and not at the first frame
         rect = None if region is None else source._within(region)
-        period = None if fps is None else 1 / float(fps)
+        period = None if rate is None else 1 / rate
         if on_change:
             self._changes = changes = ChangeTracker(source, rect, cursor)
             self._how = changes.how
@@ -99,12 +104,6 @@ class Stream:
             self._steps.close()
         if hasattr(self, "_changes"):
             self._changes.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __reduce__(self) -> NoReturn:
         # The generator uses the connection, which no other process can.
@@ -166,7 +165,7 @@ def _changed(changes: ChangeTracker, period: float | None) -> Steps:
 def _next_change(changes: ChangeTracker) -> Generator[Wait, None, Frame]:
     """Wait for the next change, and return its frame."""
     while True:
-        while not (changes.done or _is_past(changes.next_poll)):
+        while not changes.done and time.monotonic() < changes.next_poll:
             yield Wait(changes, changes.next_poll)
         frame = yield from _poll(changes)
         if frame is not None:
@@ -226,8 +225,9 @@ class _PendingFrame:
         self._source, self._region, self._cursor = source, region, cursor
         self._cursor_request = None
         if cursor is not False:
-            pointer, window = source._pointer()
-            self._cursor_request = pointer.request(window)  # before the grab: in the same packet, of the same moment
+            self._pointer, window = source._pointer()
+            # Before the grab: in the same packet, of the same moment.
+            self._cursor_request = self._pointer.request(window)
         self._grab = source._begin(region)
         self._sent_ns = time.monotonic_ns()
         source._session.connection.wire.flush()  # so that the server copies while the caller is busy
@@ -241,16 +241,5 @@ class _PendingFrame:
         frame = source._finish(self._grab, self._region)
         frame.monotonic_ns = self._sent_ns
         if self._cursor_request is not None:
-            source._add_cursor(frame, self._cursor_request, self._cursor)
+            source._add_cursor(frame, self._pointer, self._cursor_request, self._cursor)
         return frame
-
-
-def _check_rate(fps: object) -> None:
-    if fps is None:
-        return
-    if not 0 < _arguments.number(fps, "fps is a number of frames per second, or None") < math.inf:
-        raise InvalidArgument(f"fps is a number of frames per second above 0, or None for no pacing; not {quoted(fps)}")
-
-
-def _is_past(moment: float | None) -> bool:
-    return moment is not None and time.monotonic() >= moment

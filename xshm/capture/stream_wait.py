@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Wait:
     """
 
     what: Waitable | None
-    deadline: float | None = None
+    deadline: float = math.inf
     is_reply: bool = False
 
     def block(self, wire: Wire) -> None:
@@ -48,7 +49,7 @@ class Wait:
             wire.wait_for(self.what, wire.timeout)
         else:
             with contextlib.suppress(RequestTimeout):  # the deadline has come
-                wire.wait_for(self.what, None if self.deadline is None else self._left())
+                wire.wait_for(self.what, self._left())
 
     async def suspend(self, wire: Wire) -> None:
         """Wait in this task, while the event loop runs others."""
@@ -60,7 +61,7 @@ class Wait:
         deadline = self.deadline if limit is None else time.monotonic() + limit
         wire.pump()  # what has arrived already needs no event loop
         while not self.what.done:
-            left = _RECHECK if deadline is None else min(_RECHECK, deadline - time.monotonic())
+            left = min(_RECHECK, deadline - time.monotonic())
             if left <= 0:
                 if limit is not None:
                     raise timed_out()
@@ -79,7 +80,7 @@ class Wait:
             wire.pump()
 
     def _left(self) -> float:
-        return max(0.0, (self.deadline or 0.0) - time.monotonic())
+        return max(0.0, self.deadline - time.monotonic())
 
 
 def _duplicate(wire: Wire) -> Descriptor:

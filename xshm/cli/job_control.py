@@ -11,6 +11,8 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from xshm.virtual.processes import process_groups
+
 if TYPE_CHECKING:
     from types import FrameType
 
@@ -103,8 +105,8 @@ class Foreground:
             return
         by_terminal = stopped.si_status in (signal.SIGTTIN, signal.SIGTTOU)
         if by_terminal and not self._given and not self._is_ours() and os.getsid(os.getppid()) != os.getsid(0):
-            with contextlib.suppress(ProcessLookupError):  # as the kernel does where no shell is left to continue it
-                os.killpg(self._program.group, signal.SIGHUP)
+            # As the kernel does where no shell is left to continue it.
+            process_groups.signal_group(self._program.group, signal.SIGHUP)
         # A running job that a shell brings to the foreground gets no signal: nothing would continue us.
         elif not (by_terminal and self._is_ours()):
             self._take_back()
@@ -121,8 +123,7 @@ class Foreground:
             if self._is_ours():
                 os.tcsetpgrp(self._terminal, self._program.group)
                 self._given = True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._program.group, signal.SIGCONT)
+        process_groups.signal_group(self._program.group, signal.SIGCONT)
 
     def _take_back(self) -> None:
         if self._given:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from xshm.drawables.screen import Screen
 from xshm.errors import Closed, DisplayGone, RequestTimeout, XshmError
+from xshm.system.closing import Closing
 from xshm.system.deadlines import PATIENCE, within
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _PICTURES_PER_SECOND: Final = 20  # at most: a window that is open for less than 50 ms may be missed
 
 
-class LastPicture:
+class LastPicture(Closing):
     """Watches a display from when it is made until it is closed; a context manager.
 
     What takes the server longer than `timeout` seconds is RequestTimeout.
@@ -49,12 +50,6 @@ class LastPicture:
         """Stop watching."""
         self._screen.close()
         self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _watch(self) -> None:
         with contextlib.suppress(Closed, DisplayGone):  # `close`, or the server's end

@@ -26,57 +26,28 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OK, FALSE, ERROR = 0, 1, 2  # as diff(1), cmp(1) and test(1) have them
-# In the order of `xshm --help`: name, what the list of commands has, what the command's own --help has.
-_COMMANDS: Final = (
-    ("shot", "save a screenshot", "Save a screenshot."),
-    (
-        "wait",
-        "wait until something is seen",
-        "Wait until something is seen. Exit code 0: it was, 1: the time is over.",
+# In the order of `xshm --help`, which has the first sentence; the command's own --help has all.
+_COMMANDS: Final = {
+    "shot": "Save a screenshot.",
+    "wait": "Wait until something is seen. Exit code 0: it was, 1: the time is over.",
+    "diff": "Compare two pictures of the same size. Exit code 0: they are the same, 1: they differ.",
+    "run": (
+        "Run a command on a virtual display. The display is the command's own and ends with it, as with xvfb-run; so "
+        "is the exit code."
     ),
-    (
-        "diff",
-        "compare two pictures",
-        "Compare two pictures of the same size. Exit code 0: they are the same, 1: they differ.",
+    "view": "Show another display in a window. That may be a headless one; the window is one of this display.",
+    "windows": "List the windows of a display. Those that are mapped, from the bottom of the stack to the top.",
+    "monitors": "List the monitors of a display. They make up its screen; the primary one comes first.",
+    "info": (
+        "Tell how a display can be read. What the server is, how its pixels lie in memory, which transport was chosen "
+        "and why."
     ),
-    (
-        "run",
-        "run a command on a virtual display",
-        (
-            "Run a command on a virtual display of its own, which ends with the command, as xvfb-run does. "
-            "The exit code is the command's own."
-        ),
+    "segments": (
+        "List or remove System V shared memory segments. The list has all that the kernel has, as ipcs -m does. Those "
+        "marked 'ours' xshm made for this user and was killed before it removed them; the next Screen that is opened "
+        "removes them once they are a minute old and their creator is known to have ended."
     ),
-    (
-        "view",
-        "show another display in a window",
-        "Show another display, a headless one perhaps, in a window of this one.",
-    ),
-    (
-        "windows",
-        "list the windows of a display",
-        "List the windows that are mapped, from the bottom of the stack to the top.",
-    ),
-    (
-        "monitors",
-        "list the monitors of a display",
-        "List the monitors that make up the screen, the primary one first.",
-    ),
-    (
-        "info",
-        "tell how a display can be read",
-        "Tell what the server is, how its pixels lie in memory, which transport was chosen and why.",
-    ),
-    (
-        "segments",
-        "list or remove System V shared memory segments",
-        (
-            "List the System V shared memory segments that the kernel has, as ipcs -m does. Those marked 'ours' xshm "
-            "made for this user and was killed before it removed them; the next Screen that is opened removes them "
-            "once they are a minute old and their creator is known to have ended."
-        ),
-    ),
-)
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -125,7 +96,9 @@ class _Command(_Parser):
         """Parse. argparse calls this for the named command alone: the first call imports its module."""
         if self._module:
             module, self._module = self._module, ""
-            import_module(module).add_arguments(self)
+            command = import_module(module)
+            command.add_arguments(self)
+            self.set_defaults(run=command.main)
             return self.parse_known_args(args, namespace)  # `run` has replaced it by one of its own
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:  # argparse would leave them to the parser above, whose --help does not describe this command
@@ -158,8 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"xshm {__version__}")
     # Modules by name: `_Command` imports the one of the command that was named.
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Command)
-    for name, summary, description in _COMMANDS:
-        commands.add_parser(name, help=summary, description=description, module=f"xshm.cli.commands.{name}")
+    for name, text in _COMMANDS.items():
+        summary = text[0].lower() + text[1:].partition(".")[0]
+        commands.add_parser(name, help=summary, description=text, module=f"xshm.cli.commands.{name}")
     return parser
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from xshm.errors import Closed
-from xshm.events import Close, Event, Key
+from xshm.events import Close, Key
 from xshm.pixels import opencv
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Mirror:
         frames.start()
         try:
             for event in self._surface.events():
-                if _is_end(event):
+                if isinstance(event, Close) or (isinstance(event, Key) and event.pressed and event.name in _QUIT):
                     break
         except Closed:
             if self._failed is None:
@@ -94,7 +94,3 @@ def resized(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.u
 def scaled_size(frame: Frame, factor: float) -> tuple[int, int]:
     """Return width and height of a frame that is shown `factor` times as large."""
     return max(1, round(frame.width * factor)), max(1, round(frame.height * factor))
-
-
-def _is_end(event: Event) -> bool:
-    return isinstance(event, Close) or (isinstance(event, Key) and event.pressed and event.name in _QUIT)

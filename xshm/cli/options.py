@@ -38,6 +38,7 @@ _EXPRESSION: Final = r"(?s:/.+/)"
 _NUMBER: Final = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
 
 _Done = TypeVar("_Done")
+_Number = TypeVar("_Number", int, float)
 
 
 def add_display(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +77,13 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="give up when the server has not answered within this time (default: %(default)g)",
     )
+
+
+def add_query(parser: argparse.ArgumentParser, json: str) -> None:
+    """Add --json, whose help is `json`, and what names the display, to a command that asks the server something."""
+    add_json(parser, json)
+    add_display(parser)
+    add_timeout(parser)
 
 
 def open_screen(chosen: argparse.Namespace, timeout: float | None = None) -> Screen:
@@ -198,27 +206,11 @@ def number(text: str) -> float:
     return value
 
 
-def positive_number(text: str) -> float:
-    """Read a number above 0."""
-    value = number(text)
-    if not value:
-        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
-    return value
-
-
 def whole_number(text: str) -> int:
     """Read a whole number, 0 or more."""
     if not re.fullmatch(r"[0-9]{1,18}", text):  # not int(text), which takes "1_000", signs and other scripts' digits
         raise argparse.ArgumentTypeError(f"{quoted(text)} is no whole number, 0 or more")
     return int(text)
-
-
-def positive_whole_number(text: str) -> int:
-    """Read a whole number above 0."""
-    value = whole_number(text)
-    if not value:
-        raise argparse.ArgumentTypeError(f"{text} is no whole number above 0")
-    return value
 
 
 def seconds(text: str) -> float:
@@ -231,9 +223,18 @@ def seconds(text: str) -> float:
     return float(text)
 
 
-def positive_seconds(text: str) -> float:
-    """Read a number of seconds above 0."""
-    value = seconds(text)
-    if not value:
-        raise argparse.ArgumentTypeError("0 seconds are no time to answer in")
-    return value
+def _above_zero(read: Callable[[str], _Number], what: str) -> Callable[[str], _Number]:
+    """Return a reader of the numbers that `read` reads, but for 0."""
+
+    def read_above_zero(text: str) -> _Number:
+        value = read(text)
+        if not value:
+            raise argparse.ArgumentTypeError(f"{text} is no {what} above 0")
+        return value
+
+    return read_above_zero
+
+
+positive_number: Final = _above_zero(number, "number")
+positive_whole_number: Final = _above_zero(whole_number, "whole number")
+positive_seconds: Final = _above_zero(seconds, "number of seconds")

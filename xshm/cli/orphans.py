@@ -17,6 +17,7 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from xshm._signal_safety import owned
 from xshm.virtual.processes import process_groups
 
 if TYPE_CHECKING:
@@ -100,9 +101,4 @@ def become_subreaper() -> None:
 
 def _wait_for_any(pids: set[int], deadline: float) -> None:
     """Wait until one of these children has ended."""
-    with contextlib.ExitStack() as opened:
-        pidfds = []
-        for pid in pids:
-            pidfds.append(os.pidfd_open(pid))
-            opened.callback(os.close, pidfds[-1])
-        process_groups.wait(tuple(pidfds), deadline)
+    process_groups.wait(tuple(owned(os.pidfd_open, pid) for pid in pids), deadline)

@@ -6,6 +6,7 @@ Arguments of Xvfb that a display has a parameter for (`--server-args "-screen 0 
 
 from __future__ import annotations
 
+import getopt
 import re
 import shlex
 import sys
@@ -21,19 +22,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-# Options that take a value, which may be the next word and begin with a hyphen: argparse needs them joined by "=".
-_LONG_WITH_VALUE: Final = (
-    *("--size", "--depth", "--framebuffer", "--framebuffer-mode", "--shot", "--shot-on-failure", "--timeout"),
-    *("--server-args", "--error-file", "--server-num", "--auth-file", "--xauth-protocol", "--wait"),
-)
-_SHORT_WITH_VALUE: Final = {
-    "s": "--server-args",
-    "e": "--error-file",
-    "n": "--server-num",
-    "f": "--auth-file",
-    "p": "--xauth-protocol",
-    "w": "--wait",
-}
+_FRAMEBUFFERS: Final = ("file", "sysv", "none")
+# Fields of a DisplaySpec that an option of the same name sets.
+_FIELDS: Final = ("depth", "framebuffer", "framebuffer_mode", "timeout", "log")
 # The names of the only authorization protocol that a display has; xauth(1) abbreviates it to a dot.
 _COOKIE_NAMES: Final = (".", "MIT-MAGIC-COOKIE-1")
 
@@ -54,12 +45,17 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-l", "--listen-tcp", action="store_true", help="let the server listen on TCP as well")
     parser.add_argument(
-        "-e", "--error-file", type=_path, metavar="FILE", help="append the server's messages to it; /dev/stderr too"
+        "-e",
+        "--error-file",
+        dest="log",
+        type=_path,
+        metavar="FILE",
+        help="append the server's messages to it; /dev/stderr too",
     )
     _add_xvfb_run_options(parser)
     parser.add_argument(
         "--framebuffer",
-        type=named,
+        type=_framebuffer,
         metavar="KIND",
         help="file, sysv, none, or a directory in which the screen's file stays for other readers (default: file)",
     )
@@ -101,6 +97,10 @@ def _path(text: str) -> Path:
     return Path(named(text))
 
 
+def _framebuffer(text: str) -> str | Path:
+    return text if text in _FRAMEBUFFERS else _path(text)
+
+
 def _add_xvfb_run_options(parser: argparse.ArgumentParser) -> None:
     """Add those of xvfb-run's options whose purpose a display serves by itself."""
     parser.add_argument(
@@ -117,55 +117,41 @@ def _add_xvfb_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _join_values(words: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
-    """Write options as "--name=value", by getopt(3)'s rules, up to the first word of the command.
+    """Write options as "--name=value", by getopt(3)'s rules, and the command after "--".
 
     argparse takes a value that begins with a hyphen for an option: of `-s "-screen 0 640x480x24"` it makes -s without
     a value, and -s once more with the value "creen 0 640x480x24".
     """
-    joined: list[str] = []
-    remaining = iter(words)
-    for word in remaining:
-        if word in ("-", "--") or not word.startswith("-"):
-            return [*joined, word, *remaining]
-        if not word.startswith("--"):
-            joined += _short_options(word, remaining, parser)
-        elif word in _LONG_WITH_VALUE:
-            joined.append(_with_value(word, remaining, parser))
-        else:
-            joined.append(word)
-    return joined
-
-
-def _short_options(word: str, remaining: Iterator[str], parser: argparse.ArgumentParser) -> list[str]:
-    """Split one word of short options: flags, and at its end one with a value, which may be the next word."""
-    found: list[str] = []
-    for index, letter in enumerate(word[1:], 1):
-        if letter in _SHORT_WITH_VALUE:  # the rest of the word is its value: "-n99" is "-n 99"
-            name, value = _SHORT_WITH_VALUE[letter], word[index + 1 :]
-            return [*found, f"{name}={value}" if value else _with_value(name, remaining, parser)]
-        found.append(f"-{letter}")
-    return found
-
-
-def _with_value(name: str, remaining: Iterator[str], parser: argparse.ArgumentParser) -> str:
-    value = next(remaining, "--")
-    if value == "--":  # the end of the options
-        parser.error(f"argument {name}: expected one argument")
-    return f"{name}={value}"
+    options = {flag: option for option in parser._actions for flag in option.option_strings}  # noqa: SLF001 - no public list
+    valued = [flag for flag, option in options.items() if option.nargs is None]
+    letters = "".join(flag[1] + ":" * (flag in valued) for flag in options if flag[1] != "-")
+    names = [flag[2:] + "=" * (flag in valued) for flag in options if flag[1] == "-"]
+    try:
+        found, command = getopt.getopt(list(words), letters, names)
+    except getopt.GetoptError as error:
+        flag = f"-{error.opt}" if len(error.opt) == 1 else f"--{error.opt}"
+        if flag not in valued:
+            parser.error(error.msg if flag in options else f"unrecognized arguments: {flag}")
+        found, command = [(flag, "--")], []
+    joined = []
+    for flag, value in found:
+        name = options[flag].option_strings[-1]
+        if value == "--":  # the end of the options
+            parser.error(f"argument {name}: expected one argument")
+        joined.append(f"{name}={value}" if flag in valued else name)
+    return [*joined, "--", *command]
 
 
 def spec(args: argparse.Namespace) -> DisplaySpec:
     """Return the DisplaySpec that the arguments describe; --server-args are xvfb-run's way to describe one."""
     _refuse_xvfb_run_options(args)
-    # Only what was given is set: DisplaySpec has the defaults, and refuses what does not go together.
-    options: dict[str, Any] = {"log": args.error_file}  # None: in memory, as DisplaySpec has it
-    if args.timeout is not None:
-        options["timeout"] = args.timeout
     try:
         words = shlex.split(args.server_args)
     except ValueError as error:
         raise InvalidArgument(f"--server-args can't be split into words ({error}): {args.server_args}") from None
-    _read_server_args(words, options)  # first, so that our own options have the last word
+    options = _read_server_args(words)  # first, so that our own options have the last word
+    # Only what was given is set: DisplaySpec has the defaults, and refuses what does not go together.
+    options |= {name: value for name in _FIELDS if (value := getattr(args, name)) is not None}
     if args.listen_tcp:
         options["args"] += ("-listen", "tcp")
     if args.size is not None:
@@ -173,13 +159,6 @@ def spec(args: argparse.Namespace) -> DisplaySpec:
         if size is None:
             raise InvalidArgument(f"--size is WIDTHxHEIGHT, for example 1280x800, not {quoted(args.size)}")
         options |= {"width": int(size[1]), "height": int(size[2])}
-    if args.depth is not None:
-        options["depth"] = args.depth
-    if args.framebuffer is not None:
-        kind = args.framebuffer
-        options["framebuffer"] = kind if kind in ("file", "sysv", "none") else Path(kind)
-    if args.framebuffer_mode is not None:
-        options["framebuffer_mode"] = args.framebuffer_mode
     return DisplaySpec(**options)
 
 
@@ -200,9 +179,9 @@ def _refuse_xvfb_run_options(args: argparse.Namespace) -> None:
         )
 
 
-def _read_server_args(words: list[str], options: dict[str, Any]) -> None:
-    """Set the display's parameters that Xvfb's arguments stand for; pass the other arguments on to Xvfb."""
-    # The display adds what it has a parameter for itself; `rest` goes to Xvfb as it is.
+def _read_server_args(words: list[str]) -> dict[str, Any]:
+    """Return the display's parameters that Xvfb's arguments stand for; among them, `args`, all other arguments."""
+    options: dict[str, Any] = {}
     rest, screens = [], {}
     remaining = iter(words)
     for word in remaining:
@@ -229,6 +208,7 @@ def _read_server_args(words: list[str], options: dict[str, Any]) -> None:
             raise InvalidArgument(f"--server-args has the screens {', '.join(screens)}; they count from 0 without gaps")
         first, *further = (screens[number] for number in numbers)
         options |= {"width": first.width, "height": first.height, "depth": first.depth, "screens": tuple(further)}
+    return options
 
 
 def _value(word: str, remaining: Iterator[str]) -> str:

@@ -32,11 +32,6 @@ def open_missing() -> None:
             setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: PTH123, SIM115 - lives to the end
 
 
-def is_output_closed() -> bool:
-    """Tell whether standard output was closed when the process started."""
-    return sys.__stdout__ is None
-
-
 @contextmanager
 def whole_output() -> Iterator[None]:
     """Have sys.stdout write all bytes or raise an OSError that names standard output, on leaving this at the latest.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from xshm import _arguments
 from xshm.capture.session import Stats
@@ -18,6 +18,7 @@ from xshm.errors import InvalidArgument, InvalidType
 from xshm.geometry import Sized
 from xshm.pixels.raster import why_unfit
 from xshm.system import limits
+from xshm.system.closing import Closing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,7 +41,7 @@ else:
     from xshm._numpy import np
 
 
-class Drawable(Sized, Source):
+class Drawable(Sized, Closing, Source):
     """Something on the X server that can be grabbed: a Screen, a Window or a Pixmap.
 
     `rect` is all of it, in its own coordinates; `format` the layout of its pixels.
@@ -321,16 +322,6 @@ class Drawable(Sized, Source):
 
     # -- shared by several of them -----------------------------------------------------------------------------------
 
-    def close(self) -> None:
-        """Release what it has on the server. Frames, and views of them, stay valid. Closing twice is fine."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def __reduce__(self) -> NoReturn:
         raise InvalidType(
             f"a {type(self).__name__} belongs to its connection; send its Frames, which pickle by value, or the "
@@ -346,19 +337,14 @@ class Drawable(Sized, Source):
         pointer, window = self._pointer()
         request = pointer.request(window)  # before the grab, in the same packet: the pointer of that moment
         frame = self.grab(region, clip=clip)
-        self._add_cursor(frame, request, cursor)
+        self._add_cursor(frame, pointer, request, cursor)
         return frame
 
     def _finish_many(self, pending: deque[tuple[Region, PendingGrab]], frames: list[Frame], *, clip: bool) -> None:
         """Wait for all pending grabs, and append their frames."""
         while pending:
             region, grab = pending.popleft()
-            if _is_sized(region, clip=clip):
+            if clip or isinstance(region, str):  # its place depends on the drawable's size
                 frames.append(self._finish_sized(grab, partial(self._part, region, clip=clip)))
             else:
                 frames.append(self._finish_grab(grab, partial(self._fit, grab.rect)))
-
-
-def _is_sized(region: Region, *, clip: bool) -> bool:
-    """Return whether a region depends on the drawable's size: cut to it, or counted from its far edge."""
-    return clip or isinstance(region, str)

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from xshm.drawables.drawable import Drawable
 from xshm.drawables.window_context import destroyed
@@ -51,14 +50,6 @@ if TYPE_CHECKING:
 
 _CLOSING: Final = 0.5  # seconds that the server has to end a redirection, besides the grace that all replies have
 _Found = TypeVar("_Found")
-
-
-@dataclass(frozen=True, slots=True)
-class WindowSource:
-    """Where a window's frames come from: `kind` is "pixmap" (all of it) or "screen" (what is visible); and why."""
-
-    kind: Literal["pixmap", "screen"]
-    reason: str
 
 
 class Window(Drawable):
@@ -105,12 +96,9 @@ class Window(Drawable):
         extension = connection.negotiate(redirection.NAME)
         if extension is not None:
             self._pixels = RedirectedPixels(context, extension, window)
-            self.source = WindowSource("pixmap", "the server has Composite and keeps all of the window")
         else:
             self._pixels = VisiblePixels(context, window)
-            self.source = WindowSource(
-                "screen", "the server has no Composite: what others cover is black, what is off the screen is not there"
-            )
+        self.source = self._pixels.source
         self._changes_drawable = True
         self._notified = self._pixels.notified
         context.open.add(self)

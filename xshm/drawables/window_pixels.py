@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from xshm.drawables.window_context import destroyed
 from xshm.errors import BadDrawable, BadMatch, BadWindow, WindowNotViewable
@@ -40,6 +40,14 @@ _REPAINT, _PAUSE = 0.3, 0.05
 
 
 @dataclass(frozen=True, slots=True)
+class WindowSource:
+    """Where a window's frames come from: `kind` is "pixmap" (all of it) or "screen" (what is visible); and why."""
+
+    kind: Literal["pixmap", "screen"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PixelLocation:
     """A drawable, and the part `rect` of it in the window's coordinates, whose corner is `border` pixels inside it.
 
@@ -52,16 +60,46 @@ class PixelLocation:
     shape: BoundingShape | None
 
 
-class RedirectedPixels:
+class _WindowPixels:
+    """What both kinds have in common: the window, its shape, and the subscription to its events."""
+
+    def __init__(self, context: WindowContext, window: int, changes: Subscription) -> None:
+        self._context = context
+        self._window = window
+        self._changes = changes
+        self._shape: BoundingShape | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether the window was destroyed (2)."""
+        return self._changes.gone
+
+    def close(self) -> None:
+        """End the subscription, as dropping this object does. Closing twice is fine."""
+        if not self._context.connection.closed:
+            holding(self._context.lock, self._context.unsubscribe, self._changes)
+
+    def _unless_gone(self, ask: Callable[[], PixelLocation]) -> PixelLocation:
+        """Return what `ask` finds by the window's id; WindowGone if the id may be another window's by now (2)."""
+        try:
+            location = ask()
+        except WindowNotViewable:
+            if self.gone:
+                raise destroyed(self._window) from None
+            raise
+        if self.gone:
+            raise destroyed(self._window)
+        return location
+
+
+class RedirectedPixels(_WindowPixels):
     """A window's own pixmap, all of it (Composite). The constructor waits for the client to paint what was obscured."""
 
+    source: Final = WindowSource("pixmap", "the server has Composite and keeps all of the window")
     notified: Final = True  # an event reports each change of the location
 
     def __init__(self, context: WindowContext, extension: Extension, window: int) -> None:
-        self._context = context
-        self._window = window
-        self._shape: BoundingShape | None = None
-        self._changes = self._subscribe()
+        super().__init__(context, window, _subscribe(context, window))
         context.connection.negotiate(damage.NAME)  # now: a round trip after the redirection could miss what is painted
         # Before the redirection, after which nothing of the window is obscured.
         obscured = query_obscured(context.connection, extension, window)
@@ -78,11 +116,6 @@ class RedirectedPixels:
         """Whether the window has got another pixmap, or lost its own, since `locate` was called last."""
         return self._changes.stale
 
-    @property
-    def gone(self) -> bool:
-        """Whether the window was destroyed (2)."""
-        return self._changes.gone
-
     def invalidate(self) -> None:
         """Make the next `locate` ask the server, even without an event."""
         self._changes.stale = True
@@ -97,7 +130,7 @@ class RedirectedPixels:
         try:
             if self._changes.reparented:
                 self._resubscribe()
-            return _unless_gone(self, self._window, self._name_pixmap)
+            return self._unless_gone(self._name_pixmap)
         except BaseException:
             self._changes.stale = self._changes.reshaped = True
             raise
@@ -106,7 +139,7 @@ class RedirectedPixels:
         """End the redirection and the subscription, as dropping this object does. Closing twice is fine."""
         if not self._context.connection.closed:
             self._redirection.close()
-            self._unsubscribe(self._changes)
+        super().close()
 
     def _name_pixmap(self) -> PixelLocation:
         self._shape = self._context.shape(self._changes, self._shape)
@@ -123,26 +156,14 @@ class RedirectedPixels:
                 return PixelLocation(backing.pixmap, backing.border, whole, self._shape)
         raise WindowNotViewable(f"the window {self._window:#x} is being mapped and unmapped all the time")
 
-    def _subscribe(self) -> Subscription:
-        context = self._context
-        try:
-            # When an ancestor is unmapped the window loses its pixmap, without any event on the window.
-            windows = [self._window, *tree.ancestors(context.connection, self._window)]
-        except (BadWindow, BadDrawable):
-            raise destroyed(self._window) from None
-        return holding(context.lock, context.subscribe, windows)
-
-    def _unsubscribe(self, changes: Subscription) -> None:
-        holding(self._context.lock, self._context.unsubscribe, changes)
-
     def _resubscribe(self) -> None:
         """Follow the ancestors that the window has now; the new subscription begins before the former one ends."""
-        former, self._changes = self._changes, self._subscribe()
+        former, self._changes = self._changes, _subscribe(self._context, self._window)
         self._changes.stale = False
         if former.gone:
             self._changes.gone = True
         self._redirection.follow(self._changes)
-        self._unsubscribe(former)
+        holding(self._context.lock, self._context.unsubscribe, former)
 
     def _wait_for_repaint(self, obscured: Cookie | None) -> None:
         """Wait, at most `_REPAINT` seconds, until the client has painted what was obscured before the redirection."""
@@ -171,39 +192,29 @@ class RedirectedPixels:
                 drawing.close()
 
 
-class VisiblePixels:
+class VisiblePixels(_WindowPixels):
     """The part of a window that lies on the screen, for servers without Composite. Obscured pixels are undefined."""
 
+    source: Final = WindowSource(
+        "screen", "the server has no Composite: what others cover is black, what is off the screen is not there"
+    )
     notified: Final = False  # no event reports that an ancestor, a window manager's frame for one, was moved
 
     def __init__(self, context: WindowContext, window: int) -> None:
-        self._context = context
-        self._window = window
-        self._shape: BoundingShape | None = None
-        self._changes = holding(context.lock, context.subscribe, (window,))
+        super().__init__(context, window, holding(context.lock, context.subscribe, (window,)))
 
     @property
     def stale(self) -> bool:
         """Whether the window is gone, or has got another shape, since `locate` was called last."""
         return self._changes.gone or self._changes.reshaped
 
-    @property
-    def gone(self) -> bool:
-        """Whether the window was destroyed (2)."""
-        return self._changes.gone
-
     def invalidate(self) -> None:
         """Do nothing: `locate` asks the server each time."""
 
     def locate(self, known: PixelLocation | None) -> PixelLocation:
         """Return where the pixels are: `known` if that is the same. Raises WindowGone, WindowNotViewable."""
-        location = _unless_gone(self, self._window, self._intersect_screen)
+        location = self._unless_gone(self._intersect_screen)
         return known if known == location and known is not None else location
-
-    def close(self) -> None:
-        """End the subscription, as dropping this object does. Closing twice is fine."""
-        if not self._context.connection.closed:
-            holding(self._context.lock, self._context.unsubscribe, self._changes)
 
     def _intersect_screen(self) -> PixelLocation:
         connection, root = self._context.connection, self._context.root
@@ -229,16 +240,10 @@ class VisiblePixels:
         return PixelLocation(self._window, 0, visible, self._shape)
 
 
-def _unless_gone(
-    pixels: RedirectedPixels | VisiblePixels, window: int, ask: Callable[[], PixelLocation]
-) -> PixelLocation:
-    """Return what `ask` finds by the window's id; WindowGone if the id may be another window's by now (2)."""
+def _subscribe(context: WindowContext, window: int) -> Subscription:
+    """Subscribe to the events of a window and its ancestors: if one of those is unmapped, the window has no event."""
     try:
-        location = ask()
-    except WindowNotViewable:
-        if pixels.gone:
-            raise destroyed(window) from None
-        raise
-    if pixels.gone:
-        raise destroyed(window)
-    return location
+        windows = [window, *tree.ancestors(context.connection, window)]
+    except (BadWindow, BadDrawable):
+        raise destroyed(window) from None
+    return holding(context.lock, context.subscribe, windows)

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from xshm import _arguments
 from xshm.errors import InvalidArgument, InvalidType, ReadOnlyMemory
+from xshm.pixels.to_rgb import as_dtype
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
-else:
-    from xshm._numpy import np
 
 
 class DlpackExport:
@@ -70,11 +68,10 @@ class ArrayExport(DlpackExport):
 
     __slots__ = ()
 
-    if TYPE_CHECKING:
-
-        @property
-        def pixels(self) -> NDArray[Any]:
-            """The array that is exported."""
+    @property
+    def pixels(self) -> NDArray[Any]:
+        """The array that is exported."""
+        raise NotImplementedError
 
     def _exported(self, copy: bool | None) -> NDArray[Any]:  # noqa: ARG002 - Framebuffer's depends on it
         return self.pixels
@@ -93,7 +90,7 @@ class ArrayExport(DlpackExport):
             _arguments.flag(copy, "copy, where it is not None,")
         pixels = self.pixels
         # numpy passes `copy` from version 2.0 on; before that the dtype alone, where there is one.
-        if dtype is not None and (wanted := _kind(dtype)) != pixels.dtype:
+        if dtype is not None and (wanted := as_dtype(dtype, "a dtype is what numpy.dtype takes")) != pixels.dtype:
             if copy is False:
                 raise InvalidArgument(f"the pixels are {pixels.dtype}; as {wanted} they must be copied")
             try:
@@ -101,11 +98,3 @@ class ArrayExport(DlpackExport):
             except (TypeError, ValueError) as error:
                 raise InvalidArgument(f"the pixels are {pixels.dtype}, and can't be made {wanted}: {error}") from None
         return pixels.copy() if copy else pixels
-
-
-def _kind(dtype: Any) -> np.dtype[Any]:
-    try:
-        kind: np.dtype[Any] = np.dtype(dtype)
-    except (TypeError, ValueError, SyntaxError, AttributeError) as error:  # numpy documents none of them
-        raise InvalidType(f"{quoted(dtype)} is no dtype: {error}") from None
-    return kind

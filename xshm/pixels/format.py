@@ -121,18 +121,15 @@ class PixelFormat:
 
     def _check_masks(self) -> None:
         masks = (self.red_mask, self.green_mask, self.blue_mask)
-
-        def shown() -> str:
-            return f"{self._size()}: masks {', '.join(f'{mask:#x}' for mask in masks)}"
-
+        shown = f"{self._size()}: masks {', '.join(f'{mask:#x}' for mask in masks)}"
         if any(mask >> self.depth for mask in masks):
-            raise UnsupportedFormat(f"{shown()} leave the depth")
+            raise UnsupportedFormat(f"{shown} leave the depth")
         if not all(map(_is_run, masks)) or any(mask.bit_count() > _WIDEST_CHANNEL for mask in masks):
-            raise UnsupportedFormat(f"{shown()} are not each a run of 1 to {_WIDEST_CHANNEL} bits")
+            raise UnsupportedFormat(f"{shown} are not each a run of 1 to {_WIDEST_CHANNEL} bits")
         if sum(masks) != self.colour_mask:  # their sum is their union only where no bit is in two of them
-            raise UnsupportedFormat(f"{shown()} overlap")
+            raise UnsupportedFormat(f"{shown} overlap")
         if self.alpha_mask and not (_is_run(self.alpha_mask) and self.alpha_mask.bit_count() <= _WIDEST_CHANNEL):
-            raise UnsupportedFormat(f"{shown()} leave {self.alpha_mask:#x} for alpha, which is no run of bits")
+            raise UnsupportedFormat(f"{shown} leave {self.alpha_mask:#x} for alpha, which is no run of bits")
 
     # Pickled by its arguments, without the cache of layouts.
     def __reduce__(self) -> tuple[Any, ...]:

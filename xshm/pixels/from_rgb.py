@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 
+from xshm import _arguments
 from xshm.errors import InvalidArgument, InvalidType, UnsupportedFormat
 from xshm.pixels import channels, opencv, to_rgb
 from xshm.pixels.format import PixelFormat
 from xshm.pixels.nearest_colour import Nearest
 from xshm.pixels.raster import Raster, row_bands
-from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,8 +36,7 @@ _REVERSED: Final = {3: "RGB", 4: "RGBA"}
 
 def check(array: NDArray[Any], order: str) -> tuple[int, int]:
     """Return height and width of an array of colours; raise InvalidArgument or InvalidType for anything else."""
-    if not (isinstance(order, str) and order in get_args(Order)):
-        raise InvalidArgument(f"order is 'rgb' or 'bgr', not {quoted(order)}")
+    _arguments.choice(order, get_args(Order), "order is one of")
     if not isinstance(array, np.ndarray):
         raise InvalidType(f"a picture is a numpy array, not {type(array).__name__}")
     shape = array.shape

@@ -8,12 +8,12 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from xshm.errors import InvalidArgument, MissingExtra
+from xshm import _arguments
+from xshm.errors import MissingExtra
 from xshm.pixels.channels import Channel, Constant, Luma, Part
 from xshm.system import limits
-from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -66,13 +66,10 @@ def loaded() -> ModuleType | None:
 
 def choose(converter: Converter, fmt: PixelFormat) -> ModuleType | None:
     """Return OpenCV where `converter` and the format call for it; None for numpy."""
-    if converter == "opencv":
-        return required()
     if converter == "auto":
         return module()[0] if fmt.byte_offsets is not None else None  # not imported for formats it can't convert
-    if converter != "numpy":
-        raise InvalidArgument(f"converter is 'auto', 'numpy' or 'opencv', not {quoted(converter)}")
-    return None
+    _arguments.choice(converter, get_args(Converter), "converter is one of")
+    return required() if converter == "opencv" else None
 
 
 def convert(cv2: ModuleType, pixels: NDArray[Any], parts: tuple[Part, ...], target: NDArray[Any]) -> bool:

@@ -84,12 +84,11 @@ def gray(
 
 
 def differs(one: Raster, other: Raster) -> NDArray[np.bool_]:
-    """Return (height, width) bool, True where two pictures of one format differ over black: in a bit of a colour."""
+    """Return (height, width) bool, True where two pictures of one format and size differ over black.
+
+    They differ where a bit of a colour does.
+    """
     fmt, width, height = one.format, one.width, one.height
-    if one.size != other.size:
-        raise InvalidArgument(
-            f"pictures of different shapes can't be compared: {one.pixels.shape} and {other.pixels.shape}"
-        )
     mask = np.empty((height, width), bool)
     # Pixel values are compared, not colours: one xor a pixel, whose undefined bits and alpha the colour mask drops.
     for rows in row_bands(height, width):
@@ -205,10 +204,15 @@ def _check_out(out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any], 
 
 def sample_type(dtype: DTypeLike) -> np.dtype[Any]:
     """Return the dtype of the result's samples, uint8 or uint16; raise InvalidType or InvalidArgument for others."""
-    try:
-        kind = np.dtype(dtype)
-    except (TypeError, ValueError, SyntaxError, AttributeError, Warning):  # numpy documents none of them
-        raise InvalidType(f"dtype is uint8 or uint16, not {quoted(dtype)}") from None
+    kind = as_dtype(dtype, "dtype is uint8 or uint16")
     if kind not in (np.uint8, np.uint16):
         raise InvalidArgument(f"dtype is uint8 or uint16, not {kind}")
     return kind
+
+
+def as_dtype(value: DTypeLike, what: str) -> np.dtype[Any]:
+    """Return a caller's dtype; raise InvalidType, which begins with `what`, for anything else."""
+    try:
+        return np.dtype(value)
+    except (TypeError, ValueError, SyntaxError, AttributeError, Warning) as error:  # numpy documents none of them
+        raise InvalidType(f"{what}, not {quoted(value)}: {error}") from None

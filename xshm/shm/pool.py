@@ -5,7 +5,7 @@ segment. When the last ndarray, slice or memoryview over that array dies, the ca
 slot to its size class's free list. So no view dangles, and the garbage collector is not needed.
 
 Invariants, of the slots in `_slots`:
-1. A slot is free (in `free` of its size class), held (its array, to which the weak reference in `_references` refers,
+1. A slot is free (in its size class's deque), held (its array, to which the weak reference in `_references` refers,
    lives) or orphaned (neither). It is orphaned only where a signal handler raised within `acquire`; the next `acquire`
    that finds no free slot finds it.
 2. A held slot is not acquired again: only the death of its array makes it free, and at most one array over it lives.
@@ -91,16 +91,6 @@ class PoolStats:
     limit: int
 
 
-class _SizeClass:
-    """The slots of one size, and which of them are free."""
-
-    __slots__ = ("free", "size")
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.free: deque[_SlotRef] = deque()
-
-
 class Pool:
     """At most `limit` slots, and beside them up to `staging_slots` for frames that are copied.
 
@@ -128,10 +118,10 @@ class Pool:
         self._lock = Lock()
         self._slots: set[Slot] = set()
         self._references: dict[Slot, _SlotRef] = {}  # to each slot's last array; only a living reference calls back
-        self._size_classes: dict[int, _SizeClass] = {}
-        self._by_nbytes: dict[int, _SizeClass] = {}  # a cache, without the rounding
+        self._size_classes: dict[int, deque[_SlotRef]] = {}  # by size, the free slots
+        self._by_nbytes: dict[int, deque[_SlotRef]] = {}  # a cache, without the rounding
         self._takes = self._grown = self._given_back = 0
-        self._wait_released: Callable[[], None] = _nothing_to_wait_for
+        self._wait_released: Callable[[], None] | None = None  # of the segment that was detached last
         self._closed = False
         _pools.add(self)
 
@@ -148,13 +138,14 @@ class Pool:
             return self._acquire(nbytes)
 
     def _acquire(self, nbytes: int) -> tuple[Any, Slot]:
-        size_class = self._by_nbytes.get(nbytes) or self._size_class(nbytes)
+        free = self._by_nbytes.get(nbytes)
+        if free is None:
+            free = self._size_class(nbytes)
         self._takes = takes = self._takes + 1
         if not takes % _LOOK_EVERY:
             self._release_idle(takes - _IDLE_TAKES)
         # A handler that raises from here to the end leaves the slot orphaned (1).
-        free = size_class.free
-        slot = free.pop().tag if free else self._find_orphaned(size_class) or self._grow(size_class)
+        slot = free.pop().tag if free else self._find_orphaned(nbytes) or self._grow(nbytes)
         slot.last_take = takes
         owner = slot.array.from_buffer(slot.memory)
         reference: _SlotRef = TaggedRef(owner, free.append)  # signal-safe (4)
@@ -188,7 +179,7 @@ class Pool:
     def stats(self) -> PoolStats:
         """Return the counts, as they are at one moment while other threads work."""
         with self._lock:
-            idle = sum(len(size_class.free) for size_class in self._size_classes.values())
+            idle = sum(map(len, self._size_classes.values()))
             total = sum(slot.segment.size for slot in self._slots)
             count = len(self._slots)
         found = PoolStats(count, count - idle, idle, total, self._takes, self._grown, self._given_back, self.limit)
@@ -218,28 +209,26 @@ class Pool:
 
     # -- under the lock ------------------------------------------------------------------------------------------------
 
-    def _size_class(self, nbytes: int) -> _SizeClass:
+    def _size_class(self, nbytes: int) -> deque[_SlotRef]:
         if self._closed:
             raise Closed("this pool was closed with its screen, or belongs to the process this one was forked from")
-        size = round_up(nbytes)
-        size_class = self._size_classes.get(size)
-        if size_class is None:
-            size_class = self._size_classes[size] = _SizeClass(size)
+        free = self._size_classes.setdefault(round_up(nbytes), deque())
         if len(self._by_nbytes) > _MOST_CACHED:
             self._by_nbytes.clear()
-        self._by_nbytes[nbytes] = size_class
-        return size_class
+        self._by_nbytes[nbytes] = free
+        return free
 
-    def _find_orphaned(self, size_class: _SizeClass) -> Slot | None:
-        return next((slot for slot in self._orphaned() if slot.segment.size == size_class.size), None)
+    def _find_orphaned(self, nbytes: int) -> Slot | None:
+        size = round_up(nbytes)
+        return next((slot for slot in self._orphaned() if slot.segment.size == size), None)
 
     def _orphaned(self) -> set[Slot]:
         # The held slots first: a slot whose array dies in between is in a free list when those are read.
         held = {slot for slot, reference in self._references.items() if reference() is not None}
-        free = [reference.tag for each in self._size_classes.values() for reference in list(each.free)]
+        free = [reference.tag for each in self._size_classes.values() for reference in list(each)]
         return self._slots.difference(held, free)
 
-    def _grow(self, size_class: _SizeClass) -> Slot:
+    def _grow(self, nbytes: int) -> Slot:
         if len(self._slots) >= self.limit:
             self._release_free()
         if len(self._slots) >= self.limit:
@@ -247,7 +236,7 @@ class Pool:
                 f"{self._held()}, which is the limit; drop some, keep "
                 f"frame.copy() in their place, or open the screen with a higher max_frames, or without copies=False"
             )
-        segment = self._make_segment(size_class.size)
+        segment = self._make_segment(round_up(nbytes))
         slot = Slot(segment, self._attach(segment))
         self._slots.add(slot)
         self._grown += 1
@@ -262,7 +251,7 @@ class Pool:
                 raise
         before = self._given_back
         self._release_free()
-        if self._given_back > before:
+        if self._given_back > before and self._wait_released:
             self._wait_released()
         try:
             return Segment(self._kind, size)
@@ -292,34 +281,23 @@ class Pool:
             self._detach_slot(slot)
 
     def _release_older(self, before: int) -> None:
-        for size_class in self._size_classes.values():
-            for reference in list(size_class.free):
+        for free in self._size_classes.values():
+            for reference in list(free):
                 if reference.tag.last_take < before:
-                    size_class.free.remove(reference)
+                    free.remove(reference)
                     self._detach_slot(reference.tag)
 
     def _detach_slot(self, slot: Slot) -> None:
         self._references.pop(slot, None)  # the order is invariant 5's
         self._slots.discard(slot)
         self._given_back += 1
-        self._wait_released = getattr(slot.shmseg, "wait_released", _nothing_to_wait_for)
+        self._wait_released = getattr(slot.shmseg, "wait_released", None)  # None: `detach` has its effect at once
         self._detach(slot.shmseg)
 
 
 def _sum(frames: PoolStats, staging: PoolStats) -> PoolStats:
-    return replace(
-        frames,
-        slots=frames.slots + staging.slots,
-        held=frames.held + staging.held,
-        idle=frames.idle + staging.idle,
-        bytes=frames.bytes + staging.bytes,
-        grown=frames.grown + staging.grown,
-        given_back=frames.given_back + staging.given_back,
-    )
-
-
-def _nothing_to_wait_for() -> None:
-    """Stand in for the `wait_released` of a shmseg without one, whose `detach` has its effect when it returns."""
+    added = ("slots", "held", "idle", "bytes", "grown", "given_back")
+    return replace(frames, **{name: getattr(frames, name) + getattr(staging, name) for name in added})
 
 
 def _after_fork_in_child() -> None:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 from xshm import _arguments
 from xshm._signal_safety import is_the_kernels
 from xshm.errors import BadAccess, ServerError, TransportUnavailable
+from xshm.geometry import Rect
 from xshm.shm.segment import Segment
 from xshm.shm.transport import KINDS, MitShm, Transport, send_attach
 from xshm.system import limits
 from xshm.x11.protocol import core, mit_shm
-from xshm.x11.protocol.requests import HEADER
+from xshm.x11.protocol.requests import HEADER, Request
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
@@ -90,35 +91,11 @@ def _reads_our_bytes(connection: Connection, opcode: int, segment: Segment) -> b
     attach = send_attach(connection, opcode, segment, shmseg, read_only=True)
     connection.send(core.CreatePixmap, depth=1, pid=pixmap, drawable=root, width=width, height=1)
     connection.send(core.CreateGC, cid=gc, drawable=pixmap, attrs={})
-    put = connection.send(
-        mit_shm.PutImage,
-        opcode=opcode,
-        drawable=pixmap,
-        gc=gc,
-        total_width=width,
-        total_height=1,
-        src_x=0,
-        src_y=0,
-        src_width=width,
-        src_height=1,
-        dst_x=0,
-        dst_y=0,
-        depth=1,
-        format=core.Z_PIXMAP,
-        send_event=0,
-        shmseg=shmseg,
-        offset=0,
-    )
-    image = connection.send(
-        core.GetImage,
-        drawable=pixmap,
-        x=0,
-        y=0,
-        width=width,
-        height=1,
-        plane_mask=core.ALL_PLANES,
-        format=core.Z_PIXMAP,
-    )
+    row = Rect(0, 0, width, 1)
+    put = Request(mit_shm.pack_put_image(opcode, pixmap, gc, 1, shmseg, row, row, send_event=False))
+    image = core.image_request(pixmap, 0, 0, width, 1)
+    connection.wire.send(put)
+    connection.wire.send(image)
     # Queued behind the rest, before anything is waited for: then no exception leaves a resource on the server.
     resources.free(gc, pixmap, shmseg)
     connection.check(attach, put, image)

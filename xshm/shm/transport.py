@@ -7,7 +7,7 @@ an AttachedId, goes.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from xshm.errors import BadSeg, Closed, DisplayGone, InvalidType, ServerError
 from xshm.system.printable import quoted
@@ -98,20 +98,7 @@ class Transport:
 def send_attach(connection: Connection, opcode: int, segment: Segment, shmseg: int, *, read_only: bool) -> Request:
     """Queue the request that attaches a segment: ShmAttach for a System V id, ShmAttachFd for a descriptor."""
     # keepalive: the server may attach the segment after the caller has dropped it, and before it replies.
+    fields: dict[str, Any] = {"opcode": opcode, "shmseg": shmseg, "read_only": int(read_only), "keepalive": segment}
     if segment.kind == "sysv":
-        return connection.send(
-            mit_shm.Attach,
-            opcode=opcode,
-            shmseg=shmseg,
-            shmid=segment.shmid,
-            read_only=int(read_only),
-            keepalive=segment,
-        )
-    return connection.send(
-        mit_shm.AttachFd,
-        opcode=opcode,
-        shmseg=shmseg,
-        read_only=int(read_only),
-        descriptors=(segment.descriptor,),
-        keepalive=segment,
-    )
+        return connection.send(mit_shm.Attach, shmid=segment.shmid, **fields)
+    return connection.send(mit_shm.AttachFd, descriptors=(segment.descriptor,), **fields)

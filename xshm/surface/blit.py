@@ -11,8 +11,8 @@ Always true:
    the completion, the request keeps the memory that it reads alive.
 2. A request in flight without a serial was not sent: an exception came first. It will never be completed, so nothing
    waits for it, and `reap_completed` removes it. If there is one, the last request in flight is one.
-3. The swapchain calls from one thread at a time, but for `wait`. The thread that reads the socket only looks through
-   `inflight`, which is a tuple for that reason: a deque must not change while another thread iterates.
+3. The swapchain calls from one thread at a time. `inflight` is also read by other threads: it is a tuple, replaced as a
+   whole. The thread that reads the socket knows a completion by its number, from the ledger (`CompletedByEvent`).
 4. An error is raised once, by the `reap_completed` after it came, as the error of all that was in flight.
 
 What does not work:
@@ -23,13 +23,12 @@ What does not work:
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING
 
 from xshm.errors import BadDrawable, BadWindow, ServerError, WindowGone
 from xshm.x11.protocol import core, mit_shm
 from xshm.x11.protocol.core import GRAPHICS_EXPOSE, NO_EXPOSE, SYNC, pack_copy_area, pack_put_images
-from xshm.x11.protocol.requests import EventRoute, Request
+from xshm.x11.protocol.requests import CompletedByEvent, Request
 
 if TYPE_CHECKING:
     from xshm.geometry import Rect
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from xshm.surface.blit_path import BlitPath
     from xshm.surface.contents import ImageSource
     from xshm.x11.connection import Connection
-
-_SEQUENCE = struct.Struct("=2xH")
 
 
 class Blitter:
@@ -50,7 +47,6 @@ class Blitter:
     ) -> None:
         self._connection = connection
         self._post = connection.wire.send_now
-        self.wait = connection.wire.wait  # until a request in flight is completed; bound once for the hot path
         self._opcode = transport.opcode
         self._drawable = drawable
         self._format = fmt
@@ -60,38 +56,31 @@ class Blitter:
         self._failed: bytes | None = None  # the first error that was not raised yet
         self._most = connection.longest_request if way == "core" else 0
         # GraphicsExpose comes in place of NoExpose where a part of the source could not be read.
-        codes = (NO_EXPOSE, GRAPHICS_EXPOSE, *((transport.completion_event,) if way != "core" else ()))
-        routes = [EventRoute(code, self._take_completion, most=0) for code in codes]
-        self._gc = connection.resources.new_id(core.FreeGC, "gc", *routes)
+        self._completions = (transport.completion_event, NO_EXPOSE, GRAPHICS_EXPOSE)
+        self._gc = connection.resources.new_id(core.FreeGC, "gc")
         made = connection.send(core.CreateGC, cid=self._gc, drawable=drawable, attrs={"graphics_exposures": 1})
         connection.check(made, doing="CreateGC")
-        for route in routes:
-            connection.wire.add_route(route)
 
-    def requests(self, source: ImageSource, part: Rect) -> tuple[Request, ...]:
-        """Make the requests that copy a part of a source; when the last one is completed, all of it was read."""
-        if source.pixmap:
-            at = part.x - source.place.x, part.y - source.place.y
-            data = pack_copy_area(source.pixmap, self._drawable, self._gc, *at, part.x, part.y, part.width, part.height)
-        elif source.shmseg:
-            data = mit_shm.pack_put_image(
-                self._opcode, self._drawable, self._gc, self._depth, source.shmseg, source.place, part
-            )
-        else:
-            return self._core_requests(source, part)
-        pending = Request(data, keepalive=source.rows)
-        source.add_reader(pending)
-        return (pending,)
-
-    def send(self, requests: tuple[Request, ...]) -> None:
-        """Send the requests that `requests` has made."""
-        self.inflight += requests  # (1)
-        for pending in requests:  # one by one, so that those with a serial are just those that were queued (2)
-            self._post(pending)
+    def blit(self, source: ImageSource, part: Rect) -> None:
+        """Send what copies a part of a source to the drawable; when that is completed, all of the part was read."""
+        if not (source.shmseg or source.pixmap):
+            self._send(self._core_requests(source, part))
+            return
+        # The whole of a source is mostly what is sent again and again.
+        data = source.packed if part is source.place else b""
+        if not data:
+            data = self._pack(source, part)
+            if part is source.place:
+                source.packed = data
+        request = CompletedByEvent(data, source.rows)
+        request.completed_by = self._completions
+        source.add_reader(request)
+        self.inflight += (request,)  # (1)
+        self._post(request)
 
     def fence(self) -> None:
         """Send a request that draws nothing: its completion means that everything before it was executed."""
-        self.send((Request(SYNC),))
+        self._send((Request(SYNC),))
 
     def reap_completed(self) -> None:
         """Remove what is completed, or was never sent, from what is in flight; raise the error of a failed request."""
@@ -118,25 +107,25 @@ class Blitter:
             pending.keepalive = None
         self.inflight = ()
 
+    def _send(self, requests: tuple[Request, ...]) -> None:
+        self.inflight += requests  # (1)
+        for pending in requests:  # one by one, so that those with a serial are just those that were queued (2)
+            self._post(pending)
+
+    def _pack(self, source: ImageSource, part: Rect) -> bytes:
+        if source.pixmap:
+            at = part.x - source.place.x, part.y - source.place.y
+            return pack_copy_area(source.pixmap, self._drawable, self._gc, *at, part.x, part.y, part.width, part.height)
+        return mit_shm.pack_put_image(
+            self._opcode, self._drawable, self._gc, self._depth, source.shmseg, source.place, part
+        )
+
     def _core_requests(self, source: ImageSource, part: Rect) -> tuple[Request, ...]:
         stride = self._format.stride(part.width)
         rows = source.bytes_at(part)
         bands = pack_put_images(self._drawable, self._gc, self._depth, part, rows, stride, self._most)
         # The requests hold copies of the rows, so that the source has no readers. The reply is their completion.
         return (*map(Request, bands), Request(SYNC))
-
-    def _take_completion(self, message: bytes) -> bool:
-        """Mark the request that an event completes; tell whether there is one.
-
-        The thread that reads the socket calls it, under the wire's lock. A second call with a message does no harm.
-        """
-        sequence = _SEQUENCE.unpack_from(message)[0]
-        for pending in self.inflight:
-            if pending.serial & 0xFFFF == sequence and pending.serial:
-                pending.keepalive = None
-                pending.done = True
-                return True
-        return False
 
     def _error(self, message: bytes) -> ServerError | WindowGone:
         """Decode an error; one that names the drawable itself means that the drawable is gone."""

@@ -50,7 +50,7 @@ class Buffer:
     are undefined, or that were presented from other memory since.
     """
 
-    __slots__ = ("_acquired", "_part", "content_of", "last_present", "pixels", "source", "stale")
+    __slots__ = ("_part", "acquired", "content_of", "last_present", "pixels", "source", "stale")
 
     def __init__(self, pixels: NDArray[Any], source: ImageSource) -> None:
         self.pixels = pixels
@@ -58,28 +58,24 @@ class Buffer:
         self.last_present = 0
         self.content_of = 0
         self.stale = [source.place]
-        self._acquired: weakref.ref[NDArray[Any]] | None = None  # weak: (3)
+        self.acquired: weakref.ref[NDArray[Any]] | None = None  # weak: (3)
         self._part: Rect | None = None  # what was acquired and not presented yet
 
     @property
     def is_acquired(self) -> bool:
         """Whether a caller may be writing to it."""
-        return self._acquired is not None and self._acquired() is not None
+        return self.acquired is not None and self.acquired() is not None
 
     def acquire(self, part: Rect) -> NDArray[Any]:
         """Return the memory of a part as an array to write; its content is undefined until it is presented."""
         # Always a view of its own: the weak reference has to end with the caller's array, and `pixels` stays.
         acquired = self.pixels[:] if part is self.source.place else self.pixels[part.slices]
-        self._acquired = weakref.ref(acquired)
+        self.acquired = weakref.ref(acquired)
         if self._part is not None:  # that one was never presented: what was written to it is shown nowhere
             self.mark_stale(self._part)
         self._part = part
         self.content_of = 0
         return acquired
-
-    def release(self) -> None:
-        """Count as not acquired any more."""
-        self._acquired = None
 
     def presented(self, number: int, *, complete: bool) -> None:
         """Record that the buffer holds all that is known of the drawable; with `complete`, the whole drawable."""
@@ -124,11 +120,13 @@ class Buffers:
         awaited: list[Request] = []
         for each in self.all:
             # (1) The numbers are compared before the calls: a buffer that was presented earlier is not looked at.
-            if (best is not None and each.last_present <= best.last_present) or each.is_acquired:
+            if best is not None and each.last_present <= best.last_present:
+                continue
+            acquired, reading = each.acquired, each.source.reading
+            if acquired is not None and acquired() is not None:
                 continue
             # Called once: the thread that reads the socket may complete a request at any moment.
-            readers = each.source.readers()
-            if readers:
+            if reading and not reading[-1].done and (readers := each.source.readers()):
                 awaited.append(readers[-1])
             else:
                 best = each

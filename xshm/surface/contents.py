@@ -35,7 +35,7 @@ class ImageSource:
     shared. Its readers are the requests that have the server read it, from when they are made.
     """
 
-    __slots__ = ("_pixel", "_reading", "pixmap", "place", "rows", "shmseg")
+    __slots__ = ("_pixel", "packed", "pixmap", "place", "reading", "rows", "shmseg")
 
     def __init__(
         self, place: Rect, rows: NDArray[Any], pixel_bytes: int, shmseg: int = 0, pixmap: ServerResource | None = None
@@ -44,17 +44,18 @@ class ImageSource:
         self.rows = rows
         self.shmseg = shmseg
         self.pixmap = pixmap
+        self.packed = b""  # the request that copies all of `place`, once there was one
         self._pixel = pixel_bytes
-        self._reading: tuple[Request, ...] = ()
+        self.reading: tuple[Request, ...] = ()
 
     def add_reader(self, request: Request) -> None:
         """Record a request that reads this memory, before it is sent."""
-        reading = self._reading
-        self._reading = (request,) if not reading or reading[-1].done else (*self.readers(), request)
+        reading = self.reading
+        self.reading = (request,) if not reading or reading[-1].done else (*self.readers(), request)
 
     def readers(self) -> list[Request]:
         """Return the requests that may still read this memory: those that were sent and are not completed."""
-        reading = self._reading
+        reading = self.reading
         if not reading or reading[-1].done:  # the server executes them in order
             return []
         return [request for request in reading if request.serial and not request.done]

@@ -38,8 +38,7 @@ class EventReader:
 
     def next_event(self, timeout: float | None) -> Event | None:
         """Wait for the next event and return it; None when `timeout` seconds have passed, or after Close."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        end = math.inf if deadline is None else deadline
+        end = math.inf if timeout is None else time.monotonic() + timeout
         is_last_look = False
         while not self._ended:
             try:
@@ -50,8 +49,8 @@ class EventReader:
                 return None
             if event is not None:
                 return event
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            left = end - time.monotonic()
+            if left <= 0:
                 self._wire.pump()  # with a timeout of 0 there is no wait, which would read what has arrived
                 if is_last_look or not self.done:
                     return None
@@ -60,7 +59,7 @@ class EventReader:
             try:
                 self._wire.wait_for(self, left)
             except RequestTimeout:
-                deadline = time.monotonic()  # then look once more
+                end = time.monotonic()  # then look once more
         return None
 
     def _serve(self) -> Event | None:

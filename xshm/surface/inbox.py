@@ -40,14 +40,11 @@ _SIZE = struct.Struct("=20xHH")  # of ConfigureNotify
 _MESSAGE = struct.Struct("=8xII")  # of ClientMessage: its type, and the first of its data
 _WINDOW = struct.Struct("=I")
 # Where an event of each code has its window's id, in bytes from the beginning.
-_WINDOW_AT: Final = dict.fromkeys(_INPUT, 12) | {
-    _EXPOSE: 4,
-    _DESTROYED: 8,
-    _MAPPED: 8,
-    _UNMAPPED: 8,
-    _CONFIGURED: 8,
-    _CLIENT_MESSAGE: 4,
-}
+_WINDOW_AT: Final = (
+    dict.fromkeys((_EXPOSE, _CLIENT_MESSAGE), 4)
+    | dict.fromkeys((_DESTROYED, _MAPPED, _UNMAPPED, _CONFIGURED), 8)
+    | dict.fromkeys(_INPUT, 12)
+)
 # Messages in a queue: a program that never calls `events` must not grow by each motion of the pointer.
 _MOST_WAITING: Final = 4096
 _EVERYWHERE: Final = Rect(0, 0, 0x8000, 0x8000)  # larger than any window can be

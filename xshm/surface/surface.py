@@ -7,7 +7,9 @@ redrawn when it is exposed, as often as the surface is called or waits for event
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+import math
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -22,8 +24,10 @@ from xshm.surface.blit_path import BlitPath, check_path, choose_path
 from xshm.surface.event_reader import EventReader
 from xshm.surface.frame_colours import FrameColours
 from xshm.surface.swapchain import Drawing, Swapchain
-from xshm.surface.target import TargetArguments, open_target
+from xshm.surface.target import TargetArguments, open_target, window_size
 from xshm.system import limits
+from xshm.system.closing import Closing
+from xshm.system.deadlines import ENDS, within
 from xshm.system.printable import printable
 from xshm.x11.connection import Connection
 from xshm.x11.windows.own_window import resize_window, set_title
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
     from xshm.x11.xlib_display import XlibDisplay
 
 
-class Surface(Sized):
+class Surface(Sized, Closing):
     """A window of `width` times `height` pixels, or an existing window or pixmap (`on`), to show numpy arrays in.
 
         with xshm.Surface(640, 480) as surface:
@@ -86,7 +90,7 @@ class Surface(Sized):
         timeout: float | None = None,
     ) -> None:
         timeout = _arguments.reply_timeout(timeout)
-        target = TargetArguments.checked(width, height, on, display, position, title, resizable=resizable)
+        target = TargetArguments(width, height, on, display, position, title, resizable)
         self._connection = connection = Connection(target.display, xauthority, timeout)
         connection.wire.keep_events(keep=False)  # nothing but `xlib` reads events that have no route
         try:
@@ -185,7 +189,7 @@ class Surface(Sized):
         self._swapchain.check_open()
         if not self._opened.own:
             raise InvalidArgument(f"the drawable {self.id:#x} is not the surface's own to resize")
-        size = TargetArguments.window_size(width, height)
+        size = window_size(width, height)
         resize_window(self._connection, self.id, *size, resizable=self._resizable)
         self._connection.flush()
 
@@ -210,10 +214,10 @@ class Surface(Sized):
         if self.format.alpha_mask and colours.shape[2:] == (4,):
             colours = premultiply(colours)
         back = self._swapchain.acquire(part)
-        if np.may_share_memory(colours, back.pixels):  # the array is a view of memory that an earlier draw() returned
+        if np.may_share_memory(colours, back[1]):  # the array is a view of memory that an earlier draw() returned
             colours = colours.copy()
-        self._writer.fill(back.pixels, colours, order)
-        self._swapchain.present(back)
+        self._writer.fill(back[1], colours, order)
+        self._swapchain.present(back, part)
 
     def show_frame(self, frame: Frame, at: tuple[int, int] = (0, 0), clip: bool = False) -> None:
         """Present a frame straight from its own memory, which is held while the server reads it and while it is shown.
@@ -236,12 +240,12 @@ class Surface(Sized):
         inside = part.moved(-place.x, -place.y).slices
         if same:
             back = self._swapchain.acquire(part)
-            np.copyto(back.pixels, pixels[inside])
+            np.copyto(back[1], pixels[inside])
         else:
             colours = self._frame_colours.colours(frame)[inside]
             back = self._swapchain.acquire(part)
-            self._writer.fill(back.pixels, colours, "rgb")
-        self._swapchain.present(back)
+            self._writer.fill(back[1], colours, "rgb")
+        self._swapchain.present(back, part)
 
     def draw(self, rect: Region | None = None) -> Drawing:
         """Return a context manager: the surface's shared memory, or that of `rect`, to write; presented on leaving.
@@ -263,7 +267,12 @@ class Surface(Sized):
         RequestTimeout after `timeout` seconds, or the surface's own `timeout`, if that is less. Errors of what was
         presented are raised here.
         """
-        self._swapchain.wait(_arguments.timeout(timeout))
+        if timeout is None and not ENDS:  # mostly
+            self._swapchain.wait(None)
+            return
+        seconds = _arguments.timeout(timeout)
+        deadline = None if seconds is None else time.monotonic() + seconds
+        within(math.inf if deadline is None else deadline, self._swapchain.wait, deadline)
 
     # -- events, and the end --------------------------------------------------------------------------------------
 
@@ -285,12 +294,6 @@ class Surface(Sized):
         self._closed = True
         self._connection.close()  # first: it wakes the threads that wait, which may hold the swapchain's lock
         self._swapchain.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType("a Surface belongs to its connection; send its id, and open Surface(on=id) there")

@@ -8,8 +8,8 @@ then, if the window manager mapped it within two seconds.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -41,55 +41,48 @@ _GREATEST: Final = 0x7FFF  # coordinates are INT16 in the core protocol
 _MOST_WAIT: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TargetArguments:
-    """What the caller asked for: a new window at `place`, or the drawable `on`. One of the two is None."""
+    """The arguments of Surface, checked: a new window at `place`, or the drawable `on`. One of the two is None.
 
+    `on` is an id from then on, and `display` that of the drawable, where the caller has named none.
+    """
+
+    width: int | None
+    height: int | None
+    on: Any
     display: Name | None
-    on: int | None
-    place: Rect | None
+    position: tuple[int, int] | None
     title: str
-    positioned: bool
     resizable: bool
+    place: Rect | None = field(init=False, default=None)
 
-    @classmethod
-    def checked(
-        cls,
-        width: int | None,
-        height: int | None,
-        on: Any,
-        display: Name | None,
-        position: tuple[int, int] | None,
-        title: str,
-        *,
-        resizable: bool,
-    ) -> Self:
-        """Check the arguments of Surface, and return them."""
-        _arguments.text(title, "a title")
-        _arguments.flag(resizable, "resizable")
-        if (on is None) != (width is not None and height is not None):
+    def __post_init__(self) -> None:
+        _arguments.text(self.title, "a title")
+        _arguments.flag(self.resizable, "resizable")
+        on, position = self.on, self.position
+        if (on is None) != (self.width is not None and self.height is not None):
             raise InvalidArgument("a surface takes a width and a height, or on=, a window or pixmap; one of the two")
         if on is None:
             corner = (0, 0) if position is None else _arguments.point(position, "a position is")
             if not all(-_GREATEST <= each <= _GREATEST for each in corner):
                 raise InvalidArgument(f"X names positions from -{_GREATEST} to {_GREATEST}, not {quoted(position)}")
-            place = Rect(*corner, *cls.window_size(width, height))
-            return cls(display, None, place, title, position is not None, resizable)
-        if position is not None or resizable:
+            self.place = Rect(*corner, *window_size(self.width, self.height))
+            return
+        if position is not None or self.resizable:
             raise InvalidArgument("position= and resizable= are for a surface's own window, not for one it is put on")
-        if isinstance(on, Drawable) and display is None:
-            display = on._connection.display_name  # noqa: SLF001 - within the package
+        if isinstance(on, Drawable) and self.display is None:
+            self.display = on._connection.display_name  # noqa: SLF001 - within the package
         what = "a surface is put on a window's or pixmap's id, or on a Window or Pixmap"
-        number = resource_id(getattr(on, "id", on), "a window's or pixmap", what)
-        return cls(display, number, None, title, positioned=False, resizable=False)
+        self.on = resource_id(getattr(on, "id", on), "a window's or pixmap", what)
 
-    @staticmethod
-    def window_size(width: int | None, height: int | None) -> tuple[int, int]:
-        """Check a window's size, and return it."""
-        size = Rect(0, 0, width, height)  # type: ignore[arg-type]  # Rect refuses None, with the reason
-        if size.width > _GREATEST or size.height > _GREATEST:
-            raise InvalidArgument(f"a window is at most {_GREATEST} wide and high, not {size}")
-        return size.width, size.height
+
+def window_size(width: int | None, height: int | None) -> tuple[int, int]:
+    """Check a window's size, and return it."""
+    size = Rect(0, 0, width, height)  # type: ignore[arg-type]  # Rect refuses None, with the reason
+    if size.width > _GREATEST or size.height > _GREATEST:
+        raise InvalidArgument(f"a window is at most {_GREATEST} wide and high, not {size}")
+    return size.width, size.height
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +104,6 @@ class TargetDrawable:
 def open_target(connection: Connection, target: TargetArguments) -> TargetDrawable:
     """Create the window, or query the existing drawable; raises WindowGone if there is none with that id."""
     if target.place is None:
-        assert target.on is not None  # noqa: S101 - `checked` makes targets with one of the two
         return _open_existing(connection, target.on)
     setup, place = connection.setup, target.place
     # A window of the root's depth and visual, so that its format and colormap are the screen's.
@@ -119,7 +111,8 @@ def open_target(connection: Connection, target: TargetArguments) -> TargetDrawab
     colormap = setup.default_colormap.id
     ours = allocate_colours(connection, colormap, gray=fmt.is_gray) if fmt.visual_class in _SHARED else []
     palette = _read_palette(connection, colormap, fmt, ours)
-    window = create_window(connection, place, target.title, resizable=target.resizable, positioned=target.positioned)
+    positioned = target.position is not None
+    window = create_window(connection, place, target.title, resizable=target.resizable, positioned=positioned)
     inbox = Inbox(connection, window)  # before it is mapped, so that no event is missed
     map_window(connection, window)
     _wait_until_mapped(connection, inbox)

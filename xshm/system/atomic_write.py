@@ -42,7 +42,7 @@ def replace_file(path: str | bytes | os.PathLike[str], data: bytes) -> None:
     name = os.fsdecode(path)
     try:
         try:
-            target = _open(name, os.O_WRONLY)
+            target = owned(os.open, name, os.O_WRONLY)
         except FileNotFoundError as error:
             if is_a_handlers(error):
                 raise
@@ -112,7 +112,7 @@ def _write_beside(place: str, data: bytes, former: int | None) -> None:
     try:
         # 0600 until `_copy_attributes`: the file may replace a private one. O_EXCL: a link of that name is not
         # followed.
-        made = _open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if former is None else 0o600)
+        made = owned(os.open, beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if former is None else 0o600)
         if former is not None:
             _copy_attributes(former, made)
         _write_and_flush(made, data)
@@ -150,12 +150,9 @@ def _copy_attributes(former: int, made: int) -> None:
 
 
 def _attributes(descriptor: int) -> list[str]:
-    try:
+    with Ignored(OSError):  # of a file system that has none
         return os.listxattr(descriptor)
-    except OSError as error:  # a file system that has none
-        if is_a_handlers(error):
-            raise
-        return []
+    return []
 
 
 def _write_and_flush(descriptor: int, data: bytes) -> None:
@@ -188,10 +185,6 @@ def _check_owner(name: str, status: os.stat_result) -> None:
         raise PermissionError(
             errno.EACCES, f"uid {status.st_uid} has put it there, where everybody can; write to another directory"
         )
-
-
-def _open(name: str, flags: int, mode: int = 0) -> Descriptor:
-    return owned(os.open, name, flags, mode)
 
 
 def _remove(name: str) -> None:

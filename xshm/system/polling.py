@@ -38,37 +38,32 @@ def is_readable(descriptor: int, seconds: float | None) -> bool:
 
 def ready(reading: tuple[int, ...], writing: tuple[int, ...], seconds: float | None) -> list[int]:
     """Wait as `readable` does, or until one of `writing` takes more; return the ready ones, in the order given."""
-    if seconds is not None:
-        seconds = None if seconds > LONGEST else max(0.0, seconds)
-    if hasattr(select, "poll"):
-        poller = select.poll()
-        for descriptor in reading:
-            poller.register(descriptor, select.POLLIN)
-        for descriptor in writing:
-            poller.register(descriptor, select.POLLOUT)
-        fired = {descriptor for descriptor, _ in poller.poll(None if seconds is None else seconds * 1000)}
-    else:
-        to_read, to_write, _ = _select(reading, writing, seconds)
-        fired = {*to_read, *to_write}
+    fired = {descriptor for descriptor, _ in _wait(reading, writing, seconds)}
     return [descriptor for descriptor in reading + writing if descriptor in fired]
 
 
 def readable_or_writable(descriptor: int, seconds: float) -> bool:
     """Wait until a descriptor takes more or has something to read, `seconds` at most; return whether to read."""
-    seconds = max(0.0, seconds)
-    if not hasattr(select, "poll"):
-        return bool(_select((descriptor,), (descriptor,), seconds)[0])
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN | select.POLLOUT)
     # POLLHUP and POLLERR, too, are to be read: as the end of the stream, or as the error.
-    return any(events & ~select.POLLOUT for _, events in poller.poll(seconds * 1000))
+    return any(events & ~select.POLLOUT for _, events in _wait((descriptor,), (descriptor,), seconds))
 
 
-def _select(
-    reading: tuple[int, ...], writing: tuple[int, ...], seconds: float | None
-) -> tuple[list[int], list[int], list[int]]:
+def _wait(reading: tuple[int, ...], writing: tuple[int, ...], seconds: float | None) -> list[tuple[int, int]]:
+    """Wait for descriptors; return those that are ready, each with its events as poll(2) has them."""
+    if seconds is not None:
+        seconds = None if seconds > LONGEST else max(0.0, seconds)
+    if not hasattr(select, "poll"):
+        return _select(reading, writing, seconds)
+    poller = select.poll()
+    for descriptor in {*reading, *writing}:
+        wanted = (descriptor in reading) * select.POLLIN | (descriptor in writing) * select.POLLOUT
+        poller.register(descriptor, wanted)
+    return poller.poll(None if seconds is None else seconds * 1000)
+
+
+def _select(reading: tuple[int, ...], writing: tuple[int, ...], seconds: float | None) -> list[tuple[int, int]]:
     try:
-        return select.select(reading, writing, (), seconds)
+        to_read, to_write, _ = select.select(reading, writing, (), seconds)
     except ValueError:  # "filedescriptor out of range in select()"
         highest = max((*reading, *writing))
         if highest < _FD_SETSIZE:
@@ -79,3 +74,4 @@ def _select(
             f"descriptor {highest} can't be waited for: select(2) ends at {_FD_SETSIZE - 1}, and this program has no "
             f"select.poll (a library has patched it out); open the display before so many files are open"
         ) from None
+    return [*((each, select.POLLIN) for each in to_read), *((each, select.POLLOUT) for each in to_write)]

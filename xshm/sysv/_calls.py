@@ -122,10 +122,10 @@ def shmctl(shmid: int, cmd: int, desc: ShmDesc | ShmLimits | ShmUsage | None = N
     # The kernel writes as many bytes as its own structure has, whatever the length of the buffer.
     if record is not None and not isinstance(desc, record):
         raise InvalidType(f"shmctl: {name} takes a {record.__name__}, not {type(desc).__name__}: {quoted(desc)}")
-    call = f"shmctl(shmid={_digits(shmid)}, cmd={name})"
+    sets = ""
     if cmd == IPC_SET and isinstance(desc, ShmDesc):  # named in the error: EPERM may be about the values that are set
-        perm = desc.perm
-        call = f"shmctl(shmid={_digits(shmid)}, cmd={name}, mode={perm.mode:#o}, uid={perm.uid}, gid={perm.gid})"
+        sets = f", mode={desc.perm.mode:#o}, uid={desc.perm.uid}, gid={desc.perm.gid}"
+    call = f"shmctl(shmid={_digits(shmid)}, cmd={name}{sets})"
     if not (_is_id(shmid) and _is_word(cmd)):
         raise libc.error(errno.EINVAL, call)
     result, code = libc.call_errno(

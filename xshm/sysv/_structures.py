@@ -14,6 +14,10 @@ import sys
 from ctypes import c_int32, c_int64, c_uint16, c_uint32, c_uint64, c_ulong
 from typing import NoReturn, Self
 
+# Fields that several layouts have.
+_IDS = tuple((name, c_uint32) for name in ("uid", "gid", "cuid", "cgid"))
+_TIMES = tuple((name, c_int64) for name in ("atime", "dtime", "ctime"))
+
 
 class Record(ctypes.Structure):
     """A C structure that shows its fields when printed; padding, named with an underscore, stays hidden."""
@@ -76,11 +80,7 @@ class ShmLimits(Record):
     shmseg: int
     shmall: int
     _fields_ = (
-        ("shmmax", c_ulong),
-        ("shmmin", c_ulong),
-        ("shmmni", c_ulong),
-        ("shmseg", c_ulong),
-        ("shmall", c_ulong),
+        *((name, c_ulong) for name in ("shmmax", "shmmin", "shmmni", "shmseg", "shmall")),
         ("_reserved", c_ulong * 4),
     )
 
@@ -97,11 +97,7 @@ class ShmUsage(Record):
     shm_swp: int
     _fields_ = (
         ("used_ids", ctypes.c_int),
-        ("shm_tot", c_ulong),
-        ("shm_rss", c_ulong),
-        ("shm_swp", c_ulong),
-        ("_swap_attempts", c_ulong),
-        ("_swap_successes", c_ulong),
+        *((name, c_ulong) for name in ("shm_tot", "shm_rss", "shm_swp", "_swap_attempts", "_swap_successes")),
     )
 
 
@@ -110,10 +106,7 @@ class IpcPermLinux64(IpcPerm):
 
     _fields_ = (
         ("key", c_int32),
-        ("uid", c_uint32),
-        ("gid", c_uint32),
-        ("cuid", c_uint32),
-        ("cgid", c_uint32),
+        *_IDS,
         ("mode", c_uint32),  # __kernel_mode_t, which has 16 bits on i386 and arm
         ("seq", c_uint16),
         ("_pad", c_uint16),
@@ -127,9 +120,7 @@ class ShmDescLinux64(ShmDesc):
     _fields_ = (
         ("perm", IpcPermLinux64),
         ("segsz", c_uint64),
-        ("atime", c_int64),
-        ("dtime", c_int64),
-        ("ctime", c_int64),
+        *_TIMES,
         ("cpid", c_int32),
         ("lpid", c_int32),
         ("nattch", c_uint64),
@@ -142,14 +133,8 @@ class IpcPermLinux32(IpcPerm):
 
     _fields_ = (
         ("key", c_int32),
-        ("uid", c_uint32),
-        ("gid", c_uint32),
-        ("cuid", c_uint32),
-        ("cgid", c_uint32),
-        ("mode", c_uint16),
-        ("_pad1", c_uint16),
-        ("seq", c_uint16),
-        ("_pad2", c_uint16),
+        *_IDS,
+        *((name, c_uint16) for name in ("mode", "_pad1", "seq", "_pad2")),
         ("_reserved", c_uint32 * 2),
     )
 
@@ -162,9 +147,7 @@ class ShmDescLinux32(ShmDesc):
     _fields_ = (
         ("perm", IpcPermLinux32),
         ("segsz", c_uint32),
-        ("atime", c_int64),
-        ("dtime", c_int64),
-        ("ctime", c_int64),
+        *_TIMES,
         ("cpid", c_int32),
         ("lpid", c_int32),
         ("nattch", c_uint32),
@@ -175,15 +158,7 @@ class ShmDescLinux32(ShmDesc):
 class IpcPermDarwin(IpcPerm):
     """Darwin: the key comes last."""
 
-    _fields_ = (
-        ("uid", c_uint32),
-        ("gid", c_uint32),
-        ("cuid", c_uint32),
-        ("cgid", c_uint32),
-        ("mode", c_uint16),
-        ("seq", c_uint16),
-        ("key", c_int32),
-    )
+    _fields_ = (*_IDS, ("mode", c_uint16), ("seq", c_uint16), ("key", c_int32))
 
 
 class ShmDescDarwin(ShmDesc):
@@ -197,9 +172,7 @@ class ShmDescDarwin(ShmDesc):
         ("lpid", c_int32),
         ("cpid", c_int32),
         ("nattch", c_uint16),  # shmatt_t
-        ("atime", c_int64),
-        ("dtime", c_int64),
-        ("ctime", c_int64),
+        *_TIMES,
         ("_internal", c_uint64),  # a pointer of the kernel's
     )
 

@@ -89,11 +89,10 @@ def shmdt(view: memoryview) -> None:
 
 
 def _is_released(view: memoryview) -> bool:
-    try:
+    with suppress(ValueError):
         len(view)
-    except ValueError:
-        return True
-    return False
+        return False
+    return True
 
 
 class _InTable(int):

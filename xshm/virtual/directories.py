@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path, PosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from xshm import _arguments
-from xshm._signal_safety import is_the_kernels
+from xshm._signal_safety import Ignored
 from xshm.errors import InvalidArgument, StartFailed
 from xshm.system.printable import quoted
 from xshm.virtual.servers.server_files import SOCKETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - a directory of ours, 0700, within
 
@@ -32,15 +34,8 @@ class AuthorityFile(PosixPath):
 
 def private_place() -> str:
     """Return a directory for the authority file: the user's own, a temporary one, or memory. Raises StartFailed."""
-    reasons = []
-    for place in _places():
-        reason = _why_not_private(place)
-        if reason is None:
-            return place
-        reasons.append(f"{place} {reason}")
-    raise StartFailed(
-        f"there is no place for the display's authority file: {'; '.join(reasons)}; set TMPDIR to a directory"
-    )
+    places = ((place, _why_not_private(place)) for place in _places())
+    return _first(places, "there is no place for the display's authority file", "; set TMPDIR to a directory")
 
 
 def swept_places() -> tuple[str, ...]:
@@ -48,7 +43,7 @@ def swept_places() -> tuple[str, ...]:
 
     Without those in which another user could rename what is there, and so choose what is removed.
     """
-    return tuple(place for place in _places() if _is_directory(place) and _why_not_ours_alone(place) is None)
+    return tuple(place for place in _places() if _why_not_ours_alone(place) is None)
 
 
 def _places() -> tuple[str, ...]:
@@ -61,10 +56,7 @@ def _places() -> tuple[str, ...]:
 
 
 def _why_not_private(directory: str) -> str | None:
-    if not _is_directory(directory):
-        return "is no directory"
-    reason = _why_not_ours_alone(directory)
-    if reason is not None:
+    if reason := _why_not_ours_alone(directory):
         return reason
     room = os.statvfs(directory)  # a file system that does not count blocks or files has 0 of 0
     if (room.f_blocks and not room.f_bavail) or (room.f_files and not room.f_favail):
@@ -75,13 +67,8 @@ def _why_not_private(directory: str) -> str | None:
 def _runtime_directory() -> str:
     """Return $XDG_RUNTIME_DIR if it is this user's own; after su it is another user's."""
     directory = os.environ.get("XDG_RUNTIME_DIR", "")
-    try:
-        if directory and os.stat(directory).st_uid == os.geteuid():  # noqa: PTH116
-            return directory
-    except OSError as error:
-        if not is_the_kernels(error):
-            raise
-    return ""
+    status = _status(directory)
+    return directory if status and status.st_uid == os.geteuid() else ""
 
 
 # -- framebuffers ------------------------------------------------------------------------------------------------------
@@ -89,23 +76,17 @@ def _runtime_directory() -> str:
 
 def memory_directory(need: int) -> str:
     """Return a directory on a tmpfs with room for framebuffers of that many bytes; raises StartFailed with numbers."""
-    reasons = []
     # Not a temporary directory: on a disk, each page that the server writes would be written back.
-    for directory in (_SHARED_MEMORY, _runtime_directory()):
-        if directory:
-            reason = _why_not_memory(directory, need)
-            if reason is None:
-                return directory
-            reasons.append(f"{directory} {reason}")
-    raise StartFailed(
-        f"the framebuffer of {_megabytes(need)} has no place in memory: {'; '.join(reasons)}. Give it room (in "
-        f"containers: --shm-size), or pass framebuffer='sysv', framebuffer='none' or a directory's path"
+    return _first(
+        ((place, _why_not_memory(place, need)) for place in (_SHARED_MEMORY, _runtime_directory()) if place),
+        f"the framebuffer of {_megabytes(need)} has no place in memory",
+        ". Give it room (in containers: --shm-size), or pass framebuffer='sysv', framebuffer='none' or a directory's "
+        "path",
     )
 
 
 def check_kept(directory: Path, need: int) -> None:
     """Raise unless framebuffers of that many bytes can stay in this directory of the caller's."""
-    directory = Path(_arguments.path(directory, "directory"))
     if not directory.is_dir():
         raise InvalidArgument(f"framebuffer={quoted(str(directory))} is no directory; make it first")
     if not _can_write(directory):
@@ -116,16 +97,10 @@ def check_kept(directory: Path, need: int) -> None:
 
 
 def _why_not_memory(directory: str, need: int) -> str | None:
-    try:
-        device = os.stat(directory).st_dev  # noqa: PTH116
-    except OSError as error:
-        if not is_the_kernels(error):
-            raise
-        return f"can't be used ({error.strerror})"
-    reason = _why_not_ours_alone(directory)
-    if reason is not None:
+    if reason := _why_not_ours_alone(directory):
         return reason
-    kind = _filesystem(device)  # /dev/shm is an ordinary directory of the root file system in some chroots
+    # /dev/shm is an ordinary directory of the root file system in some chroots.
+    kind = _filesystem(os.stat(directory).st_dev)  # noqa: PTH116 - texts throughout
     if kind != "tmpfs":
         return f"is on {kind}, not on a tmpfs"
     free = _free(directory)
@@ -156,9 +131,8 @@ def _megabytes(count: int) -> str:
 
 def has_socket_directory() -> bool:
     """Tell whether the server can make its socket in the file system, where no other user can replace it."""
-    if not (_can_write(SOCKETS) if _is_directory(SOCKETS) else _can_write(os.path.dirname(SOCKETS))):  # noqa: PTH120
-        return False
-    return why_not_for_sockets() is None
+    made_in = SOCKETS if _status(SOCKETS) else os.path.dirname(SOCKETS)  # noqa: PTH120 - texts throughout
+    return _can_write(made_in) and why_not_for_sockets() is None
 
 
 def why_not_for_sockets(*, is_started: bool = False) -> str | None:
@@ -167,11 +141,8 @@ def why_not_for_sockets(*, is_started: bool = False) -> str | None:
     A server of root's makes a directory sticky that every user can write. So for root one that is not sticky is a
     reason only once the server `is_started`.
     """
-    try:
-        status = os.lstat(SOCKETS)  # lstat: a link there is its owner's to redirect
-    except OSError as error:
-        if not is_the_kernels(error):
-            raise
+    status = _status(SOCKETS, follow_symlinks=False)  # a link there is its owner's to redirect
+    if status is None:
         return None
     if status.st_uid not in (0, os.geteuid()):
         return f"{SOCKETS} belongs to uid {status.st_uid}"
@@ -183,13 +154,20 @@ def why_not_for_sockets(*, is_started: bool = False) -> str | None:
 # -- any directory -----------------------------------------------------------------------------------------------------
 
 
-def _is_directory(path: str) -> bool:
-    try:
-        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116
-    except OSError as error:
-        if not is_the_kernels(error):
-            raise
-        return False
+def _first(places: Iterable[tuple[str, str | None]], what: str, remedy: str) -> str:
+    """Return the first directory that has no reason against it; raise StartFailed with the reasons."""
+    reasons = []
+    for directory, reason in places:
+        if reason is None:
+            return directory
+        reasons.append(f"{directory} {reason}")
+    raise StartFailed(f"{what}: {'; '.join(reasons)}{remedy}")
+
+
+def _status(path: str, *, follow_symlinks: bool = True) -> os.stat_result | None:
+    with Ignored(OSError):
+        return os.stat(path, follow_symlinks=follow_symlinks)  # noqa: PTH116 - texts throughout
+    return None
 
 
 def _can_write(directory: str | Path) -> bool:
@@ -199,9 +177,11 @@ def _can_write(directory: str | Path) -> bool:
 
 def _why_not_ours_alone(directory: str) -> str | None:
     """Return why this process can't make a directory there that stays its own, or None."""
+    status = _status(directory)
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        return "is no directory"
     if not _can_write(directory):
         return f"can't be written by uid {os.geteuid()}"
-    status = os.stat(directory)  # noqa: PTH116 - texts throughout
     # The owner of a directory, and in one that is not sticky every writer, can rename what is in it.
     if status.st_uid not in (0, os.geteuid()):
         return f"belongs to uid {status.st_uid}, who could replace what is in it"

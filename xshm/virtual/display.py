@@ -30,6 +30,7 @@ from xshm.errors import (
     WaitTimeout,
 )
 from xshm.system import limits
+from xshm.system.closing import Closing
 from xshm.system.deadlines import within
 from xshm.system.printable import quoted
 from xshm.virtual import find_framebuffer, start
@@ -38,9 +39,10 @@ from xshm.virtual.processes import environment, process_groups
 from xshm.virtual.program import Program
 from xshm.virtual.program_window import check_wait
 from xshm.virtual.screens import Screens, open_server, server_pid
+from xshm.virtual.servers.launch import Directories
 from xshm.virtual.servers.server import SupervisedServer
 from xshm.virtual.servers.server_log import open_log
-from xshm.virtual.spec import DisplaySpec, as_tuple
+from xshm.virtual.spec import DisplaySpec
 from xshm.x11 import xauthority as xauth
 from xshm.x11.display_name import DisplayName
 
@@ -60,7 +62,7 @@ if TYPE_CHECKING:
 _HELD: Final[set[SupervisedServer]] = set()
 
 
-class VirtualDisplay:
+class VirtualDisplay(Closing):
     """An X display of its own, without hardware: an Xvfb.
 
     - `width`, `height`, `depth` (8, 15, 16, 24 or 30 bits): the first screen; `screens` are further ones, ScreenSpecs.
@@ -103,7 +105,8 @@ class VirtualDisplay:
     ) -> None:
         self._start(
             DisplaySpec(
-                *(width, height, depth, as_tuple(screens), dpi, as_tuple(fonts), cursor, as_tuple(args), framebuffer),
+                # A DisplaySpec makes tuples of sequences.
+                *(width, height, depth, screens, dpi, fonts, cursor, args, framebuffer),  # type: ignore[arg-type]
                 *(writable, timeout, log, framebuffer_mode),
             )
         )
@@ -284,8 +287,9 @@ class VirtualDisplay:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the server has ended, and return True; False when `timeout` seconds are over."""
         self._check_open()
-        seconds = None if timeout is None else _arguments.number(timeout, "a timeout is a number of seconds")
-        deadline = None if seconds is None else time.monotonic() + seconds
+        deadline = None
+        if timeout is not None:
+            deadline = time.monotonic() + _arguments.number(timeout, "a timeout is a number of seconds")
         pidfd = self._supervision.pidfd if self.spec and self._supervision else open_server(self.name, self.pid)
         return process_groups.wait((pidfd,), deadline) == pidfd
 
@@ -333,12 +337,6 @@ class VirtualDisplay:
         if self._log is not None:
             self._log.close()
         self._ended = True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __del__(self) -> None:
         supervision: SupervisedServer | None = getattr(self, "_supervision", None)  # none after a failed constructor
@@ -390,7 +388,8 @@ class VirtualDisplay:
         with self._lock:
             if self._supervision is None:
                 self._log = self._log or open_log(None)
-                self._supervision = SupervisedServer([], log=self._log, timeout=DisplaySpec().timeout)
+                timeout, nowhere = DisplaySpec().timeout, Directories()
+                self._supervision = SupervisedServer([], log=self._log, timeout=timeout, directories=nowhere)
                 _HELD.add(self._supervision)
             return self._supervision
 

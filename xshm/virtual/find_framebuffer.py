@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from xshm import sysv
 from xshm._signal_safety import Ignored, is_a_handlers
@@ -32,21 +31,12 @@ _MODE: Final = 0o600  # of a segment that was taken over
 _FILE: Final = re.compile(r"/Xvfb_screen\d+(?: \(deleted\))?$")
 
 
-@dataclass(frozen=True, slots=True)
-class FramebufferOptions:
-    """How the framebuffers of one display are opened: `screen` returns the Screen of a number when it is needed."""
+class _Options(TypedDict):
+    """How the framebuffers of one display are opened."""
 
     screen: Opener
     writable: bool
     has_pointer: bool
-
-    def map(self, descriptor: int) -> Framebuffer:
-        """Map an open file."""
-        return Framebuffer.of_descriptor(descriptor, self.screen, writable=self.writable, has_pointer=self.has_pointer)
-
-    def attach(self, shmid: int) -> Framebuffer:
-        """Attach a System V segment."""
-        return Framebuffer.of_segment(shmid, self.screen, writable=self.writable, has_pointer=self.has_pointer)
 
 
 # -- of our own server -------------------------------------------------------------------------------------------------
@@ -54,37 +44,34 @@ class FramebufferOptions:
 
 def of_our_server(spec: DisplaySpec, server: SupervisedServer, screen: Opener) -> tuple[Framebuffer, ...]:
     """Map the framebuffers of a server that has just started; none for framebuffer="none"."""
-    options = FramebufferOptions(screen, spec.writable, spec.cursor)
+    options: _Options = {"screen": screen, "writable": spec.writable, "has_pointer": spec.cursor}
     if spec.framebuffer == "sysv":
         return tuple(_take_over(int(shmid), options) for shmid in _SEGMENT.findall(server.said()))
     if isinstance(spec.framebuffer, Path):
         paths = [framebuffer_file(str(spec.framebuffer), number) for number in range(len(spec.all_screens()))]
         return tuple(_map_kept(path, spec.framebuffer_mode, options) for path in paths)
-    return tuple(options.map(descriptor) for descriptor in server.framebuffers)
+    return tuple(Framebuffer.of_descriptor(descriptor, **options) for descriptor in server.framebuffers)
 
 
-def _map_kept(path: str, mode: int, options: FramebufferOptions) -> Framebuffer:
+def _map_kept(path: str, mode: int, options: _Options) -> Framebuffer:
     """Map a file in the caller's directory, where another user may have put something else in its place."""
-    try:
-        descriptor = open_file(path, options.writable, os.O_NOFOLLOW)
+    is_ours = False
+    with Ignored(OSError, UnsupportedFormat):
+        descriptor = open_file(path, options["writable"], os.O_NOFOLLOW)
         status = os.fstat(descriptor)
         is_ours = status.st_uid == os.geteuid() and status.st_nlink == 1
-    except (OSError, UnsupportedFormat) as error:
-        if is_a_handlers(error):
-            raise
-        is_ours = False
     if not is_ours:
         raise StartFailed(
             f"{path} is not the file any more that was made for the framebuffer; somebody else writes there, so "
             f"take another directory"
         )
     os.fchmod(descriptor, mode)
-    return options.map(descriptor)
+    return Framebuffer.of_descriptor(descriptor, **options)
 
 
-def _take_over(shmid: int, options: FramebufferOptions) -> Framebuffer:
+def _take_over(shmid: int, options: _Options) -> Framebuffer:
     """Attach a segment that Xvfb made with mode 0777, close it to others, and have it go with its last user."""
-    framebuffer = options.attach(shmid)
+    framebuffer = Framebuffer.of_segment(shmid, **options)
     desc = sysv.stat(shmid)
     desc.perm.mode = _MODE
     sysv.shmctl(shmid, sysv.IPC_SET, desc)
@@ -118,7 +105,7 @@ def _find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> t
         )
     number = DisplayName.parse(display).number
     has_pointer = b"-nocursor" not in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    options = FramebufferOptions(screen, writable, has_pointer)
+    options: _Options = {"screen": screen, "writable": writable, "has_pointer": has_pointer}
     found: dict[int, Framebuffer] = {}
     refused: list[str] = []
     for look in (_in_files, _in_segments):
@@ -140,18 +127,19 @@ def _find(display: str, pid: int | None, screen: Opener, *, writable: bool) -> t
     return framebuffers
 
 
-def _in_files(pid: int, options: FramebufferOptions) -> list[Framebuffer]:
+def _in_files(pid: int, options: _Options) -> list[Framebuffer]:
     # Through /proc, which leads to the open files themselves: to unlinked ones too, and not to others of the same name.
     found = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         with Ignored(FileNotFoundError):  # closed meanwhile, as a client's connection
             if _FILE.search(os.readlink(entry)):  # noqa: PTH115 - pathlib's frames would pass for a signal handler's
-                found.append(options.map(open_file(entry, options.writable)))
+                found.append(Framebuffer.of_descriptor(open_file(entry, options["writable"]), **options))
     return found
 
 
-def _in_segments(pid: int, options: FramebufferOptions) -> list[Framebuffer]:
+def _in_segments(pid: int, options: _Options) -> list[Framebuffer]:
     # The creator's process id may be another process's by now. The mapping, whose inode is the segment's id, is not.
     maps = Path(f"/proc/{pid}/maps").read_text("utf-8", "surrogateescape").splitlines()
     mapped = {int(columns[4]) for columns in map(str.split, maps) if columns[5:6] and columns[5].startswith("/SYSV")}
-    return [options.attach(each.shmid) for each in sysv.segments() if each.cpid == pid and each.shmid in mapped]
+    ours = [each.shmid for each in sysv.segments() if each.cpid == pid and each.shmid in mapped]
+    return [Framebuffer.of_segment(shmid, **options) for shmid in ours]

@@ -21,7 +21,7 @@ Always true:
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy as np
 
@@ -39,14 +39,14 @@ from xshm.image.dlpack import ArrayExport
 from xshm.image.frame import Frame
 from xshm.image.read_only_array import ReadOnlyArray
 from xshm.system import limits
+from xshm.system.closing import Closing
 from xshm.system.printable import printable
-from xshm.virtual.framebuffer_file import FramebufferFile, map_file, open_file
+from xshm.virtual.framebuffer_file import FramebufferMemory, map_file, open_file
 from xshm.virtual.xwd import XwdHeader
 from xshm.x11.server.screen_size import ScreenSize
 from xshm.x11.server_grab import with_server_grabbed
 
 if TYPE_CHECKING:
-    import mmap
     import os
     from collections.abc import Callable
 
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from xshm.geometry import Region
     from xshm.image.cursor import CursorMode
     from xshm.pixels.format import PixelFormat
+    from xshm.virtual.screens import Screens
     from xshm.x11.connection import Connection
 
     Opener = Callable[[int], Screen]
@@ -63,11 +64,9 @@ if TYPE_CHECKING:
 _HEAD: Final = 4096  # bytes in which a header ends; Xvfb's has 160
 
 
-class Framebuffer(Sized, ArrayExport):
+class Framebuffer(Sized, ArrayExport, Closing):
     """One screen of an Xvfb. `memory` is the whole XWD dump; `screen` returns the Screen of a number when it is needed.
 
-    `private` is the same dump, a mapping for `pixels` alone that may be written without effect; `file` is what both are
-    mapped from, where that can be truncated.
     `number` and `screen_number` are those of display and screen, as the server has written them there; `rect` and
     `format` describe `pixels`, `rect` as of the last `sync` or `grab`, since RandR may resize the screen; `has_pointer`
     is whether the server paints the pointer into it (Xvfb without -nocursor), None where that is unknown.
@@ -76,21 +75,16 @@ class Framebuffer(Sized, ArrayExport):
     _has_own_coordinates = True  # see `as_rect`
 
     def __init__(
-        self,
-        memory: memoryview | mmap.mmap,
-        screen: Opener | None = None,
-        *,
-        private: mmap.mmap | None = None,
-        file: FramebufferFile | None = None,
-        has_pointer: bool | None = None,
+        self, memory: FramebufferMemory, screen: Opener | None = None, *, has_pointer: bool | None = None
     ) -> None:
-        self._memory: memoryview | mmap.mmap | None = memory
-        # numpy looks through a view at the object below, not through an array: see `Frame._make_read_only`.
-        self._shown: Any = memory if private is None else np.frombuffer(memoryview(private).toreadonly(), np.uint8)
-        self._file = file  # None: the mapping can't be truncated
-        self._header = XwdHeader.parse(file.read(0, min(len(memory), _HEAD)) if file else memory, len(memory))
+        self._memory: FramebufferMemory | None = memory
+        self._shown: Any = memory.shared
+        if memory.private is not None:  # for `pixels` alone, since it may be written without effect (4)
+            # numpy looks through a view at the object below, not through an array: see `Frame._make_read_only`.
+            self._shown = np.frombuffer(memoryview(memory.private).toreadonly(), np.uint8)
+        self._header = XwdHeader.parse(memory.beginning(_HEAD), len(memory.shared))
         self._screen = screen
-        self._address: tuple[str, str | os.PathLike[str] | None] | None = None
+        self._screens: Screens | None = None  # connected here, and so closed here
         self._connected_screen: Screen | None = None
         self._extent: ScreenSize | None = None
         self._pointer: Pointer | None = None
@@ -121,13 +115,16 @@ class Framebuffer(Sized, ArrayExport):
         does all else from then on; an access to an array of `pixels` is SIGBUS. So copy where a user is not trusted.
         """
         place = _arguments.path(path, "path")
-        _arguments.flag(writable, "writable")
-        _check_pointer(has_pointer)
+        _check_options(writable, has_pointer)
         with limits.Explained(ConnectFailed, f"the framebuffer {printable(place)} can't be opened"):
             descriptor = open_file(place, writable)
         framebuffer = cls.of_descriptor(descriptor, writable=writable, has_pointer=has_pointer)
         if display is not None:
-            framebuffer._address = (display, xauthority)  # noqa: SLF001 - our own
+            with limits.loading():
+                from xshm.virtual.screens import Screens  # noqa: PLC0415 - the pixels alone need no connection
+
+            screens = framebuffer._screens = Screens(display, display, xauthority)  # noqa: SLF001 - our own
+            framebuffer._screen = screens.of_framebuffer  # noqa: SLF001
             try:
                 framebuffer.sync()
             except BaseException:
@@ -146,10 +143,8 @@ class Framebuffer(Sized, ArrayExport):
     ) -> Framebuffer:
         """Map an open file that is a framebuffer; the descriptor stays the caller's. Raises as `open` does."""
         descriptor = _arguments.integer(descriptor, "a descriptor is a whole number")
-        _arguments.flag(writable, "writable")
-        _check_pointer(has_pointer)
-        mapped = map_file(descriptor, writable)
-        return cls(mapped.shared, screen, private=mapped.private, file=mapped.file, has_pointer=has_pointer)
+        _check_options(writable, has_pointer)
+        return cls(map_file(descriptor, writable), screen, has_pointer=has_pointer)
 
     @classmethod
     def of_segment(
@@ -161,10 +156,9 @@ class Framebuffer(Sized, ArrayExport):
         has_pointer: bool | None = None,
     ) -> Framebuffer:
         """Attach a System V segment that is a framebuffer (`-shmem`)."""
-        _arguments.flag(writable, "writable")
-        _check_pointer(has_pointer)
+        _check_options(writable, has_pointer)
         memory = sysv.shmat(sysv.ShmId(shmid), 0 if writable else sysv.SHM_RDONLY)
-        return cls(memory, screen, has_pointer=has_pointer)
+        return cls(FramebufferMemory(memory), screen, has_pointer=has_pointer)
 
     # -- the live screen -----------------------------------------------------------------------------------------------
 
@@ -186,8 +180,7 @@ class Framebuffer(Sized, ArrayExport):
     @property
     def colormap(self) -> NDArray[np.uint16]:
         """The colours that the server has installed, now: (n, 3) uint16, what pixels of depth 8 index."""
-        memory = self._held()
-        return self._header.colormap(self._file.read(0, self._header.pixels_at) if self._file else memory)
+        return self._header.colormap(self._held().beginning(self._header.pixels_at))
 
     def sync(self) -> None:
         """Wait for one round trip: all that was requested before on the display's `screen` is in the pixels then.
@@ -224,7 +217,9 @@ class Framebuffer(Sized, ArrayExport):
             )
         self._held()
         connection = self._connected().connection
-        pointer = self._pointer_of(connection) if cursor else None
+        if cursor and self._pointer is None:
+            self._pointer = Pointer(connection)
+        pointer = self._pointer if cursor else None
 
         def take() -> tuple[Frame, bool]:
             # Before `_settle`: the reply comes with its own, and a pointer of the moment before the copy.
@@ -245,14 +240,8 @@ class Framebuffer(Sized, ArrayExport):
     def close(self) -> None:
         """Drop this object's reference to the memory; the last array over it unmaps it. Closing twice is fine."""
         self._memory = self._shown = None  # `_memory` first: another thread's `pixels` reads `_shown` first
-        if self._address is not None and self._connected_screen is not None:
-            self._connected_screen.close()  # connected here; what `screen` returns is the display's
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        if self._screens is not None:
+            self._screens.close()
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType("a Framebuffer is memory of this process; send framebuffer.grab(), a Frame, in its place")
@@ -266,16 +255,18 @@ class Framebuffer(Sized, ArrayExport):
     def _exported(self, copy: bool | None) -> NDArray[Any]:
         """Return for DLPack the live `pixels` where they were opened to be written, else a copy as `peek` takes it."""
         # The screen as the server has it: not the private mapping, whose writes are not on the screen.
-        pixels = self._header.pixels(self._held(), self.width, self.height)
-        if self._file is not None and not pixels.flags.writeable and copy is not False:
+        memory = self._held()
+        pixels = self._header.pixels(memory.shared, self.width, self.height)
+        if memory.file is not None and not pixels.flags.writeable and copy is not False:
             pixels = self._copied(self.rect)
         return pixels
 
     def _copied(self, rect: Rect) -> NDArray[Any]:
         memory = self._held()
-        if self._file is not None:
-            return self._header.read(self._file, rect)
-        return self._header.pixels(memory)[rect.slices].copy()  # of the whole dump: another thread may resize `rect`
+        if memory.file is not None:
+            return self._header.read(memory.file, rect)
+        # Of the whole dump: another thread may make `self.rect` smaller meanwhile.
+        return self._header.pixels(memory.shared)[rect.slices].copy()
 
     def _copy(self, rect: Rect) -> Frame:
         pixels = self._copied(rect)
@@ -298,17 +289,22 @@ class Framebuffer(Sized, ArrayExport):
             copied = Frame(part, covered, frame.monotonic_ns, frame.sequence, frame.format, frame.colormap)
             return bool(copied.diff(bare))
 
-    def _held(self) -> memoryview | mmap.mmap:
+    def _held(self) -> FramebufferMemory:
         memory = self._memory  # a reference: another thread may close meanwhile
         if memory is None:
             raise Closed("this framebuffer was closed; arrays taken from it before stay valid")
-        if self._file is not None:
-            self._file.check()
+        if memory.file is not None:
+            memory.file.check()
         return memory
 
     def _connected(self) -> Screen:
         if self._connected_screen is None:
-            screen = self._connect()
+            if self._screen is None:
+                raise InvalidArgument(
+                    "this framebuffer was opened without its display, so there is nobody to ask; "
+                    "name it: Framebuffer.open(path, display=':5')"
+                )
+            screen = self._screen(self.screen_number)
             # Before the Screen is stored: where this raises, the next call connects again.
             self._extent = ScreenSize(screen.connection, self.screen_number)
             self._connected_screen = screen
@@ -331,24 +327,6 @@ class Framebuffer(Sized, ArrayExport):
             )
         self.rect = Rect(0, 0, width, height)
 
-    def _connect(self) -> Screen:
-        if self._screen is not None:
-            return self._screen(self.screen_number)
-        if self._address is None:
-            raise InvalidArgument(
-                "this framebuffer was opened without its display, so there is nobody to ask; "
-                "name it: Framebuffer.open(path, display=':5')"
-            )
-        with limits.loading():
-            from xshm.virtual.screens import connect_screen  # noqa: PLC0415 - the pixels alone need no connection
-
-        return connect_screen(*self._address, self.screen_number)
-
-    def _pointer_of(self, connection: Connection) -> Pointer:
-        if self._pointer is None:
-            self._pointer = Pointer(connection)
-        return self._pointer
-
     def _within(self, region: Region | None, *, clip: bool) -> Rect:
         _arguments.flag(clip, "clip")
         if region is None:
@@ -356,6 +334,7 @@ class Framebuffer(Sized, ArrayExport):
         return fit(as_rect(region, lambda: self.rect), self.rect, "the framebuffer", clip=clip)
 
 
-def _check_pointer(has_pointer: object) -> None:
+def _check_options(writable: object, has_pointer: object) -> None:
+    _arguments.flag(writable, "writable")
     if has_pointer is not None:
         _arguments.flag(has_pointer, "has_pointer, where it is known,")

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from xshm._signal_safety import Descriptor, is_a_handlers, is_the_kernels, owned
+from xshm._signal_safety import Descriptor, Ignored, is_a_handlers, is_the_kernels, owned
 from xshm.errors import ConnectFailed, FramebufferTruncated, InvalidArgument, UnsupportedFormat, XshmError
 from xshm.system import limits
 from xshm.system.printable import quoted
@@ -49,12 +49,9 @@ def open_file(path: str | os.PathLike[str], writable: bool, flags: int = 0) -> D
 
 def can_be_truncated(descriptor: int) -> bool:
     """Tell whether an open file can become shorter by a process that could not end this one as well (3)."""
-    try:
+    with Ignored(OSError):  # of a file system that has no seals
         if fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & fcntl.F_SEAL_SHRINK:
             return False
-    except OSError as error:
-        if is_a_handlers(error):
-            raise  # else its file system has no seals
     status = os.fstat(descriptor)
     return bool(status.st_nlink or status.st_uid not in (_ROOT, os.geteuid()) or status.st_mode & _BY_OTHERS)
 
@@ -76,17 +73,13 @@ class FramebufferFile:
     def read(self, at: int, count: int) -> NDArray[np.uint8]:
         """Return `count` bytes from the offset `at` on. Raises FramebufferTruncated."""
         data = np.empty(count, np.uint8)
-        self.read_into(data, at)
-        return data
-
-    def read_into(self, array: NDArray[Any], at: int) -> None:
-        """Fill a contiguous array with the bytes from the offset `at` on. Raises FramebufferTruncated."""
-        left = array.data.cast("B")
+        left = data.data
         while left:
-            count = os.preadv(self._descriptor, (left,), at)
-            if not count:
+            read = os.preadv(self._descriptor, (left,), at)
+            if not read:
                 raise self._truncated(os.fstat(self._descriptor).st_size)
-            left, at = left[count:], at + count
+            left, at = left[read:], at + read
+        return data
 
     def _truncated(self, left: int) -> FramebufferTruncated:
         return FramebufferTruncated(
@@ -97,18 +90,25 @@ class FramebufferFile:
 
 
 @dataclass(frozen=True, slots=True)
-class MappedFile:
-    """A framebuffer's file in memory: a mapping shared with the server, and a private one of a file not to be written.
+class FramebufferMemory:
+    """A framebuffer in memory: a segment, or a mapping of a file, shared with the server.
 
-    `file` is there where the file can be truncated (1).
+    `private` is a second mapping, of a file that is not to be written; `file` is there where the file can be truncated.
     """
 
-    shared: mmap.mmap
-    private: mmap.mmap | None
-    file: FramebufferFile | None
+    shared: memoryview | mmap.mmap
+    private: mmap.mmap | None = None
+    file: FramebufferFile | None = None
+
+    def beginning(self, count: int) -> Any:
+        """Return the first `count` bytes, as far as there are so many, or more; a file that can be truncated is read.
+
+        Raises FramebufferTruncated.
+        """
+        return self.file.read(0, min(len(self.shared), count)) if self.file else self.shared
 
 
-def map_file(descriptor: int, writable: bool) -> MappedFile:
+def map_file(descriptor: int, writable: bool) -> FramebufferMemory:
     """Map an open file, which stays the caller's to close.
 
     Raises InvalidArgument for a descriptor that is not open or not opened for that; UnsupportedFormat for no regular
@@ -130,10 +130,10 @@ def map_file(descriptor: int, writable: bool) -> MappedFile:
         with limits.Explained(ConnectFailed, "the framebuffer can't be mapped"):  # each mapping keeps a descriptor
             file = FramebufferFile(descriptor, size) if can_be_truncated(descriptor) else None
             if writable:
-                return MappedFile(mmap.mmap(descriptor, size, mmap.MAP_SHARED, both), None, file)
+                return FramebufferMemory(mmap.mmap(descriptor, size, mmap.MAP_SHARED, both), None, file)
             shared = mmap.mmap(descriptor, size, mmap.MAP_SHARED, mmap.PROT_READ)
             # Linux shows in a private mapping what is written to the file, in pages that were not written here.
-            return MappedFile(shared, mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, both), file)
+            return FramebufferMemory(shared, mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, both), file)
     except OSError as error:  # opened for less, or sealed
         if isinstance(error, XshmError) or not is_the_kernels(error):
             raise

@@ -85,7 +85,11 @@ class Program(subprocess.Popen[Any]):
         words = commands.split(command)
         if words[0] == "":
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "")  # as execvp(3) does
-        _check_exit_codes()
+        if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # then Popen would report each exit code as 0
+            raise StartFailed(
+                "SIGCHLD is ignored in this process, so the exit codes of its children are lost; call "
+                "signal.signal(signal.SIGCHLD, signal.SIG_DFL) before a program is run"
+            )
         # A group that is not the terminal's foreground is stopped when it reads from there.
         if "stdin" not in options:  # not subprocess.DEVNULL: Popen has that open without an owner for a moment
             options["stdin"] = owned(os.open, os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -101,14 +105,10 @@ class Program(subprocess.Popen[Any]):
         self._supervision = supervision
         self._connect = connect
         self._is_reported = self._ended = False  # the supervisor has been sent the end (3); nothing is left to be ended
-        self._pidfd: Descriptor | None = None
         self.group, self._mark = supervision.new_group()
         try:
             self._execute(words, env=with_mark(environment, self._mark), process_group=self.group, **options)
             marked_fork.mark(self.pid, self._mark)
-            with Ignored(OSError):  # without a pidfd the mark finds the program
-                self._pidfd = owned(os.pidfd_open, self.pid)
-                supervision.program_started(self._mark, self.pid, self._pidfd)
         except BaseException:
             self._undo_start()
             raise
@@ -204,7 +204,7 @@ class Program(subprocess.Popen[Any]):
         if self.poll() is None:
             return self.pid
         with limits.Explained(ConnectFailed, "the program's processes can't be looked for"):
-            members = process_groups.members({self.group}) if self.returncode == 0 else []
+            members = process_groups.members(self.group) if self.returncode == 0 else []
         return members[0] if members else None
 
     def _is_ours(self, pid: int | None) -> bool:
@@ -254,11 +254,10 @@ class Program(subprocess.Popen[Any]):
         number = _arguments.integer(number, "a signal is a number")
         if number not in signal.valid_signals():
             raise InvalidArgument(f"a signal is a number from 1 to {signal.NSIG - 1}, not {quoted(number)}")
-        pidfd = self._pidfd  # a reference: another thread's `poll` may drop the attribute meanwhile
         process_groups.signal_group(self.group, number)
         with Ignored(ProcessLookupError, PermissionError):
-            if pidfd is not None and os.getpgid(self.pid) != self.group:
-                signal.pidfd_send_signal(pidfd, number)
+            if os.getpgid(self.pid) != self.group:
+                self.send_signal(number)  # which signals no process that has ended
 
     def end(self) -> None:
         """End the program and all that it has started, daemons too: SIGTERM, and SIGKILL after two seconds.
@@ -269,10 +268,7 @@ class Program(subprocess.Popen[Any]):
         if self._ended:
             self._reap("")
             return
-        try:
-            left = self._supervision.end_program(self._mark)
-        except (StartFailed, NoAnswer):  # the supervisor was killed or stopped (4)
-            left = self._end_without_supervisor()
+        left = self._end_descendants()
         self._ended = not left
         self._reap(left)
 
@@ -295,18 +291,23 @@ class Program(subprocess.Popen[Any]):
     def __reduce__(self) -> NoReturn:
         raise InvalidType("a Program is a child of this process; send its pid, or what it is to show, a Frame")
 
-    def _end_without_supervisor(self) -> str:
+    def _end_descendants(self) -> str:
         """End all that descends from the program, and return what is left."""
+        try:
+            return self._supervision.end_program(self._mark)
+        except (StartFailed, NoAnswer):  # the supervisor was killed or stopped (4)
+            return self._end_without_supervisor() if self._has_started else ""
+
+    @property
+    def _has_started(self) -> bool:
+        return getattr(self, "pid", None) is not None
+
+    def _end_without_supervisor(self) -> str:
         with limits.Explained(ConnectFailed, "the program's processes can't be looked for"):
-            groups, held, ourselves = set(), {}, process_groups.process(os.getpid())
-            if self.poll() is None:  # not reaped: its process id is its own, and so is its group's number
-                if os.getpgid(self.pid) == self.group:
-                    groups.add(self.group)
-                if self._pidfd is not None:
-                    held[self.pid] = int(self._pidfd)
-            marks = range(self._mark, self._mark + 1)
-            since = ourselves.start if ourselves else 0
-            return ", ".join(Descendants(marks, groups, held, since, os.getpid()).end())
+            # Not reaped: its process id is its own, and so is its group's number.
+            is_leading = self.poll() is None and os.getpgid(self.pid) == self.group
+            marks, since = range(self._mark, self._mark + 1), process_groups.own_start()
+            return ", ".join(Descendants(marks, {self.group} if is_leading else set(), since, os.getpid()).end())
 
     def _reap(self, left: str) -> None:
         """Reap the program, and warn of what is left."""
@@ -322,7 +323,6 @@ class Program(subprocess.Popen[Any]):
         """Send the supervisor the program's end, once (3)."""
         if code is not None and not self._is_reported:
             self._is_reported = True
-            self._pidfd = None
             self._supervision.program_exited(self._mark)
         return code
 
@@ -348,21 +348,8 @@ class Program(subprocess.Popen[Any]):
     def _undo_start(self) -> None:
         """End what was started before an exception: an interrupted Popen may not know of its process."""
         self._is_reported = self._ended = True
-        has_started = getattr(self, "pid", None) is not None
-        try:
-            left = self._supervision.end_program(self._mark)
-        except (StartFailed, NoAnswer):  # the supervisor was killed or stopped (4)
-            left = self._end_without_supervisor() if has_started else ""
-        if has_started:
+        left = self._end_descendants()
+        if self._has_started:
             self._reap(left)
         with Ignored(ChildProcessError):
             os.waitid(os.P_PGID, self.group, os.WEXITED | os.WNOHANG)
-
-
-def _check_exit_codes() -> None:
-    """Raise StartFailed where the kernel discards exit codes, which Popen would report as 0."""
-    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
-        raise StartFailed(
-            "SIGCHLD is ignored in this process, so the exit codes of its children are lost; call "
-            "signal.signal(signal.SIGCHLD, signal.SIG_DFL) before a program is run"
-        )

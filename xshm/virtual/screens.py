@@ -22,7 +22,7 @@ from xshm.x11.display_name import DisplayName
 class Screens:
     """The Screens of the display `name`; its server listens at `address`."""
 
-    def __init__(self, name: str, address: str, xauthority: os.PathLike[str] | None) -> None:
+    def __init__(self, name: str, address: str, xauthority: str | os.PathLike[str] | None) -> None:
         self._name, self._address, self._xauthority = name, address, xauthority
         self._lock = threading.RLock()
         self._opened: dict[int, Screen] = {}
@@ -65,15 +65,6 @@ class Screens:
     def _check_open(self) -> None:
         if self._closed:
             raise Closed(f"the display {self._name} was closed")
-
-
-def connect_screen(name: str, xauthority: str | os.PathLike[str] | None, number: int) -> Screen:
-    """Connect to a display, and return the Screen of this number, or the one that Xinerama joins all of them in."""
-    screen = Screen(name, xauthority=xauthority, timeout=PATIENCE)
-    if screen.connection.default_screen == number or number >= len(screen.connection.info.roots):
-        return screen
-    screen.close()  # the name has another screen's number, or none
-    return Screen(DisplayName.parse(name).of_screen(number), xauthority=xauthority, timeout=PATIENCE)
 
 
 def server_pid(screen: Screen) -> int | None:

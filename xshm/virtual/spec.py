@@ -11,7 +11,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from xshm import _arguments
 from xshm.errors import InvalidArgument, InvalidType, StartFailed
@@ -115,10 +115,13 @@ class DisplaySpec:
 
     def _check_types(self) -> None:
         for name in ("screens", "fonts", "args"):
-            if not isinstance(getattr(self, name), tuple):
-                raise InvalidType(f"{name} is a tuple, not {quoted(getattr(self, name))}")
+            object.__setattr__(self, name, tuple(_arguments.several(getattr(self, name), f"{name} is a tuple")))
         for word in (*self.fonts, *self.args):
-            _check_word(word)
+            if not isinstance(word, str):
+                raise InvalidType(f"fonts and args are texts, not {quoted(word)}")
+            _arguments.os_text(
+                word, "fonts and args are texts that go on a command line", "which takes no NUL and no surrogate"
+            )
         for screen in self.screens:
             if not isinstance(screen, ScreenSpec):
                 raise InvalidType(f"screens are ScreenSpecs, not {quoted(screen)}")
@@ -187,23 +190,3 @@ class DisplaySpec:
             # could put his own socket in place of the server's. The abstract socket is enough, and needs no directory.
             words += ["-nolisten", "unix"]
         return [*words, *self.args]
-
-
-def _check_word(word: object) -> None:
-    """Raise for a font path or an argument that can't go on a command line."""
-    if not isinstance(word, str):
-        raise InvalidType(f"fonts and args are texts, not {quoted(word)}")
-    _arguments.os_text(
-        word, "fonts and args are texts that go on a command line", "which takes no NUL and no surrogate"
-    )
-
-
-def as_tuple(values: Any) -> Any:
-    """Return a sequence as a tuple; other values, a text too, as they are: DisplaySpec refuses them."""
-    if isinstance(values, str):
-        return values
-    try:
-        found = iter(values)
-    except TypeError:  # also of an array without dimensions, which has __iter__
-        return values
-    return tuple(found)

@@ -123,14 +123,9 @@ class XwdHeader:
         stride = self.format.stride(self.width)
         at = self.pixels_at + rect.y * stride
         shape, dtype, strides = self.format.layout(self.width, rect.height)
-        if rect.width == self.width:
-            whole = np.empty(shape, dtype)
-            if whole.strides == strides:  # rows without padding: read without a copy
-                file.read_into(whole, at)
-                return whole
-        # One call for whole rows, not one for each row's part.
+        # One call for whole rows, not one for each row's part; no copy where these are whole, and have no padding.
         rows = np.ndarray(shape, dtype, file.read(at, rect.height * stride), 0, strides)
-        return rows[:, rect.x : rect.x + rect.width].copy()
+        return np.ascontiguousarray(rows[:, rect.x : rect.right])
 
     def colormap(self, memory: Any) -> NDArray[np.uint16]:
         """Return the colormap as it is now: (n, 3) uint16; red, green, blue; 65535 is the brightest."""

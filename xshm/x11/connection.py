@@ -18,6 +18,7 @@ import contextlib
 import errno
 import os
 import struct
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -39,7 +40,7 @@ from xshm.system import limits
 from xshm.x11.display_name import DisplayName
 from xshm.x11.io.resources import ResourceTable
 from xshm.x11.io.wire import Wire, explain_missing_reply
-from xshm.x11.protocol.decoding import Decoding, decode, raise_nonsense, reply_limit
+from xshm.x11.protocol.decoding import Decoding, decode, reply_limit
 from xshm.x11.protocol.requests import bounded_request, weakly
 from xshm.x11.setup import connect
 from xshm.x11.xlib_base import XlibBase
@@ -130,7 +131,6 @@ class Connection(XlibBase):
         # Weakly: the Wire would hold this object, which holds the Wire, and the socket would outlive its last user.
         self.wire.set_error_handler(weakly(self._on_stray_error))
         self.resources = ResourceTable(self.wire, self.info.resource_id_base, self.info.resource_id_mask)
-        self.wire.set_release_handler(weakly(self.resources.send_release))
         _connections.add(self)
 
     @property
@@ -216,11 +216,8 @@ class Connection(XlibBase):
 
     def decode(self, request: Any, name: str, data: bytes) -> Any:
         """Return the fields of a reply to a request (an rq.ReplyRequest class); errors give the request's `name`."""
-        try:
+        with self.decoding(name):
             return decode(request, data, self)
-        except Exception as error:
-            raise_nonsense(error, name, self.wire.nonsense)
-            raise
 
     def decoding(self, name: str) -> Decoding:
         """Return a with block in which a reply to `name` is decoded; what fails in it is raised as ServerNonsense."""
@@ -295,11 +292,10 @@ class Connection(XlibBase):
                 self._longest_request = min(4 * words, _LONGEST_REQUEST)
         return self._longest_request
 
-    def register_error(self, code: int, kind: type[ServerError], xlib_kind: Any = None) -> None:
+    def register_error(self, code: int, kind: type[ServerError], xlib_kind: Any) -> None:
         """Register the exception for an extension's error code: for our requests, and for python-xlib's objects."""
         self._error_types[code] = kind
-        if xlib_kind is not None:
-            self.error_classes[code] = xlib_kind
+        self.error_classes[code] = xlib_kind
 
     # -- the end -----------------------------------------------------------------------------------------------------
 
@@ -315,15 +311,11 @@ class Connection(XlibBase):
             self.wire.close()
 
 
-def _inherited(owner: int) -> Closed:
-    return Closed(f"this connection belongs to process {owner}, from which this one was forked; open one here")
-
-
 def _after_fork_in_child() -> None:
-    owner = os.getppid()
+    why = f"this connection belongs to process {os.getppid()}, from which this one was forked; open one here"
     for connection in _connections.living():
         connection.resources.abandon()
-        connection.wire.abandon(lambda: _inherited(owner))
+        connection.wire.abandon(partial(Closed, why))
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -15,11 +15,12 @@ import re
 import socket
 import threading
 import time
+from contextlib import suppress
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from xshm._signal_safety import is_the_kernels
+from xshm._signal_safety import Ignored, is_the_kernels
 from xshm.errors import ConnectFailed, InvalidType, RequestTimeout
 from xshm.system.printable import printable, quoted
 
@@ -104,67 +105,62 @@ class DisplayName(NamedTuple):
         more connections.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        if not self.is_local:
-            return self._connect_tcp(deadline)
-        places = [self.path] if self.path else [_SOCKET.format(self.number), "@" + _SOCKET.format(self.number)]
-        while (found := self._connect_unix(places, deadline)) is None:
+        places = self._local_places() if self.is_local else self._tcp_places(deadline)  # as getaddrinfo has them
+        while (found := self._connect_first(places, deadline)) is None:
             if deadline is not None and time.monotonic() >= deadline:
                 raise RequestTimeout(f"the X server at {self.name!r} took no more connections in time; is it stopped?")
             time.sleep(_PAUSE)
         return found
 
-    def _connect_unix(self, places: list[str], deadline: float | None) -> tuple[ServerSocket, str] | None:
-        """Connect to the first place where a server listens; return None where one has a full queue of connections."""
-        # On a full queue connect(2) blocks without a limit. On a non-blocking socket it fails at once with EAGAIN, and
-        # no connection is in progress that could be polled for: the caller has to call again.
+    def _connect_first(self, places: list[Any], deadline: float | None) -> tuple[ServerSocket, str] | None:
+        """Connect to the first place where a server listens; None where a local one has a full queue of connections."""
         failures = []
-        for place in places:
-            sock = ServerSocket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-            sock.settimeout(None if deadline is None else 0.0)
+        for family, kind, protocol, _, target in places:
+            # A NUL begins the kernel's name of an abstract socket.
+            name = target.replace("\0", "@") if self.is_local else f"{target[0]} port {target[1]}"
+            sock = ServerSocket(family, kind | socket.SOCK_CLOEXEC, protocol)
             try:
-                sock.connect("\0" + place[1:] if place.startswith("@") else place)
+                self._connect_socket(sock, target, deadline)
             except BaseException as error:
                 sock.close()
                 if not is_the_kernels(error):
                     raise
-                failures.append((place, error))
+                failures.append((name, error))
             else:
-                return sock, f"unix:{place}"
+                return sock, f"unix:{name}" if self.is_local else f"tcp:{target[0]}:{target[1]}"
         if any(isinstance(error, BlockingIOError) for _, error in failures):
             return None
-        tried = "; ".join(f"{printable(place)}: {error.strerror or error}" for place, error in failures)
-        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {self.name!r} ({tried})")
+        tried = "; ".join(f"{printable(name)}: {error.strerror or error}" for name, error in failures)
+        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {quoted(self.name)} ({tried})")
 
-    def _connect_tcp(self, deadline: float | None) -> tuple[ServerSocket, str]:
+    def _connect_socket(self, sock: ServerSocket, target: Any, deadline: float | None) -> None:
+        if self.is_local:
+            # On a full queue connect(2) blocks without a limit. On a non-blocking socket it fails at once with EAGAIN,
+            # and no connection is in progress that could be polled for: the caller has to call again.
+            sock.settimeout(None if deadline is None else 0.0)
+        else:
+            # A nanosecond at the deadline: a timeout of 0 is a non-blocking socket, whose error is EINPROGRESS.
+            sock.settimeout(None if deadline is None else max(1e-9, deadline - time.monotonic()))
+            # Send each request at once, not when a packet is full; and notice a machine that died without a FIN.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.connect(target)
+
+    def _local_places(self) -> list[Any]:
+        names = [self.path] if self.path else [_SOCKET.format(self.number), "@" + _SOCKET.format(self.number)]
+        return [(socket.AF_UNIX, socket.SOCK_STREAM, 0, "", re.sub("^@", "\0", name)) for name in names]
+
+    def _tcp_places(self, deadline: float | None) -> list[Any]:
         port = _PORT + self.number
         if port > _LAST_PORT:  # getaddrinfo would take it modulo 65536, to another display's
             raise ConnectFailed(f"{self.name!r}: display {self.number} would be TCP port {port}, and the last is 65535")
         try:
-            found = _addresses(deadline, self.host, port, self.family, socket.SOCK_STREAM)
+            return _addresses(deadline, self.host, port, self.family, socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:  # UnicodeError: no name that DNS could have (IDNA)
             if not (isinstance(error, socket.gaierror | UnicodeError) or is_the_kernels(error, "socket")):
                 raise
             code = getattr(error, "errno", None)
             raise ConnectFailed(code, f"{self.name!r}: the host {self.host!r} is not known ({error})") from error
-        failures = []
-        for family, kind, protocol, _, address in found:
-            sock = ServerSocket(family, kind | socket.SOCK_CLOEXEC, protocol)
-            # A nanosecond at the deadline: a timeout of 0 is a non-blocking socket, whose error is EINPROGRESS.
-            sock.settimeout(None if deadline is None else max(1e-9, deadline - time.monotonic()))
-            try:
-                sock.connect(address)
-                # Send each request at once, not when a packet is full; and notice a machine that died without a FIN.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            except BaseException as error:
-                sock.close()
-                if not is_the_kernels(error):
-                    raise
-                failures.append((str(address[0]), error))
-            else:
-                return sock, f"tcp:{address[0]}:{port}"
-        tried = "; ".join(f"{place} port {port}: {error.strerror or error}" for place, error in failures)
-        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {quoted(self.name)} ({tried})")
 
 
 def _addresses(deadline: float | None, *wanted: Any) -> list[Any]:
@@ -219,19 +215,15 @@ def _text(name: object) -> str:
 
 
 def _is_ipv6(host: str) -> bool:
-    try:
+    with Ignored(OSError):
         socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    except OSError as error:
-        if not is_the_kernels(error):
-            raise
-        return False
-    return True
+        return True
+    return False
 
 
 def _is_encodable(name: str) -> bool:
     """Return whether a name can be encoded for the operating system."""
-    try:
+    with suppress(UnicodeEncodeError):  # a lone surrogate
         os.fsencode(name)
-    except UnicodeEncodeError:  # a lone surrogate
-        return False
-    return True
+        return True
+    return False

@@ -43,10 +43,6 @@ _LEAST_ID_BITS, _ID_BITS, _LEAST_WORDS, _LEAST_KEYCODE = 18, 29, 4096, 8
 _GREATEST: Final = 0x7FFF  # coordinates are signed 16-bit numbers
 
 
-class _Dropped(ConnectFailed):
-    """The server accepted the connection and closed it before it sent a reply."""
-
-
 def connect(
     display: DisplayName, xauthority: str | os.PathLike[str] | None, timeout: float | None, xlib: Any
 ) -> tuple[ServerSocket, str, Any]:
@@ -60,20 +56,19 @@ def connect(
     xlib = weakref.proxy(xlib)
     timeout = bounded(timeout)
     deadline = None if timeout is None else time.monotonic() + timeout
-    for attempts_left in reversed(range(_ATTEMPTS)):
+    attempts = _ATTEMPTS
+    while True:
+        attempts -= 1
         with limits.Explained(ConnectFailed, f"{display.name!r} can't be connected to"):
             sock, address = display.connect(_left(deadline))
         try:
             return sock, address, _set_up(display, sock, address, xauthority, xlib, deadline)
-        except _Dropped as dropped:
+        except BaseException as error:
             sock.close()
-            if not attempts_left:
-                raise ConnectFailed(dropped.errno, dropped.strerror) from dropped
+            dropped = isinstance(error, ConnectFailed) and error.errno == errno.ECONNRESET
+            if not (dropped and attempts):
+                raise
             time.sleep(_RESET_PAUSE)
-        except BaseException:
-            sock.close()
-            raise
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _left(deadline: float | None) -> float | None:
@@ -112,9 +107,8 @@ def _set_up(
     except ConnectionError as error:
         if not is_the_kernels(error):
             raise
-        raise _Dropped(
-            errno.ECONNRESET, f"the X server at {address} ended the connection while it was set up"
-        ) from error
+        message = f"the X server at {address} ended the connection while it was set up"
+        raise ConnectFailed(errno.ECONNRESET, message) from error
     if data["status"] not in (_REFUSED, _ACCEPTED, _AUTHENTICATE):
         raise ServerNonsense(_NAME, f"it begins with {data['status']}, which is neither yes nor no; is it an X server?")
     if data["status"] != _ACCEPTED:
@@ -162,6 +156,6 @@ def _receive(sock: _socket.socket, count: int, deadline: float | None) -> bytes:
         sock.settimeout(_left(deadline))
         part = sock.recv(count - len(data))
         if not part:
-            raise ConnectionResetError  # the end of the stream, `_Dropped` by the caller
+            raise ConnectionResetError  # the end of the stream, ConnectFailed by the caller
         data += part
     return bytes(data)

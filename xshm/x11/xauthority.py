@@ -106,19 +106,12 @@ def find_cookie(
     entries = list(parse(raw))
     for entry in entries:
         if entry.opens(families, display.number):
-            if not _is_named_by_caller(path):
+            # A caller that passes the file's path means that server, any user's. Not so the path of a VirtualDisplay's
+            # own file: once that server has ended, another user may listen under its name.
+            if path is None or getattr(path, "is_for_own_server", False):
                 peer_credentials.check_may_have_cookie(sock, address, place, owner)
             return entry.data, f"a cookie from {place} was sent"
     return b"", f"none of the {len(entries)} entries in {place} is for display {display.number} of this host"
-
-
-def _is_named_by_caller(path: str | os.PathLike[str] | None) -> bool:
-    """Return whether the caller has passed the file's path, and so means that server, any user's.
-
-    The path of a VirtualDisplay's own file (`is_for_own_server`) does not count: once that server has ended, another
-    user may listen under its name.
-    """
-    return path is not None and not getattr(path, "is_for_own_server", False)
 
 
 def checked(path: str | os.PathLike[str]) -> str:
@@ -135,10 +128,7 @@ def _place(path: str | os.PathLike[str] | None) -> str:
     """Return the path of the file to read: the caller's, $XAUTHORITY, or ~/.Xauthority, as libXau does."""
     if path is not None:
         return checked(path)
-    named = os.environ.get("XAUTHORITY")
-    if named:
-        return named
-    return f"{os.environ.get('HOME') or '/nonexistent'}/.Xauthority"
+    return os.environ.get("XAUTHORITY") or f"{os.environ.get('HOME') or '/nonexistent'}/.Xauthority"
 
 
 def _families(display: DisplayName, sock: _socket.socket) -> dict[int, bytes]:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 import Xlib.display
 import Xlib.error
 from Xlib.protocol import event, rq
+from Xlib.support import lock
 
 from xshm.system.deadlines import bounded
 from xshm.x11.io.wire import explain_missing_reply
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _FIRST_EXTENSION_ERROR: Final = 128  # lower codes are the core protocol's
 _CHANGE_WINDOW_ATTRIBUTES: Final = 2  # the opcode
 _structures: Any = Xlib.display
+_NO_LOCK: Any = lock._DummyLock()  # python-xlib's own, see "Locking rules"
 
 
 class XlibBase(Xlib.display._BaseDisplay):
@@ -60,7 +62,7 @@ class XlibBase(Xlib.display._BaseDisplay):
         self.event_classes = dict(event.event_class)
         self.extension_major_opcodes: dict[str, int] = {}
         self.error_handler: Callable[..., Any] | None = None
-        self.send_recv_lock: Any = _NO_LOCK  # ReplyRequest.reply releases it before the wait, and takes it after
+        self.send_recv_lock = _NO_LOCK  # ReplyRequest.reply releases it before the wait, and takes it after
         self.sent_requests: Any = _NoLedger()
         self.atoms: dict[str, int] = {}
         self._atom_cache = self.atoms  # the base's name for it
@@ -201,19 +203,6 @@ def _handled(handler: Callable[..., Any], error: Any, request: Any) -> Any:
         sys.stderr.write("An error handler failed:\n")
         traceback.print_exc()
         return None
-
-
-class _NoLock:
-    """Stands in for python-xlib's locks, see "Locking rules"."""
-
-    def acquire(self) -> None:
-        """Do nothing."""
-
-    def release(self) -> None:
-        """Do nothing."""
-
-
-_NO_LOCK: Final = _NoLock()
 
 
 class _NoLedger:

@@ -39,6 +39,24 @@ print(display.pid, program.pid, mine.pid, display.xauthority, flush=True)
 input()
 """
 _DEAD_PID = 1 << 22  # greater than any
+# The child of the shell stops right after it has started the server; from then on it is killed at its next line.
+_STOPPED_AFTER_THE_FORK = """
+from xshm.virtual.display import VirtualDisplay
+from xshm.virtual.servers import launch_script
+script, fork = launch_script._SCRIPT, "      server=$!\\n"
+assert script.count(fork) == 1
+launch_script._SCRIPT = script.replace(fork, fork + "sh -c 'kill -STOP $PPID'\\n")
+VirtualDisplay(64, 48, framebuffer="sysv")
+"""
+# A supervisor that kills its owner when the server is ready, and itself when it has removed the private directory.
+_KILLED_AFTER_THE_DIRECTORY = """
+import posix, sys
+from xshm.virtual.servers import server_files, supervisor
+owner, remove = int(next(each for each in sys.argv if each.startswith("directory=")).split("-")[-4]), posix.rmdir
+posix.rmdir = lambda path: (remove(path), "/xshm-" in path and posix.kill(posix.getpid(), 9))
+supervisor.Supervisor._send_ready = lambda *_: posix.kill(owner, 9)
+supervisor.main()
+"""
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a namespace")
 
@@ -71,6 +89,18 @@ def lives(pid: int) -> bool:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     return False
+
+
+def segments() -> dict[int, int]:
+    """Return the segments that there are, and the process that made each."""
+    names, *rows = (line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines())
+    return {int(row[names.index("shmid")]): int(row[names.index("cpid")]) for row in rows}
+
+
+def below(pid: int) -> list[int]:
+    """Return a process and all that descend from it, each after its parent."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in below(int(child)))]
 
 
 def make(place: Path, pid: int, started: str, namespace: str | None = None, mode: int = 0o700) -> Path:
@@ -346,6 +376,47 @@ def test_a_server_beside_another_program_in_the_supervisor_s_place_goes_with_the
     assert not directory.exists()
     assert not lives(server)
     assert not lives(stranger)
+
+
+def test_a_segment_goes_with_the_next_start_though_all_were_killed_as_the_shell_had_just_started_the_server(
+    place: Path,
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", _STOPPED_AFTER_THE_FORK]) as owner:
+        while not set(segments().values()) & set(killed := below(owner.pid)):
+            time.sleep(0.01)
+        made = [shmid for shmid, creator in segments().items() if creator in killed]
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+    assert len(killed) >= 4, "owner, shell, its child, the server, and what these wait for"
+    assert len(list(place.iterdir())) == 1
+    start_another()
+    assert segments().keys().isdisjoint(made)
+    assert list(place.iterdir()) == []
+
+
+def test_a_supervisor_that_is_killed_when_its_directory_is_gone_has_removed_all_else(
+    place: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    programs = tmp_path_factory.mktemp("programs")
+    (programs / "supervisor.py").write_text(_KILLED_AFTER_THE_DIRECTORY)
+    python = programs / "python"
+    # The interpreter's own flags, then "-c" and what it is to run; the rest are words for that.
+    python.write_text(
+        f'#!/bin/sh\nwhile [ "$1" != -c ]; do shift; done\nshift 2; echo "$@" >{programs}/words\n'
+        f'PYTHONPATH="$1/.." exec {sys.executable} -B {programs}/supervisor.py "$@"\n'
+    )
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    program = "from xshm.virtual.display import VirtualDisplay; VirtualDisplay(64, 48, framebuffer='sysv')"
+    owner = subprocess.run([sys.executable, "-c", program], env=os.environ | {"XSHM_PYTHON": str(python)}, check=False)
+    assert owner.returncode == -signal.SIGKILL
+    words = (programs / "words").read_text().split()
+    server = int(next(word for word in words if word.startswith("server=")).partition("=")[2])
+    deadline = time.monotonic() + 10
+    while list(place.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert list(place.iterdir()) == []
+    assert not lives(server)
+    assert server not in segments().values()
 
 
 @needs_root

@@ -18,7 +18,7 @@ from fake_server import REQUEST, FakeServer, error, event, is_open, reply
 
 from xshm.errors import Closed, DisplayGone, RequestTimeout
 from xshm.shm.segment import Segment
-from xshm.x11.protocol.requests import EventRoute, Request
+from xshm.x11.protocol.requests import CompletedByEvent, EventRoute, Request
 
 # -- waiting ---------------------------------------------------------------------------------------------------------
 
@@ -135,6 +135,14 @@ def test_an_error_handler_may_make_requests(fake_server: FakeServer) -> None:
     assert answers == [reply(3, b"more")]
 
 
+def test_an_error_is_told_before_its_thread_waits_on(fake_server: FakeServer) -> None:
+    pending = Request(REQUEST)
+    pending.on_error = lambda _message: fake_server.send(event(1, 7))  # what the wait is for comes no earlier
+    fake_server.wire.send_now(pending)
+    fake_server.send(error(1))
+    assert fake_server.wire.next_event(fake_server.wire.events) == event(1, 7)
+
+
 def test_an_error_is_told_again_if_its_handler_was_interrupted(fake_server: FakeServer) -> None:
     told: list[bytes] = []
 
@@ -171,6 +179,33 @@ def test_a_route_takes_its_events_out_of_the_general_queue_or_copies_them(fake_s
     fake_server.send(event(1, 6) + reply(2))
     fake_server.wire.sync()
     assert fake_server.wire.events[-1] == event(1, 6)
+
+
+def _copy(*codes: int) -> CompletedByEvent:
+    request = CompletedByEvent(REQUEST, keepalive=bytearray(8))
+    request.completed_by = codes
+    return request
+
+
+@pytest.mark.parametrize("size", [32, 1 << 20])
+def test_an_event_completes_the_request_that_it_is_about_and_goes_to_no_queue(
+    fake_server: FakeServer, size: int
+) -> None:
+    wire = fake_server.wire
+    first, second, third = _copy(14), _copy(13, 14), _copy(13, 14)
+    for request in (first, second, third):
+        wire.send_now(request)
+    imitation, expose, other = event(1, 1, 0x80 | 14), event(1, 2, 12), event(1, 3, 13)
+    said = imitation + expose + other + event(1, 4, 14)
+    for at in range(0, len(said), size):  # message by message, and all in one read
+        assert not first.done
+        fake_server.send(said[at : at + size])
+        wire.pump()
+    assert (first.done, first.keepalive, second.done) == (True, None, False)
+    fake_server.send(event(3, 5, 13))
+    wire.pump()
+    assert (second.done, third.done, third.keepalive) == (True, True, None)
+    assert list(wire.events) == [imitation, expose, other]
 
 
 def test_pump_takes_in_what_has_come_and_waits_for_nothing(fake_server: FakeServer) -> None:

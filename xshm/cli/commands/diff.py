@@ -44,7 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pixels that may differ for the pictures to count as the same, 0 to 1 of them all (default: %(default)s)",
     )
     add_json(parser, "print the result as JSON")
-    parser.set_defaults(run=main)
 
 
 def main(chosen: argparse.Namespace) -> int:
@@ -57,9 +56,8 @@ def main(chosen: argparse.Namespace) -> int:
         encode.by_suffix(chosen.output)  # a name that no picture can have is refused before anything is read
     one, other = _read(chosen.a), _read(chosen.b)
     if one.size != other.size:
-        raise InvalidArgument(
-            f"pictures of different sizes can't be compared: {chosen.a} is {_size(one)}, {chosen.b} is {_size(other)}"
-        )
+        sizes = f"{chosen.a} is {one.width}x{one.height}, {chosen.b} is {other.width}x{other.height}"
+        raise InvalidArgument(f"pictures of different sizes can't be compared: {sizes}")
     if reader.is_deep(one) != reader.is_deep(other):
         raise InvalidArgument(f"{chosen.a} and {chosen.b} have different depths and can't be compared")
     mask = _differs(one, other)
@@ -110,10 +108,6 @@ def _bands(image: Image.Image) -> Iterator[slice]:
 
 def _band(image: Image.Image, rows: slice) -> Image.Image:
     return image.crop((0, rows.start, image.width, rows.stop))
-
-
-def _size(image: Image.Image) -> str:
-    return f"{image.width}x{image.height}"
 
 
 def _show(image: Image.Image, mask: NDArray[np.bool_], path: str) -> None:

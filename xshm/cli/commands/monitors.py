@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from xshm.cli.options import add_display, add_json, add_timeout, on_screen
+from xshm.cli.options import add_query, on_screen
 from xshm.cli.output import print_json, print_table, rect_numbers
 from xshm.system.printable import printable
 
@@ -16,10 +17,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
-    add_json(parser, "as JSON: a list of objects, rect is [x, y, width, height]")
-    add_display(parser)
-    add_timeout(parser)
-    parser.set_defaults(run=main)
+    add_query(parser, "as JSON: a list of objects, rect is [x, y, width, height]")
 
 
 def main(chosen: argparse.Namespace) -> int:
@@ -36,17 +34,8 @@ def main(chosen: argparse.Namespace) -> int:
 
 
 def _facts(monitor: Monitor) -> dict[str, Any]:
-    return {
-        "name": monitor.name,
-        "rect": rect_numbers(monitor.rect),
-        "primary": monitor.primary,
-        "width_mm": monitor.width_mm,
-        "height_mm": monitor.height_mm,
-        "refresh": monitor.refresh,
-        "model": monitor.model,
-        "serial": monitor.serial,
-        "outputs": list(monitor.outputs),
-    }
+    # The fields of Monitor are the names of JSON: a program may depend on them.
+    return dataclasses.asdict(monitor) | {"rect": rect_numbers(monitor.rect)}
 
 
 def _row(monitor: Monitor) -> tuple[str, ...]:

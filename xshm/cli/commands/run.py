@@ -38,7 +38,6 @@ _NOT_FOUND, _NOT_EXECUTABLE, _BY_SIGNAL = 127, 126, 128  # as shells have it
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_run_options(parser)
-    parser.set_defaults(run=main)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from xshm.cli.output import print_json
 from xshm.errors import InvalidArgument
 from xshm.shm import own_segments
 from xshm.system.printable import printable
+from xshm.virtual.processes import process_groups
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="remove these; which ones is yours to say, none is guessed",
     )
     add_json(parser, "as JSON")
-    parser.set_defaults(run=main)
 
 
 def main(chosen: argparse.Namespace) -> int:
@@ -34,7 +34,11 @@ def main(chosen: argparse.Namespace) -> int:
     if chosen.remove and chosen.json:
         raise InvalidArgument("--remove lists nothing, and takes no --json")
     if chosen.remove:
-        _remove(chosen.remove)
+        # All ids are checked before any segment is removed: one that no segment has removes none of them.
+        for shmid in chosen.remove:
+            sysv.stat(shmid)
+        for shmid in chosen.remove:
+            sysv.remove(shmid)
         return 0
     rows = [_row(segment) for segment in sysv.segments()]
     if chosen.json:
@@ -42,14 +46,6 @@ def main(chosen: argparse.Namespace) -> int:
     else:
         _print(rows)
     return 0
-
-
-def _remove(shmids: list[int]) -> None:
-    # All ids are checked before any segment is removed: one that no segment has removes none of them.
-    for shmid in shmids:
-        sysv.stat(shmid)
-    for shmid in shmids:
-        sysv.remove(shmid)
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
@@ -80,9 +76,5 @@ def _row(segment: sysv.SegmentInfo) -> dict[str, Any]:
 
 def _command_name(pid: int) -> str | None:
     """Return the name of a process as proc(5) has it (comm); None where the process has ended."""
-    try:
-        with open(f"/proc/{pid}/comm", "rb") as file:  # noqa: PTH123 - pathlib takes as long as the rest of the command
-            # The name may be no text, and contain newlines, of which only the last is the kernel's own.
-            return file.read().removesuffix(b"\n").decode("utf-8", "backslashreplace")
-    except OSError:
-        return None
+    # The name may be no text, and contain newlines, of which only the last is the kernel's own.
+    return process_groups.read(pid, "comm").removesuffix(b"\n").decode("utf-8", "backslashreplace") or None

@@ -24,7 +24,7 @@ from xshm.cli.options import (
     seconds,
     whole_number,
 )
-from xshm.cli.standard_streams import complain, is_output_closed
+from xshm.cli.standard_streams import complain
 from xshm.errors import InvalidArgument, XshmError
 from xshm.system.atomic_write import create_file, replace_file
 from xshm.system.printable import printable, quoted
@@ -79,14 +79,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_display(parser)
     add_timeout(parser)
-    parser.set_defaults(run=main)
 
 
 def main(chosen: argparse.Namespace) -> int:
     """Take the picture and write it."""
     kind = _kind(chosen)  # first: a name that no picture can have is refused before the delay and the connection
     _refuse_what_has_no_effect(chosen)
-    if chosen.file == "-" and is_output_closed():
+    if chosen.file == "-" and sys.__stdout__ is None:
         raise XshmError("standard output is closed; name a FILE to write to")
     time.sleep(chosen.delay)
     # Each part that the server has to reply to has --timeout for itself: a person's choice, or many large pictures, may

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cursor", action="store_true", help="show the pointer, too")
     add_display(parser)
     add_timeout(parser)
-    parser.set_defaults(run=main)
 
 
 def main(chosen: argparse.Namespace) -> int:
@@ -81,13 +81,10 @@ def _source(screen: Screen, chosen: argparse.Namespace) -> Drawable:
     from xshm.x11.same_server import is_same_server  # noqa: PLC0415
 
     # By connecting, since names do not show it: ":0", "unix:0" and "host:0" may be one server.
-    target = Connection(chosen.on, None, None)
-    try:
+    with contextlib.closing(Connection(chosen.on, None, None)) as target:
         if target.setup.root.id == screen.connection.setup.root.id and is_same_server(target, screen.connection):
             raise InvalidArgument(
                 f"the window would be on {target.display_name}, the display that it shows, and mirror itself; "
                 "name another to show as DISPLAY, or to put the window on with --on, or show one window with --window"
             )
-    finally:
-        target.close()
     return screen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xshm.cli.options import add_display, add_json, add_timeout, on_screen
+from xshm.cli.options import add_query, on_screen
 from xshm.cli.output import print_json, print_table, rect_numbers
 from xshm.system.printable import printable
 
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
-    add_json(parser, "as JSON: a list of objects, rect is [x, y, width, height]")
-    add_display(parser)
-    add_timeout(parser)
-    parser.set_defaults(run=main)
+    add_query(parser, "as JSON: a list of objects, rect is [x, y, width, height]")
 
 
 def main(chosen: argparse.Namespace) -> int:

@@ -34,7 +34,6 @@ from xshm.system import polling
 from xshm.virtual.processes.process_groups import (
     ENDING,
     GRACE,
-    NO_ROOM,
     Process,
     process,
     processes,
@@ -53,8 +52,7 @@ _COUNT_BITS = 28
 _RANDOM_BITS = 34
 _LIMIT = b"Max file locks"  # in /proc/PID/limits
 RLIMIT_LOCKS = 10  # asm-generic/resource.h; the `resource` module has no name for it
-_MOST_PIDFDS = 64  # that are open at a time to wait for
-_GONE, _NO_ROOM = -1, -2  # in place of a pidfd: it has ended; no free descriptor
+_MOST_AWAITED = 16  # processes at a time, each by a descriptor, of which few may be left
 _TOGETHER = 0.005  # seconds; processes that end within this time are waited for together
 
 
@@ -87,37 +85,31 @@ def has_mark(pid: int, marks: range) -> bool:
     return bool(limit) and limit[0].isdigit() and int(limit[0]) in marks
 
 
-def environment_marks(pid: int) -> list[int]:
-    """Return the marks in the environment with which a process was executed."""
+def has_environment_mark(pid: int, marks: range) -> bool:
+    """Tell whether one of these marks is in the environment with which a process was executed."""
     name = f"{VARIABLE}=".encode()
-    environment = read(pid, "environ")
-    if name not in environment:
-        return []
-    values = [entry[len(name) :] for entry in environment.split(b"\0") if entry.startswith(name)]
-    marks = []
-    for word in b":".join(values).split(b":"):
-        try:
-            marks.append(int(word, 16))
-        except ValueError:
-            continue  # not ours
-    return marks
+    values = [entry[len(name) :] for entry in read(pid, "environ").split(b"\0") if entry.startswith(name)]
+    try:
+        return any(int(mark, 16) in marks for value in values for mark in value.split(b":"))
+    except ValueError:  # not ours
+        return False
 
 
 def is_this_process_marked(marks: range) -> bool:
     """Tell whether this process descends from a program with one of these marks."""
     pid = posix.getpid()
-    return has_mark(pid, marks) or any(mark in marks for mark in environment_marks(pid))
+    return has_mark(pid, marks) or has_environment_mark(pid, marks)
 
 
 class Descendants:
     """The processes of programs: members of the groups, processes with one of the marks, and all below these.
 
-    `held` are the programs themselves, process ids with their pidfds. A process that started before `since` (clock
-    ticks since boot) can have no mark. `owner` is the process id of the programs' parent.
+    A process that started before `since` (clock ticks since boot) can have no mark. `owner` is the process id of the
+    programs' parent.
     """
 
-    def __init__(self, marks: range, groups: set[int], held: dict[int, int], since: int, owner: int) -> None:
-        self._marks, self._groups, self._held, self._since, self._owner = marks, groups, held, since, owner
+    def __init__(self, marks: range, groups: set[int], since: int, owner: int) -> None:
+        self._marks, self._groups, self._since, self._owner = marks, groups, since, owner
 
     def end(self) -> list[str]:
         """End them: SIGTERM, and SIGKILL after GRACE. Return descriptions of those that are left."""
@@ -126,29 +118,26 @@ class Descendants:
             for group in self._groups:  # one call for all members: none can fork past it
                 signal_group(group, number)
                 signal_group(group, _signal.SIGCONT)  # a stopped process gets SIGTERM only when it continues
-            found = self.find()
+            found = self._find()
             to_signal = [each for each in found if each.group not in self._groups]  # the others have had it
             while found and _signal_and_wait(found, to_signal, number, deadline):
-                found = self.find()
+                found = self._find()
                 # A process that appears after SIGTERM was started by one that shuts down and needs it: SIGKILL alone.
                 to_signal = found if number == _signal.SIGKILL else []
             if not found:
                 return []
-        return [_description(each) for each in self.find()]
+        return [_description(each) for each in self._find()]
 
-    def find(self) -> list[Process]:
+    def _find(self) -> list[Process]:
         """Return the living ones."""
         table = {each.pid: each for each in processes()}
         above = _ancestors(table)
-        pidfds = tuple(self._held.values())
-        ended = set(polling.readable(pidfds, 0)) if pidfds else set()
-        alive = {pid for pid, pidfd in self._held.items() if pidfd not in ended}
         children: dict[int, list[Process]] = {}
         new = []
         for each in table.values():
             if each.lives and each.pid not in above:
                 children.setdefault(each.parent, []).append(each)
-                if each.group in self._groups or each.pid in alive or self._is_marked(each, above):
+                if each.group in self._groups or self._is_marked(each, above):
                     new.append(each)
         found = {}
         while new:
@@ -166,7 +155,7 @@ class Descendants:
         return (
             each.parent in above  # an orphan
             and each.parent != self._owner  # whose other children are none of ours
-            and any(mark in self._marks for mark in environment_marks(each.pid))
+            and has_environment_mark(each.pid, self._marks)
             and read(each.pid, "cgroup") == read(posix.getpid(), "cgroup")
         )
 
@@ -178,36 +167,19 @@ def _signal_and_wait(found: list[Process], to_signal: list[Process], number: int
     gone = False
     try:
         for each in found:
-            while (pidfd := _open(each, number if each.pid in signalled else 0, pidfds)) == _NO_ROOM:
+            if len(pidfds) == _MOST_AWAITED:
                 posix.close(pidfds.pop())  # waiting for the others is enough: the caller looks again
-            gone = gone or pidfd == _GONE
-            if pidfd >= 0:
-                pidfds.append(pidfd)
-            if len(pidfds) > _MOST_PIDFDS:
-                posix.close(pidfds.pop())
+            try:
+                pidfds.append(posix.pidfd_open(each.pid))
+            except ProcessLookupError:
+                gone = True
+                continue
+            if each.pid in signalled:
+                _send(pidfds[-1], each, number)
         return (gone or _wait_for_some(pidfds, deadline)) and time.monotonic() < deadline
     finally:
         for pidfd in pidfds:
             posix.close(pidfd)
-
-
-def _open(each: Process, number: int, others: list[int]) -> int:
-    """Signal a process (0: do not). Return its pidfd; _GONE; _NO_ROOM where closing one of `others` would help."""
-    pidfd = -1
-    try:
-        pidfd = posix.pidfd_open(each.pid)
-        now = process(each.pid) if number else None
-    except ProcessLookupError:
-        return _GONE
-    except OSError as error:
-        if pidfd >= 0:
-            posix.close(pidfd)
-        if error.errno in NO_ROOM and others:
-            return _NO_ROOM
-        raise
-    if now is not None and now.start == each.start:
-        _send(pidfd, number)
-    return pidfd
 
 
 def _wait_for_some(pidfds: list[int], deadline: float) -> bool:
@@ -219,12 +191,16 @@ def _wait_for_some(pidfds: list[int], deadline: float) -> bool:
     return len(left) < len(pidfds)
 
 
-def _send(pidfd: int, number: int) -> None:
-    for each in (number, _signal.SIGCONT):
-        try:
-            _signal.pidfd_send_signal(pidfd, each)
-        except (ProcessLookupError, PermissionError):  # ended; or another user's, which `end` then returns as left
-            return
+def _send(pidfd: int, each: Process, number: int) -> None:
+    """Signal a process, unless the pidfd is of another one that got its number."""
+    now = process(each.pid)
+    if now is None or now.start != each.start:
+        return
+    try:
+        _signal.pidfd_send_signal(pidfd, number)
+        _signal.pidfd_send_signal(pidfd, _signal.SIGCONT)  # a stopped process gets SIGTERM only when it continues
+    except (ProcessLookupError, PermissionError):  # ended; or another user's, which `end` then returns as left
+        pass
 
 
 def _ancestors(table: dict[int, Process]) -> set[int]:

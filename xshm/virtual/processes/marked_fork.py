@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xshm._signal_safety import Ignored, is_a_handlers, released_by
 from xshm.virtual.processes import process_groups
-from xshm.virtual.processes.descendants import RLIMIT_LOCKS, environment_marks
+from xshm.virtual.processes.descendants import RLIMIT_LOCKS, has_environment_mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,9 +86,10 @@ def _unmark(pids: list[int], number: int) -> None:
 
     An orphan of the program, our child where this process is a subreaper, keeps it: it has the mark in its environment.
     """
+    mark = range(number, number + 1)
     for pid in pids:
         with Ignored(OSError, ValueError):
-            if resource.prlimit(pid, RLIMIT_LOCKS)[0] == number and number not in environment_marks(pid):
+            if resource.prlimit(pid, RLIMIT_LOCKS)[0] == number and not has_environment_mark(pid, mark):
                 resource.prlimit(pid, RLIMIT_LOCKS, resource.getrlimit(RLIMIT_LOCKS))
                 _unmark(_children(pid), number)
 

@@ -9,7 +9,6 @@ Imported by the supervisor, whose start-up time counts: no `os`, `signal`, `subp
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # the C half of `signal`; its enums take longer than all other imports
-import errno
 import posix
 import time
 
@@ -17,8 +16,8 @@ from xshm.system import polling
 
 _NO_PROCESS = (FileNotFoundError, ProcessLookupError, PermissionError)  # it has ended, or is another user's
 GRACE = 2.0  # seconds from SIGTERM to SIGKILL
+TERM_THEN_KILL = (_signal.SIGTERM, _signal.SIGKILL)
 ENDING = 1.0  # seconds for a process to be gone after SIGKILL
-NO_ROOM = (errno.EMFILE, errno.ENFILE)  # for another descriptor
 
 
 class Process:
@@ -40,6 +39,13 @@ def process(pid: int) -> Process | None:
     return Process(pid, stat) if stat else None
 
 
+def own_start() -> int:
+    """Return when this process was started, in clock ticks since boot."""
+    ourselves = process(posix.getpid())
+    assert ourselves  # noqa: S101 - it lives
+    return ourselves.start
+
+
 def processes() -> list[Process]:
     """Return every process, zombies included."""
     found = [process(int(name)) for name in posix.listdir("/proc") if name.isdigit()]
@@ -55,11 +61,9 @@ def read(pid: int, name: str) -> bytes:
         return b""
 
 
-def members(groups: set[int]) -> list[int]:
-    """Return the process ids of the living members of these groups."""
-    if not groups:
-        return []
-    return [each.pid for each in processes() if each.lives and each.group in groups]
+def members(group: int) -> list[int]:
+    """Return the process ids of the living members of a group."""
+    return [each.pid for each in processes() if each.lives and each.group == group]
 
 
 def signal_group(group: int, number: int) -> None:
@@ -70,12 +74,12 @@ def signal_group(group: int, number: int) -> None:
         pass
 
 
-def end_process(pidfd: int) -> None:
-    """End one process: SIGTERM, and SIGKILL after GRACE. A child is the caller's to reap.
+def end_process(pidfd: int, numbers: tuple[int, ...] = TERM_THEN_KILL) -> None:
+    """End one process by signals, the next one after GRACE. A child is the caller's to reap.
 
     Raises ProcessLookupError where it was reaped already.
     """
-    for number in (_signal.SIGTERM, _signal.SIGKILL):
+    for number in numbers:
         _signal.pidfd_send_signal(pidfd, number)
         _signal.pidfd_send_signal(pidfd, _signal.SIGCONT)  # a stopped process gets SIGTERM only when it continues
         if wait((pidfd,), time.monotonic() + GRACE) == pidfd:
@@ -91,10 +95,10 @@ def wait(descriptors: tuple[int, ...], deadline: float | None, writable: tuple[i
     return fired[0] if fired else -1
 
 
-def wait_for_members(groups: set[int], seconds: float) -> None:
-    """Wait until no process of the groups lives, or the time is over."""
+def wait_for_members(group: int, seconds: float) -> None:
+    """Wait until no process of the group lives, or the time is over."""
     deadline = time.monotonic() + seconds
-    while alive := members(groups):
+    while alive := members(group):
         try:
             pidfd = posix.pidfd_open(alive[0])
         except ProcessLookupError:

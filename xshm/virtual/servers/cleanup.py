@@ -24,13 +24,19 @@ import time
 from xshm.virtual.processes import descendants, process_groups
 from xshm.virtual.servers import server_files as files
 
+TYPE_CHECKING = False  # typing is slow to import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # The beginning of every `python -c` below: the package without its own __init__ and without site-packages, which halves
-# the start of the interpreter. Its words are how `_find_processes` recognises supervisors and shells.
+# the start of the interpreter. Its words are how `_role` recognises supervisors and shells.
 BOOT = "import sys; xshm = type(sys)('xshm'); xshm.__path__ = [sys.argv[1]]; sys.modules['xshm'] = xshm; "
+_SERVER, _KEEPER = "server", "shell or supervisor"
 _KEYMAPS = ("/var/lib/xkb", "/tmp")  # noqa: S108 - where servers compile them
 _NEW = 60.0  # seconds; an unlocked directory of another PID namespace may be that of a display that is only starting
 _SWEEP = 2.0  # seconds, after which no further removal begins: programs may ignore SIGTERM, and a start must not wait
 _START = 60.0  # seconds at most from the start of a server to its files, where it was killed before it was ready
+_ROUNDING = 2.0  # seconds: a segment's time is one of whole seconds
 _RETRY = 0.005  # seconds between two attempts: a socket refuses connections between its bind(2) and listen(2)
 
 
@@ -51,32 +57,31 @@ def sweep(places: list[str]) -> None:
                     pass  # no reason for another display not to start; the next start tries again
 
 
-def remove(
-    directory: str, memory: str = "", *, group: int = 0, is_held: bool = False, has_processes: bool = True
-) -> None:
-    """End the server and the programs of a display whose supervisor is dead, and remove its files and segments.
+def remove(directory: str, *, group: int = 0, is_held: bool = False, has_processes: bool = True) -> list[str]:
+    """End what is left of the processes of a display whose supervisor is dead, and remove its files and segments.
 
-    `memory` is the directory of its framebuffers, where the caller knows that. `group` is the display's process group,
-    where the number is known to be still its own; the leader of it is spared. `is_held`: a living process of the
-    display has the lock on the directory that the caller of VirtualDisplay named, so no other display uses that.
-    `has_processes`: False for a display of another PID namespace.
+    Return descriptions of the programs that did not end; all other processes have ended, a stopped supervisor too.
+    `group` is the display's process group, where the number is known to be still its own; the leader of it is spared.
+    `is_held`: a living process of the display has the lock on the directory that the caller of VirtualDisplay named, so
+    no other display uses that. `has_processes`: False for a display of another PID namespace.
     """
-    kind, screens, mark, noted_memory, kept = [*files.read_note(directory, "what").split("\n", 4), *[""] * 5][:5]
+    kind, screens, mark, memory, kept = [*files.read_note(directory, "what").split("\n", 4), *[""] * 5][:5]
     creators = [int(pid) for pid in files.read_note(directory, "pid").split()]
+    left = []
     if has_processes:
-        _end_programs(directory, descendants.parse_marks(mark))
+        left = _end_programs(directory, descendants.parse_marks(mark))
         creators += _end_processes(directory, spared=group)
         if group:
             end_keymap_compiler(group)
     remove_socket(directory)
     if kind == "sysv" and has_processes:
-        start = files.server_start(directory)  # later segments are of a process that got the server's number
-        files.remove_segments(creators, start - 2, start + _START)
+        remove_segments(directory, creators)
     if kept.rstrip("\n"):
         _remove_kept(kept[:-1], int(screens), is_held)
-    for path in (memory or noted_memory, directory):
-        if path:
-            files.remove_directory(path)
+    if memory:
+        files.remove_directory(memory)
+    files.remove_directory(directory)
+    return left
 
 
 def end_keymap_compiler(group: int) -> None:
@@ -85,25 +90,16 @@ def end_keymap_compiler(group: int) -> None:
     That has inherited the server's socket, and writes a file when it is ready. The group's leader and this process are
     spared.
     """
-    for pid in process_groups.members({group}):
-        if pid in (group, posix.getpid()):
-            continue
-        try:
-            pidfd = posix.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        try:
-            if posix.getpgid(pid) == group:
-                _signal.pidfd_send_signal(pidfd, _signal.SIGKILL)
-                process_groups.wait((pidfd,), time.monotonic() + process_groups.GRACE)
-        except ProcessLookupError:
-            pass
-        finally:
-            posix.close(pidfd)
+    for pid in process_groups.members(group):
+        if pid not in (group, posix.getpid()):
+            _end(pid, lambda pid: posix.getpgid(pid) == group, (_signal.SIGKILL,))
 
 
 def remove_socket(directory: str) -> None:
-    """Remove the socket of a dead server: the one noted, or a dead one that was made while the server started."""
+    """Remove the socket of a dead server: the one noted, or a dead one that was made while the server started.
+
+    A server removes its socket itself, unless it is killed.
+    """
     noted = files.read_note(directory, "socket").split()
     start = files.server_start(directory)
     try:
@@ -112,23 +108,33 @@ def remove_socket(directory: str) -> None:
         return
     for number in numbers:
         path = f"{files.SOCKETS}/X{number}"
-        try:
-            found = posix.lstat(path)
-        except FileNotFoundError:
+        found = files.socket_identity(path)
+        if not found or (noted[1:] != found if noted else not _within(int(found[1]) / 1e9, start)):
             continue
-        if noted[1:] != [str(found.st_ino), str(found.st_ctime_ns)] and (noted or not _within(found.st_ctime, start)):
-            continue
-        if found.st_uid == posix.geteuid() and _is_dead(path) and files.identity(path) == files.identity_of(found):
-            for keymaps in _KEYMAPS:
-                _remove_keymap(f"{keymaps}/server-{number}.xkm", start)
-            posix.unlink(path)
+        if _is_dead(path) and files.socket_identity(path) == found:
+            for keymaps in _KEYMAPS:  # of a server that was killed while it started; as a rule there is none
+                keymap = f"{keymaps}/server-{number}.xkm"
+                if (made := files.status(keymap)) and _within(made.st_mtime, start):
+                    files.remove_file(keymap)
+            files.remove_file(path)
+
+
+def remove_segments(directory: str, creators: list[int]) -> None:
+    """Remove the System V segments that these processes made, which are dead, as servers of a display."""
+    start = files.server_start(directory)  # a later segment is that of a process that got the server's number
+    with open("/proc/sysvipc/shm") as table:  # noqa: PTH123 - pathlib is slow to import
+        names, *rows = (line.split() for line in table)
+    cpid, ctime, shmid = (names.index(name) for name in ("cpid", "ctime", "shmid"))
+    for row in rows:
+        if int(row[cpid]) in creators and _within(int(row[ctime]), start):
+            from xshm import sysv  # noqa: PLC0415 - hardly ever needed, and ctypes is slow to import
+
+            sysv.remove(int(row[shmid]))
 
 
 def main() -> None:
     """Remove what is left of the display whose directories the command line names (the shell's last step)."""
-    for number in (_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGPIPE):
-        _signal.signal(number, _signal.SIG_IGN)
-    remove(*sys.argv[2:4], group=posix.getpid(), is_held=True)  # the shell has inherited the lock
+    remove(sys.argv[2], group=posix.getpid(), is_held=True)  # the shell has inherited the lock
     posix._exit(0)  # noqa: SLF001 - its public name
 
 
@@ -155,74 +161,60 @@ def _sweep_directory(path: str, pid: int, started: str, namespace: str) -> None:
 # -- processes ---------------------------------------------------------------------------------------------------------
 
 
-def _end_programs(directory: str, marks: range) -> None:
+def _end_programs(directory: str, marks: range) -> list[str]:
     """End all processes that have one of these marks, which are the display's alone, and started after its owner."""
     owner = files.directory_owner(directory.rpartition("/")[2])
-    if marks and owner is not None:
-        pid, started, _ = owner
-        descendants.Descendants(marks, set(), {}, int(started), pid).end()
+    if not marks or owner is None:
+        return []
+    pid, started, _ = owner
+    return descendants.Descendants(marks, set(), int(started), pid).end()
 
 
 def _end_processes(directory: str, spared: int) -> list[int]:
     """End the server (SIGTERM, then SIGKILL), its shell and supervisor (SIGKILL); return the server's process id."""
-    servers, keepers = _find_processes(directory)
+    roles = {pid: _role(pid, directory) for pid in map(int, filter(str.isdigit, posix.listdir("/proc")))}
+    servers = [pid for pid, role in roles.items() if role == _SERVER]
+    keepers = [pid for pid, role in roles.items() if role == _KEEPER and pid not in (spared, posix.getpid())]
     for pid in servers:
-        _end(pid, directory, (_signal.SIGTERM, _signal.SIGKILL))
+        _end(pid, lambda pid: _role(pid, directory) == _SERVER)
     for pid in keepers:
-        if pid not in (spared, posix.getpid()):
-            _end(pid, directory, (_signal.SIGKILL,))
+        _end(pid, lambda pid: _role(pid, directory) == _KEEPER, (_signal.SIGKILL,))
     return servers
 
 
-def _end(pid: int, directory: str, signals: tuple[int, ...]) -> None:
+def _end(pid: int, is_it: Callable[[int], bool], numbers: tuple[int, ...] = process_groups.TERM_THEN_KILL) -> None:
+    """End a process, unless its number is another's by now: `is_it` is asked once there is a pidfd."""
     try:
         pidfd = posix.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
-        if not any(pid in found for found in _find_processes(directory)):  # the number is another process's by now
-            return
-        for number in signals:
-            if number == _signal.SIGKILL and posix.getpgid(pid) == pid:  # the shell; its children are in its group
-                process_groups.signal_group(pid, number)
-            _signal.pidfd_send_signal(pidfd, number)
-            _signal.pidfd_send_signal(pidfd, _signal.SIGCONT)  # a stopped process gets SIGTERM only when it continues
-            if process_groups.wait((pidfd,), time.monotonic() + process_groups.GRACE) == pidfd:
-                break
-        posix.waitid(posix.P_PIDFD, pidfd, posix.WEXITED | posix.WNOHANG)  # reap it where we are a subreaper
+        if is_it(pid):
+            if posix.getpgid(pid) == pid:  # the shell, whose children are in its group
+                process_groups.signal_group(pid, _signal.SIGKILL)
+            process_groups.end_process(pidfd, numbers)
+            posix.waitid(posix.P_PIDFD, pidfd, posix.WEXITED | posix.WNOHANG)  # reap it where we are a subreaper
     except (ProcessLookupError, ChildProcessError):
         pass  # it has ended, and is not our child
     finally:
         posix.close(pidfd)
 
 
-def _find_processes(directory: str) -> tuple[list[int], list[int]]:
-    """Return the servers, and the shells and interpreters, that have a directory on their command line."""
+def _role(pid: int, directory: str) -> str:
+    """Return what a process of ours is that has a display's directory on its command line; "" for others."""
     place = directory.encode(sys.getfilesystemencoding(), "surrogateescape")
-    of_server = b"\0-auth\0" + place + b"/Xauthority\0-displayfd\0"
     of_keeper = (b"\0" + place + b"\0", b"\0directory=" + place + b"\0")  # of `main`; of shell and supervisor
-    servers, keepers = [], []
-    for entry in posix.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                with open(f"/proc/{entry}/cmdline", "rb") as file:  # noqa: PTH123 - pathlib is slow to import
-                    line = file.read()
-                if posix.stat(f"/proc/{entry}").st_uid != posix.geteuid():
-                    continue
-            except OSError:
-                continue  # it has ended
-            if BOOT.encode() in line and any(words in line for words in of_keeper):
-                keepers.append(int(entry))
-            elif of_server in line:
-                servers.append(int(entry))
-    return servers, keepers
+    line = process_groups.read(pid, "cmdline") if files.status(f"/proc/{pid}") else b""
+    if BOOT.encode() in line and any(words in line for words in of_keeper):
+        return _KEEPER
+    return _SERVER if b"\0-auth\0" + place + b"/Xauthority\0-displayfd\0" in line else ""
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
 def _within(made: float, start: float) -> bool:
-    return -1 <= made - start <= _START
+    return -_ROUNDING <= made - start <= _START
 
 
 def _is_dead(path: str) -> bool:
@@ -243,25 +235,16 @@ def _is_dead(path: str) -> bool:
     return True
 
 
-def _remove_keymap(path: str, start: float) -> None:
-    """Remove a keymap of a server that was killed while it started; as a rule there is none."""
-    try:
-        found = posix.lstat(path)
-        if found.st_uid == posix.geteuid() and _within(found.st_mtime, start):
-            posix.unlink(path)
-    except OSError:
-        pass
-
-
 def _remove_kept(directory: str, screens: int, is_held: bool) -> None:
     """Remove the framebuffers from the caller's own directory, unless another display uses that by now."""
-    descriptor = -1
-    try:
-        if not is_held:
-            descriptor = files.lock(directory)
+    if is_held:
         files.remove_framebuffers(directory, screens)
+        return
+    try:
+        descriptor = files.lock(directory)
     except (BlockingIOError, FileNotFoundError):
         return
+    try:
+        files.remove_framebuffers(directory, screens)
     finally:
-        if descriptor >= 0:
-            posix.close(descriptor)
+        posix.close(descriptor)

@@ -28,7 +28,7 @@ import time
 from array import array
 from typing import TYPE_CHECKING, Final
 
-from xshm._signal_safety import Descriptor, is_the_kernels
+from xshm._signal_safety import Descriptor, Ignored, is_the_kernels
 from xshm.errors import Closed
 from xshm.virtual.processes import process_groups
 from xshm.virtual.processes.process_groups import GRACE
@@ -101,11 +101,8 @@ class ControlSocket:
                 self._waiting.append(wanted)
                 if process_groups.wait((), deadline, (self._socket.fileno(),)) < 0:
                     raise NoAnswer
-                try:
+                with Ignored(OSError):  # the reason is in a message that is still to be read
                     self._socket.send(f"{question} {mark}".encode())
-                except OSError as error:  # the reason is in a message that is still to be read
-                    if not is_the_kernels(error):
-                        raise
                 return self.wait_answer(wanted, deadline)
             finally:
                 if wanted in self._waiting:
@@ -115,24 +112,17 @@ class ControlSocket:
                 elif self._kept:
                     self.send("wake")
 
-    def send(self, message: str, pidfd: int | None = None) -> None:
-        """Send a message that needs no answer, with a descriptor; one that can't be sent now is dropped."""
+    def send(self, message: str) -> None:
+        """Send a message that needs no answer; one that can't be sent now is dropped."""
         if not self.is_ended and self.is_owner:
-            rights = [] if pidfd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [pidfd]))]
-            try:
-                self._socket.sendmsg([message.encode()], rights, socket.MSG_DONTWAIT)
-            except OSError as error:
-                if not is_the_kernels(error):
-                    raise
+            with Ignored(OSError):
+                self._socket.send(message.encode(), socket.MSG_DONTWAIT)
 
     def end(self) -> str:
         """Ask the supervisor to end all, and return what failed. Raises NoAnswer, and as `handle_other` does."""
         with self._lock:
-            try:
+            with Ignored(BrokenPipeError, ConnectionResetError):  # the latter where it had not read all
                 self._socket.send(b"end")
-            except (BrokenPipeError, ConnectionResetError) as error:  # the latter where it had not read all
-                if not is_the_kernels(error):
-                    raise
             return self.wait_answer("ended", time.monotonic() + PATIENCE)
 
     def wait_end(self) -> None:

@@ -40,27 +40,32 @@ eval "exec $free>&2 2>/dev/null"
 # 3. In a child, which step 6 turns into the supervisor, so that the server is the supervisor's own child:
 (
   eval "exec 2>&$free $free>&-"
+  umask 077
   server=
   if [ $# -gt 0 ]; then
     server=failed
 
-    # 4. Make the private directories; note what is to be removed, in the order of cleanup.remove; write the authority
-    #    file. The cookie comes by a pipe, since others can read command lines and environments; and as octal escapes,
-    #    since a shell's variables hold no NUL.
-    if mkdir -m 700 "$directory" ${memory:+"$memory"} &&
+    # 4. Make the private directories, and before the second one note what is to be removed, in the order of
+    #    cleanup.remove; write the authority file. The cookie comes by a pipe, since others can read command lines and
+    #    environments; and as octal escapes, since a shell's variables hold no NUL.
+    if mkdir -m 700 "$directory" &&
       printf '%s\n' "$kind" "$screens" "$mark" "$memory" "$kept" >"$directory/what" &&
+      { [ -z "$memory" ] || mkdir -m 700 "$memory"; } &&
       read -r cookie <"/proc/self/fd/$cookie_pipe" && printf %b "$cookie" >"$directory/Xauthority"
     then
 
       # 5. Start the server: no input, its number on descriptor 3, its messages to the log or, where the supervisor is
-      #    to copy them, to another pipe. It does not get the control socket.
-      ( umask 077; [ -z "$errors" ] || exec 2>"$errors"; exec "$@" 3>&1 >&2 </dev/null ) &
+      #    to copy them, to another pipe. It does not get the control socket. Its process notes its own id before it
+      #    becomes the server: noted by the parent, after the fork, a kill could leave segments of an unknown creator.
+      (
+        read -r pid rest </proc/self/stat; echo "$pid" >"$directory/pid"
+        [ -z "$errors" ] || exec 2>"$errors"; exec "$@" 3>&1 >&2 </dev/null
+      ) &
       server=$!
-      echo "$server" >"$directory/pid"
     fi
   fi
 
-  # 6. Become the supervisor: the interpreter loads while the server gets ready.
+  # 6. Become the supervisor, which ignores these signals: the interpreter loads while the server gets ready.
   trap '' $signals
   exec "$python" -I -S $flags -c "$boot" "$package" "server=$server" \
     "ready=$ready" "owner=$owner" "screens=$screens" "parent_death=$parent_death" "swept=$swept" \
@@ -77,7 +82,8 @@ if [ -n "$directory" ] && [ -d "$directory" ]; then
   exec >/dev/null
   echo "gone $status" 2>/dev/null >&0
   [ -e "$directory/supervisor" ] || { read -r end; kill -TERM 0; }
-  exec "$python" -I -S $flags -c "$clean" "$package" "$directory" "$memory"
+  trap '' $signals
+  exec "$python" -I -S $flags -c "$clean" "$package" "$directory"
 fi
 exit $status
 """

@@ -23,7 +23,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xshm._signal_safety import Descriptor, Ignored, is_the_kernels, owned
+from xshm._signal_safety import Descriptor, Ignored, owned
 from xshm.errors import Closed, StartFailed
 from xshm.system import limits
 from xshm.system.printable import printable
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from xshm.virtual.servers.launch import Launched
     from xshm.virtual.servers.server_log import ServerLog
 
-_NO_DIRECTORIES: Final = Directories()
 _CLOSED_TO_EXIT: Final = 0.2  # seconds from when a process has closed its end of the socket until it has ended
 _BY_SIGNAL: Final = 128  # which shells add to a signal's number
 
@@ -49,18 +48,15 @@ class SupervisedServer:
     """A supervisor, and the server that it supervises: `server` is its command line, empty for programs alone.
 
     `number` is the display's, `pid` the server's process id, `authority` the path of its authority file,
-    `has_socket_file` whether it listens in the file system, `exit_code` the server's, None as long as it runs. `log`
-    takes the server's messages. `timeout`: seconds for the start. Raises StartFailed.
+    `has_socket_file` whether it listens in the file system. `log` takes the server's messages. `timeout`: seconds for
+    the start. Raises StartFailed.
     """
 
-    def __init__(
-        self, server: Sequence[str], *, log: ServerLog, timeout: float, directories: Directories = _NO_DIRECTORIES
-    ) -> None:
+    def __init__(self, server: Sequence[str], *, log: ServerLog, timeout: float, directories: Directories) -> None:
         self._session = os.getsid(0)
         self._log = log
         self._log_start = os.lseek(log.log, 0, os.SEEK_END)
         self._is_removed = False  # nothing is left of it
-        self.exit_code: int | None = None
         self.number, self.pid = "", 0
         self.authority = Path()
         self.has_socket_file = False
@@ -132,10 +128,6 @@ class SupervisedServer:
                     f"display and start another"
                 ) from None
             raise
-
-    def program_started(self, mark: int, pid: int, pidfd: int) -> None:
-        """Send the supervisor a program's process id and pidfd."""
-        self._control.send(f"program {mark} {pid}", pidfd)
 
     def program_exited(self, mark: int) -> None:
         """Have the supervisor drop a program's group, once that is empty."""
@@ -211,7 +203,7 @@ class SupervisedServer:
         with Ignored(ChildProcessError):
             state = os.waitid(os.P_PID, shell, os.WEXITED | os.WNOWAIT | os.WNOHANG)
             if state and state.si_code != os.CLD_EXITED:
-                process_groups.wait_for_members({shell}, control_socket.PATIENCE)
+                process_groups.wait_for_members(shell, control_socket.PATIENCE)
         self._shell.wait(control_socket.PATIENCE)
 
     def _end_without_supervisor(self) -> None:
@@ -219,23 +211,17 @@ class SupervisedServer:
 
         The shell is ended last, since it does the same work where this process is killed in the middle of it.
         """
-        left = self._end_programs()
         launched, shell = self._launched[0], self._shell.pid
         # Not reaped, so no other process can have its number, or the number of its group.
-        has_group = self._shell.returncode is None and _is_child(shell)
-        if has_group:
-            _kill_children(shell)
-        if self.pidfd >= 0 and self.exit_code is None:
-            with Ignored(ProcessLookupError):
-                process_groups.end_process(self.pidfd)
-            with Ignored(ChildProcessError):  # it is our child where this process is a subreaper
-                os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
+        has_group = self._shell.returncode is None and _is_running(shell) is not None
         if launched.directory:
-            group, is_held = shell if has_group else 0, has_group and _is_alive(shell)
-            cleanup.remove(launched.directory, launched.memory, group=group, is_held=is_held)
+            group, is_held = shell if has_group else 0, has_group and bool(_is_running(shell))
+            left = cleanup.remove(launched.directory, group=group, is_held=is_held)
+        else:
+            left = self._end_programs()
         if has_group:
             process_groups.signal_group(shell, signal.SIGKILL)
-            process_groups.wait_for_members({shell}, process_groups.ENDING)
+            process_groups.wait_for_members(shell, process_groups.ENDING)
             self._shell.wait()
         else:
             self._shell.poll()  # else Popen warns of a child that is still running
@@ -244,10 +230,10 @@ class SupervisedServer:
 
     def _end_programs(self) -> list[str]:
         """End the processes that have a mark of the display; the groups' numbers may be other processes' by now."""
-        marks, ourselves = marks_of_display(self._mark), process_groups.process(os.getpid())
-        if self._mark == marks.start or ourselves is None:  # no program was ever started
+        marks = marks_of_display(self._mark)
+        if self._mark == marks.start:  # no program was ever started
             return []
-        return Descendants(marks, set(), {}, ourselves.start, os.getpid()).end()
+        return Descendants(marks, set(), process_groups.own_start(), os.getpid()).end()
 
     @property
     def _shell(self) -> subprocess.Popen[bytes]:
@@ -265,10 +251,8 @@ class SupervisedServer:
 
     def _handle_other(self, word: str, rest: str, wanted: str) -> None:
         """Handle a message other than the one waited for; raise StartFailed where that one will not come."""
-        if word == "exited":
-            self.exit_code = int(rest)
-            if wanted == "ready":
-                raise StartFailed(f"Xvfb ended with exit code {rest} before it was ready{self._messages()}")
+        if word == "exited" and wanted == "ready":
+            raise StartFailed(f"Xvfb ended with exit code {rest} before it was ready{self._messages()}")
         if word == "failed" and wanted != "ended":
             raise StartFailed(f"the display could not be started{': ' * bool(rest)}{printable(rest)}{self._messages()}")
         if word == "gone":  # from the shell
@@ -284,13 +268,10 @@ class SupervisedServer:
     def _not_an_interpreter(self) -> str:
         """Describe the process in the supervisor's place, and how it has ended; do not reap it."""
         pid, fate = self._shell.pid, self._fate or "did not answer"
-        try:
+        with Ignored(OSError):
             process_groups.wait((owned(os.pidfd_open, pid),), time.monotonic() + (0 if self._fate else _CLOSED_TO_EXIT))
             if not self._fate and (state := os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)):
                 fate = _ending(state.si_status + _BY_SIGNAL * (state.si_code != os.CLD_EXITED))
-        except OSError as error:
-            if not is_the_kernels(error):
-                raise
         interpreter = self._launched[0].interpreter
         return f"{interpreter} was to look after the display, and {fate}; if it is no Python interpreter, {PYTHON_HINT}"
 
@@ -298,28 +279,12 @@ class SupervisedServer:
         return quote_messages(self.said())
 
 
-def _is_child(pid: int) -> bool:
-    """Tell whether a process is a child of ours that has not been reaped."""
+def _is_running(pid: int) -> bool | None:
+    """Tell whether a child of ours runs, or has ended; None for a process that is no child, or has been reaped."""
     try:
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
     except ChildProcessError:
-        return False
-    return True
-
-
-def _is_alive(child: int) -> bool:
-    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
-
-
-def _kill_children(shell: int) -> None:
-    """Kill the children of a process that is a child of ours and has not been reaped."""
-    for each in process_groups.processes():
-        if each.parent == shell:
-            with Ignored(ProcessLookupError):
-                pidfd = owned(os.pidfd_open, each.pid)
-                now = process_groups.process(each.pid)
-                if now is not None and now.parent == shell:  # the pidfd is of the process that was found
-                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        return None
 
 
 def _ending(status: int) -> str:

@@ -25,12 +25,9 @@ _PREFIX = "xshm"
 _FIELDS = 5  # of a directory's name: prefix, process id, start, namespace, token
 SOCKETS = "/tmp/.X11-unix"  # noqa: S108 - where X servers listen
 _TYPE, _DIRECTORY = 0o170000, 0o040000  # of st_mode: S_IFMT, S_IFDIR
-# Errors that mean that a process is gone. Others, such as the lack of a descriptor, mean nothing about the process.
-_NO_PROCESS = (FileNotFoundError, ProcessLookupError, PermissionError)
 _WILD, _LOCAL = 65535, 256  # address families of authority entries
 _PROTOCOL = b"MIT-MAGIC-COOKIE-1"
 COOKIE_SIZE = 16  # bytes
-Identity = tuple[int, int, int]  # device, inode, time of change in ns
 
 # -- private directories -----------------------------------------------------------------------------------------------
 
@@ -56,11 +53,8 @@ def start_time(pid: int) -> str:
 
 
 def pid_namespace() -> str:
-    """Return the number of our PID namespace, "0" where the kernel does not give it."""
-    try:
-        return posix.readlink("/proc/self/ns/pid")[len("pid:[") : -1]
-    except _NO_PROCESS:
-        return "0"
+    """Return the number of our PID namespace."""
+    return posix.readlink("/proc/self/ns/pid")[len("pid:[") : -1]
 
 
 def lock(directory: str) -> int:
@@ -72,11 +66,8 @@ def lock(directory: str) -> int:
 
 def write_note(directory: str, what: str, text: str) -> None:
     """Write a note into a display's directory (2)."""
-    descriptor = posix.open(f"{directory}/{what}", posix.O_WRONLY | posix.O_CREAT | posix.O_CLOEXEC, 0o600)
-    try:
-        posix.write(descriptor, text.encode("utf-8", "surrogateescape"))
-    finally:
-        posix.close(descriptor)
+    with open(f"{directory}/{what}", "wb") as file:  # noqa: PTH123 - pathlib is slow to import
+        file.write(text.encode())
 
 
 def read_note(directory: str, what: str) -> str:
@@ -92,23 +83,31 @@ def read_note(directory: str, what: str) -> str:
 
 def server_start(directory: str) -> float:
     """Return when a display's server was started (seconds since the epoch), 0 where we have no such directory."""
-    if not _is_ours(directory):
-        return 0.0
-    for path in (f"{directory}/what", directory):
-        try:
-            return posix.stat(path).st_mtime
-        except FileNotFoundError:
-            continue
-    return 0.0
+    found = _is_ours(directory) and (status(f"{directory}/what") or status(directory))
+    return found.st_mtime if found else 0.0
 
 
 def _is_ours(directory: str) -> bool:
     """Tell whether a display's directory is this user's, and not another user's of the same name."""
+    found = status(directory)
+    return found is not None and found.st_mode & _TYPE == _DIRECTORY
+
+
+def status(path: str) -> posix.stat_result | None:
+    """Return the status of a file, a link itself; None where there is none, or where it is another user's."""
     try:
-        found = posix.lstat(directory)  # lstat: a link is no directory
+        found = posix.lstat(path)
     except FileNotFoundError:
-        return False
-    return found.st_mode & _TYPE == _DIRECTORY and found.st_uid == posix.geteuid()
+        return None
+    return found if found.st_uid == posix.geteuid() else None
+
+
+def remove_file(path: str) -> None:
+    """Remove a file, if it is still there."""
+    try:  # noqa: SIM105 - contextlib is slow to import
+        posix.unlink(path)
+    except FileNotFoundError:
+        pass
 
 
 def remove_directory(path: str) -> None:
@@ -145,22 +144,7 @@ def framebuffer_file(directory: str, screen: int) -> str:
 def remove_framebuffers(directory: str, screens: int) -> None:
     """Remove the files of that many screens, as far as they are there."""
     for screen in range(screens):
-        try:  # noqa: SIM105 - contextlib is slow to import
-            posix.unlink(framebuffer_file(directory, screen))
-        except FileNotFoundError:
-            pass
-
-
-def remove_segments(creators: list[int], since: float, until: float = float("inf")) -> None:
-    """Remove the System V segments that these processes, which have ended, made between these times."""
-    with open("/proc/sysvipc/shm") as table:  # noqa: PTH123 - pathlib is slow to import
-        names, *rows = (line.split() for line in table)
-    cpid, ctime, shmid = (names.index(name) for name in ("cpid", "ctime", "shmid"))
-    for row in rows:
-        if int(row[cpid]) in creators and since <= int(row[ctime]) <= until:
-            from xshm import sysv  # noqa: PLC0415 - hardly ever needed, and ctypes is slow to import
-
-            sysv.remove(int(row[shmid]))
+        remove_file(framebuffer_file(directory, screen))
 
 
 # -- the authority file ------------------------------------------------------------------------------------------------
@@ -186,43 +170,17 @@ def add_display_number(authority: str, number: str) -> None:
 # -- the socket --------------------------------------------------------------------------------------------------------
 
 
-class SocketFile:
-    """The server's socket in the file system, if it has one. The server removes it itself, unless it is killed."""
-
-    def __init__(self, number: str, server: int) -> None:
-        self._number = number
-        self._path = f"{SOCKETS}/X{number}"
-        listens = _listener(self._path) == server  # and not a server of another network namespace with our number
-        self._identity = identity(self._path) if listens else None
-
-    @property
-    def exists(self) -> bool:
-        """Whether the server listens there."""
-        return self._identity is not None
-
-    @property
-    def note(self) -> str:
-        """Number, inode and time of the socket, to be noted for a removal by another process; "" where it has none."""
-        return "" if self._identity is None else f"{self._number} {self._identity[1]} {self._identity[2]}"
-
-    def remove(self) -> None:
-        """Remove the socket of the server, which is dead, if it is still there."""
-        if self._identity is not None and identity(self._path) == self._identity:
-            posix.unlink(self._path)
+def socket_of(number: str, server: int) -> list[str]:
+    """Return what is noted of a server's socket: its number, and the identity of its file, where it has one."""
+    path = f"{SOCKETS}/X{number}"
+    # A server of another network namespace may have the same number, and the file.
+    return [number, *(socket_identity(path) if _listener(path) == server else [])]
 
 
-def identity(path: str) -> Identity | None:
-    """Return what differs between a file and another that gets its name later; None where there is no file."""
-    try:
-        found = posix.lstat(path)
-    except FileNotFoundError:
-        return None
-    return identity_of(found)
-
-
-def identity_of(found: posix.stat_result) -> Identity:
-    """Return the identity of the file with this status."""
-    return found.st_dev, found.st_ino, found.st_ctime_ns
+def socket_identity(path: str) -> list[str]:
+    """Return inode and time of change of a socket, in which a later one of that name differs; [] where we have none."""
+    found = status(path)
+    return [str(found.st_ino), str(found.st_ctime_ns)] if found else []
 
 
 def _listener(path: str) -> int:

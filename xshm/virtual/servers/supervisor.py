@@ -14,11 +14,11 @@ Messages, one datagram of words each, in both directions of the control socket:
 
     to the owner                                    from the owner
     hello                                           group MARK
-    ready NUMBER PID HAS_SOCKET_FILE + descriptors  program MARK PID + pidfd
-    failed REASON                                   exited MARK
-    exited CODE          (the server)               stop MARK
-    group MARK NUMBER                               wake
-    stopped MARK LEFT                               end
+    ready NUMBER PID HAS_SOCKET_FILE + descriptors  exited MARK
+    failed REASON                                   stop MARK
+    exited CODE          (the server)               wake
+    group MARK NUMBER                               end
+    stopped MARK LEFT
     woken
     ended PROBLEMS
     gone STATUS          (by the shell: the supervisor was killed)
@@ -26,7 +26,6 @@ Messages, one datagram of words each, in both directions of the control socket:
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # the C half of `signal`; its enums take longer than all other imports
 import _socket
 import posix
 import sys
@@ -42,12 +41,6 @@ if TYPE_CHECKING:
 
     from xshm.virtual.servers.log_tee import LogTee
 
-# Terminals and service managers send them to all processes of a job; the supervisor has to outlive the others.
-IGNORED_SIGNALS = (
-    *(_signal.SIGHUP, _signal.SIGINT, _signal.SIGQUIT, _signal.SIGTERM, _signal.SIGUSR1, _signal.SIGUSR2),
-    *(_signal.SIGPIPE, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU),
-)
-_RIGHTS_SIZE = _socket.CMSG_SPACE(4)  # bytes: a program's pidfd
 _CONTROL, _LOG = 0, 2  # standard input and standard error, as `launch_script` has them
 
 
@@ -72,10 +65,8 @@ class Supervisor:
         self._send("hello")
         self._tee = _open_tee(values["tee"])
         self._groups = program_groups.ProgramGroups(self._owner)
-        self._directories = [name for name in (self._directory, self._memory) if name]
-        self._authority = f"{self._directory}/Xauthority"
-        self._socket: files.SocketFile | None = None
-        self._started = int(time.time()) - 1
+        self._directories = [name for name in (self._memory, self._directory) if name]
+        self._is_ready = False
         self._failed = values["server"] == "failed"
         self._pid = int(values["server"]) if values["server"].isdigit() else 0
         self._pidfd = posix.pidfd_open(self._pid) if self._pid else -1
@@ -94,7 +85,7 @@ class Supervisor:
         except (OSError, ValueError) as error:
             self._send(f"failed {error}")
         problems = []
-        for step in (self._end_programs, self._end_server, self._remove_files, self._remove_segments, self._flush):
+        for step in (self._end_programs, self._end_server, self._remove_segments, self._remove_files, self._flush):
             try:
                 step()
             except (OSError, ValueError) as error:
@@ -109,25 +100,30 @@ class Supervisor:
         self._writing_end = parent_death_signal.arm(self._parent_death, self._pid)
         self._locks = [files.lock(directory) for directory in self._directories]
         files.write_note(self._directory, "supervisor", "")  # by which the shell knows that this is an interpreter
-        posix.chmod(self._authority, 0o600)  # its directory has kept others from it so far
         cleanup.sweep(self._swept)
 
-    def _read_number(self) -> None:
-        """Read what has come of the display number: its digits, and the newline, which the server writes separately."""
+    def _is_number_read(self) -> bool:
+        """Read what has come of the display number: its digits, and the newline, which the server writes separately.
+
+        Return whether that was the rest of it, or the server has closed the pipe.
+        """
         data = posix.read(self._ready, 64)
         self._number += data
-        if data and not self._number.endswith(b"\n"):
-            return
-        posix.close(self._ready)
-        self._ready = -1
-        if data:
-            self._send_ready(self._number.strip().decode("ascii"))
+        return not data or data.endswith(b"\n")
+
+    def _read_number(self) -> None:
+        if self._is_number_read():
+            posix.close(self._ready)
+            self._ready = -1
+            if self._number.endswith(b"\n"):
+                self._send_ready(self._number.strip().decode("ascii"))
 
     def _send_ready(self, number: str) -> None:
         """Send the owner all that it needs of a server that is ready, its framebuffers included."""
-        files.add_display_number(self._authority, number)
-        self._socket = files.SocketFile(number, self._pid)
-        files.write_note(self._directory, "socket", self._socket.note)
+        files.add_display_number(f"{self._directory}/Xauthority", number)
+        noted = files.socket_of(number, self._pid)
+        files.write_note(self._directory, "socket", " ".join(noted))
+        self._is_ready = True
         descriptors = [self._pidfd]
         if self._memory:
             for screen in range(self._screens):
@@ -135,7 +131,7 @@ class Supervisor:
                 descriptors.append(posix.open(path, posix.O_RDWR | posix.O_CLOEXEC))
             files.remove_directory(self._memory)  # the files go on without a name
             self._directories.remove(self._memory)
-        self._send(f"ready {number} {self._pid} {int(self._socket.exists)}", descriptors)
+        self._send(f"ready {number} {self._pid} {int(len(noted) > 1)}", descriptors)
         for descriptor in descriptors[1:]:
             posix.close(descriptor)
 
@@ -153,8 +149,7 @@ class Supervisor:
         # A server that is still starting has made a keymap and a socket, and removes them only once it is ready.
         deadline = time.monotonic() + process_groups.GRACE
         while self._ready >= 0 and process_groups.wait((self._ready, self._pidfd), deadline) == self._ready:
-            self._number += (data := posix.read(self._ready, 64))
-            if not data or self._number.endswith(b"\n"):
+            if self._is_number_read():
                 break
         process_groups.end_process(self._pidfd)
         self._reap_server()
@@ -185,14 +180,9 @@ class Supervisor:
 
     def _handle_message(self) -> bool:
         """Receive a message from the owner and carry it out; return False where it ends the display."""
-        message, rights, _, _ = self._control.recvmsg(64, _RIGHTS_SIZE, _socket.MSG_CMSG_CLOEXEC)
-        words = message.decode("ascii").split()
-        match words:
+        match self._control.recv(64).decode("ascii").split():
             case ["group", mark]:
                 self._send(f"group {mark} {self._groups.make(int(mark))}")
-            case ["program", mark, pid]:
-                for _, _, pidfd in rights:  # none where this process had no free descriptor
-                    self._groups.program_started(int(mark), int(pid), int.from_bytes(pidfd, sys.byteorder))
             case ["exited", mark]:
                 self._groups.program_exited(int(mark))
             case ["stop", mark]:
@@ -217,21 +207,21 @@ class Supervisor:
         if left := self._groups.end_all():
             raise OSError(f"{', '.join(left)} did not end")
 
-    def _remove_files(self) -> None:
-        if self._socket is None and self._pid:  # the server was killed while it started
-            cleanup.end_keymap_compiler(posix.getpgrp())
-            cleanup.remove_socket(self._directory)
-        for directory in self._directories:
-            files.remove_directory(directory)
-        if self._kept:
-            files.remove_framebuffers(self._kept, self._screens)
-        if self._socket is not None:
-            self._socket.remove()
-
     def _remove_segments(self) -> None:
         """Remove the segments that the server has made and the owner has not taken over."""
         if self._kind and self._pid:
-            files.remove_segments([self._pid], self._started)
+            cleanup.remove_segments(self._directory, [self._pid])
+
+    def _remove_files(self) -> None:
+        """Remove the files, and the private directory last: by that, others find what a kill of this process leaves."""
+        if self._pid:
+            if not self._is_ready:  # the server was killed while it started
+                cleanup.end_keymap_compiler(posix.getpgrp())
+            cleanup.remove_socket(self._directory)
+        if self._kept:
+            files.remove_framebuffers(self._kept, self._screens)
+        for directory in self._directories:
+            files.remove_directory(directory)
 
     def _flush(self) -> None:
         """Copy the rest of the log, as long as its reader reads."""
@@ -253,8 +243,9 @@ def _open_tee(descriptors: str) -> LogTee | None:
 
 
 def main() -> None:
-    """Run the supervisor that the command line describes: the package's path, then NAME=VALUE words."""
-    for number in IGNORED_SIGNALS:
-        _signal.signal(number, _signal.SIG_IGN)
+    """Run the supervisor that the command line describes: the package's path, then NAME=VALUE words.
+
+    The script has it ignore the signals that go to all processes of a job: it has to outlive the others.
+    """
     Supervisor(dict(word.split("=", 1) for word in sys.argv[2:])).run()
     posix._exit(0)  # noqa: SLF001 - its public name

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from xshm.x11.protocol.requests import EventRoute, Request
 
-    # The 32 bytes of an error, and the request that has a handler for it, if one has; or a release.
-    Deferred: TypeAlias = "tuple[Request | None, bytes] | Release"
+    Deferred: TypeAlias = Callable[[], object]  # the call of an error's handler, or of what sends a Release
 
 
 class Release:
@@ -44,11 +43,9 @@ class Release:
 
 
 class DeferredWork:
-    """Calls the handler of each error in `queue`, and the release handler with each Release there."""
+    """Does the work in `queue`, in its order."""
 
     def __init__(self, queue: deque[Deferred | None]) -> None:
-        self.error_handler: Callable[[bytes], None] = lambda _message: None  # of errors whose request has none
-        self.release_handler: Callable[[Release], None] = lambda _release: None
         self._queue = queue
         self._lock = RLock()  # reentrant: a handler may make a request, whose wait comes here again
 
@@ -68,18 +65,8 @@ class DeferredWork:
                 return  # this is a request of a handler on this thread, whose item is not done yet (RLock)
             queue[0] = None
             try:
-                self._run_one(first)
+                first()
             except BaseException:
                 queue[0] = first
                 raise
             del queue[0]
-
-    def _run_one(self, work: Deferred) -> None:
-        if isinstance(work, Release):
-            self.release_handler(work)
-            return
-        request, message = work
-        if request is not None and request.on_error is not None:
-            request.on_error(message)
-        else:
-            self.error_handler(message)

@@ -13,6 +13,8 @@ Invariants:
 4. The server is not trusted. A number that no request has, a reply longer than its request allows (`Request.most`) or
    an event longer than any is `wrong`: no byte after it is read, and no memory is taken for it. Events and errors that
    wait to be taken are bounded in number and size; of events the oldest are dropped.
+5. An event that completes its request (`CompletedByEvent`) is given to it by the number, as a reply is, and is in no
+   queue. One that another client has sent (SendEvent) completes nothing.
 """
 
 from __future__ import annotations
@@ -21,12 +23,15 @@ import array
 import socket
 import struct
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from xshm._signal_safety import Descriptor
 from xshm.x11.protocol.requests import HEADER
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xshm.x11.io.deferred import Deferred
     from xshm.x11.protocol.requests import EventRoute, Ledger, Request
 
@@ -60,9 +65,12 @@ class PacketReader:
         self.expected = _READ_LEAST  # bytes to ask the kernel for
         self.seen = 0
         self.events: deque[bytes] = deque(maxlen=_MOST_EVENTS)
+        # Events so far, but for completions. Each is counted once it is in its queue: what is not counted comes later.
+        self.arrivals = 0
         self.keeps_events = True  # whether events that no route takes are put into `events`, or dropped
         self.routes: dict[int, tuple[EventRoute, ...]] = {}  # by event code
         self.deferred: deque[Deferred | None] = deque()
+        self.error_handler: Callable[[bytes], None] = lambda _message: None  # of errors that are about no request
         self._ledger = ledger
         self._buffer = b""
         self._at = 0  # the index in the buffer of the first byte that was not dispatched
@@ -91,7 +99,7 @@ class PacketReader:
         end = at + need
         message = buffer if have == need and not at else buffer[at:end]
         if kind & 0x7F == KEYMAP_NOTIFY:
-            self._give_event(kind, message, end)
+            self._give_event(None, kind, message, end)
             return True
         while ledger and ledger[0].serial < serial:
             ledger[0].done = True
@@ -103,7 +111,7 @@ class PacketReader:
         elif kind == ERROR:
             self._give_error(request, message, end)
         else:
-            self._give_event(kind, message, end)
+            self._give_event(request, kind, message, end)
         return True
 
     def dispatch_short_reply(self) -> bool:  # noqa: C901, PLR0911 - each case that `dispatch` has to do
@@ -131,6 +139,13 @@ class PacketReader:
             first.done = True
             del ledger[0]
         if kind != REPLY:
+            if first is not None and kind in first.completed_by and first.serial == serial:
+                del chunks[0]  # signal-safe (2), as far as the return
+                self.seen = serial
+                first.keepalive = None
+                first.done = True
+                self.parsed = True
+                return True
             general = self.events
             routed, take = self._route_of(kind, message)
             if routed is not None:  # signal-safe (2), as far as the return
@@ -139,6 +154,7 @@ class PacketReader:
                 general += (message,)
             del chunks[0]
             self.seen = serial
+            self.arrivals += 1
             self.parsed = True
             return True
         if first is None or first.serial != serial or message[4:8] != _NO_LENGTH:
@@ -240,20 +256,25 @@ class PacketReader:
         request.done = True
 
     def _give_error(self, request: Request | None, message: bytes, end: int) -> None:
-        """Store an error in its request; defer it where a handler has to be called."""
+        """Store an error in its request; defer the call of its handler, where there is one."""
         deferred = self.deferred
-        if request is None:
-            if len(deferred) < _MOST_EVENTS:
-                deferred += ((None, message),)
-        else:
+        handler = self.error_handler if request is None else request.on_error
+        calls = (partial(handler, message),) if handler is not None and len(deferred) < _MOST_EVENTS else ()
+        if request is not None:  # signal-safe (2)
             request.error = message
             request.keepalive = None
-            if request.on_error is not None and len(deferred) < _MOST_EVENTS:
-                deferred += ((request, message),)
+        deferred += calls
+        if request is not None:
             request.done = True
         self._at = end
 
-    def _give_event(self, kind: int, message: bytes, end: int) -> None:
+    def _give_event(self, request: Request | None, kind: int, message: bytes, end: int) -> None:
+        """Complete the request that an event is about, where it is one that such an event completes, or queue it."""
+        if request is not None and kind in request.completed_by:
+            self._at = end
+            request.keepalive = None
+            request.done = True
+            return
         # All that can fail or take time comes before the three stores, which commit the event.
         general = self.events
         routed, take = self._route_of(kind, message)
@@ -263,6 +284,7 @@ class PacketReader:
         if keep:
             general += (message,)
         self._at = end
+        self.arrivals += 1
 
     def _route_of(self, kind: int, message: bytes) -> tuple[deque[bytes] | None, bool]:
         """Return the queue of the first route that wants an event, and whether the event is for that queue alone."""

@@ -12,6 +12,7 @@ Invariants:
 
 from __future__ import annotations
 
+from functools import partial
 from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,13 +21,12 @@ import Xlib.error
 
 from xshm.errors import XshmError
 from xshm.x11.io.deferred import Release
-from xshm.x11.protocol.requests import Request
+from xshm.x11.protocol.requests import Request, weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xshm.x11.io.wire import Wire
-    from xshm.x11.protocol.requests import EventRoute
 
 
 class _NoIdLeft(XshmError, Xlib.error.ResourceIDError):
@@ -49,6 +49,7 @@ class ResourceTable:
 
     def __init__(self, wire: Wire, base: int, mask: int) -> None:
         self._wire = wire
+        self._send_release = weakly(self.send_release)  # for finalizers: the Wire has their calls, and this the Wire
         self._base, self._mask = base, mask
         self._next = 0
         self._lock = Lock()
@@ -56,24 +57,23 @@ class ResourceTable:
 
     # -- with a release ----------------------------------------------------------------------------------------------
 
-    def new_id(self, free: Any, field: str, *routes: EventRoute, **fields: Any) -> ServerResource:
+    def new_id(self, free: Any, field: str, **fields: Any) -> ServerResource:
         """Return a new id, by which the caller creates a resource that exists as long as the id.
 
         `free` is the request (a python-xlib class) that frees the resource in its field `field`; `fields` are its other
-        fields. `routes` are those of events about the resource, and are removed with it.
+        fields. Routes of events about the resource go into `release.routes`, and are removed with it.
         """
-        return self.new_id_as(ServerResource, free, field, *routes, **fields)
+        return self.new_id_as(ServerResource, free, field, **fields)
 
-    def new_id_as(self, kind: type[_Kind], free: Any, field: str, *routes: EventRoute, **fields: Any) -> _Kind:
+    def new_id_as(self, kind: type[_Kind], free: Any, field: str, **fields: Any) -> _Kind:
         """Return a new id as `new_id` does, as an object of a subclass of ServerResource."""
         resource = kind(self.allocate())
         number = int(resource) & self._mask
         release = Release(number, _encode(free, **fields, **{field: int(resource)}))
-        release.routes = routes
         # A signal handler's exception before this store leaks one number of at least 262,144, and no resource.
         self.numbers[number] = release
         resource.release = release
-        resource.finalize = self._wire.finalizer(release)
+        resource.finalize = self._wire.finalizer(partial(self._send_release, release))
         return resource
 
     def undone_by(self, request: Any, *, lapsed: Callable[[], bool] | None = None, **fields: Any) -> ServerResource:
@@ -81,14 +81,10 @@ class ResourceTable:
 
         Call it before the request that begins the grab or selection is sent; `lapsed` is described at `Release`.
         """
-        return self.undone_by_request(_encode(request, **fields), lapsed)
-
-    def undone_by_request(self, request: Request, lapsed: Callable[[], bool] | None) -> ServerResource:
-        """Return a resource as `undone_by` does, for a request that is encoded already."""
         resource = ServerResource()
-        resource.release = release = Release(None, request)
+        resource.release = release = Release(None, _encode(request, **fields))
         release.lapsed = lapsed
-        resource.finalize = self._wire.finalizer(release)
+        resource.finalize = self._wire.finalizer(partial(self._send_release, release))
         return resource
 
     def free(self, *resources: ServerResource) -> None:

@@ -77,8 +77,8 @@ class SharedSocket:
         self._ended: Callable[[], Exception] | None = None  # once the connection is over: makes each call's exception
         self._ledger = Ledger()
         self._out = WriteBuffer(sock, self._ledger)
-        self._in = PacketReader(self._ledger)
-        self._deferred = self._in.deferred
+        self.packets = PacketReader(self._ledger)
+        self._deferred = self.packets.deferred
         self._deferred_work = DeferredWork(self._deferred)
         self._reader: object = None
         self._sleepers: dict[object, tuple[Waitable, Lock]] = {}  # by the token of each wait
@@ -118,7 +118,7 @@ class SharedSocket:
         deadline = time.monotonic() + _CLOSE_WAIT
         while self._reader is not None and time.monotonic() < deadline:
             time.sleep(0.0005)
-        self._in.drop_descriptors()
+        self.packets.drop_descriptors()
         self.socket.close()
 
     def abandon(self, because: Callable[[], Exception]) -> None:
@@ -129,7 +129,7 @@ class SharedSocket:
         self._reader = None
         self._sleepers = {}
         self._ended = because
-        self._in.drop_descriptors()
+        self.packets.drop_descriptors()
         self.socket.close()
 
     def _broken(self, error: OSError) -> NoReturn:
@@ -200,18 +200,18 @@ class SharedSocket:
         while not what.done:
             if self._ended is not None:
                 raise self._ended()
-            if self._reader is me:
+            if self._reader is not me:
+                self._sleep(me, what, deadline)
+            elif self._deferred and self._deferred[0] is not None:  # None: another thread does this work already
+                self._reader = None  # rule 5
+                self._wake_next_reader()
+                self.run_deferred()
+            else:
                 if too_late:
                     raise timed_out()
                 # One read follows the deadline: the reply may have come while this process was stopped (SIGSTOP).
                 too_late = deadline is not None and time.monotonic() >= deadline
                 self._read(deadline)
-                if self._deferred and self._deferred[0] is not None:  # None: another thread does this work already
-                    self._reader = None  # rule 5
-                    self._wake_next_reader()
-                    self.run_deferred()
-            else:
-                self._sleep(me, what, deadline)
 
     def _sleep(self, me: object, what: Waitable, deadline: float | None) -> None:
         """Become the reader where no thread is; else sleep until another thread releases the wakeup."""
@@ -264,7 +264,7 @@ class SharedSocket:
 
     def _read(self, deadline: float | None) -> None:  # noqa: C901 - in one piece, since it is on the hot path
         """Receive what has arrived, waiting for it until the deadline, and dispatch it."""
-        packets = self._in
+        packets = self.packets
         if packets.parsed:
             if deadline is not None and not self._is_readable(deadline - time.monotonic()):
                 return
@@ -297,20 +297,20 @@ class SharedSocket:
 
     def _dispatch(self) -> None:
         """Under the lock: dispatch all that was received; end the connection where the stream ends or is invalid."""
-        self._in.dispatch()
+        self.packets.dispatch()
         if self._ended is not None:
             return
-        if self._in.wrong:
-            self._ended = partial(ServerNonsense, "", self._in.wrong)
+        if self.packets.wrong:
+            self._ended = partial(ServerNonsense, "", self.packets.wrong)
             with contextlib.suppress(OSError):  # ENOTCONN: the server has closed the connection before
                 self.socket.shutdown(socket.SHUT_RDWR)
-        elif self._in.over:
+        elif self.packets.over:
             self._ended = _gone(None)
 
     def _read_available(self, me: object, _sent: bool) -> None:
         """Where this thread is the reader, read what has arrived by now; wait for nothing (`Wire.pump`)."""
         reads = 0
-        while self._reader is me and self._ended is None and (not self._in.parsed or self._is_readable(0)):
+        while self._reader is me and self._ended is None and (not self.packets.parsed or self._is_readable(0)):
             self._read(None)
             reads += 1
             if reads >= _MOST_READS:

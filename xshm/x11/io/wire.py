@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Callable
 
-    from xshm.x11.io.deferred import Release
+    from xshm.x11.io.deferred import Deferred
 
 # Sequence numbers have 16 bits: the full number of a message is known as long as fewer than 1 << 16 requests are
 # unanswered. Half of that leaves room for requests that other threads queue before the round trip is over.
@@ -39,7 +39,7 @@ class Wire(SharedSocket):
     def __init__(self, sock: _socket.socket, timeout: float | None = None) -> None:
         super().__init__(sock)
         self.timeout = timeout
-        self.events = self._in.events
+        self.events = self.packets.events
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -95,7 +95,7 @@ class Wire(SharedSocket):
     def send_now(self, request: Request) -> None:
         """Queue a request and give it to the kernel."""
         # `prevent_sequence_wrap`, written out: each present of a swapchain calls this.
-        if self._ledger and self._ledger[-1].serial - self._in.seen > _MOST_UNANSWERED:
+        if self._ledger and self._ledger[-1].serial - self.packets.seen > _MOST_UNANSWERED:
             self.sync()
         with self._lock:
             if self._ended is not None:
@@ -115,7 +115,7 @@ class Wire(SharedSocket):
 
     def prevent_sequence_wrap(self) -> None:
         """Make a round trip where so many requests are unanswered that sequence numbers could become ambiguous."""
-        if self._ledger and self._ledger[-1].serial - self._in.seen > _MOST_UNANSWERED:
+        if self._ledger and self._ledger[-1].serial - self.packets.seen > _MOST_UNANSWERED:
             self.sync()
 
     # -- replies -----------------------------------------------------------------------------------------------------
@@ -133,13 +133,20 @@ class Wire(SharedSocket):
             with self._lock:
                 if self._ended is not None:
                     raise self._ended()
-                try:
-                    sent = self._out.flush()
-                except OSError as error:
-                    self._broken(error)
+                # Mostly all that was queued is with the kernel.
+                ledger = self._ledger
+                sent = bool(ledger) and ledger[-1].serial == ledger.sent and not self._out.tail
+                if not sent:
+                    try:
+                        sent = self._out.flush()
+                    except OSError as error:
+                        self._broken(error)
                 if self._reader is None:
                     self._reader = me
-            self._wait_until_done(me, sent, what, deadline)
+            if sent and deadline is None and self._reader is me and not what.done:
+                self._read(None)  # as in `call`
+            if not (sent and what.done):
+                self._wait_until_done(me, sent, what, deadline)
         finally:
             if self._reader is me:  # signal-safe (2): no call that could be cut short
                 self._reader = None
@@ -167,7 +174,7 @@ class Wire(SharedSocket):
 
     def is_processed(self, request: Request) -> bool:
         """Return whether the server has processed a later request: no reply or error to this one will follow."""
-        return 0 < request.serial < self._in.seen
+        return 0 < request.serial < self.packets.seen
 
     def _bounded(self, timeout: float | None) -> float | None:
         """Return the least of a timeout, the Wire's own, and the time left until this thread's deadline."""
@@ -180,28 +187,24 @@ class Wire(SharedSocket):
 
     def set_error_handler(self, handler: Callable[[bytes], None]) -> None:
         """Call `handler` with each error that no request's own handler takes."""
-        self._deferred_work.error_handler = handler
+        self.packets.error_handler = handler
 
-    def set_release_handler(self, handler: Callable[[Release], None]) -> None:
-        """Call `handler` with each release that a finalizer has deferred."""
-        self._deferred_work.release_handler = handler
-
-    def finalizer(self, release: Release) -> Callable[[], None]:
-        """Return a function written in C that defers a release, which the next thread that waits then does."""
-        return partial(self._deferred.append, release)
+    def finalizer(self, work: Deferred) -> Callable[[], None]:
+        """Return a function written in C that defers a call, which the next thread that waits then makes."""
+        return partial(self._deferred.append, work)
 
     # -- events ------------------------------------------------------------------------------------------------------
 
     def keep_events(self, *, keep: bool) -> None:
         """Put events that no route takes into `events`, or drop them, while no caller reads `events`."""
-        self._in.keeps_events = keep
+        self.packets.keeps_events = keep
         if not keep:
             self.events.clear()
 
     def add_route(self, route: EventRoute) -> None:
         """From now on, put the events of the route's code that it wants into its queue."""
         with self._lock:
-            self._in.routes[route.code] = (*self._other_routes(route), route)
+            self.packets.routes[route.code] = (*self._other_routes(route), route)
 
     def remove_route(self, route: EventRoute, last: Request | None = None) -> None:
         """Put no more events into the route's queue; those in it stay there.
@@ -211,13 +214,13 @@ class Wire(SharedSocket):
         """
         with self._lock:
             others = self._other_routes(route)
-            self._in.routes[route.code] = others if last is None else (*others, route.until(last))
+            self.packets.routes[route.code] = others if last is None else (*others, route.until(last))
 
     def _other_routes(self, route: EventRoute) -> tuple[EventRoute, ...]:
         """Return the other routes of a route's code, without those that drop events until a request, now processed."""
         return tuple(
             other
-            for other in self._in.routes.get(route.code, ())
+            for other in self.packets.routes.get(route.code, ())
             if other is not route and not (other.last is not None and self.is_processed(other.last))
         )
 

@@ -4,7 +4,7 @@ Every method is called under the Wire's lock, and none waits.
 
 Invariants:
 1. The ledger's serials have no gaps. A request is queued by the store that appends it: from then on it is sent, once.
-2. The bytes of all requests up to `ledger.sent` are with the kernel or in `_tail`; those after that are in the ledger.
+2. The bytes of all requests up to `ledger.sent` are with the kernel or in `tail`; those after that are in the ledger.
 3. `_accepted` holds how many bytes of the tail the kernel has taken since the tail was cut, noted inside the call that
    sends them (signal-safe: 1); the tail is cut by it before more is sent.
 """
@@ -41,7 +41,7 @@ class WriteBuffer:
         self._send = sock.send
         self._sendmsg = sock.sendmsg
         self._ledger = ledger
-        self._tail: bytes | memoryview = b""  # the bytes up to `ledger.sent` that the kernel has yet to take
+        self.tail: bytes | memoryview = b""  # the bytes up to `ledger.sent` that the kernel has yet to take
         self._tail_descriptors: Sequence[int] = ()
         self._accepted: list[int] = []
 
@@ -69,10 +69,10 @@ class WriteBuffer:
         serial = (ledger[-1].serial if ledger else 0) + 1
         request.serial = serial
         ledger += (request,)
-        if self._tail or ledger.sent != serial - 1:
+        if self.tail or ledger.sent != serial - 1:
             return self.flush()
         accepted, data = self._accepted, request.data
-        self._tail = data
+        self.tail = data
         self._tail_descriptors = ()
         ledger.sent = serial
         request.data = b""
@@ -84,7 +84,7 @@ class WriteBuffer:
             return False
         if accepted[0] != len(data):
             return self.flush()
-        self._tail = b""
+        self.tail = b""
         del accepted[0]
         return True
 
@@ -95,9 +95,9 @@ class WriteBuffer:
             if accepted:
                 if accepted[0]:  # the descriptors were sent with the first byte
                     self._tail_descriptors = ()
-                self._tail = self._tail[accepted[0] :]
+                self.tail = self.tail[accepted[0] :]
                 del accepted[0]
-            tail = self._tail
+            tail = self.tail
             if tail:
                 try:  # signal-safe (1)
                     if self._tail_descriptors:
@@ -128,7 +128,7 @@ class WriteBuffer:
         tail: bytes | memoryview = b"".join(map(_data, batch))
         if len(tail) > _COPIED:
             tail = memoryview(tail)
-        self._tail = tail  # signal-safe (2)
+        self.tail = tail  # signal-safe (2)
         self._tail_descriptors = descriptors
         ledger.sent = batch[-1].serial
         # The ledger keeps a request until the server has answered it or a later one, and need not keep its bytes too.

@@ -5,6 +5,7 @@ In reading order:
 - `requests`: requests with their replies or errors, the ledger of requests in flight, and routes of events
 - `decoding`: replies as values, or ServerNonsense; limits to their length
 - `core`: the core protocol
+- `structures`: what the structures of all extensions begin with
 - `mit_shm`: all of MIT-SHM 1.2
 - `xfixes`: regions, and the pointer's image
 - `edid`: a monitor's model and serial number

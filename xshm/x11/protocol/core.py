@@ -18,10 +18,13 @@ from xshm.x11.protocol.requests import HEADER, bounded_request
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from xshm.geometry import Rect
     from xshm.x11.protocol.requests import Request
+else:
+    from xshm._numpy import np
 
 # Encoded by python-xlib, since each is sent a few times at most when an object is opened, queried or closed.
 ChangeWindowAttributes = request.ChangeWindowAttributes
@@ -109,10 +112,7 @@ def pack_put_images(
 
 def _padded(rows: NDArray[Any], stride: int) -> bytes:
     """Return the rows one after the other, each padded to `stride`, and all of them to whole words."""
-    used = rows.shape[1]
-    if used == stride:
-        data = rows.tobytes()
-    else:
-        padding = bytes(stride - used)
-        data = b"".join([row.tobytes() + padding for row in rows])
+    if rows.shape[1] < stride:
+        rows = np.pad(rows, ((0, 0), (0, stride - rows.shape[1])))
+    data = rows.tobytes()
     return data + bytes(-len(data) % 4)

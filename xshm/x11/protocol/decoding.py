@@ -81,15 +81,9 @@ class Decoding:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
-        if error is not None:
-            raise_nonsense(error, self._name, self._nonsense)
+        if error is not None and _means_nonsense(error):
+            raise self._nonsense(self._name, _reason(error)) from error
         return False
-
-
-def raise_nonsense(error: BaseException, name: str, nonsense: Callable[[str, str], Exception]) -> None:
-    """Raise what `nonsense(name, reason)` returns if an exception means that the bytes of `name` are invalid."""
-    if _means_nonsense(error):
-        raise nonsense(name, _reason(error)) from error
 
 
 def _means_nonsense(error: BaseException) -> bool:

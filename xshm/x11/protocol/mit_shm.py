@@ -8,18 +8,18 @@ CreateSegment's reply.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NewType
+from typing import TYPE_CHECKING, Final
 
 from Xlib import error
 from Xlib.protocol import rq
 
 from xshm.x11.protocol.core import ALL_PLANES, Z_PIXMAP
+from xshm.x11.protocol.structures import reply_struct, request_struct
 
 if TYPE_CHECKING:
     from xshm.geometry import Rect
 
 NAME: Final = "MIT-SHM"
-ShmSeg = NewType("ShmSeg", int)
 
 COMPLETION: Final = 0  # the event's offset from first_event
 BAD_SEG: Final = 0  # the error's offset from first_error
@@ -27,17 +27,16 @@ BAD_SEG: Final = 0  # the error's offset from first_error
 # -- structures: python-xlib has no module for this extension ----------------------------------------------------------
 
 _SHMSEG = rq.Card32  # python-xlib knows no SHMSEG resource; an id is 32 bits
+_READ_ONLY = (rq.Bool("read_only"), rq.Pad(3))
+_PLACE = (_SHMSEG("shmseg"), rq.Card32("offset"))  # where the pixels are
 
 
 class QueryVersion(rq.ReplyRequest):
     """Ask for the version, the server's uid and gid, and whether it has shared pixmaps."""
 
-    _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(0), rq.RequestLength())
-    _reply = rq.Struct(
-        rq.ReplyCode(),
+    _request = request_struct(0)
+    _reply = reply_struct(
         rq.Bool("shared_pixmaps"),
-        rq.Card16("sequence_number"),
-        rq.ReplyLength(),
         rq.Card16("major_version"),
         rq.Card16("minor_version"),
         rq.Card16("uid"),  # of the server's process, cut to 16 bits
@@ -50,128 +49,63 @@ class QueryVersion(rq.ReplyRequest):
 class Attach(rq.Request):
     """Make the server attach the System V segment `shmid` under the resource id `shmseg`."""
 
-    _request = rq.Struct(
-        rq.Card8("opcode"),
-        rq.Opcode(1),
-        rq.RequestLength(),
-        _SHMSEG("shmseg"),
-        rq.Card32("shmid"),
-        rq.Bool("read_only"),
-        rq.Pad(3),
-    )
+    _request = request_struct(1, _SHMSEG("shmseg"), rq.Card32("shmid"), *_READ_ONLY)
 
 
 class Detach(rq.Request):
     """Make the server detach a segment, and free its id."""
 
-    _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(2), rq.RequestLength(), _SHMSEG("shmseg"))
+    _request = request_struct(2, _SHMSEG("shmseg"))
 
 
 class PutImage(rq.Request):
     """Draw a part of an image in the segment into a drawable; with send_event, Completion follows."""
 
-    _request = rq.Struct(
-        rq.Card8("opcode"),
-        rq.Opcode(3),
-        rq.RequestLength(),
-        rq.Drawable("drawable"),
-        rq.GC("gc"),
-        rq.Card16("total_width"),
-        rq.Card16("total_height"),
-        rq.Card16("src_x"),
-        rq.Card16("src_y"),
-        rq.Card16("src_width"),
-        rq.Card16("src_height"),
-        rq.Int16("dst_x"),
-        rq.Int16("dst_y"),
-        rq.Card8("depth"),
-        rq.Card8("format"),
-        rq.Bool("send_event"),
-        rq.Pad(1),
-        _SHMSEG("shmseg"),
-        rq.Card32("offset"),
+    _request = request_struct(
+        3,
+        *(rq.Drawable("drawable"), rq.GC("gc")),
+        *map(rq.Card16, ("total_width", "total_height", "src_x", "src_y", "src_width", "src_height")),
+        *map(rq.Int16, ("dst_x", "dst_y")),
+        *(rq.Card8("depth"), rq.Card8("format"), rq.Bool("send_event"), rq.Pad(1)),
+        *_PLACE,
     )
 
 
 class GetImage(rq.ReplyRequest):
     """Write a part of a drawable into the segment; the reply comes when it is written."""
 
-    _request = rq.Struct(
-        rq.Card8("opcode"),
-        rq.Opcode(4),
-        rq.RequestLength(),
+    _request = request_struct(
+        4,
         rq.Drawable("drawable"),
-        rq.Int16("x"),
-        rq.Int16("y"),
-        rq.Card16("width"),
-        rq.Card16("height"),
-        rq.Card32("plane_mask"),
-        rq.Card8("format"),
-        rq.Pad(3),
-        _SHMSEG("shmseg"),
-        rq.Card32("offset"),
+        *(rq.Int16("x"), rq.Int16("y"), rq.Card16("width"), rq.Card16("height")),
+        *(rq.Card32("plane_mask"), rq.Card8("format"), rq.Pad(3)),
+        *_PLACE,
     )
-    _reply = rq.Struct(
-        rq.ReplyCode(),
-        rq.Card8("depth"),
-        rq.Card16("sequence_number"),
-        rq.ReplyLength(),
-        rq.Card32("visual"),
-        rq.Card32("size"),
-        rq.Pad(16),
-    )
+    _reply = reply_struct(rq.Card8("depth"), rq.Card32("visual"), rq.Card32("size"), rq.Pad(16))
 
 
 class CreatePixmap(rq.Request):
     """Make a pixmap whose pixels are the segment's memory."""
 
-    _request = rq.Struct(
-        rq.Card8("opcode"),
-        rq.Opcode(5),
-        rq.RequestLength(),
-        rq.Card32("pid"),
-        rq.Drawable("drawable"),
-        rq.Card16("width"),
-        rq.Card16("height"),
-        rq.Card8("depth"),
-        rq.Pad(3),
-        _SHMSEG("shmseg"),
-        rq.Card32("offset"),
+    _request = request_struct(
+        5,
+        *(rq.Card32("pid"), rq.Drawable("drawable")),
+        *(rq.Card16("width"), rq.Card16("height"), rq.Card8("depth"), rq.Pad(3)),
+        *_PLACE,
     )
 
 
 class AttachFd(rq.Request):
     """Make the server map the descriptor that is sent with the request (1.2)."""
 
-    _request = rq.Struct(
-        rq.Card8("opcode"),
-        rq.Opcode(6),
-        rq.RequestLength(),
-        _SHMSEG("shmseg"),
-        rq.Bool("read_only"),
-        rq.Pad(3),
-    )
+    _request = request_struct(6, _SHMSEG("shmseg"), *_READ_ONLY)
 
 
 class CreateSegment(rq.ReplyRequest):
     """Make the server allocate memory and answer with a descriptor of it (1.2)."""
 
-    _request = rq.Struct(
-        rq.Card8("opcode"),
-        rq.Opcode(7),
-        rq.RequestLength(),
-        _SHMSEG("shmseg"),
-        rq.Card32("size"),
-        rq.Bool("read_only"),
-        rq.Pad(3),
-    )
-    _reply = rq.Struct(
-        rq.ReplyCode(),
-        rq.Card8("nfd"),  # descriptors that came with the reply: 1
-        rq.Card16("sequence_number"),
-        rq.ReplyLength(),
-        rq.Pad(24),
-    )
+    _request = request_struct(7, _SHMSEG("shmseg"), rq.Card32("size"), *_READ_ONLY)
+    _reply = reply_struct(rq.Card8("nfd"), rq.Pad(24))  # nfd: descriptors that came with the reply, 1
 
 
 class Completion(rq.Event):
@@ -186,8 +120,7 @@ class Completion(rq.Event):
         rq.Card16("minor_event"),
         rq.Card8("major_event"),
         rq.Pad(1),
-        _SHMSEG("shmseg"),
-        rq.Card32("offset"),
+        *_PLACE,
         rq.Pad(12),
     )
 
@@ -215,19 +148,19 @@ def pack_get_image(
 
 def unpack_get_image(reply: bytes) -> tuple[int, int]:
     """Return the depth of the image and the number of bytes that the server wrote."""
-    # The visual between them is unused: the drawable's format is known.
-    depth, size = _GOT_IMAGE.unpack_from(reply)
-    return depth, size
+    return _GOT_IMAGE.unpack_from(reply)  # without the visual between them: the drawable's format is known
 
 
-def pack_put_image(opcode: int, drawable: int, gc: int, depth: int, shmseg: int, place: Rect, part: Rect) -> bytes:
+def pack_put_image(
+    opcode: int, drawable: int, gc: int, depth: int, shmseg: int, place: Rect, part: Rect, *, send_event: bool = True
+) -> bytes:
     """Encode PutImage of `part` of an image that lies at `place` in the drawable, and at the segment's beginning.
 
-    Completion follows.
+    With `send_event`, Completion follows.
     """
     # total_width and total_height are the image's; src_x and src_y are the part's corner in it.
     return _PUT_IMAGE.pack(
         *(opcode, 3, 10, drawable, gc, place.width, place.height),
         *(part.x - place.x, part.y - place.y, part.width, part.height, part.x, part.y),
-        *(depth, Z_PIXMAP, True, shmseg, 0),
+        *(depth, Z_PIXMAP, send_event, shmseg, 0),
     )

@@ -41,6 +41,7 @@ class Request:
     """
 
     most = 64 << 20  # bytes that may follow the header of the reply, see BoundedRequest
+    completed_by: tuple[int, ...] = ()  # see CompletedByEvent
 
     __slots__ = (
         "data",
@@ -84,6 +85,16 @@ def bounded_request(
     request = BoundedRequest(data, keepalive, descriptors)
     request.most = most
     return request
+
+
+class CompletedByEvent(Request):
+    """A request without a reply that an event of one of the codes `completed_by` completes, as a reply would.
+
+    Such an event has the number of its request, as ShmPutImage's Completion and CopyArea's NoExpose have; it goes to no
+    queue. A class of its own for the reason that BoundedRequest is.
+    """
+
+    __slots__ = ("completed_by",)
 
 
 class Ledger(deque[Request]):

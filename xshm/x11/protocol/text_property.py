@@ -10,24 +10,15 @@ from typing import Final
 
 # COMPOUND_TEXT is ISO 2022: an escape sequence (ESC, intermediates, a final byte) names the charset of what follows.
 _SEGMENT = re.compile(rb"\x1b%G(.*?)(?:\x1b%@|$)|\x1b([ -/]+)([0-~])|([^\x1b]+)|\x1b", re.DOTALL)
+# By the final byte, parts of ISO 8859.
 _SETS_OF_96: Final = {
-    b"A": "iso8859-1",
-    b"B": "iso8859-2",
-    b"C": "iso8859-3",
-    b"D": "iso8859-4",
-    b"F": "iso8859-7",
-    b"G": "iso8859-6",
-    b"H": "iso8859-8",
-    b"L": "iso8859-5",
-    b"M": "iso8859-9",
-    b"V": "iso8859-10",
-    b"Y": "iso8859-13",
-    b"_": "iso8859-14",
-    b"b": "iso8859-15",
-    b"f": "iso8859-16",
+    final.encode(): f"iso8859-{part}"
+    for final, part in zip("ABCDFGHLMVY_bf", (1, 2, 3, 4, 7, 6, 8, 5, 9, 10, 13, 14, 15, 16), strict=True)
 }
 _SETS_OF_94_BY_94: Final = {b"A": "gb2312", b"B": "euc-jp", b"C": "euc-kr"}
 _HALF: Final = 0x80
+# A set of 94 by 94 lies in the upper half in its EUC encoding; controls and the space are no part of it.
+_UPPER: Final = bytes(byte | _HALF if b"!"[0] <= byte <= b"~"[0] else byte for byte in range(256))
 _EXTENDED_LENGTH: Final = 2
 
 
@@ -85,12 +76,8 @@ def _plain(data: bytes, left: str, right: str) -> str:
     for run in re.findall(rb"[\x00-\x7f]+|[\x80-\xff]+", data):
         if run[0] >= _HALF:
             text.append(_by_name(run, right))
-        elif left == "ascii":
-            text.append(run.decode("ascii"))
-        else:  # the same set lies in the upper half in its EUC encoding; controls are no part of it
-            for part in re.findall(rb"[\x21-\x7e]+|[^\x21-\x7e]+", run):
-                graphic = part[0] > 0x20 and part[0] != 0x7F  # noqa: PLR2004
-                text.append(_by_name(bytes(byte | _HALF for byte in part), left) if graphic else part.decode("ascii"))
+        else:
+            text.append(_by_name(run if left == "ascii" else run.translate(_UPPER), left))
     return "".join(text)
 
 

@@ -15,6 +15,7 @@ from Xlib.protocol import rq, structs
 
 from xshm.geometry import Rect
 from xshm.x11.protocol.requests import HEADER
+from xshm.x11.protocol.structures import reply_struct, request_struct
 
 NAME: Final = "XFIXES"
 VERSION: Final = (2, 0)  # the least that has regions, and names of pointer images
@@ -30,60 +31,33 @@ _REGION = rq.Card32  # python-xlib knows no REGION resource; an id is 32 bits
 class CreateRegion(rq.Request):
     """Make a region of these rectangles, tuples of x, y, width and height, known as `region`."""
 
-    _request = rq.Struct(
-        rq.Card8("opcode"),
-        rq.Opcode(5),
-        rq.RequestLength(),
-        _REGION("region"),
-        rq.List("rectangles", structs.Rectangle),
-    )
+    _request = request_struct(5, _REGION("region"), rq.List("rectangles", structs.Rectangle))
 
 
 class CreateRegionFromWindow(rq.Request):
     """Make a region of a window's shape, in the window's coordinates."""
 
-    _request = rq.Struct(
-        rq.Card8("opcode"),
-        rq.Opcode(7),
-        rq.RequestLength(),
-        _REGION("region"),
-        rq.Window("window"),
-        rq.Card8("kind"),
-        rq.Pad(3),
-    )
+    _request = request_struct(7, _REGION("region"), rq.Window("window"), rq.Card8("kind"), rq.Pad(3))
 
 
 class DestroyRegion(rq.Request):
     """Free a region."""
 
-    _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(10), rq.RequestLength(), _REGION("region"))
+    _request = request_struct(10, _REGION("region"))
 
 
 class SubtractRegion(rq.Request):
     """Make `destination` what is in `source1` and not in `source2`."""
 
-    _request = rq.Struct(
-        rq.Card8("opcode"),
-        rq.Opcode(15),
-        rq.RequestLength(),
-        _REGION("source1"),
-        _REGION("source2"),
-        _REGION("destination"),
-    )
+    _request = request_struct(15, _REGION("source1"), _REGION("source2"), _REGION("destination"))
 
 
 class FetchRegion(rq.ReplyRequest):
     """Ask for a region's extents and for its rectangles, which do not overlap."""
 
-    _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(19), rq.RequestLength(), _REGION("region"))
-    _reply = rq.Struct(
-        rq.ReplyCode(),
-        rq.Pad(1),
-        rq.Card16("sequence_number"),
-        rq.ReplyLength(),
-        rq.Object("extents", structs.Rectangle),
-        rq.Pad(16),
-        rq.List("rectangles", structs.Rectangle),
+    _request = request_struct(19, _REGION("region"))
+    _reply = reply_struct(
+        rq.Pad(1), rq.Object("extents", structs.Rectangle), rq.Pad(16), rq.List("rectangles", structs.Rectangle)
     )
 
 

@@ -7,6 +7,7 @@ colours are queried with each grab, and never cached.
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,8 +91,6 @@ def _allocate(connection: Connection, colormap: int, colours: Sequence[tuple[int
     ]
     pixels = []
     for cookie in cookies:
-        try:
+        with suppress(BadAlloc):
             pixels.append(cookie.reply().pixel)
-        except BadAlloc:
-            continue
     return pixels

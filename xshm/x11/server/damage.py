@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Final
 from Xlib import X
 from Xlib.ext import damage
 
-from xshm.x11.protocol.requests import EventRoute, precedes
+from xshm.x11.protocol.requests import EventRoute, Request, precedes
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
-    from xshm.x11.protocol.requests import Request
 
 NAME: Final = "DAMAGE"
 _NOTIFY: Final = 0  # the event's offset from first_event
@@ -73,9 +72,7 @@ class Damage:
         self._since = self._subtract()
 
     def _subtract(self) -> Request:
-        return self._connection.send(
-            damage.DamageSubtract, opcode=self._opcode, damage=self._id, repair=X.NONE, parts=X.NONE
-        )
+        return self._connection.wire.send(Request(self.pack_subtract(X.NONE)))
 
     def pack_subtract(self, parts: int) -> bytes:
         """Encode DamageSubtract of all damage, which the server stores in the region `parts`."""

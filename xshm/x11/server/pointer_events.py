@@ -14,20 +14,32 @@ import weakref
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from Xlib.protocol import rq
+
 from xshm.x11.io.packet_reader import GENERIC_EVENT
 from xshm.x11.protocol import xfixes
-from xshm.x11.protocol.requests import EventRoute, Request
+from xshm.x11.protocol.requests import EventRoute
+from xshm.x11.protocol.structures import request_struct
 
 if TYPE_CHECKING:
-    from xshm.x11.connection import Connection, Extension
+    from xshm.x11.connection import Connection
     from xshm.x11.io.resources import ServerResource
 
 NAME: Final = "XInputExtension"
-_SELECT_MINOR, _SELECT_WORDS = 46, 7
-_SELECT: Final = struct.Struct("=BBHIHxxHHIHHI")  # XISelectEvents with two masks of a word each
 _MOTION, _RAW_MOTION = 6, 17
 _ALL_DEVICES, _ALL_MASTERS = 0, 1
 _WHICH = struct.Struct("=xB6xH")  # in a GenericEvent: the extension's opcode, the event's type
+
+
+class _SelectEvents(rq.Request):
+    """XISelectEvents with two masks of a word each (not python-xlib's class, whose module takes 1 ms to import)."""
+
+    _request = request_struct(
+        46,
+        *(rq.Window("window"), rq.Card16("masks"), rq.Pad(2)),
+        *(rq.Card16("device"), rq.Card16("words"), rq.Card32("mask")),
+        *(rq.Card16("device_2"), rq.Card16("words_2"), rq.Card32("mask_2")),
+    )
 
 
 class Selection:
@@ -81,12 +93,14 @@ class PointerEvents:
         connection.wire.add_route(*shape.release.routes)
         connection.send(xfixes.SelectCursorInput, **where, mask=xfixes.DISPLAY_CURSOR_NOTIFY_MASK)
         if self._input is not None:
-            off = Request(_select_motion(self._input, root, on=False))
-            motion = connection.resources.undone_by_request(off, is_replaced)
+            # Raw motion of all devices, and motion of all master pointers in the root window.
+            where = {"opcode": self._input.major, "window": root, "masks": 2}
+            where |= {"device": _ALL_DEVICES, "words": 1, "device_2": _ALL_MASTERS, "words_2": 1}
+            motion = connection.resources.undone_by(_SelectEvents, lapsed=is_replaced, **where, mask=0, mask_2=0)
             motion.release.routes = (EventRoute(GENERIC_EVENT, self._count_motion, most=1),)
             selection.held = (shape, motion)
             connection.wire.add_route(*motion.release.routes)
-            connection.wire.send(Request(_select_motion(self._input, root, on=True)))
+            connection.send(_SelectEvents, **where, mask=1 << _RAW_MOTION, mask_2=1 << _MOTION)
         return selection
 
     def _count_cursor(self, _message: bytes) -> bool:
@@ -102,11 +116,3 @@ class PointerEvents:
             return False
         self.count += 1
         return True
-
-
-def _select_motion(extension: Extension, root: int, *, on: bool) -> bytes:
-    """Encode XISelectEvents: raw motion of all devices, and motion of all master pointers in the root window."""
-    raw, motion = (1 << _RAW_MOTION, 1 << _MOTION) if on else (0, 0)
-    return _SELECT.pack(
-        extension.major, _SELECT_MINOR, _SELECT_WORDS, root, 2, _ALL_DEVICES, 1, raw, _ALL_MASTERS, 1, motion
-    )

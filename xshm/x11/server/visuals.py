@@ -22,15 +22,10 @@ def format_of(connection: Connection, depth: int, visual_id: int | None) -> Pixe
     layout = next((each for each in connection.info.pixmap_formats if each.depth == depth), None)
     if layout is None:
         raise UnsupportedFormat(f"the server describes no pixel layout for depth {depth}")
-    visual = None  # a depth such as 1 may have none
-    for screen in connection.info.roots:
-        for allowed in screen.allowed_depths:
-            if allowed.depth != depth:
-                continue
-            for candidate in allowed.visuals:
-                # Without an id the first one counts; with one, the visual of that id and depth.
-                if candidate.visual_id == visual_id or (visual_id is None and visual is None):
-                    visual = candidate
+    depths = [allowed for screen in connection.info.roots for allowed in screen.allowed_depths]
+    visuals = [visual for allowed in depths if allowed.depth == depth for visual in allowed.visuals]
+    # A depth such as 1 may have none.
+    visual = next((each for each in visuals if visual_id in (None, each.visual_id)), None)
     order: ByteOrder = "big" if connection.info.image_byte_order else "little"
     bit_order: ByteOrder = "big" if connection.info.bitmap_format_bit_order else "little"
     # Without a visual (a pixmap of depth 1, 4 …) the values are grays; PixelFormat raises for a depth that can't be.

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -47,11 +48,7 @@ class ClientPids:
     def _clients(self) -> dict[int, int]:
         if self._known is None:
             self._known = {}
-            try:
+            with suppress(ServerError):  # BadRequest: X-Resource is older than 1.2
                 ids = self._asked.reply().ids if self._asked else ()
-            except ServerError:
-                ids = ()  # BadRequest: X-Resource is older than 1.2
-            for each in ids:
-                if each.value:
-                    self._known[each.spec.client] = each.value[0]
+                self._known = {each.spec.client: each.value[0] for each in ids if each.value}
         return self._known

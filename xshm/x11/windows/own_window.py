@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import struct
 from typing import TYPE_CHECKING, Final
 
 from Xlib import X, Xatom
@@ -26,11 +25,7 @@ _EVENTS: Final = (
     | X.PointerMotionMask
 )
 _FOREIGN_EVENTS: Final = X.ExposureMask | X.StructureNotifyMask
-# WM_SIZE_HINTS: flags; position and size (obsolete, but read by old managers); least and greatest size; increments,
-# aspects, base size and gravity, all unset.
-_SIZE_HINTS = struct.Struct("=I4i4i9i")
 _US_POSITION, _MIN_SIZE, _MAX_SIZE = 1, 16, 32  # flags; US: the user has chosen the position
-_BYTE, _WORD = 8, 32  # formats of properties: bits of an item
 
 
 def create_window(connection: Connection, place: Rect, title: str, *, resizable: bool, positioned: bool) -> int:
@@ -61,17 +56,10 @@ def create_window(connection: Connection, place: Rect, title: str, *, resizable:
     )
     delete = intern_atom(connection, "WM_DELETE_WINDOW")
     set_title(connection, window, title)
-    _set(connection, window, Xatom.WM_CLASS, Xatom.STRING, _BYTE, b"xshm\0xshm\0")
+    _set(connection, window, Xatom.WM_CLASS, Xatom.STRING, b"xshm\0xshm\0")
     _set_size_hints(connection, window, place, _US_POSITION if positioned else 0, resizable=resizable)
-    _set(connection, window, intern_atom(connection, "WM_PROTOCOLS"), Xatom.ATOM, _WORD, struct.pack("=I", delete))
-    _set(
-        connection,
-        window,
-        intern_atom(connection, "_NET_WM_PID"),
-        Xatom.CARDINAL,
-        _WORD,
-        struct.pack("=I", os.getpid()),
-    )
+    _set(connection, window, intern_atom(connection, "WM_PROTOCOLS"), Xatom.ATOM, [delete])
+    _set(connection, window, intern_atom(connection, "_NET_WM_PID"), Xatom.CARDINAL, [os.getpid()])
     connection.check(created, doing="CreateWindow")
     return window
 
@@ -90,9 +78,9 @@ def resize_window(connection: Connection, window: int, width: int, height: int, 
 
 def set_title(connection: Connection, window: int, title: str) -> None:
     """Set a window's title: WM_NAME in Latin-1, with "?" for other characters, and _NET_WM_NAME in UTF-8."""
-    _set(connection, window, Xatom.WM_NAME, Xatom.STRING, _BYTE, title.encode("latin-1", "replace"))
+    _set(connection, window, Xatom.WM_NAME, Xatom.STRING, title.encode("latin-1", "replace"))
     name, utf8 = intern_atom(connection, "_NET_WM_NAME"), intern_atom(connection, "UTF8_STRING")
-    _set(connection, window, name, utf8, _BYTE, title.encode())
+    _set(connection, window, name, utf8, title.encode())
 
 
 def watch_window(connection: Connection, window: int) -> None:
@@ -105,11 +93,13 @@ def _set_size_hints(connection: Connection, window: int, place: Rect, flags: int
     # A window of one size has it as its least and its greatest.
     limits = () if resizable else (place.width, place.height) * 2
     flags |= _MIN_SIZE | _MAX_SIZE if limits else 0
-    hints = _SIZE_HINTS.pack(flags, place.x, place.y, place.width, place.height, *(limits or (0,) * 4), *(0,) * 9)
-    _set(connection, window, Xatom.WM_NORMAL_HINTS, Xatom.WM_SIZE_HINTS, _WORD, hints)
+    # Position and size (obsolete, but read by old managers); least and greatest size; increments, aspects, base size
+    # and gravity, all unset.
+    hints = [flags, place.x, place.y, place.width, place.height, *(limits or (0,) * 4), *(0,) * 9]
+    _set(connection, window, Xatom.WM_NORMAL_HINTS, Xatom.WM_SIZE_HINTS, hints)
 
 
-def _set(connection: Connection, window: int, name: int, kind: int, size: int, data: bytes) -> None:
-    connection.send(
-        request.ChangeProperty, mode=X.PropModeReplace, window=window, property=name, type=kind, data=(size, data)
-    )
+def _set(connection: Connection, window: int, name: int, kind: int, value: bytes | list[int]) -> None:
+    """Set a property to bytes, or to numbers of 32 bits."""
+    data = (8 if isinstance(value, bytes) else 32, value)  # the format: bits of an item
+    connection.send(request.ChangeProperty, mode=X.PropModeReplace, window=window, property=name, type=kind, data=data)

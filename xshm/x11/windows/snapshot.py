@@ -67,10 +67,10 @@ class WindowQuery:
     def _outline(self) -> tuple[Rect, ...]:
         """Return the rectangles of the bounding shape, or the window with its border where it has none."""
         top = self.top
-        if self._shape is None:
+        found = self._shape.reply_or_none() if self._shape else None
+        if found is None:
             return (Rect(*top.outer),)
-        found = self._shape.reply_or_none()
-        boxes = [(each.x, each.y, each.width, each.height) for each in (found.rectangles if found else ())]
+        boxes = [(each.x, each.y, each.width, each.height) for each in found.rectangles]
         x, y, width, height = top.outer
         # For a window without a shape X.Org's server 21.1 returns a rectangle that lacks the border on the far sides.
         if boxes == [(-top.border, -top.border, width - top.border, height - top.border)]:
