@@ -7,6 +7,8 @@ In reading order:
 - `core`: the core protocol
 - `mit_shm`: all of MIT-SHM 1.2
 - `xfixes`: regions, and the pointer's image
+- `xtest`: input that counts as a device's
+- `xkb`: the keymap, and locked modifiers and groups
 - `edid`: a monitor's model and serial number
 - `text_property`: STRING, UTF8_STRING and COMPOUND_TEXT as str
 """
