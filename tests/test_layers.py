@@ -21,6 +21,7 @@ _LAYERS = (
     "sysv",
     *("pixels", "image.files", "image"),
     *("x11.protocol", "x11.io", "x11", "x11.server", "x11.windows"),
+    "input",
     "shm",
     *("capture", "capture.waiting", "drawables"),
     "surface",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from xshm import _arguments
 from xshm.capture.session import Session
-from xshm.drawables.drawable import Drawable
+from xshm.drawables.operable import Operable
 from xshm.errors import BadMatch, InvalidArgument, RootlessServer, ServerError
 from xshm.geometry import Rect, as_rect
 from xshm.shm import own_segments
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _STAGING_SLOTS: Final = 4
 
 
-class Screen(Drawable):
+class Screen(Operable):
     """The screen of an X display: take frames of it, watch it change, open its windows.
 
         with xshm.Screen() as screen:
@@ -59,8 +59,9 @@ class Screen(Drawable):
     What it is: rect, width, height, format, monitors, monitor; display, transport, max_frames, copies.
     Frames: grab, grab_many, grab_into, stream; stats counts them.
     Waits: wait_change, wait_stable, wait_for, wait_pixel, wait_image; act waits for what comes of an action.
+    Input: move, click, drag, scroll, button_down, button_up; press, type, key_down, key_up.
     Windows: windows lists them, window opens one, wait_window and wait_window_gone wait for one; pixmap opens a pixmap.
-    They have the same frames and waits.
+    They have the same frames and waits; a Window has the same input.
     The connection: connection, xlib; close ends it, as does the end of `with`.
 
     `display` is its name, as text, bytes or path (None or "": $DISPLAY), `transport` one of "auto", "sysv", "fd",
@@ -253,8 +254,13 @@ class Screen(Drawable):
         return Pixmap(self._session, resource_id(pixmap, "a pixmap", "a pixmap is named by its id"))
 
     def close(self) -> None:
-        """Close the connection and the Windows. Frames, and views of them, stay valid. Closing twice is fine."""
+        """Close the connection and the Windows. Frames, and views of them, stay valid. Closing twice is fine.
+
+        Keys and buttons that are held are released. Takes up to half a second after `type` has lent keycodes.
+        """
         self._closed = self._unavailable = True
+        if self._session.input is not None:
+            self._session.input.close()
         # First: it ends the waits of other threads, one of which may hold the pool's lock; and closing the Windows then
         # sends nothing.
         self._connection.close()
@@ -294,6 +300,9 @@ class Screen(Drawable):
                 f"the server at {self._connection.address} is rootless, as Xwayland is in a Wayland desktop: its "
                 f"screen has no picture of its own; grab windows instead (Screen.windows, Screen.window)"
             )
+
+    def _to_root(self, x: int, y: int) -> tuple[int, int]:
+        return x, y
 
     def _as_rect(self, region: Region, extent: Callable[[], Rect]) -> Rect:
         return as_rect(region, extent)  # a Monitor or WindowInfo has the screen's coordinates

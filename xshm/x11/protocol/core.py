@@ -7,6 +7,7 @@ Protocol", appendix B, "Protocol Encoding".
 from __future__ import annotations
 
 import struct
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from Xlib.protocol import request
@@ -16,7 +17,7 @@ from xshm.x11.protocol.decoding import image_reply_limit
 from xshm.x11.protocol.requests import HEADER, bounded_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -51,14 +52,18 @@ UngrabServer = request.UngrabServer
 
 SYNC: Final = struct.pack("=BBH", 43, 0, 1)  # GetInputFocus, the shortest request that has a reply
 Z_PIXMAP: Final = 2
+INPUT_ONLY: Final = 2  # the class of a window without pixels
+CARDINAL: Final = 6  # the atom, of a property that is numbers
 ALL_PLANES: Final = 0xFFFFFFFF
 # Event codes. A CopyArea causes one of the two, unless its graphics context has graphics-exposures off.
 GRAPHICS_EXPOSE: Final = 13
 NO_EXPOSE: Final = 14
 
-# A request begins with its major opcode (62, 72, 73 below), a byte of data, and its length in words of four bytes.
+# A request begins with its major opcode (18, 62, 72, 73, 100 here), a byte of data, and its length in words.
 _COPY_AREA = struct.Struct("=BxHIIIhhhhHH")
 _GET_IMAGE = struct.Struct("=BBHIhhHHI")
+_CHANGE_PROPERTY = struct.Struct("=BBHIIIBxxxI")
+_CHANGE_KEYBOARD_MAPPING = struct.Struct("=BBHBBxx")
 _PUT_IMAGE = struct.Struct("=BBHIIHHhhBBxx")
 _BIG_PUT_IMAGE = struct.Struct("=BBHIIIHHhhBBxx")  # BIG-REQUESTS: length 0, and the true one in a word after it
 _SHORT_WORDS: Final = 0xFFFF  # the longest request without BIG-REQUESTS
@@ -69,6 +74,18 @@ def pack_copy_area(
 ) -> bytes:
     """Encode CopyArea."""
     return _COPY_AREA.pack(62, 7, source, target, gc, src_x, src_y, dst_x, dst_y, width, height)
+
+
+def pack_change_property(window: int, name: int, kind: int, *words: int) -> bytes:
+    """Encode ChangeProperty: replace a property by these words of 32 bits; by none, where there are none."""
+    head = _CHANGE_PROPERTY.pack(18, 0, 6 + len(words), window, name, kind, 32, len(words))
+    return head + struct.pack(f"={len(words)}I", *words)
+
+
+def pack_change_keyboard_mapping(first: int, pairs: Sequence[tuple[int, int]]) -> bytes:
+    """Encode ChangeKeyboardMapping of consecutive keycodes from `first` on, to two keysyms each."""
+    head = _CHANGE_KEYBOARD_MAPPING.pack(100, len(pairs), 2 + 2 * len(pairs), first, 2)
+    return head + struct.pack(f"={2 * len(pairs)}I", *chain.from_iterable(pairs))
 
 
 def pack_get_image(drawable: int, x: int, y: int, width: int, height: int) -> bytes:
