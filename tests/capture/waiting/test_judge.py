@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont
 
 import xshm
 from xshm.capture.waiting.judge import Judge
@@ -419,6 +420,23 @@ def test_anything_else_is_a_reaction_at_once() -> None:
         film = Film()
         film.fill(0.1, rect, 3)
         assert film.reaction(0.1) == (0.1, 0.1)
+
+
+@pytest.mark.parametrize("size", [11, 14, 18, 24])
+@pytest.mark.parametrize("antialiased", [True, False])
+def test_a_letter_that_was_typed_is_a_reaction_at_once(size: int, *, antialiased: bool) -> None:
+    font = ImageFont.load_default(size)
+    for letter in "abdeghkmnopqsuvwxyzABDEGHKMNOPQRSUVWXZ02345689@%&":
+        film = Film()
+        picture = Image.fromarray(film.pixels[..., :3])
+        draw = ImageDraw.Draw(picture)
+        draw.fontmode = "L" if antialiased else "1"
+        draw.text((50, 40), letter, font=font, fill=(255, 255, 255))
+        film.pixels[..., :3] = np.asarray(picture)
+        box = picture.getbbox()
+        assert box is not None
+        film.show(1.0, Rect.from_ltrb(*box))
+        assert film.reaction() == (1.0, 1.0), letter
 
 
 def test_a_caret_that_leaves_one_place_and_comes_in_another_has_moved() -> None:

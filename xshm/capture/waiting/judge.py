@@ -48,7 +48,8 @@ _SHORTEST_PHASE: Final = 0.25  # seconds: of a caret (Tk, xterm: 300 ms)
 _MARGIN: Final = 256  # pixels around a place that are sampled with it, at most: a clock's hands reach ever new ones
 # Pixels. Carets of text fields are 1 or 2 wide and fill their rectangle, as a terminal's does, which is a cell of text.
 _WIDEST, _SHORTEST, _TALLEST = 24, 6, 64
-_FILLED: Final = 0.75  # of its pixels: where a letter is below it, the caret may have that one's colour
+_NARROW: Final = 3  # pixels: no letter but those that are a bar
+_FILLED, _FILLED_NARROW = 0.9, 0.75  # of its pixels
 # Seconds: the longest phase of a caret (GTK: 800 ms without), and a little.
 _PHASE: Final = 0.95
 _BITS_PER_BYTE: Final = 8
@@ -268,10 +269,25 @@ def _covers_most(rect: Rect, place: Rect) -> bool:
 
 
 def _is_caret(before: Frame, now: Frame, rect: Rect) -> bool:
-    """Return whether a difference has the shape of a caret: upright, small, and nearly filled."""
+    """Return whether a difference has the shape of a caret: upright, small, and one colour in place of another.
+
+    A letter that was typed has more colours, or leaves some of its rectangle as it was; those that are a bar ("l")
+    do not. The edge of a letter may be below a narrow caret. That of a terminal exchanges the letter's two colours.
+    """
     if not (_SHORTEST <= rect.height <= _TALLEST and rect.width <= _WIDEST and rect.width < rect.height):
         return False
-    return float((_look(before, rect, _HASHED) != _look(now, rect, _HASHED)).any(axis=2).mean()) >= _FILLED
+    old, new = (_look(each, rect, _HASHED).reshape(-1, 3) for each in (before, now))
+    changed = float((old != new).any(axis=1).mean())
+    shares = changed, _largest_share(old), _largest_share(new)
+    if min(shares) >= (_FILLED if rect.width > _NARROW else _FILLED_NARROW):
+        return True
+    colours = np.unique(old, axis=0)
+    return changed == 1 and len(colours) == 2 and np.array_equal(colours, np.unique(new, axis=0))  # noqa: PLR2004
+
+
+def _largest_share(pixels: NDArray[np.uint8]) -> float:
+    """Return the share of the pixels that have the most frequent colour."""
+    return float(np.unique(pixels, axis=0, return_counts=True)[1].max() / len(pixels))
 
 
 def _cut(frame: Frame, rect: Rect) -> Frame:
