@@ -172,6 +172,28 @@ def test_input_only_windows_are_none(screen: xshm.Screen, painter: Painter) -> N
         assert seen(screen, watch) == []
 
 
+def test_a_tk_window_has_its_title_though_it_lies_in_a_wrapper_of_tk(server: Server, screen: xshm.Screen) -> None:
+    with Programs(server) as programs, watching(screen) as watch:
+        tk = programs.talk(sys.executable, "-c", _TK)
+        tk("pass")
+        heard = list[tuple[str, str]]()
+
+        def hear(event: tuple[str, str]) -> None:
+            def is_heard() -> bool:
+                heard.extend(seen(screen, watch))
+                return event in heard
+
+            eventually(is_heard)
+
+        hear(("opened", "first"))
+        assert watch.windows == {window.id: window.title for window in screen.windows()}
+        tk("root.title('second')")
+        hear(("renamed", "second"))
+        tk("root.destroy()")
+        hear(("closed", "second"))
+        assert not watch.windows
+
+
 def test_what_another_client_only_says_is_no_event(screen: xshm.Screen, painter: Painter) -> None:
     from Xlib.protocol import event  # noqa: PLC0415
 
@@ -214,11 +236,11 @@ def test_under_openbox_windows_are_reported_by_their_own_ids(server: Server, scr
             happens("root.deiconify()", ("opened", "second"))
             happens("root.withdraw()", ("closed", "second"))
             happens("root.title('third'); root.deiconify()", ("opened", "third"))
-            happens("menu = tkinter.Toplevel(); menu.overrideredirect(True)", ("opened", ""))  # Tk sets no title
-            happens("menu.destroy()", ("closed", ""))
+            happens("menu = tkinter.Toplevel(); menu.overrideredirect(True)", ("opened", "third"))  # Tk's default
+            happens("menu.destroy()", ("closed", "third"))
             happens("root.destroy()", ("closed", "third"))
             assert watch.windows == {there: "there"}
-            assert list(watch.opened.values()) == ["third", ""]
+            assert list(watch.opened.values()) == ["third", "third"]
 
 
 def test_a_window_manager_that_starts_and_ends_opens_and_closes_no_program(server: Server, screen: xshm.Screen) -> None:

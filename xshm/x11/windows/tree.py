@@ -84,6 +84,11 @@ def ancestors(connection: Connection, window: int) -> list[int]:
     raise connection.nonsense("QueryTree", f"the window {window:#x} is inside of itself, in {_WALKS} looks")
 
 
+def have_one_creator(connection: Connection, one: int, other: int) -> bool:
+    """Return whether one client has created both windows, as their ids show: a program, or the window manager."""
+    return not (one ^ other) & ~connection.info.resource_id_mask
+
+
 def _walk_up(connection: Connection, window: int) -> list[int] | None:
     """Return a window's ancestors; None where one is met twice, since it was reparented during the walk."""
     met = {window: None}  # a dict: ordered, and quick to look up
@@ -134,7 +139,6 @@ def _find_clients(connection: Connection, atoms: Atoms, frames: list[TopLevel]) 
     A window's resource id shows its creator: frame and decorations are the manager's, the client is another program's.
     So WM_STATE is queried of a few windows only, not of the fifty handles and buttons that a frame may have.
     """
-    mask = connection.info.resource_id_mask
     searched = {frame.window: (frame, [frame.window]) for frame in frames}  # the manager's windows of this level
     for _ in range(_DEEPEST_FRAME):
         trees = [
@@ -145,8 +149,8 @@ def _find_clients(connection: Connection, atoms: Atoms, frames: list[TopLevel]) 
         searched = {}
         for frame, replies in trees:
             children = [child.id for reply in replies for child in _children(reply)]
-            own = [child for child in children if not (child ^ frame.window) & ~mask]
-            others = [child for child in children if (child ^ frame.window) & ~mask]
+            own = [child for child in children if have_one_creator(connection, child, frame.window)]
+            others = [child for child in children if child not in own]
             levels.append((frame, own, [(child, atoms.get_property(child, atoms.state)) for child in others]))
         for frame, own, states in levels:
             marked = [child for child, state in states if is_managed(state)]

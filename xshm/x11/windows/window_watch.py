@@ -32,7 +32,7 @@ from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
 from xshm.x11.windows.event_masks import WINDOWS
 from xshm.x11.windows.properties import Title, window_id
-from xshm.x11.windows.tree import ancestors, top_levels
+from xshm.x11.windows.tree import ancestors, have_one_creator, top_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -301,14 +301,17 @@ class WindowWatch:
             self._news.append(_News("closed", top.client))
 
     def _enframe(self, client: int, parent: int) -> None:
-        """Note that a window manager has put a client into a frame, or a program a window into another."""
+        """Note that a window manager has put a client into a frame, or a program a window into another.
+
+        What a program puts into a window of its own is a part of that one: Tk's toplevels, whose wrapper has the title.
+        """
         if parent not in self._tops:  # a part of a frame
             try:
                 parent = [parent, *ancestors(self._context.connection, parent)][-1]
             except ServerError:  # it was destroyed
                 return
         top = self._tops.get(parent)
-        if top is None or top.client == client:
+        if top is None or top.client == client or have_one_creator(self._context.connection, client, parent):
             return
         was_mapped = top.is_mapped
         self._hide(parent)
