@@ -20,6 +20,7 @@ from PIL import Image
 import xshm
 import xshm.capture.waiting.wait  # which `wait_change` would import while the time runs for who changes something
 from xshm.capture.waiting import find_image
+from xshm.capture.waiting.compare import compare
 from xshm.errors import InvalidArgument, InvalidType, MissingExtra, OutOfBounds, WaitTimeout, WindowGone, XshmError
 from xshm.geometry import Rect
 from xshm.pixels import opencv
@@ -229,8 +230,6 @@ def test_a_quiet_time_that_can_not_come_is_refused(screen: xshm.Screen) -> None:
 def test_comparing_where_was_drawn_counts_each_pixel_once_and_none_that_is_ignored(
     boxes: list[tuple[int, int, int, int]], holes: list[tuple[int, int, int, int]]
 ) -> None:
-    from xshm.capture.waiting.compare import compare  # noqa: PLC0415 - what is inside, once
-
     drawn, ignored = [Rect(*box) for box in boxes], [Rect(*hole) for hole in holes]
     mask = np.zeros((60, 60), bool)
     for rect in drawn:
@@ -242,6 +241,21 @@ def test_comparing_where_was_drawn_counts_each_pixel_once_and_none_that_is_ignor
     assert found.pixels == np.count_nonzero(mask)
     for y, x in np.argwhere(mask).tolist():
         assert any(rect.contains(Rect(x, y, 1, 1)) for rect in found.rects)
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_what_is_ignored_at_low_depths_need_not_be_whole_bytes(depth: int) -> None:
+    fmt = xshm.PixelFormat(depth, depth, 32, "little", 0, 0, 0, VisualClass.StaticGray)
+    grays = np.repeat(np.linspace(0, 255, 1 << depth).astype(np.uint8)[:, None], 3, axis=1)
+    before, now = (
+        xshm.Frame(np.full((8, 8), value, np.uint8), Rect(64, 32, 64 // depth, 8), 0, 1, fmt, grays)
+        for value in (0, 0xFF)
+    )
+    found = compare(before, now, [Rect(70, 33, 3, 2)], [Rect(60, 30, 7, 20), Rect(69, 35, 100, 10)])
+    right = 64 + 64 // depth
+    assert found.pixels == 3 * (right - 67) + 2 * 5
+    assert found.rects[0].x == 67
+    assert found.rects[-1].right in (69, right)
 
 
 def _frame(pixels: np.ndarray[Any, Any]) -> xshm.Frame:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from xshm.geometry import Rect, merged, subtract
-from xshm.image.difference import Difference
+from xshm.image.difference import Difference, difference
 from xshm.image.frame import Frame
 from xshm.pixels.bounding_shape import cut
 
@@ -25,9 +25,14 @@ def compare(before: Frame, now: Frame, drawn: list[Rect], ignored: list[Rect]) -
     """
     if before.rect != now.rect:  # the source was resized
         return Difference(now.width * now.height, 1.0, (now.rect,))
+    if drawn and now.format.bits_per_pixel < _BITS_PER_BYTE:  # a rectangle's columns are not whole bytes there
+        mask = (before.rgb() != now.rgb()).any(axis=2)
+        for hole in ignored:
+            if (inside := hole.intersect(now.rect)) is not None:
+                mask[now.slices(inside)] = False
+        found = difference(mask, (now.rect.x, now.rect.y))
+        return Difference(found.pixels, found.ratio, merged(list(found.rects), MOST_RECTS))
     holes = ignored
-    if now.format.bits_per_pixel < _BITS_PER_BYTE:  # a rectangle's columns are not whole bytes there
-        drawn = [now.rect] if drawn else []
     count, rects = 0, list[Rect]()
     for rect in drawn:
         for each in subtract([rect], *holes):
