@@ -235,6 +235,19 @@ def test_windows_that_come_and_go_are_told_with_their_titles(screen: xshm.Screen
     stays.destroy()
 
 
+def test_another_title_of_a_window_is_no_change_of_the_screen(screen: xshm.Screen, painter: Painter) -> None:
+    window = painter.window((10, 10, 50, 40), BLUE, title="before")
+
+    def rename() -> None:
+        window.set_wm_name("after")
+        painter.display.sync()
+
+    with later(0.1, rename):
+        outcome = screen.act(lambda: None, reaction=0.5)
+    assert not outcome.reacted
+    assert screen.windows()[-1].title == "after"
+
+
 def test_a_window_acts_in_its_own_coordinates_and_may_close(screen: xshm.Screen, painter: Painter) -> None:
     dialog = painter.window((100, 80, 200, 100), BLUE, title="dialog")
     with screen.window(dialog.id) as window:

@@ -52,6 +52,14 @@ if TYPE_CHECKING:
     from xshm.image.frame import Frame
 
 
+class WindowEvent(Protocol):
+    """What happened to a window; `x11.windows.window_watch.WindowEvent` is one."""
+
+    @property
+    def kind(self) -> str:
+        """One of "opened", "closed", "renamed", "restacked"."""
+
+
 class WindowChanges(Protocol):
     """A watch of top-level windows; `x11.windows.window_watch.WindowWatch` is one."""
 
@@ -67,7 +75,7 @@ class WindowChanges(Protocol):
     def closed(self) -> dict[int, str]:
         """The windows that went, by id, with their titles."""
 
-    def update(self) -> Iterable[object]:
+    def update(self) -> Iterable[WindowEvent]:
         """Process what has happened; return the events."""
 
     def close(self) -> None:
@@ -198,7 +206,7 @@ class _Watching:
         if frame is not None:
             self._judge.see(frame, frame.monotonic_ns / 1e9, exact=is_exact)
             self._drawn = list(merged([*self._drawn, *(frame.changed or ())], MOST_RECTS))
-        events: Iterable[object] = ()
+        events: Iterable[WindowEvent] = ()
         if self._windows is not None and not deadline.is_unanswered:
             try:
                 events = deadline.call(self._windows.update)
@@ -206,7 +214,8 @@ class _Watching:
                 if deadline.left:
                     raise
                 deadline.is_unanswered = True
-        if self._is_gone or any(True for _ in events):
+        # A title is not on the screen; where a manager draws it, that is drawing. Those of Chromium come 0.2 s late.
+        if self._is_gone or any(event.kind != "renamed" for event in events):
             now = time.monotonic()
             self._of_windows = span([self._of_windows, (now, now)])
         return frame is not None
