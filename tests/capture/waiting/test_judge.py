@@ -422,6 +422,21 @@ def test_anything_else_is_a_reaction_at_once() -> None:
         assert film.reaction(0.1) == (0.1, 0.1)
 
 
+def test_a_known_caret_that_blinks_in_a_field_just_emptied_is_no_reaction() -> None:
+    film = Film()
+    film.toggle(1.0)
+    film.toggle(1.5)
+    known = film.judge.remembered()
+    film = Film()
+    film.pixels[35:65, 50:130] = 9  # something has been typed
+    film.judge = Judge(film._frame(()), 0.0, (), known)
+    film.fill(1.0, Rect(50, 35, 80, 30), 0)
+    film.toggle(1.06)
+    assert film.reaction() == (1.0, 1.0)
+    film.fill(1.1, _CARET, 77)  # another picture than the caret's
+    assert film.reaction() == (1.0, 1.1)
+
+
 @pytest.mark.parametrize("size", [11, 14, 18, 24])
 @pytest.mark.parametrize("antialiased", [True, False])
 def test_a_letter_that_was_typed_is_a_reaction_at_once(size: int, *, antialiased: bool) -> None:
