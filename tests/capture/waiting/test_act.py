@@ -214,6 +214,15 @@ def test_a_thin_letter_that_is_typed_beside_a_greater_change_has_changed(screen:
     assert set(outcome.changed) == {_BOX, Rect(200, 100, 2, 11)}
 
 
+def test_a_caret_that_blinks_in_what_has_just_changed_delays_no_rest(screen: xshm.Screen, painter: Painter) -> None:
+    painter.fill((0, 0, 400, 300), BLACK)
+    with later(0.15, painter.fill, (200, 100, 2, 14), RED):
+        outcome = screen.act(painter.fill, (100, 50, 200, 100), BLUE)
+    assert outcome.rest_seconds == outcome.reaction_seconds
+    assert outcome.changed == (Rect(100, 50, 200, 100),)
+    assert [each.rect for each in outcome.moving] == [Rect(200, 100, 2, 14)]
+
+
 def test_an_idle_act_costs_nothing(screen: xshm.Screen) -> None:
     screen.act(lambda: None, reaction=0)  # imports
     before = time.process_time()
@@ -281,7 +290,7 @@ def test_clicks_are_judged_right_beside_what_moves(responsive_on: Callable[..., 
             each.result()
 
 
-def _clicks_are_judged_right(server: Server, program: Any) -> None:  # noqa: ANN401 - of this directory's conftest
+def _clicks_are_judged_right(server: Server, program: Any) -> None:
     with xshm.Screen(server.name) as screen:
         # A longer quiet time: Tk may pause for longer than 0.3 s where two cores are busy with other tests.
         assert not screen.act(program.click, "nothing", quiet=0.8).reacted

@@ -54,8 +54,10 @@ def test_carets_and_a_clock_are_rhythms(make_server: Callable[..., Server]) -> N
     # Takes 6 seconds: the clock ticks four times, the slowest caret changes as often. All run at the same time.
     with ThreadPoolExecutor() as threads:
         found = [threads.submit(_is_a_clock, make_server("Xvfb", 300, 300))]
-        for toolkit in ("xterm", "tk", "gtk", "qt"):
-            found.append(threads.submit(_has_a_caret, make_server("Xvfb", 640, 480), toolkit))
+        found += [
+            threads.submit(_has_a_caret, make_server("Xvfb", 640, 480), toolkit)
+            for toolkit in ("xterm", "tk", "gtk", "qt")
+        ]
         for each in found:
             each.result()
 

@@ -14,9 +14,9 @@ a steady rhythm from all else by the evidence that `rhythm` explains.
 The cost of a change is that of comparing, and of hashing or sampling `_SAMPLES` pixels of its place: 0.15 to
 0.3 ms, where comparing a full-HD frame takes 3.1 ms.
 
-What does not work: places by the rectangles of DAMAGE (1); a caret that blinks for the first time on the edge of a place
-that has just changed, which is a part of that place, and counts, unless an earlier wait has seen it there; and a place
-whose changes are so small that no sampled pixel shows them, which is never proven to be a rhythm, and so counts.
+What does not work: places by the rectangles of DAMAGE (1); a caret that blinks for the first time on the edge of what
+has just changed, which is a part of that place, and counts, unless an earlier wait has seen it there; and a place whose
+changes are so small that no sampled pixel shows them, which is never proven to be a rhythm, and so counts.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Judge:
         self._ignored = list(ignored)
         self._known = list(known)
         # A caret that has moved is as large as before.
-        self._caret_sizes = {(each.rect.width, each.rect.height) for each in self._known if each.rhythm in (None, CYCLE)}
+        sizes = [(each.rect.width, each.rect.height) for each in self._known if each.rhythm in (None, CYCLE)]
+        self._caret_sizes = frozenset(sizes)
         self._places: list[Place] = []
         self._dropped: tuple[float, float] | None = None  # changes of places that are not kept any more
 
@@ -137,7 +138,7 @@ class Judge:
         return _described([each for each in self._places if each.count and (each.rhythm or each in suspects)])
 
     def no_changes(self, now: float) -> list[Rect]:
-        """Return the places whose difference is no lasting change: those that are proven, or known, to go back and forth.
+        """Return the places whose difference is no lasting change: what is proven, or known, to go back and forth.
 
         What only has a caret's shape may be a letter, "l", that was typed beside a greater change. What lies inside a
         place that has changed is a part of that change.
@@ -215,9 +216,9 @@ class Judge:
         return True
 
     def _swing(self, place: Place, before: Frame, now: Frame) -> int | None:
-        """Sample a place and its surroundings before and after a change; return its mark where the samples are the same.
+        """Sample a place and its surroundings before and after a change; return its mark where these samples are it.
 
-        They are of a place that is the whole frame. Its samples are as far apart as cache lines, and cost as much.
+        They are where the place is the whole frame. Each of its samples is a cache miss: it is sampled once.
         """
         swing = place.swing
         if swing is None or not swing.area.contains(place.rect):
