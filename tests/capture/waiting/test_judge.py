@@ -454,6 +454,47 @@ def test_a_letter_that_was_typed_is_a_reaction_at_once(size: int, *, antialiased
         assert film.reaction() == (1.0, 1.0), letter
 
 
+@pytest.mark.parametrize("delay", [0.02, 0.1, 0.2, 0.4])
+def test_a_caret_that_blinks_in_what_has_just_changed_delays_no_rest(delay: float) -> None:
+    film = Film()
+    film.fill(1.0, Rect(20, 30, 200, 100), 255)
+    film.toggle(1.0 + delay)
+    assert film.reaction() == (1.0, 1.0)
+    assert film.judge.no_changes(film.now) == []  # it is a part of what has changed
+
+
+def test_what_changes_to_a_third_picture_is_no_caret() -> None:
+    film = Film()
+    film.fill(1.0, _CARET, 255)
+    film.fill(1.5, _CARET, 99)
+    assert film.reaction() == (1.0, 1.5)
+
+
+def test_a_bar_that_fills_in_a_dialog_that_has_just_come_is_no_caret() -> None:
+    film = Film()
+    film.fill(1.0, Rect(20, 30, 200, 100), 255)
+    for number in range(5):
+        film.fill(1.1 + number / 10, Rect(50 + 8 * number, 60, 8, 20), 77)
+    assert film.reaction() == (1.0, film.now)
+
+
+def test_what_is_as_large_as_a_known_caret_is_no_change_and_any_other_bar_is_until_it_has_blinked() -> None:
+    film, moved, letter = Film(), Rect(80, 40, 2, 14), Rect(80, 43, 2, 11)
+    film.toggle(0.5)
+    film.toggle(1.0)
+    film = _after(film)
+    film.noise(0.1, _BUTTON)
+    film.toggle(0.2, moved)
+    assert film.judge.no_changes(0.3) == [moved]
+    film = _after(film)
+    film.noise(0.1, _BUTTON)
+    film.toggle(0.2, letter)
+    assert film.judge.no_changes(0.3) == []
+    film.toggle(0.7, letter)
+    film.toggle(1.2, letter)
+    assert film.judge.no_changes(1.3) == [letter]
+
+
 def test_a_caret_that_leaves_one_place_and_comes_in_another_has_moved() -> None:
     film = Film()
     film.fill(0.1, _CARET, 1)

@@ -21,6 +21,7 @@ import xshm
 import xshm.capture.waiting.wait  # which `wait_change` would import while the time runs for who changes something
 from xshm.capture.waiting import find_image
 from xshm.capture.waiting.compare import compare
+from xshm.capture.waiting.wait import quiet_time
 from xshm.errors import InvalidArgument, InvalidType, MissingExtra, OutOfBounds, WaitTimeout, WindowGone, XshmError
 from xshm.geometry import Rect
 from xshm.pixels import opencv
@@ -156,9 +157,10 @@ def test_restlessness_is_told_with_the_last_picture_when_the_time_is_over(
 
 
 def test_the_default_of_quiet_fits_into_every_timeout(screen: xshm.Screen) -> None:
-    assert 0.05 <= screen.wait_stable(timeout=0.1).seconds < 0.09
-    assert 0.3 <= screen.wait_stable().seconds < 1
-    assert 0.3 <= screen.wait_stable(timeout=None).seconds < 1
+    assert [quiet_time(None, timeout) for timeout in (0.1, 0.5, 0.8, 10, None)] == [0.05, 0.25, 0.3, 0.3, 0.3]
+    assert screen.wait_stable(timeout=0.29).seconds >= 0.145  # 0.3 would not fit
+    assert screen.wait_stable().seconds >= 0.3
+    assert screen.wait_stable(timeout=None).seconds >= 0.3
 
 
 def test_a_caret_is_left_out_by_its_place_or_by_its_size(screen: xshm.Screen, painter: Painter) -> None:
@@ -205,7 +207,8 @@ def test_what_moves_a_little_at_a_time_is_not_calm(screen: xshm.Screen, painter:
     thread.start()
     try:
         with pytest.raises(WaitTimeout, match=r"ignore=\[region\] leaves a place out$"):
-            screen.wait_stable(quiet=0.4, timeout=1, threshold=100 / (1280 * 800))
+            # Two steps exceed it, so that a thread that hardly runs on a busy machine creeps fast enough.
+            screen.wait_stable(quiet=0.8, timeout=1, threshold=20 / (1280 * 800))
     finally:
         over.set()
         thread.join()

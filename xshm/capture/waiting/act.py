@@ -21,7 +21,14 @@ Always true:
 
 What does not work: telling a spinner that the action has started from one that ran before, if it began while the block
 ran; and a caret that comes into a field, and nothing else, from one that blinked there already. Both are in `moving`.
-A reaction of one small upright bar alone ("1" in a calculator) is reported a caret's phase late: 0.95 s after it came.
+A reaction of one small upright bar alone, of one colour ("1" in a calculator), is reported a caret's phase late: 0.95 s
+after it came. Beside another change it is in `changed`, unless it is as large as a caret that is known.
+
+A spinner or a video that nothing is known of costs the first Act beside it 2 to 4 s, a clock 4 s: an Act is not at rest
+while anything changes, and a flow takes two seconds to prove, more where it pauses or its bounds grow meanwhile. Less
+would take a page that loads for still: one that repaints every 200 ms has only ten changes in two seconds, and one that
+slides or fades in is as fast as a spinner for up to a second. The next Act has it for a flow after three changes. So
+wait_stable() before the first Act takes that time out of it; `timeout` ends it, and `ignore` spares it.
 """
 
 from __future__ import annotations
@@ -231,7 +238,7 @@ class _Watching:
     def _conclude(self, now: float, seen: tuple[float, float] | None, *, settled: bool) -> Outcome:
         frame, windows = self._judge.frame, self._windows
         moving = self._judge.set_aside(now)
-        changed = self._lasting([each.rect for each in moving])
+        changed = self._lasting(self._judge.no_changes(now))
         first, last = (None, 0.0) if seen is None else (max(0.0, seen[0] - self._zero), seen[1] - self._zero)
         return Outcome(
             reacted=seen is not None,

@@ -14,7 +14,7 @@ a steady rhythm from all else by the evidence that `rhythm` explains.
 The cost of a change is that of comparing, and of hashing or sampling `_SAMPLES` pixels of its place: 0.15 to
 0.3 ms, where comparing a full-HD frame takes 3.1 ms.
 
-What does not work: places by the rectangles of DAMAGE (1); a caret that blinks for the first time inside a place that
+What does not work: places by the rectangles of DAMAGE (1); a caret that blinks for the first time on the edge of what
 has just changed, which is a part of that place, and counts, unless an earlier wait has seen it there; and a place whose
 changes are so small that no sampled pixel shows them, which is never proven to be a rhythm, and so counts.
 """
@@ -67,6 +67,9 @@ class Judge:
         self.began = began
         self._ignored = list(ignored)
         self._known = list(known)
+        # A caret that has moved is as large as before.
+        sizes = [(each.rect.width, each.rect.height) for each in self._known if each.rhythm in (None, CYCLE)]
+        self._caret_sizes = frozenset(sizes)
         self._places: list[Place] = []
         self._dropped: tuple[float, float] | None = None  # changes of places that are not kept any more
 
@@ -88,9 +91,10 @@ class Judge:
             place = self._place(rect, before, frame, at)
             touched = [each for each in touched if each is not place and each in self._places] + [place]
         for place in touched:
+            mark = None
             if place.rhythm is None and not place.is_caret and place.count:
-                self._swing(place, before, frame)
-            place.add(at, _mark(frame, place.rect), exact=exact)
+                mark = self._swing(place, before, frame)
+            place.add(at, _mark(frame, place.rect) if mark is None else mark, exact=exact)
         return bool(found)
 
     # -- the verdict ---------------------------------------------------------------------------------------------------
@@ -133,6 +137,17 @@ class Judge:
         suspects = self._suspects(now)
         return _described([each for each in self._places if each.count and (each.rhythm or each in suspects)])
 
+    def no_changes(self, now: float) -> list[Rect]:
+        """Return the places whose difference is no lasting change: what is proven, or known, to go back and forth.
+
+        What only has a caret's shape may be a letter, "l", that was typed beside a greater change. What lies inside a
+        place that has changed is a part of that change.
+        """
+        suspects = self._suspects(now)
+        aside = [each for each in self._places if each.rhythm or (each in suspects and self._is_trusted(each))]
+        counted = [each.rect for each in self._places if each not in suspects and each.changes()]
+        return [each.rect for each in aside if not any(rect.contains(each.rect) for rect in counted)]
+
     def rhythms(self) -> list[Rect]:
         """Return the places of proven rhythms."""
         return [each.rect for each in self._places if each.rhythm]
@@ -153,7 +168,7 @@ class Judge:
             if place.rect == rect or (place.rhythm and self._accepts(place, rect, before)):
                 return place
         is_caret = _is_caret(before, now, rect)
-        if is_caret and (not any(_is_busy(each, at) for each in near) or self._is_known_caret(rect, before, now)):
+        if is_caret and (not any(_is_busy(each, rect, at) for each in near) or self._is_known_caret(rect, before, now)):
             return self._new(rect, before, is_caret=True)
         joined = [each for each in near if not each.rhythm or _covers_most(rect, each.rect)]
         if not joined:
@@ -200,8 +215,11 @@ class Judge:
         place.grow(rect, _mark(before, place.rect.union(rect)))
         return True
 
-    def _swing(self, place: Place, before: Frame, now: Frame) -> None:
-        """Sample a place and its surroundings before and after a change."""
+    def _swing(self, place: Place, before: Frame, now: Frame) -> int | None:
+        """Sample a place and its surroundings before and after a change; return its mark where these samples are it.
+
+        They are where the place is the whole frame. Each of its samples is a cache miss: it is sampled once.
+        """
         swing = place.swing
         if swing is None or not swing.area.contains(place.rect):
             margin = min(max(place.rect.width, place.rect.height, _BITS_PER_BYTE), _MARGIN)
@@ -210,14 +228,25 @@ class Judge:
             ).intersect(now.rect)
             assert area is not None  # noqa: S101 - the place lies inside the frame
             swing = place.swing = Swing(area, _look(before, area, _SAMPLES))
-        swing.add(_look(now, swing.area, _SAMPLES))
+        samples = _look(now, swing.area, _SAMPLES)
+        swing.add(samples)
+        is_whole = swing.area == place.rect and place.rect.width * place.rect.height > _HASHED
+        return hash(samples.tobytes()) if is_whole else None
 
     def _suspects(self, now: float) -> list[Place]:
         """Return what looks like a caret, and is not proven to be one: at most one place that is not as before."""
-        found = [each for each in self._places if each.is_caret and not each.rhythm and each.is_unsure]
+        found = [
+            each
+            for each in self._places
+            if each.is_caret and not each.rhythm and each.is_unsure and len(set(each.marks)) <= 2  # noqa: PLR2004
+        ]
         changed = [each for each in found if each.count % 2]
         waiting = [each for each in changed if now < each.last + _PHASE]
         return [each for each in found if each not in changed or (len(changed) == 1 and each in waiting)]
+
+    def _is_trusted(self, place: Place) -> bool:
+        """Return whether what looks like a caret has been seen to change back, or is as large as one that has."""
+        return place.count > 1 or place.is_recalled or (place.rect.width, place.rect.height) in self._caret_sizes
 
     def _review(self, now: float) -> None:
         for each in self._places:
@@ -260,12 +289,17 @@ def _reaches(place: Rect, rect: Rect) -> bool:
     )
 
 
-def _is_busy(place: Place, at: float) -> bool:
+def _is_busy(place: Place, rect: Rect, at: float) -> bool:
     """Return whether a place changes too often for a caret in it or beside it: it is an animation, or a bar that fills.
 
-    A place without a change yet is one of this same moment.
+    A place without a change yet is one of this same moment. A caret knows nothing of a result that has just come around
+    it; a bar that fills grows beside what was filled before, and the next bit of it would join both places.
     """
-    return not place.count or place.last > at - _SHORTEST_PHASE or (place.count > _FEW and place.last > at - _BUSY)
+    if not place.count:
+        return True
+    if place.count > _FEW:
+        return place.last > at - _BUSY
+    return place.last > at - _SHORTEST_PHASE and not (place.rect.contains(rect) and not place.is_caret)
 
 
 def _covers_most(rect: Rect, place: Rect) -> bool:

@@ -117,7 +117,7 @@ class Place:
         self._grown_at = -1.0
         self._grown_from = rect
         self._known: Known | None = None  # of a flow: it is soon believed again
-        self._is_recalled = False  # an earlier wait has seen it
+        self.is_recalled = False  # an earlier wait has seen it
         self._stalled: tuple[float, tuple[float, float] | None] | None = None  # when a flow ended, `_sure` until then
         self.gap = 0.0  # of a rhythm: the longest between two changes, in seconds
 
@@ -179,7 +179,7 @@ class Place:
     def recall(self, known: Known) -> None:
         """Go on with what an earlier wait has seen here, before the first change is added."""
         here = self.marks[0]
-        self._is_recalled = True
+        self.is_recalled = True
         if known.rhythm == FLOW:
             self._known = known
             return
@@ -269,7 +269,7 @@ class Place:
         silent = before[-1] if before else self.silent_since
         gaps = sorted(self._gaps()) or [self.gap]
         usual = gaps[int(0.9 * (len(gaps) - 1) + 0.5)]  # a few of a busy machine's are longer
-        if exact and not self._is_recalled and at - silent > 1.5 * usual + 0.03:
+        if exact and not self.is_recalled and at - silent > 1.5 * usual + 0.03:
             self._count((at, at))
 
     def _cycle(self) -> tuple[str, int, float] | None:
