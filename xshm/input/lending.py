@@ -124,7 +124,7 @@ class Lender:
         lent = dict(zip(free, pairs, strict=False))
         notes += [Note(owner, code, *pair) for code, pair in lent.items()]
         self._used |= dict.fromkeys(lent, time.monotonic())  # before they are sent: an interrupt may come in between
-        self._send(self._pack_notes(notes), *_pack_changes(lent))
+        self._send(self._pack_notes(notes), self._keymap.pack_changes(lent))
         return True
 
     def _take_back(self, *, keep_own: bool) -> None:
@@ -139,7 +139,8 @@ class Lender:
             for note in notes
             if note.owner not in alive and self._keymap.symbols(note.keycode) == note.symbols
         }
-        self._send(*_pack_changes(returned), self._pack_notes(kept))
+        changes = [self._keymap.pack_changes(returned)] if returned else []
+        self._send(*changes, self._pack_notes(kept))
         if not keep_own:
             self._used.clear()
 
@@ -204,17 +205,6 @@ def _pairs(keysyms: Sequence[int], free: int) -> list[tuple[int, int]]:
     if len(keysyms) <= free:
         return [(keysym, keysym) for keysym in keysyms]
     return [(first, second or first) for first, second in zip_longest(keysyms[::2], keysyms[1::2], fillvalue=0)]
-
-
-def _pack_changes(symbols: dict[int, tuple[int, int]]) -> list[bytes]:
-    """Encode one ChangeKeyboardMapping for each run of consecutive keycodes: each makes every program read the map."""
-    runs: list[tuple[int, list[tuple[int, int]]]] = []
-    for keycode, pair in sorted(symbols.items()):
-        if runs and keycode == runs[-1][0] + len(runs[-1][1]):
-            runs[-1][1].append(pair)
-        else:
-            runs.append((keycode, [pair]))
-    return [core.pack_change_keyboard_mapping(first, pairs) for first, pairs in runs]
 
 
 def _parse(asked: Cookie) -> list[Note]:
