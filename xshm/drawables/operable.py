@@ -131,10 +131,11 @@ class Operable(Drawable):
         group where it has them, or else from another one. The first call asks for the keymap; each costs two round
         trips for 500 characters.
 
-        A character that no key has is lent a keycode that has none, which makes all programs read the keymap again. It is given back half a second after its last use, by a thread, or by the Screen's
-        `close`, which waits for that: programs read the keymap when they come to the key, and one that takes longer
-        than that gets another character, or none. Most servers have 19 such keycodes, which take 38 characters: a text
-        of more different ones waits in between. After kill -9 they stay lent until the next program that types by xshm.
+        A character that no key has is lent a keycode that has none, which makes all programs read the keymap again. It
+        is given back half a second after its last use, by a thread, or by the Screen's `close`, which waits for that:
+        programs read the keymap when they come to the key, and one that is busy for longer than that gets another
+        character, or none. Most servers have 19 such keycodes, which take 38 characters: a text of more different ones
+        waits in between. After kill -9 they stay lent until the next program that types by xshm.
 
         What does not work: other control characters (InvalidArgument), input methods, and programs that don't take a
         character that their toolkit can't receive, as Tk 8.6 does not take those above U+FFFF.

@@ -361,9 +361,6 @@ class InputDevice:
             within(time.monotonic() + lending.GRACE + _CLOSING, partial(self._locked, self._close))
 
     def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         batch = self._batch()
         for button in self._buttons:
             batch.button(button, down=False)
@@ -373,9 +370,9 @@ class InputDevice:
             self._send(batch)
         self._buttons.clear()
         self._held.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
         if self._keys is not None and self._keys.lender.keycodes:
             time.sleep(self._keys.lender.seconds_left)
             self._keys.lender.give_back()

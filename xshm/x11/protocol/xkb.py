@@ -129,7 +129,7 @@ def _unpack_type(reply: bytes, at: int) -> tuple[KeyType, int]:
     """Return the key type at an offset, and the offset of what follows it."""
     mask, _, _, _, count, has_preserved = _TYPE.unpack_from(reply, at)
     at += _TYPE.size
-    levels = {}
+    levels: dict[int, int] = {}
     for index in range(count):
         active, modifiers, level = _ENTRY.unpack_from(reply, at + index * _ENTRY.size)
         if active:
