@@ -43,11 +43,14 @@ _PAGE: Final = """<!doctype html><meta charset="utf-8"><title>""</title>
 
 
 class TextField:
-    """A program with a text field at the upper left of a server's screen, 400x200, which has the focus."""
+    """A program with a text field at the upper left of a server's screen, 400x200, which has the focus.
+
+    With `busy` the one in Tk comes to its events only every so many seconds.
+    """
 
     place = (200, 100)  # a point of it
 
-    def __init__(self, toolkit: str, server: Server) -> None:
+    def __init__(self, toolkit: str, server: Server, busy: float = 0.0) -> None:
         self.contents: str | None = None  # what it holds, as far as the program has told; None before it is there
         self._closing = contextlib.ExitStack()
         environment = server.env() | {"LC_ALL": "C.UTF-8", "NO_AT_BRIDGE": "1"}
@@ -58,7 +61,7 @@ class TextField:
         else:
             # Debian's GTK and Qt are for its own Python.
             python = sys.executable if toolkit == "tk" else "/usr/bin/python3"
-            watch = self._start([python, __file__, toolkit], environment, subprocess.PIPE)
+            watch = self._start([python, __file__, toolkit, str(busy)], environment, subprocess.PIPE)
         threading.Thread(target=self._read, args=(watch.stdout,), daemon=True).start()
         try:
             assert self._comes(lambda: self.contents is not None, _PATIENCE), f"{toolkit} did not start"
@@ -68,7 +71,11 @@ class TextField:
 
     def holds(self, text: str) -> bool:
         """Wait until it holds this text; return whether it ever does."""
-        return self._comes(lambda: self.contents == text, _SOON)
+        return self.becomes(lambda contents: contents == text)
+
+    def becomes(self, right: Callable[[str], bool]) -> bool:
+        """Wait until what it holds is right; return whether it ever is."""
+        return self._comes(lambda: right(self.contents or ""), _SOON)
 
     def clear(self, screen: Screen) -> None:
         """Click into it, and delete what it holds."""
@@ -146,6 +153,7 @@ def _tk() -> None:
 
     def look() -> None:
         teller.look()
+        time.sleep(float(sys.argv[2]))
         root.after(_TICK, look)
 
     root.after(300, look)

@@ -55,10 +55,11 @@ ALL_PLANES: Final = 0xFFFFFFFF
 GRAPHICS_EXPOSE: Final = 13
 NO_EXPOSE: Final = 14
 
-# A request begins with its major opcode (18, 62, 72, 73 here), a byte of data, and its length in words.
+# A request begins with its major opcode (18, 19, 62, 72, 73 here), a byte of data, and its length in words.
 _COPY_AREA = struct.Struct("=BxHIIIhhhhHH")
 _GET_IMAGE = struct.Struct("=BBHIhhHHI")
 _CHANGE_PROPERTY = struct.Struct("=BBHIIIBxxxI")
+_DELETE_PROPERTY = struct.Struct("=BxHII")
 _PUT_IMAGE = struct.Struct("=BBHIIHHhhBBxx")
 _BIG_PUT_IMAGE = struct.Struct("=BBHIIIHHhhBBxx")  # BIG-REQUESTS: length 0, and the true one in a word after it
 _SHORT_WORDS: Final = 0xFFFF  # the longest request without BIG-REQUESTS
@@ -72,7 +73,9 @@ def pack_copy_area(
 
 
 def pack_change_property(window: int, name: int, kind: int, *words: int) -> bytes:
-    """Encode ChangeProperty: replace a property by these words of 32 bits; by none, where there are none."""
+    """Encode ChangeProperty: replace a property by these words of 32 bits; DeleteProperty where there are none."""
+    if not words:
+        return _DELETE_PROPERTY.pack(19, 3, window, name)
     head = _CHANGE_PROPERTY.pack(18, 0, 6 + len(words), window, name, kind, 32, len(words))
     return head + struct.pack(f"={len(words)}I", *words)
 
