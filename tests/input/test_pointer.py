@@ -250,7 +250,12 @@ def test_a_closed_screen_takes_no_input(server: Server) -> None:
 def test_a_server_without_xtest_is_told(make_server: Callable[..., Server]) -> None:
     server = make_server("Xvfb", 100, 100, 24, "-extension", "XTEST")
     with xshm.Screen(server.name) as screen:
-        for call in (lambda: screen.click(1, 1), lambda: screen.type("a"), lambda: screen.scroll(0, 1)):
+        calls: tuple[Callable[[], None], ...] = (
+            lambda: screen.click(1, 1),
+            lambda: screen.type("a"),
+            lambda: screen.scroll(0, 1),
+        )
+        for call in calls:
             with pytest.raises(ExtensionMissing, match="needs the XTEST extension"):
                 call()
 
