@@ -43,8 +43,10 @@ class Operable(Drawable):
 
     Raises ExtensionMissing where the server has no XTEST; InvalidArgument for a name that is none, with near ones.
 
-    What does not work: a server that runs a lock screen or a rootful Wayland session may ignore XTEST. Buttons are
-    numbered before the user's own mapping (a left-handed mouse). A process that is killed leaves down what it held.
+    What does not work: what a Wayland desktop shows besides X windows. Buttons are numbered before the user's own
+    mapping (a left-handed mouse). A process that is killed leaves down what `key_down` and `button_down` held. A
+    modifier that a user lets go of in the milliseconds of a call is put back nevertheless, and stays down until it is
+    pressed once more.
     """
 
     # -- the pointer -------------------------------------------------------------------------------------------------
@@ -170,6 +172,7 @@ class Operable(Drawable):
 
     def _input(self) -> InputDevice:
         self._check_open()
+        self._connection.check_for_error()  # raises after fork, where a thread of the parent may hold the lock forever
         session = self._session
         return session.input or holding(session.opening, self._open_input)
 

@@ -337,9 +337,12 @@ class InputDevice:
     def _start_timer(self) -> None:
         if self._timer is None and self._keys is not None:
             # No daemon: a program that ends waits for it, and leaves no keycode lent.
-            self._timer = Timer(self._keys.lender.seconds_left, self._expire)
-            self._timer.name = "xshm keycodes"
-            self._timer.start()
+            timer = Timer(self._keys.lender.seconds_left, self._expire)
+            timer.name = "xshm keycodes"
+            # No thread can be started: they are given back by the next call that lends, or by `close`.
+            with contextlib.suppress(RuntimeError):
+                timer.start()
+                self._timer = timer
 
     def _expire(self) -> None:
         """Give the lent keycodes back, or wait on where they were used meanwhile; called by the timer's thread."""

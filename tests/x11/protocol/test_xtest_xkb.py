@@ -82,7 +82,7 @@ def test_a_keymap_is_read_as_xcffib_reads_it(xvfb: Server) -> None:
         opcode = connection.require(xkb.NAME, xkb.VERSION, "a test").major
         found = xkb.unpack_map(connection.wire.call(xkb.pack_get_map(opcode)).reply or b"")
     types = [
-        xkb.KeyType(each.mods_mask, {entry.mods_mods: entry.level for entry in each.map if entry.active})
+        xkb.KeyType(each.mods_mask, {entry.mods_mask: entry.level for entry in each.map if entry.active})
         for each in reply.types_rtrn
     ]
     for (keycode, key), their_key in zip(found.keys.items(), reply.syms_rtrn, strict=True):
