@@ -107,7 +107,7 @@ def test_after_an_exception_nothing_is_held_and_the_keycodes_are_given_back(
     def interrupted(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("xshm.input.device.time.sleep", interrupted)
+    monkeypatch.setattr("xshm.input.keys.time.sleep", interrupted)
     with pytest.raises(KeyboardInterrupt):
         screen.type(CYRILLIC)
     monkeypatch.undo()
