@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from interrupts import Interrupt, interrupted_after
 from keymaps import CYRILLIC, keymap_of, set_layout
 from programs import eventually
 from text_field import TextField
@@ -101,42 +102,24 @@ def test_a_program_that_ends_without_closing_leaves_no_keycode_lent(server: Serv
 
 
 def test_after_an_exception_nothing_is_held_and_the_keycodes_are_given_back(
-    server: Server, screen: xshm.Screen, keymap: bytes, monkeypatch: pytest.MonkeyPatch
+    server: Server, screen: xshm.Screen, keymap: bytes
 ) -> None:
-    # Interrupted where a text of more characters than fit waits for the keycodes.
-    def interrupted(_seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("xshm.input.keys.time.sleep", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    # Where a text of more characters than fit waits for the keycodes.
+    with pytest.raises(Interrupt), interrupted_after(0.6 * GRACE):
         screen.type(CYRILLIC)
-    monkeypatch.undo()
+    assert keymap_of(server) != keymap
     assert not any(screen.xlib.query_keymap())
     eventually(lambda: keymap_of(server) == keymap)
-    screen.type("ab")
 
 
 def test_interrupts_at_any_moment_leave_nothing_held_and_nothing_lent(server: Server, keymap: bytes) -> None:
-    class Interrupt(BaseException):
-        pass
-
-    def interrupt(*_: object) -> None:
-        raise Interrupt
-
-    former = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        with xshm.Screen(server.name) as screen:
-            screen.type("\u0436")  # what is imported and queried once is there
-            for number in range(60):
-                with contextlib.suppress(Interrupt):
-                    signal.setitimer(signal.ITIMER_REAL, 0.0002 + number * 0.00025)
-                    screen.type(f"aB{chr(0x4E00 + number % 20)}C")
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                screen.move(5, 5)  # what was queued has been sent
-                assert not any(screen.xlib.query_keymap()), number
-    finally:
-        signal.signal(signal.SIGALRM, former)
+    with xshm.Screen(server.name) as screen:
+        screen.type("\u0436")  # what is imported and queried once is there
+        for number in range(60):
+            with contextlib.suppress(Interrupt), interrupted_after(0.0002 + number * 0.00025):
+                screen.type(f"aB{chr(0x4E00 + number % 20)}C")
+            screen.move(5, 5)  # what was queued has been sent
+            assert not any(screen.xlib.query_keymap()), number
     assert keymap_of(server) == keymap
     assert not notes(server)
 

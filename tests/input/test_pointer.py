@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from interrupts import Interrupt, interrupted_after
 from programs import Programs, eventually
 from round_trips import relayed
 
@@ -150,22 +151,15 @@ def test_a_drag_takes_the_time_that_it_is_given(drawing: Drawing, window: xshm.W
     assert drawing.gets([[PRESS, 1, 10, 150], [RELEASE, 1, 210, 150]])
 
 
-def test_a_drag_that_is_interrupted_releases_the_button(
-    drawing: Drawing, window: xshm.Window, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    steps = iter(range(5))
-
-    def interrupted(_seconds: float) -> None:
-        if next(steps, None) is None:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("xshm.input.device.time.sleep", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        window.drag(10, 10, 200, 10, duration=1)
-    monkeypatch.undo()
+def test_a_drag_that_is_interrupted_releases_the_button(drawing: Drawing, window: xshm.Window) -> None:
+    with pytest.raises(Interrupt), interrupted_after(0.2):
+        window.drag(10, 10, 200, 10, duration=2, modifiers="shift")
     eventually(lambda: [event for event in drawing.events if event and event[0] == RELEASE])
     found = [event for event in drawing.events if event and event[0] in (PRESS, RELEASE)]
     assert [event[0] for event in found] == [PRESS, RELEASE]
+    assert found[1][2] < 200
+    window.move(20, 20)
+    eventually(lambda: [event for event in drawing.events if event and event[2:] == [20, 20, 0]])
 
 
 def test_the_wheel_turns_by_notches(drawing: Drawing, window: xshm.Window) -> None:
