@@ -37,6 +37,7 @@ _UNNAMED = {
 
 _GRABS = ("grab", "grab_many", "grab_into", "stream", "stats")
 _WAITS = ("act", "wait_change", "wait_stable", "wait_for", "wait_pixel", "wait_image")
+_INPUT = ("move", "click", "drag", "scroll", "button_down", "button_up", "press", "type", "key_down", "key_up")
 _DRAWABLE = ("rect", "width", "height", "format", "transport", "close", *_GRABS, *_WAITS)
 _SHOWN = {
     "Screen": (
@@ -44,8 +45,9 @@ _SHOWN = {
         *("wait_window", "wait_window_gone"),
         *("connection", "xlib"),
         *_DRAWABLE,
+        *_INPUT,
     ),
-    "Window": ("id", "source", "title", "class_name", "pid", "position", *_DRAWABLE),
+    "Window": ("id", "source", "title", "class_name", "pid", "position", *_DRAWABLE, *_INPUT),
     "Pixmap": ("id", *_DRAWABLE),
 }
 

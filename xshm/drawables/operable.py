@@ -43,8 +43,10 @@ class Operable(Drawable):
 
     Raises ExtensionMissing where the server has no XTEST; InvalidArgument for a name that is none, with near ones.
 
-    What does not work: a server that runs a lock screen or a rootful Wayland session may ignore XTEST. Buttons are
-    numbered before the user's own mapping (a left-handed mouse). A process that is killed leaves down what it held.
+    What does not work: what a Wayland desktop shows besides X windows. Buttons are numbered before the user's own
+    mapping (a left-handed mouse). A process that is killed leaves down what `key_down` and `button_down` held. A
+    modifier that a user lets go of in the milliseconds of a call is put back nevertheless, and stays down until it is
+    pressed once more.
     """
 
     # -- the pointer -------------------------------------------------------------------------------------------------
@@ -131,14 +133,14 @@ class Operable(Drawable):
         group where it has them, or else from another one. The first call asks for the keymap; each costs two round
         trips for 500 characters.
 
-        A character that no key has is lent a keycode that has none: ChangeKeyboardMapping, which makes each program
-        read the keymap again. It is given back half a second after its last use, by a thread, or by the Screen's
-        `close`, which waits for that: programs read the keymap when they come to the key, and one that takes longer
-        than that gets another character, or none. Most servers have 19 such keycodes, which take 38 characters: a text
-        of more different ones waits in between. After kill -9 they stay lent until the next program that types by xshm.
+        A character that no key has is lent a keycode that has none, which makes all programs read the keymap again. It
+        is given back half a second after its last use, by a thread, or by the Screen's `close`, which waits for that:
+        programs read the keymap when they come to the key, and one that is busy for longer than that gets nothing. Most
+        servers have 19 such keycodes, which take 38 characters: a text of more different ones waits in between. After
+        kill -9 they stay lent until the next program that types by xshm.
 
-        What does not work: other control characters (InvalidArgument), input methods, and programs that don't take a
-        character that their toolkit can't receive, as Tk 8.6 does not take those above U+FFFF.
+        What does not work: other control characters (InvalidArgument), and input methods, which may take keys for
+        themselves. Raises XshmError where the keymap has neither the character nor a keycode that is free.
         """
         names = _names()
         self._input().type(names.text(text))
@@ -170,6 +172,7 @@ class Operable(Drawable):
 
     def _input(self) -> InputDevice:
         self._check_open()
+        self._connection.check_for_error()  # raises after fork, where a thread of the parent may hold the lock forever
         session = self._session
         return session.input or holding(session.opening, self._open_input)
 

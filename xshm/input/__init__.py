@@ -7,5 +7,6 @@ In reading order:
 - `names`: "ctrl+shift+s", "left", and texts, as keysyms and numbers
 - `batch`: input that is sent together, all of it or nothing; keys in their groups, with their modifiers
 - `lending`: keycodes that are lent to characters which no key has
+- `keys`: the keys that type a text or a chord
 - `device`: the pointer and the keyboard of one connection
 """

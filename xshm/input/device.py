@@ -17,38 +17,28 @@ from functools import partial
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.errors import Closed, DisplayGone, RequestTimeout, XshmError
+from xshm.errors import Closed, DisplayGone, RequestTimeout
 from xshm.input import lending
 from xshm.input.batch import Batch, Strokes
-from xshm.input.lending import Lender
+from xshm.input.keys import KeyFinder
 from xshm.system.deadlines import holding, within
 from xshm.x11.protocol import xtest
 from xshm.x11.protocol.requests import Request
-from xshm.x11.server.keymap import Keymap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from xshm.input.lending import Lender
     from xshm.input.names import KeyName
     from xshm.x11.connection import Connection
-    from xshm.x11.server.keymap import Keyboard, Stroke
 
 _UP, _DOWN, _LEFT, _RIGHT = 4, 5, 6, 7  # the buttons of a wheel
 # Keys of a batch, at most: each takes up to ten requests, and 32,768 may be unanswered.
 _MOST_KEYS: Final = 500
 _STEP: Final = 0.01  # seconds between two motions of a drag that takes time
 _MOST_MOTIONS: Final = 100  # of a drag that takes none
-_TRIES: Final = 20  # to lend keycodes, where other programs change the keymap all the time
 _FLUSH: Final = 1.0  # seconds for the kernel to take the rest of a batch that was interrupted
 _CLOSING: Final = 0.5  # seconds, besides GRACE, to give all back
-
-
-class _Keys:
-    """What typing needs, and clicks do not: the keymap, and the keycodes that are lent."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.keymap = Keymap(connection)
-        self.lender = Lender(connection, self.keymap)
 
 
 class InputDevice:
@@ -59,7 +49,7 @@ class InputDevice:
         self._opcode = connection.require(xtest.NAME, xtest.VERSION, "sending clicks and keys").major
         self._root: int = connection.setup.root.id
         self._lock = Lock()
-        self._keys: _Keys | None = None
+        self._finder: KeyFinder | None = None  # of the first key: clicks need none
         self._held: dict[str, list[int]] = {}  # the keys that key_down has pressed, by name
         self._buttons: set[int] = set()
         self._timer: Timer | None = None
@@ -165,9 +155,9 @@ class InputDevice:
 
     def _type(self, keys: Sequence[KeyName]) -> None:
         while keys:
-            found, strokes = self._find(keys[:_MOST_KEYS])
+            keyboard, strokes = self._keys.find(keys[:_MOST_KEYS], self._kept)
             batch = self._batch()
-            pressed = Strokes(batch, self._keymap, found)
+            pressed = Strokes(batch, self._keys.keymap, keyboard)
             used = []
             for each in strokes:
                 stroke = pressed.best(each)
@@ -178,9 +168,9 @@ class InputDevice:
             keys = keys[len(strokes) :]
 
     def _press(self, chord: Sequence[KeyName]) -> None:
-        keyboard, strokes = self._find_all(chord)
+        keyboard, strokes = self._keys.find_all(chord, self._kept)
         batch = self._batch()
-        pressed = Strokes(batch, self._keymap, keyboard, self._kept)
+        pressed = Strokes(batch, self._keys.keymap, keyboard, self._kept)
         *modifiers, key = (pressed.best(each) for each in strokes)
         # One that key_down holds stays held.
         modifiers = [each for each in modifiers if each.keycode not in self._kept]
@@ -193,10 +183,10 @@ class InputDevice:
         self._send(batch, [each.keycode for each in (*modifiers, key)])
 
     def _key_down(self, key: KeyName) -> None:
-        keyboard, strokes = self._find_all([key])
+        keyboard, strokes = self._keys.find_all([key], self._kept)
         batch = self._batch()
         stroke = min(strokes[0], key=lambda each: each.group not in (None, keyboard.state.group))
-        holders, _ = self._keymap.holders(stroke.modifiers)
+        holders, _ = self._keys.keymap.holders(stroke.modifiers)
         keycodes = [*(code for code in holders if code not in keyboard.held), stroke.keycode]
         self._held[key.name] = keycodes
         for keycode in keycodes:
@@ -206,7 +196,7 @@ class InputDevice:
     def _key_up(self, key: KeyName) -> None:
         keycodes = self._held.get(key.name)
         if keycodes is None:  # another program's, or the user's
-            _, strokes = self._find_all([key])
+            _, strokes = self._keys.find_all([key], self._kept)
             keycodes = [strokes[0][0].keycode]
         batch = self._batch()
         for keycode in reversed(keycodes):
@@ -214,79 +204,16 @@ class InputDevice:
         self._send(batch, keycodes)
         self._held.pop(key.name, None)
 
-    # -- keys and keycodes -------------------------------------------------------------------------------------------
-
     @property
-    def _keymap(self) -> Keymap:
-        return self._typing.keymap
-
-    @property
-    def _typing(self) -> _Keys:
-        if self._keys is None:
-            self._keys = _Keys(self._connection)
-        return self._keys
+    def _keys(self) -> KeyFinder:
+        if self._finder is None:
+            self._finder = KeyFinder(self._connection)
+        return self._finder
 
     @property
     def _kept(self) -> set[int]:
+        """The keycodes that `key_down` holds."""
         return {keycode for keycodes in self._held.values() for keycode in keycodes}
-
-    def _look(self) -> tuple[Keyboard, frozenset[int]]:
-        """Return the keyboard's state, and the keycodes that others have lent; the keymap is up to date then."""
-        keymap, lender = self._typing.keymap, self._typing.lender
-        notes = lender.ask()
-        keyboard = keymap.query()
-        foreign = lender.foreign(notes)
-        return (keymap.query() if foreign else keyboard), foreign
-
-    def _find_all(self, keys: Sequence[KeyName]) -> tuple[Keyboard, list[list[Stroke]]]:
-        """Return the keyboard's state, and the ways to press each key."""
-        keyboard, strokes = self._find(keys)
-        if len(strokes) < len(keys):
-            raise self._none_free()
-        return keyboard, strokes
-
-    def _find(self, keys: Sequence[KeyName]) -> tuple[Keyboard, list[list[Stroke]]]:
-        """Return the keyboard's state, and the ways to press the first of these keys, as many as it can be at once.
-
-        Keys that the keyboard does not have get a lent keycode.
-        """
-        lender = self._typing.lender
-        for _ in range(_TRIES):
-            keyboard, foreign = self._look()
-            free = [code for code in self._keymap.free_keycodes() if code not in foreign and code not in keyboard.held]
-            strokes: list[list[Stroke]] = []
-            missing: dict[int, None] = {}
-            for key in keys:
-                found = [stroke for stroke in self._strokes(key) if stroke.keycode not in foreign]
-                if not found:
-                    if key.keysym not in missing and len(missing) == lending.most_lent(len(free)):
-                        break
-                    missing[key.keysym] = None
-                strokes.append(found)
-            if not missing and strokes:
-                return keyboard, strokes
-            if not missing:
-                self._free_keycodes()
-            elif lender.lend(list(missing), keyboard.held):
-                keys = keys[: len(strokes)]
-        raise self._none_free()
-
-    def _strokes(self, key: KeyName) -> list[Stroke]:
-        return self._keymap.strokes(key.keysym) or (self._keymap.typing(key.character) if key.character else [])
-
-    def _free_keycodes(self) -> None:
-        """Wait until the lent keycodes may be given back, and give them back."""
-        lender = self._typing.lender
-        if not lender.keycodes - self._kept:
-            raise self._none_free()
-        time.sleep(lender.seconds_left)
-        lender.give_back()
-
-    def _none_free(self) -> XshmError:
-        return XshmError(
-            f"the keymap of the server at {self._connection.address} has no key for this character, and no keycode "
-            f"without a keysym to lend to it"
-        )
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
@@ -301,7 +228,7 @@ class InputDevice:
         """Return a batch that presses modifiers, and one that releases them; the keyboard's own stay as they are."""
         before, after = self._batch(), self._batch()
         if modifiers:
-            keyboard, strokes = self._find_all(modifiers)
+            keyboard, strokes = self._keys.find_all(modifiers, self._kept)
             keycodes = [each[0].keycode for each in strokes]
             for keycode in keycodes:
                 if keycode not in keyboard.held:
@@ -328,18 +255,21 @@ class InputDevice:
                 wire.flush(_FLUSH)  # what is queued has to go out as a whole (1)
             raise
         finally:
-            if self._keys is not None and self._keys.lender.keycodes:
-                self._keys.lender.use(keycodes)
-                self._start_timer()
+            if self._finder is not None and self._finder.lender.keycodes:
+                self._finder.lender.use(keycodes)
+                self._start_timer(self._finder.lender)
 
     # -- giving back -------------------------------------------------------------------------------------------------
 
-    def _start_timer(self) -> None:
-        if self._timer is None and self._keys is not None:
+    def _start_timer(self, lender: Lender) -> None:
+        if self._timer is None:
             # No daemon: a program that ends waits for it, and leaves no keycode lent.
-            self._timer = Timer(self._keys.lender.seconds_left, self._expire)
-            self._timer.name = "xshm keycodes"
-            self._timer.start()
+            timer = Timer(lender.seconds_left, self._expire)
+            timer.name = "xshm keycodes"
+            # No thread can be started: they are given back by the next call that lends, or by `close`.
+            with contextlib.suppress(RuntimeError):
+                timer.start()
+                self._timer = timer
 
     def _expire(self) -> None:
         """Give the lent keycodes back, or wait on where they were used meanwhile; called by the timer's thread."""
@@ -348,10 +278,10 @@ class InputDevice:
 
     def _give_back_due(self) -> None:
         self._timer = None
-        lender = self._typing.lender
+        lender = self._keys.lender
         lender.use(self._kept)  # a key that is held is in use
         if lender.seconds_left:
-            self._start_timer()
+            self._start_timer(lender)
         else:
             lender.give_back()
 
@@ -361,9 +291,6 @@ class InputDevice:
             within(time.monotonic() + lending.GRACE + _CLOSING, partial(self._locked, self._close))
 
     def _close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         batch = self._batch()
         for button in self._buttons:
             batch.button(button, down=False)
@@ -373,12 +300,12 @@ class InputDevice:
             self._send(batch)
         self._buttons.clear()
         self._held.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._keys is not None and self._keys.lender.keycodes:
-            time.sleep(self._keys.lender.seconds_left)
-            self._keys.lender.give_back()
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        if self._finder is not None and self._finder.lender.keycodes:
+            time.sleep(self._finder.lender.seconds_left)
+            self._finder.lender.give_back()
 
 
 def _points(start: tuple[int, int], end: tuple[int, int], duration: float) -> list[tuple[int, int]]:

@@ -106,7 +106,7 @@ def _key(name: str, keys: str, what: str) -> KeyName:
     point = _CODE_POINT.fullmatch(name)
     if point and int(point[1], 16) <= 0x10FFFF and (found := _of_character(chr(int(point[1], 16)))):  # noqa: PLR2004
         return found
-    raise InvalidArgument(f"no key is named {quoted(name)}{where}; {_near(name, (*_SHORT, *known))}")
+    raise InvalidArgument(f"no key is named {quoted(name)}{where}; {_near(name, (*known, *_SHORT))}")
 
 
 def _modifier(name: object) -> KeyName:

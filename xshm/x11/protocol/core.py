@@ -7,7 +7,6 @@ Protocol", appendix B, "Protocol Encoding".
 from __future__ import annotations
 
 import struct
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from Xlib.protocol import request
@@ -17,7 +16,7 @@ from xshm.x11.protocol.decoding import image_reply_limit
 from xshm.x11.protocol.requests import HEADER, bounded_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -59,11 +58,11 @@ ALL_PLANES: Final = 0xFFFFFFFF
 GRAPHICS_EXPOSE: Final = 13
 NO_EXPOSE: Final = 14
 
-# A request begins with its major opcode (18, 62, 72, 73, 100 here), a byte of data, and its length in words.
+# A request begins with its major opcode (18, 19, 62, 72, 73 here), a byte of data, and its length in words.
 _COPY_AREA = struct.Struct("=BxHIIIhhhhHH")
 _GET_IMAGE = struct.Struct("=BBHIhhHHI")
 _CHANGE_PROPERTY = struct.Struct("=BBHIIIBxxxI")
-_CHANGE_KEYBOARD_MAPPING = struct.Struct("=BBHBBxx")
+_DELETE_PROPERTY = struct.Struct("=BxHII")
 _PUT_IMAGE = struct.Struct("=BBHIIHHhhBBxx")
 _BIG_PUT_IMAGE = struct.Struct("=BBHIIIHHhhBBxx")  # BIG-REQUESTS: length 0, and the true one in a word after it
 _SHORT_WORDS: Final = 0xFFFF  # the longest request without BIG-REQUESTS
@@ -77,15 +76,11 @@ def pack_copy_area(
 
 
 def pack_change_property(window: int, name: int, kind: int, *words: int) -> bytes:
-    """Encode ChangeProperty: replace a property by these words of 32 bits; by none, where there are none."""
+    """Encode ChangeProperty: replace a property by these words of 32 bits; DeleteProperty where there are none."""
+    if not words:
+        return _DELETE_PROPERTY.pack(19, 3, window, name)
     head = _CHANGE_PROPERTY.pack(18, 0, 6 + len(words), window, name, kind, 32, len(words))
     return head + struct.pack(f"={len(words)}I", *words)
-
-
-def pack_change_keyboard_mapping(first: int, pairs: Sequence[tuple[int, int]]) -> bytes:
-    """Encode ChangeKeyboardMapping of consecutive keycodes from `first` on, to two keysyms each."""
-    head = _CHANGE_KEYBOARD_MAPPING.pack(100, len(pairs), 2 + 2 * len(pairs), first, 2)
-    return head + struct.pack(f"={2 * len(pairs)}I", *chain.from_iterable(pairs))
 
 
 def pack_get_image(drawable: int, x: int, y: int, width: int, height: int) -> bytes:

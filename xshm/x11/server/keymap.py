@@ -85,7 +85,7 @@ class Keymap:
         return self._characters.get(character, [])
 
     def symbols(self, keycode: int) -> tuple[int, ...]:
-        """Return the first two keysyms of a key, as ChangeKeyboardMapping sets them; 0 for none."""
+        """Return the first two keysyms of a key, as `pack_changes` sets them; 0 for none."""
         groups = self._map.keys[keycode].groups if keycode in self._map.keys else ()
         first, second, *_ = (*(groups[0] if groups else ()), 0, 0)
         return first, second or first
@@ -97,6 +97,19 @@ class Keymap:
             for keycode, key in self._map.keys.items()
             if not any(map(any, key.groups)) and not self._map.modifiers.get(keycode)
         ]
+
+    def pack_changes(self, changes: dict[int, tuple[int, int]]) -> bytes:
+        """Encode a change of keys to two keysyms each, without and with Shift, (0, 0) for none.
+
+        In one request, with the keys between them as they are: each makes all programs read the keymap again.
+        """
+        keys = {
+            keycode: xkb.pack_two_levels(*pair) if any(pair) else xkb.NO_KEYSYMS for keycode, pair in changes.items()
+        }
+        codes = range(min(changes), max(changes) + 1)
+        return xkb.pack_set_keys(
+            self.opcode, codes[0], [keys.get(keycode, self._map.keys[keycode].data) for keycode in codes]
+        )
 
     def modifier_keys(self) -> dict[int, int]:
         """Return the masks of the keys that set modifiers, by their codes."""

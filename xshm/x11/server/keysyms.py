@@ -46,6 +46,8 @@ _RUNS: Final = (
     (0x0AFD, "\u201a\u201e"),
     (0x20AC, "\u20ac"),
 )
+# Names that python-xlib does not have.
+_MORE: Final = {"EuroSign": 0x20AC, "ISO_Level5_Shift": 0xFE11}
 # Names that python-xlib has in these two groups are those of ordinary keyboards, and are found first.
 _ORDINARY: Final = ("latin1", "miscellany")
 
@@ -77,7 +79,7 @@ def names() -> dict[int, str]:
 def keysyms_by_name() -> dict[str, int]:
     """Return all keysyms by their names; those of multimedia keys as in "XF86AudioPlay"."""
     groups = [each.name for each in pkgutil.iter_modules(keysymdef.__path__)]
-    found: dict[str, int] = {}
+    found = dict(_MORE)
     for group in sorted(groups, key=lambda name: (name not in _ORDINARY, name)):
         for name, number in vars(importlib.import_module(f"{keysymdef.__name__}.{group}")).items():
             if name.startswith("XK_") and isinstance(number, int):
