@@ -3,8 +3,8 @@
 Three questions. At 4K, a whole picture in hand after a change, against a full ShmGetImage in C. At 1080p, a loop that
 converts to RGB over a stream, against the same loop over grab(), with and without OpenCV; client and server each on a
 core of its own, and again where the scheduler puts them: on one core more often than one would think. From a client's
-draw to the picture in hand, against mss 60 times a second, both watching the same drawing at the same time. Takes about
-a minute.
+draw to the picture in hand: by a stream, by acts that each end with the reaction, and by mss 60 times a second, which
+all watch the same drawing at the same time. Takes about a minute.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from painter import Painter  # noqa: E402 - the tests' own tools lie a folder hi
 from servers import start  # noqa: E402
 
 _WORKER = [sys.executable, str(_HERE / "changers.py")]
-_WATCHERS = {"stream, on change": "seen_by_stream", "mss, 60 a second": "seen_by_mss"}
+_WATCHERS = {"stream, on change": "seen_by_stream", "act, quiet=0.0001": "seen_by_act", "mss, 60 a second": "seen_by_mss"}
 
 
 def main() -> None:
