@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -282,15 +281,12 @@ def test_a_window_acts_in_its_own_coordinates_and_may_close(screen: xshm.Screen,
 # -- a program with a caret and a spinner ------------------------------------------------------------------------------
 
 
-def test_clicks_are_judged_right_beside_what_moves(responsive_on: Callable[..., tuple[Server, Any]]) -> None:
-    # Takes 7 seconds: each click has its time, and the spinner two seconds to be known. Both run at the same time.
-    programs = [responsive_on(), responsive_on("spinner")]
-    with ThreadPoolExecutor() as threads:
-        for each in [threads.submit(_clicks_are_judged_right, *program) for program in programs]:
-            each.result()
-
-
-def _clicks_are_judged_right(server: Server, program: Any) -> None:
+@pytest.mark.parametrize("words", [(), ("spinner",)], ids=["caret", "caret and spinner"])
+def test_clicks_are_judged_right_beside_what_moves(
+    responsive_on: Callable[..., tuple[Server, Any]], words: tuple[str, ...]
+) -> None:
+    # Takes 7 seconds: each click has its time, and the spinner two seconds to be known.
+    server, program = responsive_on(*words)
     with xshm.Screen(server.name) as screen:
         # A longer quiet time: Tk may pause for longer than 0.3 s where two cores are busy with other tests.
         assert not screen.act(program.click, "nothing", quiet=0.8).reacted

@@ -228,7 +228,7 @@ class Judge:
             ).intersect(now.rect)
             assert area is not None  # noqa: S101 - the place lies inside the frame
             swing = place.swing = Swing(area, _look(before, area, _SAMPLES))
-        samples = _look(now, swing.area, _SAMPLES)
+        samples = np.ascontiguousarray(_look(now, swing.area, _SAMPLES))
         swing.add(samples)
         is_whole = swing.area == place.rect and place.rect.width * place.rect.height > _HASHED
         return hash(samples.tobytes()) if is_whole else None
@@ -299,7 +299,8 @@ def _is_busy(place: Place, rect: Rect, at: float) -> bool:
         return True
     if place.count > _FEW:
         return place.last > at - _BUSY
-    return place.last > at - _SHORTEST_PHASE and not (place.rect.contains(rect) and not place.is_caret)
+    has_just_come = place.rect.contains(rect) and not place.is_caret and not place.is_recalled
+    return place.last > at - _SHORTEST_PHASE and not has_just_come
 
 
 def _covers_most(rect: Rect, place: Rect) -> bool:

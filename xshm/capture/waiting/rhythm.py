@@ -81,10 +81,10 @@ class Swing:
         moves = values - self._values
         moved = np.abs(moves) > _LEVELS
         # Only where a pixel has moved: the steps of a slow fade, each below the noise, add up.
-        self._values[moved] = values[moved]
+        np.copyto(self._values, values, where=moved)  # half of the time of `[moved]`
         signs = np.sign(moves).astype(np.int8)
         self._turned |= moved & (signs == -self._directions)
-        self._directions[moved] = signs[moved]
+        np.copyto(self._directions, signs, where=moved)
 
     def turned(self, rect: Rect) -> float:
         """Return the share of the samples inside `rect` that have turned back, of those that have moved."""
