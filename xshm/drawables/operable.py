@@ -120,8 +120,8 @@ class Operable(Drawable):
     def press(self, keys: str) -> None:
         """Press a key, with others held: "Return", "a", "F5", "Page_Up", "ctrl+shift+s", "ctrl++".
 
-        Names are those of xdotool and of X's keysyms, or single characters; modifiers are shift, ctrl, alt, altgr,
-        super, meta, hyper. A key that the keyboard does not have is lent a keycode, as `type` does it.
+        Names are those of xdotool and of X's keysyms, or single characters, where "A" is shift+a; modifiers are shift,
+        ctrl, alt, altgr, super, meta, hyper. A key that the keyboard lacks is lent a keycode, as `type` does it.
         """
         names = _names()
         self._input().press(names.chord(keys, "a key"))
