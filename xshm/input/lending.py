@@ -162,13 +162,12 @@ class Lender:
             self._send(*(core.pack_change_key(keycode, *pair) for keycode, pair in symbols.items()))
 
     def _become_owner(self) -> int:
-        """Return our window, which notes name; created under a grab, where it is not there yet."""
+        """Return our window, which notes name; it is created for the first loan, under its grab."""
         if self._owner is None:
             connection = self._connection
             owner = connection.resources.new_id(core.DestroyWindow, "window")
-            # A note with this id is of an owner that is gone: the server gives its ids to later clients.
-            self._owner = owner
-            self._take_back(keep_own=False)
+            # First: the server gives its ids again, and a note with this one is of an owner that is gone.
+            self._take_back(keep_own=True)
             connection.send(
                 core.CreateWindow,
                 depth=0,
@@ -184,6 +183,7 @@ class Lender:
                 attrs={},
             )
             self._send(core.pack_change_property(int(owner), self._mark, core.CARDINAL, 1))
+            self._owner = owner
         return int(self._owner)
 
     def _read(self) -> list[Note]:
