@@ -27,32 +27,29 @@ _LONGEST_DRAG: Final = 600  # seconds
 
 
 class Operable(Drawable):
-    """A Drawable that can be clicked on and typed into, by XTEST: programs can't tell it from a user.
-
-    Points are in the drawable's own coordinates, as those of `rect` and of frames are: (0, 0) is the corner of a
-    window, wherever it is on the screen. One outside of it is OutOfBounds, before anything is sent; so is one in a part
-    of a window that is off the screen. A click goes to what is shown at that point of the screen: to another window
-    where that one covers this one.
-
-    Keys go to the window that has the keyboard's focus, on a Window too, or to the one under the pointer where nothing
-    manages the focus (a bare Xvfb): click first.
-
-    When a call returns, the server has processed all of its input, and sent the events; programs act on them when they
-    come to it (`act`, `wait_change`). Calls of several threads come one after the other. Nothing stays pressed after an
-    exception, such as KeyboardInterrupt; what `key_down` and `button_down` press is released by the Screen's `close`.
-
-    Raises ExtensionMissing where the server has no XTEST; InvalidArgument for a name that is none, with near ones.
-
-    What does not work: what a Wayland desktop shows besides X windows. Buttons are numbered before the user's own
-    mapping (a left-handed mouse). A process that is killed leaves down what `key_down` and `button_down` held. A
-    modifier that a user lets go of in the milliseconds of a call is put back nevertheless, and stays down until it is
-    pressed once more.
-    """
+    """A Drawable that can be clicked on and typed into, by XTEST: a Screen, or a Window."""
 
     # -- the pointer -------------------------------------------------------------------------------------------------
 
     def move(self, x: int, y: int) -> None:
-        """Move the pointer to a point. One write and one round trip; on a Window one more, which asks where it is."""
+        """Move the pointer to a point. One write and one round trip; on a Window one more, which asks where it is.
+
+        For this and all other input: points are in the drawable's own coordinates, in pixels, as those of `rect` and of
+        frames: 0, 0 is a window's corner, wherever it is on the screen. One outside of it is OutOfBounds, before
+        anything is sent; so is one in a part of a window that is off the screen. A click goes to what is shown at that
+        point: to another window where that covers this one. Keys go to the window that has the focus, for a Window too,
+        or to the one under the pointer where nothing manages the focus (a bare Xvfb): click first.
+
+        When a call returns, the server has processed all of its input; programs act on it when they come to it (`act`,
+        `wait_change`). To them it is a user's. Calls of several threads come one after the other. Nothing stays pressed
+        after an exception, such as KeyboardInterrupt, but by `key_down` and `button_down`.
+
+        Raises ExtensionMissing where the server has no XTEST, InvalidArgument for a name that is none, with near ones.
+
+        What does not work: what a Wayland desktop shows besides X windows. Buttons are numbered before the user's own
+        mapping (a left-handed mouse). A process that is killed leaves down what it held. A modifier that a user lets go
+        of in the milliseconds in which it is put aside is put back nevertheless, until it is pressed once more.
+        """
         self._input().move(*self._on_screen(x, y))
 
     def click(
@@ -120,8 +117,8 @@ class Operable(Drawable):
     def press(self, keys: str) -> None:
         """Press a key, with others held: "Return", "a", "F5", "Page_Up", "ctrl+shift+s", "ctrl++".
 
-        Names are those of xdotool and of X's keysyms, or single characters; modifiers are shift, ctrl, alt, altgr,
-        super, meta, hyper. A key that the keyboard does not have is lent a keycode, as `type` does it.
+        Names are those of xdotool and of X's keysyms, or single characters, where "A" is shift+a; modifiers are shift,
+        ctrl, alt, altgr, super, meta, hyper. A key that the keyboard lacks is lent a keycode, as `type` does it.
         """
         names = _names()
         self._input().press(names.chord(keys, "a key"))

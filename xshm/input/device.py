@@ -273,11 +273,11 @@ class InputDevice:
 
     def _expire(self) -> None:
         """Give the lent keycodes back, or wait on where they were used meanwhile; called by the timer's thread."""
+        self._timer = None  # first: a call that keeps the lock for long starts another one
         with contextlib.suppress(DisplayGone, RequestTimeout, Closed):
-            self._locked(self._give_back_due)
+            within(time.monotonic() + _CLOSING, self._locked, self._give_back_due)
 
     def _give_back_due(self) -> None:
-        self._timer = None
         lender = self._keys.lender
         lender.use(self._kept)  # a key that is held is in use
         if lender.seconds_left:

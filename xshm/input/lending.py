@@ -23,6 +23,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from xshm.errors import BadValue
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
 from xshm.x11.protocol.requests import Request
@@ -70,6 +71,7 @@ class Lender:
         self._notes = intern_atom(connection, "_XSHM_LENT")
         self._mark = intern_atom(connection, "_XSHM_LENDER")
         self._owner: ServerResource | None = None  # the window; made with the first loan
+        self._one_by_one = False
         self._used: dict[int, float] = {}  # of each lent keycode: when it was last used, in time.monotonic
 
     @property
@@ -127,7 +129,8 @@ class Lender:
         lent = dict(zip(free, pairs, strict=False))
         notes += [Note(owner, code, *pair) for code, pair in lent.items()]
         self._used |= dict.fromkeys(lent, time.monotonic())  # before they are sent: an interrupt may come in between
-        self._send(self._pack_notes(notes), self._keymap.pack_changes(lent))
+        self._send(self._pack_notes(notes))
+        self._change(lent)
         return True
 
     def _take_back(self, *, keep_own: bool) -> None:
@@ -142,19 +145,29 @@ class Lender:
             for note in notes
             if note.owner not in alive and self._keymap.symbols(note.keycode) == note.symbols
         }
-        changes = [self._keymap.pack_changes(returned)] if returned else []
-        self._send(*changes, self._pack_notes(kept))
+        if returned:
+            self._change(returned)
+        self._send(self._pack_notes(kept))
         if not keep_own:
             self._used.clear()
 
+    def _change(self, symbols: dict[int, tuple[int, int]]) -> None:
+        """Change the keysyms of keys: by XKB at once, or where the server refuses that, one by one."""
+        if not self._one_by_one:
+            try:
+                self._send(self._keymap.pack_changes(symbols))
+            except BadValue:  # seen with Xwayland 22.1, whose keyboards do not all have the same key types
+                self._one_by_one = True
+        if self._one_by_one:
+            self._send(*(core.pack_change_key(keycode, *pair) for keycode, pair in symbols.items()))
+
     def _become_owner(self) -> int:
-        """Return our window, which notes name; created under a grab, where it is not there yet."""
+        """Return our window, which notes name; it is created for the first loan, under its grab."""
         if self._owner is None:
             connection = self._connection
             owner = connection.resources.new_id(core.DestroyWindow, "window")
-            # A note with this id is of an owner that is gone: the server gives its ids to later clients.
-            self._owner = owner
-            self._take_back(keep_own=False)
+            # First: the server gives its ids again, and a note with this one is of an owner that is gone.
+            self._take_back(keep_own=True)
             connection.send(
                 core.CreateWindow,
                 depth=0,
@@ -170,6 +183,7 @@ class Lender:
                 attrs={},
             )
             self._send(core.pack_change_property(int(owner), self._mark, core.CARDINAL, 1))
+            self._owner = owner
         return int(self._owner)
 
     def _read(self) -> list[Note]:

@@ -9,7 +9,7 @@ import xcffib.xkb
 import xcffib.xtest
 
 import xshm
-from xshm.x11.protocol import core, xkb, xtest
+from xshm.x11.protocol import xkb, xtest
 
 if TYPE_CHECKING:
     from servers import Server
@@ -59,13 +59,6 @@ def test_keys_are_set_with_the_bytes_that_xcffib_gives_them() -> None:
     assert xkb.pack_set_keys(_OPCODE, 93, [xkb.pack_two_levels(97, 98), xkb.NO_KEYSYMS]) == encoded(
         "SetMap", *words, [keys]
     )
-
-
-def test_a_property_is_replaced_or_deleted_with_the_bytes_of_the_protocol() -> None:
-    assert core.pack_change_property(1, 2, 6, 7, 8).hex(" ", 4) == (
-        "12000800 01000000 02000000 06000000 20000000 02000000 07000000 08000000"
-    )
-    assert core.pack_change_property(1, 2, 6).hex(" ", 4) == "13000300 01000000 02000000"
 
 
 def test_a_keymap_is_read_as_xcffib_reads_it(xvfb: Server) -> None:

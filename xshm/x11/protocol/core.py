@@ -58,9 +58,10 @@ ALL_PLANES: Final = 0xFFFFFFFF
 GRAPHICS_EXPOSE: Final = 13
 NO_EXPOSE: Final = 14
 
-# A request begins with its major opcode (18, 19, 62, 72, 73 here), a byte of data, and its length in words.
+# A request begins with its major opcode (18, 19, 62, 72, 73, 100 here), a byte of data, and its length in words.
 _COPY_AREA = struct.Struct("=BxHIIIhhhhHH")
 _GET_IMAGE = struct.Struct("=BBHIhhHHI")
+_CHANGE_KEYBOARD_MAPPING = struct.Struct("=BBHBBxx")
 _CHANGE_PROPERTY = struct.Struct("=BBHIIIBxxxI")
 _DELETE_PROPERTY = struct.Struct("=BxHII")
 _PUT_IMAGE = struct.Struct("=BBHIIHHhhBBxx")
@@ -81,6 +82,12 @@ def pack_change_property(window: int, name: int, kind: int, *words: int) -> byte
         return _DELETE_PROPERTY.pack(19, 3, window, name)
     head = _CHANGE_PROPERTY.pack(18, 0, 6 + len(words), window, name, kind, 32, len(words))
     return head + struct.pack(f"={len(words)}I", *words)
+
+
+def pack_change_key(keycode: int, *keysyms: int) -> bytes:
+    """Encode ChangeKeyboardMapping of one key."""
+    head = _CHANGE_KEYBOARD_MAPPING.pack(100, 1, 2 + len(keysyms), keycode, len(keysyms))
+    return head + struct.pack(f"={len(keysyms)}I", *keysyms)
 
 
 def pack_get_image(drawable: int, x: int, y: int, width: int, height: int) -> bytes:

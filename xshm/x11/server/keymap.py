@@ -2,7 +2,9 @@
 
 Locking rules: one thread at a time queries and looks things up.
 
-What does not work: dead keys and compose sequences. A character that only they make counts as one that no key has.
+What does not work: dead keys and compose sequences; a character that only they make counts as one that no key has. And
+from the first query on, the connection gets no MappingNotify any more: servers send it only to clients that have not
+asked for XKB. So the keymap is queried for each use (a reply of 8 KB, read only where it differs from the last one).
 """
 
 from __future__ import annotations
@@ -42,11 +44,7 @@ class Keyboard(NamedTuple):
 
 
 class Keymap:
-    """The keymap of a connection's core keyboard, as of the last `query`.
-
-    It is queried for each use, since a client of XKB gets no MappingNotify unless it selects XKB's own events, which
-    would take MappingNotify from the users of the same connection for good.
-    """
+    """The keymap of a connection's core keyboard, as of the last `query`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
