@@ -28,7 +28,11 @@ from painter import Painter  # noqa: E402 - the tests' own tools lie a folder hi
 from servers import start  # noqa: E402
 
 _WORKER = [sys.executable, str(_HERE / "changers.py")]
-_WATCHERS = {"stream, on change": "seen_by_stream", "act, quiet=0.0001": "seen_by_act", "mss, 60 a second": "seen_by_mss"}
+_WATCHERS = {
+    "stream, on change": "seen_by_stream",
+    "act": "seen_by_act",
+    "mss, 60 a second": "seen_by_mss",
+}
 
 
 def main() -> None:
