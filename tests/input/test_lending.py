@@ -192,6 +192,15 @@ def test_a_program_that_is_busy_for_less_than_the_grace_gets_what_was_typed(
         assert field.holds("\u0436\u4e00\u0444")
 
 
+def test_characters_in_a_long_text_arrive_though_a_program_is_behind(server: Server, screen: xshm.Screen) -> None:
+    # Chromium takes a second or more for it.
+    text = "Gr\u00fc\u00dfe an alle, die hier lesen, und noch ein paar W\u00f6rter dazu\n" * 12 + "\u65e5\u672c"
+    with TextField("chromium", server) as field:
+        field.clear(screen)
+        screen.type(text)
+        assert field.holds(text)
+
+
 def test_a_keymap_without_a_free_keycode_is_told(make_server: Callable[..., Server]) -> None:
     server = make_server("Xvfb", 100, 100)
     full = "".join(f"keycode {code} = F20\n" for code in range(8, 256))
