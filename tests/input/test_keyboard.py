@@ -154,9 +154,10 @@ def test_what_is_held_when_the_screen_is_closed_is_released(server: Server, user
 
 
 def test_sixteen_threads_type_one_after_the_other(typed: TextField, screen: xshm.Screen) -> None:
-    # Each text has a character that no key has. One takes two batches.
-    words = [f"{chr(0x430 + number)}{letter * 30}" for number, letter in enumerate("abcdefghijklmnop")]
-    words[3] += "\n".join(["x" * 60] * 9)
+    # Each text has a character that no key has. Two of them are sent in two batches each.
+    words = [f"{chr(0x430 + number)}{letter}" for number, letter in enumerate("abcdefghijklmnop")]
+    for number in (0, 1):
+        words[number] += "\n".join([words[number][1] * 60] * 9)
     threads = [threading.Thread(target=screen.type, args=(word + "\n\n",)) for word in words]
     for thread in threads:
         thread.start()
