@@ -75,7 +75,8 @@ class Lender:
         self._mark = intern_atom(connection, "_XSHM_LENDER")
         self._owner: ServerResource | None = None  # the window; made with the first loan
         self._one_by_one = False
-        # In time.monotonic: when programs have come to all keys that were sent, and to the last use of a lent keycode.
+        # In time.monotonic: when programs have come to all keys that were sent; and to the first key of the last batch
+        # with a lent keycode, for which they read the keymap.
         self._caught_up = 0.0
         self._used: dict[int, float] = {}
 
@@ -114,8 +115,9 @@ class Lender:
 
     def use(self, keycodes: Sequence[int]) -> None:
         """Note that these keycodes were sent now, some of which may be lent."""
-        self._caught_up = max(self._caught_up, time.monotonic()) + _PER_KEY * len(keycodes)
-        self._used |= dict.fromkeys(self._used.keys() & set(keycodes), self._caught_up)
+        begun = max(self._caught_up, time.monotonic())
+        self._caught_up = begun + _PER_KEY * len(keycodes)
+        self._used |= dict.fromkeys(self._used.keys() & set(keycodes), begun)
 
     def give_back(self) -> None:
         """Give all keycodes back that this connection has lent."""
