@@ -45,12 +45,12 @@ _PAGE: Final = """<!doctype html><meta charset="utf-8"><title>""</title>
 class TextField:
     """A program with a text field at the upper left of a server's screen, 400x200, which has the focus.
 
-    With `busy` the one in Tk comes to its events only every so many seconds.
+    The one in Tk comes to its events only every `busy` seconds, and takes `slow` seconds for each key.
     """
 
     place = (200, 100)  # a point of it
 
-    def __init__(self, toolkit: str, server: Server, busy: float = 0.0) -> None:
+    def __init__(self, toolkit: str, server: Server, busy: float = 0.0, slow: float = 0.0) -> None:
         self.contents: str | None = None  # what it holds, as far as the program has told; None before it is there
         self._closing = contextlib.ExitStack()
         environment = server.env() | {"LC_ALL": "C.UTF-8", "NO_AT_BRIDGE": "1"}
@@ -61,7 +61,7 @@ class TextField:
         else:
             # Debian's GTK and Qt are for its own Python.
             python = sys.executable if toolkit == "tk" else "/usr/bin/python3"
-            watch = self._start([python, __file__, toolkit, str(busy)], environment, subprocess.PIPE)
+            watch = self._start([python, __file__, toolkit, str(busy), str(slow)], environment, subprocess.PIPE)
         threading.Thread(target=self._read, args=(watch.stdout,), daemon=True).start()
         try:
             assert self._comes(lambda: self.contents is not None, _PATIENCE), f"{toolkit} did not start"
@@ -149,6 +149,7 @@ def _tk() -> None:
     field = tk.Text(root)
     field.pack()
     field.focus_force()
+    field.bind("<Key>", lambda _event: time.sleep(float(sys.argv[3])))
     teller = _Teller(lambda: field.get("1.0", "end-1c"))
 
     def look() -> None:

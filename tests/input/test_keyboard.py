@@ -154,13 +154,24 @@ def test_what_is_held_when_the_screen_is_closed_is_released(server: Server, user
 
 
 def test_sixteen_threads_type_one_after_the_other(typed: TextField, screen: xshm.Screen) -> None:
-    words = [f"{chr(0x430 + number)}{number:02}{chr(0x4E00 + number)}X " for number in range(16)]
-    threads = [threading.Thread(target=screen.type, args=(word,)) for word in words]
+    # Each text has a character that no key has.
+    words = [f"{chr(0x430 + number)}{letter * 9}" for number, letter in enumerate("abcdefghijklmnop")]
+    _type_at_once(screen, [f"{word} " for word in words])
+    assert typed.becomes(lambda text: sorted(text.split()) == words)
+
+
+def test_long_texts_of_several_threads_are_not_mixed(typed: TextField, screen: xshm.Screen) -> None:
+    texts = ["\n".join([letter * 60] * 30) for letter in "abcd"]
+    _type_at_once(screen, [f"{text}\n\n" for text in texts])
+    assert typed.becomes(lambda text: sorted(text.split("\n\n")) == ["", *texts])
+
+
+def _type_at_once(screen: xshm.Screen, texts: list[str]) -> None:
+    threads = [threading.Thread(target=screen.type, args=(text,)) for text in texts]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert typed.becomes(lambda text: sorted(text.split()) == sorted(word.strip() for word in words))
 
 
 @pytest.mark.parametrize(

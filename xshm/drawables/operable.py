@@ -131,10 +131,10 @@ class Operable(Drawable):
         trips for 500 characters.
 
         A character that no key has is lent a keycode that has none, which makes all programs read the keymap again. It
-        is given back half a second after its last use, by a thread, or by the Screen's `close`, which waits for that:
-        programs read the keymap when they come to the key, and one that is busy for longer than that gets nothing. Most
-        servers have 19 such keycodes, which take 38 characters: a text of more different ones waits in between. After
-        kill -9 they stay lent until the next program that types by xshm.
+        is given back after half a second (and 2.5 ms for each key of earlier calls that programs may still be busy
+        with), by a thread, or by the Screen's `close`, which waits for that. Programs read the keymap when they come to
+        the key: one that is later gets nothing. Most servers have 19 such keycodes, which take 38 characters: a text of
+        more different ones waits in between. After kill -9 they stay lent until the next program that types by xshm.
 
         What does not work: other control characters (InvalidArgument), and input methods, which may take keys for
         themselves. Raises XshmError where the keymap has neither the character nor a keycode that is free.

@@ -256,7 +256,8 @@ class Screen(Operable):
     def close(self) -> None:
         """Close the connection and the Windows. Frames, and views of them, stay valid. Closing twice is fine.
 
-        Keys and buttons that are held are released. Takes up to half a second after `type` has lent keycodes.
+        Keys and buttons that are held are released. After `type` has lent keycodes it waits until they may be given
+        back: half a second, and more after a long text.
         """
         self._closed = self._unavailable = True
         if self._session.input is not None:

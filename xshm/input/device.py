@@ -26,7 +26,7 @@ from xshm.x11.protocol import xtest
 from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from xshm.input.lending import Lender
     from xshm.input.names import KeyName
@@ -243,7 +243,7 @@ class InputDevice:
         before.requests += batch.requests + after.requests
         self._send(before)
 
-    def _send(self, batch: Batch, keycodes: Iterable[int] = ()) -> None:
+    def _send(self, batch: Batch, keycodes: Sequence[int] = ()) -> None:
         """Send a batch, and wait until the server has processed it; `keycodes` may be lent ones, used by it."""
         requests = tuple(map(Request, batch.requests))
         wire = self._connection.wire
@@ -255,9 +255,10 @@ class InputDevice:
                 wire.flush(_FLUSH)  # what is queued has to go out as a whole (1)
             raise
         finally:
-            if self._finder is not None and self._finder.lender.keycodes:
+            if self._finder is not None:
                 self._finder.lender.use(keycodes)
-                self._start_timer(self._finder.lender)
+                if self._finder.lender.keycodes:
+                    self._start_timer(self._finder.lender)
 
     # -- giving back -------------------------------------------------------------------------------------------------
 
@@ -279,7 +280,7 @@ class InputDevice:
 
     def _give_back_due(self) -> None:
         lender = self._keys.lender
-        lender.use(self._kept)  # a key that is held is in use
+        lender.use([*self._kept])  # a key that is held is in use
         if lender.seconds_left:
             self._start_timer(lender)
         else:
