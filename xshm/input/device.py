@@ -277,7 +277,8 @@ class InputDevice:
         """Give the lent keycodes back, or wait on where they were used meanwhile; called by the timer's thread."""
         self._timer = None  # first: a call that keeps the lock for long starts another one
         with contextlib.suppress(DisplayGone, RequestTimeout, Closed):
-            # Not by `_locked`: it would start a timer after each failure, and with a stopped server no program would end.
+            # Not by `_locked`: it would start a timer after each failure, and where the server is stopped no program
+            # would end.
             self._connection.check_for_error()
             within(time.monotonic() + _CLOSING, partial(holding, self._lock, self._give_back_due))
 
