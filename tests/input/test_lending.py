@@ -124,6 +124,24 @@ def test_interrupts_at_any_moment_leave_nothing_held_and_nothing_lent(server: Se
     assert not notes(server)
 
 
+def test_an_interrupt_between_lending_and_typing_leaves_nothing_lent(
+    server: Server, screen: xshm.Screen, keymap: bytes
+) -> None:
+    screen.type("\u0436")
+    eventually(lambda: keymap_of(server) == keymap)
+    for number in range(40):
+        with contextlib.suppress(Interrupt), interrupted_after(0.0005 + number * 0.00025):
+            screen.type(chr(0x4E00 + number))
+    eventually(lambda: keymap_of(server) == keymap)
+
+
+def test_closing_after_a_long_text_gives_back_too(server: Server, keymap: bytes) -> None:
+    with xshm.Screen(server.name) as screen:
+        screen.type("a" * 700)
+        screen.type("\u0436")
+    assert keymap_of(server) == keymap
+
+
 def test_what_a_killed_process_has_lent_is_taken_back_by_the_next(
     server: Server, screen: xshm.Screen, keymap: bytes
 ) -> None:

@@ -28,7 +28,6 @@ from xshm.x11.protocol.requests import Request
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xshm.input.lending import Lender
     from xshm.input.names import KeyName
     from xshm.x11.connection import Connection
 
@@ -222,7 +221,10 @@ class InputDevice:
 
     def _locked(self, work: Any, *args: Any) -> None:
         self._connection.check_for_error()  # after fork the lock may be held by a thread that only the parent has
-        holding(self._lock, work, *args)
+        try:
+            holding(self._lock, work, *args)
+        finally:  # also where it was interrupted after keycodes were lent
+            self._start_timer()
 
     def _around(self, modifiers: Sequence[KeyName]) -> tuple[Batch, Batch]:
         """Return a batch that presses modifiers, and one that releases them; the keyboard's own stay as they are."""
@@ -257,17 +259,16 @@ class InputDevice:
         finally:
             if self._finder is not None:
                 self._finder.lender.use(keycodes)
-                if self._finder.lender.keycodes:
-                    self._start_timer(self._finder.lender)
 
     # -- giving back -------------------------------------------------------------------------------------------------
 
-    def _start_timer(self, lender: Lender) -> None:
-        if self._timer is None:
+    def _start_timer(self) -> None:
+        """Give keycodes back after a while, unless none is lent, or that will be done already."""
+        if self._timer is None and self._finder is not None and self._finder.lender.keycodes:
             # No daemon: a program that ends waits for it, and leaves no keycode lent.
-            timer = Timer(lender.seconds_left, self._expire)
+            timer = Timer(self._finder.lender.seconds_left, self._expire)
             timer.name = "xshm keycodes"
-            # No thread can be started: they are given back by the next call that lends, or by `close`.
+            # No thread can be started: they are given back by the next call, or by `close`.
             with contextlib.suppress(RuntimeError):
                 timer.start()
                 self._timer = timer
@@ -276,20 +277,25 @@ class InputDevice:
         """Give the lent keycodes back, or wait on where they were used meanwhile; called by the timer's thread."""
         self._timer = None  # first: a call that keeps the lock for long starts another one
         with contextlib.suppress(DisplayGone, RequestTimeout, Closed):
-            within(time.monotonic() + _CLOSING, self._locked, self._give_back_due)
+            # Not by `_locked`: it would start a timer after each failure, and where the server is stopped no program
+            # would end.
+            self._connection.check_for_error()
+            within(time.monotonic() + _CLOSING, partial(holding, self._lock, self._give_back_due))
 
     def _give_back_due(self) -> None:
         lender = self._keys.lender
         lender.use([*self._kept])  # a key that is held is in use
         if lender.seconds_left:
-            self._start_timer(lender)
+            self._start_timer()
         else:
             lender.give_back()
 
     def close(self) -> None:
         """Release what is held, wait until lent keycodes may be given back, and give them back."""
+        left = lending.GRACE if self._finder is None else max(lending.GRACE, self._finder.lender.seconds_left)
         with contextlib.suppress(DisplayGone, RequestTimeout, Closed):
-            within(time.monotonic() + lending.GRACE + _CLOSING, partial(self._locked, self._close))
+            self._connection.check_for_error()
+            within(time.monotonic() + left + _CLOSING, partial(holding, self._lock, self._close))
 
     def _close(self) -> None:
         batch = self._batch()

@@ -39,7 +39,9 @@ class KeyFinder:
         """
         for _ in range(_TRIES):
             keyboard, foreign = self._look()
-            free = [code for code in self.keymap.free_keycodes() if code not in foreign and code not in keyboard.held]
+            # An interrupted loan has a note, and no keysyms yet.
+            taken = keyboard.held | foreign | self.lender.keycodes
+            free = [code for code in self.keymap.free_keycodes() if code not in taken]
             strokes, missing = self._prefix(keys, foreign, most_lent(len(free)))
             if strokes and not missing:
                 return keyboard, strokes

@@ -64,6 +64,7 @@ class Keymap:
         # Without the sequence number, which differs each time: a keymap that is the same is not read again.
         reply = wait(keymap, "XkbGetMap")[4:]
         if reply != self._reply:
+            self._reply = b""  # until all is stored: after an interrupt in between it is read anew
             with self._connection.decoding("XkbGetMap"):
                 self._map = xkb.unpack_map(bytes(4) + reply)
                 self._index()
