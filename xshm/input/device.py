@@ -188,7 +188,8 @@ class InputDevice:
         stroke = min(strokes[0], key=lambda each: each.group not in (None, keyboard.state.group))
         holders, _ = self._keys.keymap.holders(stroke.modifiers)
         keycodes = [*(code for code in holders if code not in keyboard.held), stroke.keycode]
-        self._held[key.name] = keycodes
+        # Pressed once more, as a key that repeats: what the first time has pressed for it is released with it.
+        self._held[key.name] = list(dict.fromkeys([*self._held.get(key.name, ()), *keycodes]))
         for keycode in keycodes:
             batch.key(keycode, down=True)
         self._send(batch, keycodes)
@@ -198,9 +199,11 @@ class InputDevice:
         if keycodes is None:  # another program's, or the user's
             _, strokes = self._keys.find_all([key], self._kept)
             keycodes = [strokes[0][0].keycode]
+        others = {keycode for name, codes in self._held.items() if name != key.name for keycode in codes}
         batch = self._batch()
         for keycode in reversed(keycodes):
-            batch.key(keycode, down=False)
+            if keycode not in others:  # Shift of "A", where "shift" is held as well
+                batch.key(keycode, down=False)
         self._send(batch, keycodes)
         self._held.pop(key.name, None)
 
