@@ -201,3 +201,16 @@ def test_nonsense_in_the_notes_is_ignored(screen: xshm.Screen, field: TextField)
         field.clear(screen)
         screen.type("a\u0436")
         assert field.holds("a\u0436")
+
+
+def test_a_keymap_that_is_set_while_keycodes_are_lent_leaves_as_many_to_lend(
+    server: Server, screen: xshm.Screen, field: TextField, keymap: bytes
+) -> None:
+    field.clear(screen)
+    screen.type(CYRILLIC[:18])
+    assert field.holds(CYRILLIC[:18])
+    set_layout(server, "us")  # which takes the keysyms of the lent ones away
+    screen.type(CYRILLIC[18:36])
+    assert field.holds(CYRILLIC[:36])
+    eventually(lambda: not notes(server))
+    assert keymap_of(server) == keymap
