@@ -213,3 +213,15 @@ def test_a_modifier_that_is_held_stays_held_when_a_key_that_needs_it_is_released
     screen.key_up("shift")
     assert not user.held()
     assert typed.becomes(lambda text: text.startswith("A"))
+
+
+@pytest.mark.parametrize(("key", "lock"), [("Caps_Lock", X.LockMask), ("Num_Lock", X.Mod2Mask)])
+def test_a_lock_is_set_and_reset_by_pressing_its_key(
+    typed: TextField, screen: xshm.Screen, user: User, key: str, lock: int
+) -> None:
+    assert typed.holds("")
+    for expected in (lock, 0, lock, 0):
+        screen.press(key)
+        assert user.modifiers() & lock == expected
+        screen.press("Escape")
+        assert user.modifiers() & lock == expected

@@ -169,8 +169,10 @@ class InputDevice:
 
     def _press(self, chord: Sequence[KeyName]) -> None:
         keyboard, strokes = self._keys.find_all(chord, self._kept)
-        batch = self._batch()
-        pressed = Strokes(batch, self._keys.keymap, keyboard, self._kept)
+        batch, keymap = self._batch(), self._keys.keymap
+        # Caps Lock that is pressed is to change: it is not put back.
+        locks = keymap.modifier_keys().get(strokes[-1][0].keycode, 0)
+        pressed = Strokes(batch, keymap, keyboard, self._kept, leave=locks)
         *modifiers, key = (pressed.best(each) for each in strokes)
         # One that key_down holds stays held.
         modifiers = [each for each in modifiers if each.keycode not in self._kept]
