@@ -19,7 +19,7 @@ from programs import eventually
 from text_field import TextField
 
 import xshm
-from xshm.errors import XshmError
+from xshm.errors import Closed, XshmError
 from xshm.input.lending import GRACE
 
 if TYPE_CHECKING:
@@ -213,4 +213,24 @@ def test_a_keymap_that_is_set_while_keycodes_are_lent_leaves_as_many_to_lend(
     screen.type(CYRILLIC[18:36])
     assert field.holds(CYRILLIC[:36])
     eventually(lambda: not notes(server))
+    assert keymap_of(server) == keymap
+
+
+def test_a_screen_that_is_closed_while_it_types_leaves_no_keycode_lent(server: Server, keymap: bytes) -> None:
+    screen = xshm.Screen(server.name)
+    errors: list[BaseException] = []
+
+    def type_long() -> None:
+        try:
+            screen.type("".join(map(chr, range(0x4E00, 0x4E00 + 1000))))  # more than half a minute
+        except Closed as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=type_long)
+    thread.start()
+    eventually(lambda: bool(notes(server)))
+    screen.close()
+    thread.join(10)
+    assert errors
+    assert not notes(server)
     assert keymap_of(server) == keymap

@@ -37,6 +37,7 @@ _UP, _DOWN, _LEFT, _RIGHT = 4, 5, 6, 7  # the buttons of a wheel
 _MOST_KEYS: Final = 500
 _STEP: Final = 0.01  # seconds between two motions of a drag that takes time
 _MOST_MOTIONS: Final = 100  # of a drag that takes none
+_PATIENCE: Final = 0.1  # seconds that `close` waits for a drag, at most
 _FLUSH: Final = 1.0  # seconds for the kernel to take the rest of a batch that was interrupted
 _CLOSING: Final = 0.5  # seconds, besides GRACE, to give all back
 
@@ -53,6 +54,7 @@ class InputDevice:
         self._held: dict[str, list[int]] = {}  # the keys that key_down has pressed, by name
         self._buttons: set[int] = set()
         self._timer: Timer | None = None
+        self._is_closing = False  # what takes long ends early then, by Closed
 
     # -- the pointer -------------------------------------------------------------------------------------------------
 
@@ -126,7 +128,7 @@ class InputDevice:
         try:
             self._send(before)
             for number, point in enumerate(points, 1):
-                time.sleep(max(0.0, begin + duration * number / len(points) - time.monotonic()))
+                self._sleep_until(begin + duration * number / len(points))
                 motion = self._batch()
                 motion.move(*point)
                 self._send(motion)
@@ -155,6 +157,7 @@ class InputDevice:
 
     def _type(self, keys: Sequence[KeyName]) -> None:
         while keys:
+            self._check_not_closing()
             keyboard, strokes = self._keys.find(keys[:_MOST_KEYS], self._kept)
             batch = self._batch()
             pressed = Strokes(batch, self._keys.keymap, keyboard)
@@ -264,6 +267,16 @@ class InputDevice:
                 self._finder.lender.use(keycodes)
                 self._start_timer(self._finder.lender)
 
+    def _sleep_until(self, end: float) -> None:
+        self._check_not_closing()
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _PATIENCE))
+            self._check_not_closing()
+
+    def _check_not_closing(self) -> None:
+        if self._is_closing:
+            raise Closed("the screen was closed meanwhile")
+
     # -- giving back -------------------------------------------------------------------------------------------------
 
     def _start_timer(self, lender: Lender) -> None:
@@ -291,7 +304,8 @@ class InputDevice:
             lender.give_back()
 
     def close(self) -> None:
-        """Release what is held, wait until lent keycodes may be given back, and give them back."""
+        """End what goes on, release what is held, wait until lent keycodes may be given back, and give them back."""
+        self._is_closing = True
         with contextlib.suppress(DisplayGone, RequestTimeout, Closed):
             within(time.monotonic() + lending.GRACE + _CLOSING, partial(self._locked, self._close))
 
