@@ -216,6 +216,18 @@ def test_a_keymap_that_is_set_while_keycodes_are_lent_leaves_as_many_to_lend(
     assert keymap_of(server) == keymap
 
 
+def test_a_chord_after_a_text_that_has_taken_all_keycodes_waits_for_one(
+    server: Server, screen: xshm.Screen, field: TextField
+) -> None:
+    set_layout(server, "ru")
+    field.clear(screen)
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 38)))
+    screen.type(text)
+    assert field.holds(text)
+    screen.press("shift+x")  # which the Russian keymap lacks
+    assert field.becomes(lambda contents: contents.lower() == text + "x")
+
+
 def test_a_screen_that_is_closed_while_it_types_leaves_no_keycode_lent(server: Server, keymap: bytes) -> None:
     screen = xshm.Screen(server.name)
     errors: list[BaseException] = []

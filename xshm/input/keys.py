@@ -52,6 +52,9 @@ class KeyFinder:
     def find_all(self, keys: Sequence[KeyName], kept: Collection[int]) -> tuple[Keyboard, list[list[Stroke]]]:
         """Return the keyboard's state, and the ways to press each key; raises XshmError where they are too many."""
         keyboard, strokes = self.find(keys, kept)
+        if len(strokes) < len(keys):  # all that are free may be lent to what was typed before
+            self._free_keycodes(keys[len(strokes)], kept)
+            keyboard, strokes = self.find(keys, kept)
         if len(strokes) < len(keys):
             raise self._none_free(keys[len(strokes)])
         return keyboard, strokes
