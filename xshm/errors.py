@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from xshm.image.frame import Frame
 
 
+_MOMENT = 0.05  # seconds
 _TALLEST_CARET = 64  # pixels
 
 
@@ -97,7 +98,8 @@ class Moving(NamedTuple):
 
     def __str__(self) -> str:
         if self.rhythm is None or self.period is None:
-            return f"{self.rect} for {self.seconds:.1f} s" if self.seconds else f"{self.rect} once"
+            # Several changes within a moment are told as one: "for 0.0 s" would say that nothing moved.
+            return f"{self.rect} for {self.seconds:.1f} s" if self.seconds >= _MOMENT else f"{self.rect} once"
         guess = {"tick": " (a clock?)", "flow": " (a video, a spinner?)"}.get(self.rhythm, "")
         if self.rhythm == "cycle" and self.rect.width < self.rect.height <= _TALLEST_CARET:
             guess = " (a caret?)"

@@ -202,3 +202,37 @@ def test_keys_that_the_keyboard_has_are_not_lent_a_keycode(screen: xshm.Screen, 
     screen.press("F12")
     screen.press("KP_Enter")
     assert keymap_of(server) == before  # all of them have keys
+
+
+def test_a_key_that_is_pressed_down_twice_is_released_with_its_shift(
+    typed: TextField, screen: xshm.Screen, user: User
+) -> None:
+    for _ in range(2):
+        screen.key_down("A")
+    screen.key_up("A")
+    assert not user.held()
+    assert typed.becomes(lambda text: text.startswith("A"))
+
+
+def test_a_modifier_that_is_held_stays_held_when_a_key_that_needs_it_is_released(
+    typed: TextField, screen: xshm.Screen, user: User
+) -> None:
+    screen.key_down("A")
+    screen.key_down("shift")
+    screen.key_up("A")
+    assert user.held() == {SHIFT}
+    screen.key_up("shift")
+    assert not user.held()
+    assert typed.becomes(lambda text: text.startswith("A"))
+
+
+@pytest.mark.parametrize(("key", "lock"), [("Caps_Lock", X.LockMask), ("Num_Lock", X.Mod2Mask)])
+def test_a_lock_is_set_and_reset_by_pressing_its_key(
+    typed: TextField, screen: xshm.Screen, user: User, key: str, lock: int
+) -> None:
+    assert typed.holds("")
+    for expected in (lock, 0, lock, 0):
+        screen.press(key)
+        assert user.modifiers() & lock == expected
+        screen.press("Escape")
+        assert user.modifiers() & lock == expected

@@ -19,7 +19,7 @@ from programs import eventually
 from text_field import TextField
 
 import xshm
-from xshm.errors import XshmError
+from xshm.errors import Closed, XshmError
 from xshm.input.lending import GRACE
 
 if TYPE_CHECKING:
@@ -237,3 +237,48 @@ def test_nonsense_in_the_notes_is_ignored(screen: xshm.Screen, field: TextField)
         field.clear(screen)
         screen.type("a\u0436")
         assert field.holds("a\u0436")
+
+
+def test_a_keymap_that_is_set_while_keycodes_are_lent_leaves_as_many_to_lend(
+    server: Server, screen: xshm.Screen, field: TextField, keymap: bytes
+) -> None:
+    field.clear(screen)
+    screen.type(CYRILLIC[:18])
+    assert field.holds(CYRILLIC[:18])
+    set_layout(server, "us")  # which takes the keysyms of the lent ones away
+    screen.type(CYRILLIC[18:36])
+    assert field.holds(CYRILLIC[:36])
+    eventually(lambda: not notes(server))
+    assert keymap_of(server) == keymap
+
+
+def test_a_chord_after_a_text_that_has_taken_all_keycodes_waits_for_one(
+    server: Server, screen: xshm.Screen, field: TextField
+) -> None:
+    set_layout(server, "ru")
+    field.clear(screen)
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 38)))
+    screen.type(text)
+    assert field.holds(text)
+    screen.press("shift+x")  # which the Russian keymap lacks
+    assert field.becomes(lambda contents: contents.lower() == text + "x")
+
+
+def test_a_screen_that_is_closed_while_it_types_leaves_no_keycode_lent(server: Server, keymap: bytes) -> None:
+    screen = xshm.Screen(server.name)
+    errors: list[BaseException] = []
+
+    def type_long() -> None:
+        try:
+            screen.type("".join(map(chr, range(0x4E00, 0x4E00 + 1000))))  # more than half a minute
+        except Closed as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=type_long)
+    thread.start()
+    eventually(lambda: bool(notes(server)))
+    screen.close()
+    thread.join(10)
+    assert errors
+    assert not notes(server)
+    assert keymap_of(server) == keymap

@@ -13,6 +13,7 @@ import pytest
 from interrupts import Interrupt, interrupted_after
 from programs import Programs, eventually
 from round_trips import relayed
+from Xlib import X
 
 import xshm
 from xshm.errors import Closed, ExtensionMissing, InvalidArgument, InvalidType, OutOfBounds, WindowGone
@@ -239,6 +240,28 @@ def test_a_closed_screen_takes_no_input(server: Server) -> None:
         screen.move(6, 6)
     with pytest.raises(Closed):
         screen.type("a")
+
+
+def test_a_drag_ends_and_releases_its_button_when_the_screen_is_closed(server: Server, screen: xshm.Screen) -> None:
+    closed = xshm.Screen(server.name)
+    errors: list[BaseException] = []
+
+    def drag() -> None:
+        try:
+            closed.drag(10, 10, 300, 200, duration=30, modifiers="ctrl")
+        except Closed as error:
+            errors.append(error)
+
+    def mask() -> int:
+        return int(screen.xlib.screen().root.query_pointer().mask)
+
+    thread = threading.Thread(target=drag)
+    thread.start()
+    eventually(lambda: mask() == X.Button1Mask | X.ControlMask)
+    closed.close()
+    thread.join(10)
+    assert errors
+    assert mask() == 0
 
 
 def test_a_server_without_xtest_is_told(make_server: Callable[..., Server]) -> None:

@@ -42,13 +42,16 @@ class Strokes:
     """Keys of a Batch, from the keyboard's state at its beginning, to which `finish` goes back.
 
     At the beginning held keys that set modifiers are released, but for those in `keep`, and locks (Caps Lock, Num Lock)
-    and latches are reset.
+    and latches are reset, but for the modifiers in `leave`: those that the caller's keys are to lock or unlock.
     """
 
-    def __init__(self, batch: Batch, keymap: Keymap, keyboard: Keyboard, keep: Collection[int] = ()) -> None:
+    def __init__(
+        self, batch: Batch, keymap: Keymap, keyboard: Keyboard, keep: Collection[int] = (), *, leave: int = 0
+    ) -> None:
         self._batch = batch
         self._keymap = keymap
         self._state = state = keyboard.state
+        self._reset = state.locked & ~leave
         setters = keymap.modifier_keys()
         self._aside = [keycode for keycode in sorted(keyboard.held) if keycode in setters and keycode not in keep]
         self._kept = 0  # the modifiers of the keys that stay held
@@ -60,8 +63,8 @@ class Strokes:
         self._group = state.group
         for keycode in self._aside:
             batch.key(keycode, down=False)
-        if state.locked or state.latched:
-            self._lock(0, affected=state.locked)
+        if self._reset or state.latched:
+            self._lock(0, affected=self._reset)
 
     def press(self, stroke: Stroke, *, release: bool = True) -> None:
         """Press a key, in its group and with its modifiers, and release it."""
@@ -85,8 +88,8 @@ class Strokes:
         self._set_modifiers(0)
         if self._group != self._state.group:
             self._lock(0, affected=0, group=self._state.locked_group)
-        if self._state.locked:
-            self._lock(self._state.locked, affected=self._state.locked)
+        if self._reset:
+            self._lock(self._reset, affected=self._reset)
         for keycode in self._aside:
             self._batch.key(keycode, down=True)
 

@@ -36,6 +36,7 @@ _UP, _DOWN, _LEFT, _RIGHT = 4, 5, 6, 7  # the buttons of a wheel
 _MOST_KEYS: Final = 500
 _STEP: Final = 0.01  # seconds between two motions of a drag that takes time
 _MOST_MOTIONS: Final = 100  # of a drag that takes none
+_PATIENCE: Final = 0.1  # seconds that `close` waits for a drag, at most
 _FLUSH: Final = 1.0  # seconds for the kernel to take the rest of a batch that was interrupted
 _CLOSING: Final = 0.5  # seconds, besides GRACE, to give all back
 
@@ -52,6 +53,7 @@ class InputDevice:
         self._held: dict[str, list[int]] = {}  # the keys that key_down has pressed, by name
         self._buttons: set[int] = set()
         self._timer: Timer | None = None
+        self._is_closing = False  # what takes long ends early then, by Closed
 
     # -- the pointer -------------------------------------------------------------------------------------------------
 
@@ -125,7 +127,7 @@ class InputDevice:
         try:
             self._send(before)
             for number, point in enumerate(points, 1):
-                time.sleep(max(0.0, begin + duration * number / len(points) - time.monotonic()))
+                self._sleep_until(begin + duration * number / len(points))
                 motion = self._batch()
                 motion.move(*point)
                 self._send(motion)
@@ -154,6 +156,7 @@ class InputDevice:
 
     def _type(self, keys: Sequence[KeyName]) -> None:
         while keys:
+            self._check_not_closing()
             keyboard, strokes = self._keys.find(keys[:_MOST_KEYS], self._kept)
             batch = self._batch()
             pressed = Strokes(batch, self._keys.keymap, keyboard)
@@ -168,8 +171,10 @@ class InputDevice:
 
     def _press(self, chord: Sequence[KeyName]) -> None:
         keyboard, strokes = self._keys.find_all(chord, self._kept)
-        batch = self._batch()
-        pressed = Strokes(batch, self._keys.keymap, keyboard, self._kept)
+        batch, keymap = self._batch(), self._keys.keymap
+        # Caps Lock that is pressed is to change: it is not put back.
+        locks = keymap.modifier_keys().get(strokes[-1][0].keycode, 0)
+        pressed = Strokes(batch, keymap, keyboard, self._kept, leave=locks)
         *modifiers, key = (pressed.best(each) for each in strokes)
         # One that key_down holds stays held.
         modifiers = [each for each in modifiers if each.keycode not in self._kept]
@@ -187,7 +192,8 @@ class InputDevice:
         stroke = min(strokes[0], key=lambda each: each.group not in (None, keyboard.state.group))
         holders, _ = self._keys.keymap.holders(stroke.modifiers)
         keycodes = [*(code for code in holders if code not in keyboard.held), stroke.keycode]
-        self._held[key.name] = keycodes
+        # Pressed once more, as a key that repeats: what the first time has pressed for it is released with it.
+        self._held[key.name] = list(dict.fromkeys([*self._held.get(key.name, ()), *keycodes]))
         for keycode in keycodes:
             batch.key(keycode, down=True)
         self._send(batch, keycodes)
@@ -197,9 +203,11 @@ class InputDevice:
         if keycodes is None:  # another program's, or the user's
             _, strokes = self._keys.find_all([key], self._kept)
             keycodes = [strokes[0][0].keycode]
+        others = {keycode for name, codes in self._held.items() if name != key.name for keycode in codes}
         batch = self._batch()
         for keycode in reversed(keycodes):
-            batch.key(keycode, down=False)
+            if keycode not in others:  # Shift of "A", where "shift" is held as well
+                batch.key(keycode, down=False)
         self._send(batch, keycodes)
         self._held.pop(key.name, None)
 
@@ -260,6 +268,16 @@ class InputDevice:
             if self._finder is not None:
                 self._finder.lender.use(keycodes)
 
+    def _sleep_until(self, end: float) -> None:
+        self._check_not_closing()
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _PATIENCE))
+            self._check_not_closing()
+
+    def _check_not_closing(self) -> None:
+        if self._is_closing:
+            raise Closed("the screen was closed meanwhile")
+
     # -- giving back -------------------------------------------------------------------------------------------------
 
     def _start_timer(self) -> None:
@@ -291,7 +309,8 @@ class InputDevice:
             lender.give_back()
 
     def close(self) -> None:
-        """Release what is held, wait until lent keycodes may be given back, and give them back."""
+        """End what goes on, release what is held, wait until lent keycodes may be given back, and give them back."""
+        self._is_closing = True
         left = lending.GRACE if self._finder is None else max(lending.GRACE, self._finder.lender.seconds_left)
         with contextlib.suppress(DisplayGone, RequestTimeout, Closed):
             self._connection.check_for_error()

@@ -49,11 +49,14 @@ class KeyFinder:
                 self._free_keycodes(keys[0], kept)
             elif self.lender.lend(missing, keyboard.held):
                 keys = keys[: len(strokes)]
-        raise self._none_free(keys[0])
+        raise self._none_free(next((key for key, found in zip(keys, strokes, strict=False) if not found), keys[0]))
 
     def find_all(self, keys: Sequence[KeyName], kept: Collection[int]) -> tuple[Keyboard, list[list[Stroke]]]:
         """Return the keyboard's state, and the ways to press each key; raises XshmError where they are too many."""
         keyboard, strokes = self.find(keys, kept)
+        if len(strokes) < len(keys):  # all that are free may be lent to what was typed before
+            self._free_keycodes(keys[len(strokes)], kept)
+            keyboard, strokes = self.find(keys, kept)
         if len(strokes) < len(keys):
             raise self._none_free(keys[len(strokes)])
         return keyboard, strokes

@@ -7,7 +7,8 @@ after the key was pressed. So a keycode stays lent for GRACE seconds after its l
    its owner's window, the code, and the two keysyms. What it had before is nothing: other codes are never lent.
 2. The owner's window dies with its connection. Any later Lender that finds a note without a living owner takes the
    keycode back, if it still has the keysyms of the note.
-3. Notes and keymap are changed while the server is grabbed, so that two programs never lend one keycode.
+3. A keycode of our own that has other keysyms than its note, since a user has set a keymap, is not lent any more.
+4. Notes and keymap are changed while the server is grabbed, so that two programs never lend one keycode.
 
 Locking rules: all methods are called under the InputDevice's lock.
 
@@ -128,6 +129,8 @@ class Lender:
         owner = self._become_owner()
         notes = self._read()
         self._keymap.query()
+        notes = [note for note in notes if not self._is_lost(note)]
+        self._used = {code: at for code, at in self._used.items() if code in {note.keycode for note in notes}}
         noted = {note.keycode for note in notes}
         free = [code for code in self._keymap.free_keycodes() if code not in noted and code not in held]
         pairs = _pairs(keysyms, len(free))
@@ -139,6 +142,10 @@ class Lender:
         self._send(self._pack_notes(notes))
         self._change(lent)
         return True
+
+    def _is_lost(self, note: Note) -> bool:
+        """Return whether a keycode of ours has got other keysyms, or none: by setxkbmap, which sets a whole keymap."""
+        return note.owner == self._owner and self._keymap.symbols(note.keycode) != note.symbols
 
     def _take_back(self, *, keep_own: bool) -> None:
         """Take back the keycodes of owners that are gone, and our own unless they are kept; called under a grab."""

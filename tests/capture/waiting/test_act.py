@@ -147,6 +147,13 @@ def test_a_screen_that_does_not_come_to_rest_is_told_without_an_error(screen: xs
     assert "not at rest when the time was over" in outcome.summary()
 
 
+def test_a_timeout_below_the_usual_quiet_time_is_no_error(screen: xshm.Screen, painter: Painter) -> None:
+    for timeout in (0, 0.01, 0.2):
+        assert not screen.act(lambda: None, timeout=timeout).reacted
+    painter.fill((0, 0, 400, 300), BLACK)
+    assert screen.act(painter.fill, (100, 50, 60, 30), RED, timeout=0.2).changed == (_BOX,)
+
+
 def test_an_exception_of_the_block_passes_at_once(screen: xshm.Screen) -> None:
     begin = time.monotonic()
     with pytest.raises(ZeroDivisionError), screen.act(reaction=20, timeout=30) as act:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import restless
+from colours import BLACK, WHITE
 from painter import plain_display
 from programs import Programs, eventually
 from Xlib import X
@@ -19,6 +23,7 @@ from xshm.errors import WaitTimeout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from painter import Painter
     from servers import Server
 
 _RESTLESS = str(Path(restless.__file__))
@@ -174,3 +179,35 @@ def test_what_loads_is_not_still_before_it_has_loaded(make_server: Callable[...,
 def _share(frame: xshm.Frame, colour: tuple[int, int, int]) -> float:
     """Return how much of a frame has a colour."""
     return float((frame.rgb() == colour).all(axis=2).mean())
+
+
+@pytest.mark.parametrize(("pause", "count"), [(0.2, 12), (0.1, 24)])
+def test_what_loads_in_the_place_of_a_video_that_is_known_is_a_change(
+    screen: xshm.Screen, painter: Painter, pause: float, count: int
+) -> None:
+    over = threading.Event()
+
+    def play() -> None:
+        chance = random.Random(1)
+        while not over.wait(0.03):
+            for _ in range(20):
+                place = (100 + 20 * chance.randrange(10), 100 + 10 * chance.randrange(10), 20, 10)
+                painter.fill(place, (chance.randrange(256), chance.randrange(256), chance.randrange(256)))
+
+    def load() -> None:
+        for number in range(count):
+            time.sleep(pause)
+            painter.fill((100 + 4 * number, 110, 4, 70), BLACK)
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            playing = pool.submit(play)
+            assert [each.rhythm for each in screen.wait_stable().moving] == ["flow"]
+        finally:
+            over.set()
+        playing.result()
+        painter.fill((100, 100, 200, 100), WHITE)
+        loading = pool.submit(load)
+        found = screen.wait_stable(timeout=20)
+        assert loading.done()
+        assert found.frame.pixel(100 + 4 * count - 1, 120) == BLACK

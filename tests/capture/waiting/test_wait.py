@@ -139,6 +139,17 @@ def test_calm_is_waited_for_until_what_moves_has_stopped(screen: xshm.Screen, pa
     assert 0.5 <= calm.seconds < 2  # the last stroke may have come a little before the end
 
 
+def test_a_time_too_short_for_a_rest_is_told_without_a_movement(make_server: Callable[..., Server]) -> None:
+    server = make_server("Xvfb", 100, 100)
+    with xshm.Screen(server.name) as screen:
+        screen.wait_stable(0.05)
+        with later(0.1, server.pause), pytest.raises(WaitTimeout) as over:
+            screen.wait_stable(0.4, 0.5)
+        server.resume()
+    assert str(over.value).startswith("no rest of 0.4 s within 0.5 s")
+    assert over.value.moving == ()
+
+
 def test_restlessness_is_told_with_the_last_picture_when_the_time_is_over(
     screen: xshm.Screen, painter: Painter
 ) -> None:

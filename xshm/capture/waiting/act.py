@@ -27,7 +27,8 @@ after it came. Beside another change it is in `changed`, unless it is as large a
 A spinner or a video that nothing is known of costs the first Act beside it 2 to 4 s, a clock 4 s: an Act is not at rest
 while anything changes, and a flow takes two seconds to prove, more where it pauses or its bounds grow meanwhile. Less
 would take a page that loads for still: one that repaints every 200 ms has only ten changes in two seconds, and one that
-slides or fades in is as fast as a spinner for up to a second. The next Act has it for a flow after three changes. So
+slides or fades in is as fast as a spinner for up to a second. The next Act has it for a flow as soon as it goes on at
+its pace and pixels turn back: a video after three changes, a spinner of one turn a second after 0.3 s. So
 wait_stable() before the first Act takes that time out of it; `timeout` ends it, and `ignore` spares it.
 """
 

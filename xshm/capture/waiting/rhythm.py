@@ -45,7 +45,9 @@ _FLOW_TIME: Final = 2.0  # seconds; transitions of user interfaces are shorter
 _FLOW_PAUSE: Final = 0.25  # seconds: the longest between two changes of a flow; 0.22 was seen of Chromium's <progress>
 _STALL: Final = 1.0  # seconds: a longer pause is an end of a flow; after a shorter one it goes on
 _FLOW_GROWTH: Final = 1.25  # by this factor bounds may grow during `_FLOW_TIME`: a video's edges are often still
-_BEATS_OF_KNOWN: Final = 3  # changes after which a flow that is known from an earlier wait counts as the same again
+_BEATS_OF_KNOWN: Final = 3  # changes after which a flow that is known from an earlier wait may count as the same again
+_TURNED_OF_KNOWN: Final = 0.05  # of its pixels: a spinner of one turn a second has turned a fifth back after 0.4 s only
+_SLOWER, _FLOW_LATE = 2, 0.03  # a factor, and seconds, by which its pauses may be longer: the machine is busy
 _TICK: Final = (0.8, 1.2)  # seconds between two ticks of a clock, on a machine that is busy
 _TICKS: Final = 4
 _TURNED: Final = 0.2  # of the pixels that changed; 0.5 or more turn back in videos, spinners and clocks, 0 in a fade
@@ -306,7 +308,7 @@ class Place:
             if earlier == start - 1:
                 break
             start = earlier
-        if self._known and len(run) >= _BEATS_OF_KNOWN and self._known.rect.contains(self.rect):
+        if self._known and self._is_known_flow(self._known, run):
             return FLOW, start, self._known.gap
         # Early refusals: this is called at each change.
         if run[-1] - run[0] < _FLOW_TIME or run[-1] - self._grown_at < _FLOW_TIME or self.swing is None:
@@ -314,6 +316,14 @@ class Place:
         if (len(run) - 1) / (run[-1] - run[0]) < _FLOW_RATE or self.swing.turned(self.rect) < _TURNED:
             return None
         return FLOW, start, statistics.median(b - a for a, b in itertools.pairwise(run))
+
+    def _is_known_flow(self, known: Known, run: Sequence[float]) -> bool:
+        """Return whether a flow that was seen here goes on: a page that loads in its place is slower, or goes forth."""
+        if len(run) < _BEATS_OF_KNOWN or not known.rect.contains(self.rect) or self.swing is None:
+            return False
+        pace = (run[-1] - run[0]) / (len(run) - 1)
+        slowest = min(1 / _FLOW_RATE, _SLOWER * known.gap + _FLOW_LATE)
+        return pace <= slowest and self.swing.turned(self.rect) >= _TURNED_OF_KNOWN
 
     def _tick(self) -> tuple[str, int, float] | None:
         recent = list(self._changes)[-_TICKS:]

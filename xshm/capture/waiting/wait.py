@@ -99,7 +99,7 @@ def wait_stable(
                 if now >= rest.begun(now) + quiet and not deadline.is_unanswered:
                     return Stability(deadline.seconds, judge.frame, judge.moving(now))
                 if now >= deadline.end or deadline.is_unanswered:
-                    _raise_moving(judge, now, deadline, rest)
+                    _raise_moving(judge, now, deadline, rest, quiet)
                 if frame is not None:
                     time.sleep(min(PAUSE, deadline.left))
         finally:
@@ -140,12 +140,11 @@ class _Rest:
         return self.since
 
 
-def _raise_moving(judge: Judge, now: float, deadline: Deadline, rest: _Rest) -> NoReturn:
+def _raise_moving(judge: Judge, now: float, deadline: Deadline, rest: _Rest, quiet: float) -> NoReturn:
     moving = judge.moving(now, min(rest.since, now - _RECENT), rhythms=rest.counts_rhythms)
-    what = f"still moving after {deadline.timeout} s{_silent(deadline)}"
-    if not moving:
-        raise WaitTimeout(what, frame=judge.frame)
-    what += f": {describe_moving(moving)}"
+    if not moving:  # the time was too short, or the server was silent
+        raise WaitTimeout(f"no rest of {quiet:g} s within {deadline.timeout} s{_silent(deadline)}", frame=judge.frame)
+    what = f"still moving after {deadline.timeout} s{_silent(deadline)}: {describe_moving(moving)}"
     if any(each.rhythm for each in moving):
         raise WaitTimeout(f"{what}; ignore=[region] or rhythms='ignore'", frame=judge.frame, moving=moving)
     raise WaitTimeout(f"{what}; ignore=[region] leaves a place out", frame=judge.frame, moving=moving)
