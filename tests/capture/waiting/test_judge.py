@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import xshm
 from xshm.capture.waiting.judge import Judge
+from xshm.errors import Moving
 from xshm.geometry import Rect
 from xshm.pixels.format import VisualClass
 
@@ -523,8 +524,8 @@ def test_places_are_in_the_coordinates_of_the_source() -> None:
     (moving,) = film.judge.moving(0.2, 0.0)
     assert moving == (Rect(1050, 540, 2, 14), None, 0.0, None)
     assert str(moving) == "2x14+1050+540 once"
-    assert str(moving._replace(period=0.02, seconds=0.02)) == "2x14+1050+540 once"  # not "for 0.0 s"
-    assert str(moving._replace(period=0.5, seconds=1.0)) == "2x14+1050+540 for 1.0 s"
+    assert str(Moving(_CARET, 0.02, 0.02, None)) == f"{_CARET} once"  # not "for 0.0 s"
+    assert str(Moving(_CARET, 0.5, 1.0, None)) == f"{_CARET} for 1.0 s"
 
 
 def test_a_source_of_another_size_has_changed_as_a_whole() -> None:
