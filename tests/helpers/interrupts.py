@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ def interrupted_after(seconds: float) -> Iterator[None]:
         raise Interrupt
 
     former = signal.signal(signal.SIGALRM, interrupt)
+    gc.disable()  # it calls finalizers and hypothesis, where an exception would be lost
     try:
         signal.setitimer(signal.ITIMER_REAL, seconds)
         yield
@@ -29,3 +31,4 @@ def interrupted_after(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
+        gc.enable()
