@@ -34,7 +34,8 @@ from xshm.x11.connection import Connection
 from xshm.x11.protocol import core, xfixes
 from xshm.x11.protocol.requests import weakly
 from xshm.x11.server_grab import _Grab, with_server_grabbed
-from xshm.x11.windows.structure_events import StructureEvents
+from xshm.x11.windows.event_masks import EventMasks
+from xshm.x11.windows.structure_events import subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,17 +199,17 @@ def test_word_of_a_window_is_not_lost_to_a_subscription_that_was_interrupted(
     connection: Connection, painter: Painter
 ) -> None:
     window = painter.window((5, 5, 20, 20), (1, 2, 3))
-    events = StructureEvents(connection)
+    masks = EventMasks(connection)
     point = 1
-    while interrupted_at(point, lambda: events.subscribe((window.id,))):
-        subscription = events.subscribe((window.id,))
+    while interrupted_at(point, lambda: subscribe(masks, (window.id,))):
+        subscription = subscribe(masks, (window.id,))
         connection.sync()
         subscription.stale = False
         window.configure(width=20 + point % 7 + 1)
         painter.display.sync()
         connection.sync()
         assert subscription.stale
-        events.unsubscribe(subscription)
+        masks.release(subscription, (window.id,))
         attributes = connection.request(core.GetWindowAttributes, window=window.id)
         assert not attributes.your_event_mask
         point += 1

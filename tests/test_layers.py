@@ -21,6 +21,7 @@ _LAYERS = (
     "sysv",
     *("pixels", "image.files", "image"),
     *("x11.protocol", "x11.io", "x11", "x11.server", "x11.windows"),
+    "input",
     "shm",
     *("capture", "capture.waiting", "drawables"),
     "surface",
@@ -28,8 +29,8 @@ _LAYERS = (
     "__init__",
     *("cli", "cli.commands", "__main__"),
 )
-# An error holds the last frame that was seen; only its annotation says so.
-_UPWARD = {("errors", "image.frame")}
+# An error holds the last frame that was seen, and where it moved; only its annotations say so.
+_UPWARD = {("errors", "image.frame"), ("errors", "geometry")}
 _MOST_FILES = 12
 
 _FILES = {

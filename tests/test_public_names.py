@@ -36,15 +36,18 @@ _UNNAMED = {
 }
 
 _GRABS = ("grab", "grab_many", "grab_into", "stream", "stats")
-_WAITS = ("wait_change", "wait_stable", "wait_for", "wait_pixel", "wait_image")
+_WAITS = ("act", "wait_change", "wait_stable", "wait_for", "wait_pixel", "wait_image")
+_INPUT = ("move", "click", "drag", "scroll", "button_down", "button_up", "press", "type", "key_down", "key_up")
 _DRAWABLE = ("rect", "width", "height", "format", "transport", "close", *_GRABS, *_WAITS)
 _SHOWN = {
     "Screen": (
         *("display", "max_frames", "copies", "monitors", "monitor", "windows", "window", "pixmap"),
+        *("wait_window", "wait_window_gone"),
         *("connection", "xlib"),
         *_DRAWABLE,
+        *_INPUT,
     ),
-    "Window": ("id", "source", "title", "class_name", "pid", "position", *_DRAWABLE),
+    "Window": ("id", "source", "title", "class_name", "pid", "position", *_DRAWABLE, *_INPUT),
     "Pixmap": ("id", *_DRAWABLE),
 }
 

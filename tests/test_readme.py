@@ -41,8 +41,8 @@ def _paste(block: str, folder: Path, environment: dict[str, str]) -> str:
     return run.stdout
 
 
-def test_there_is_a_first_look_and_five_recipes() -> None:
-    assert len(_BLOCKS) == 6
+def test_there_is_a_first_look_and_six_recipes() -> None:
+    assert len(_BLOCKS) == 7
 
 
 @pytest.mark.parametrize("block", _BLOCKS, ids=lambda block: block.strip().splitlines()[-1].strip()[:40])

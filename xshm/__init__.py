@@ -14,8 +14,9 @@ with xshm.VirtualDisplay() as display:      # an Xvfb of its own, for programs t
     display.screen.grab().save("clock.png")
 
 The packages, from the ground up: `sysv` (shmget(2) as Python), `pixels` (layouts and colours), `image` (Frame, files),
-`x11` (protocol, connection), `shm` (segments, pool, transport), `capture` (frames, streams, waits), `drawables`
-(Screen, Window, Pixmap), `surface` (arrays into X), `virtual` (Xvfb), `cli`. What is not in `__all__` is private.
+`x11` (protocol, connection), `input` (clicks and keys), `shm` (segments, pool, transport), `capture` (frames, streams,
+waits), `drawables` (Screen, Window, Pixmap), `surface` (arrays into X), `virtual` (Xvfb), `cli`. What is not in
+`__all__` is private.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from xshm import errors, events, geometry, sysv
     from xshm.capture.session import Stats
     from xshm.capture.stream import Stream
-    from xshm.capture.waiting.results import Change, Found, Stability
+    from xshm.capture.waiting.act import Act
+    from xshm.capture.waiting.results import Change, Found, Outcome, Stability
     from xshm.drawables.monitors import Monitor
     from xshm.drawables.pixmap import Pixmap
     from xshm.drawables.screen import Screen, grab
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
         InvalidType,
         MissingExtra,
         MonitorNotFound,
+        Moving,
         OutOfBounds,
         PoolExhausted,
         ReadOnlyMemory,
@@ -96,11 +99,12 @@ if TYPE_CHECKING:
     from xshm.virtual.program import Program
     from xshm.virtual.spec import DisplaySpec, ScreenSpec
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # What `dir`, `help`, `from xshm import *` and completion show: all that is public, written out for type checkers.
 __all__ = [
     "AccessDenied",
+    "Act",
     "BadAccess",
     "BadAlloc",
     "BadAtom",
@@ -137,7 +141,9 @@ __all__ = [
     "MissingExtra",
     "Monitor",
     "MonitorNotFound",
+    "Moving",
     "OutOfBounds",
+    "Outcome",
     "PixelFormat",
     "Pixmap",
     "PoolExhausted",
@@ -182,6 +188,7 @@ __all__ = [
 # Which module a public name lives in; those that are not here live in `errors`. Each is imported when it is first used
 # (PEP 562), so that `from xshm import sysv` loads no numpy and no python-xlib.
 _HOMES = {
+    "Act": "capture.waiting.act",
     "Change": "capture.waiting.results",
     "Cursor": "image.cursor",
     "Difference": "image.difference",
@@ -191,6 +198,7 @@ _HOMES = {
     "Frame": "image.frame",
     "Framebuffer": "virtual.framebuffer",
     "Monitor": "drawables.monitors",
+    "Outcome": "capture.waiting.results",
     "PixelFormat": "pixels.format",
     "Pixmap": "drawables.pixmap",
     "PoolStats": "shm.pool",

@@ -134,7 +134,7 @@ class Rect:
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to index an array of the picture whose corner is 0, 0: `pixels[rect.slices]`."""
+        """Rows and columns, to index an array of a picture whose corner is 0, 0; for a frame's see `Frame.slices`."""
         return slice(self.y, self.bottom), slice(self.x, self.right)
 
     def __str__(self) -> str:

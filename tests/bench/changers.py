@@ -132,6 +132,23 @@ def seen_by_stream(display: str, count: str) -> None:
         _watch(look, int(count))
 
 
+def seen_by_act(display: str, count: str) -> None:
+    """Tell when each colour was seen by an act, one for each; that it then compares, and concludes, is not counted."""
+    import xshm  # noqa: PLC0415
+
+    with xshm.Screen(display) as screen:
+        screen.act(lambda: None, quiet=1e-4, reaction=0)  # imports
+
+        def look() -> list[int]:
+            outcome = screen.act(lambda: None, quiet=1e-4, reaction=5)
+            low, high = outcome.frame.pixels[150, 150, :2].tolist()
+            seen.setdefault(low + 256 * high, outcome.frame.monotonic_ns)
+            return [low, high]
+
+        seen: dict[int, int] = {}
+        _watch(look, int(count), seen)
+
+
 def seen_by_mss(display: str, count: str) -> None:
     """Tell when each colour was in hand, by a picture 60 times a second."""
     from mss import MSS  # noqa: PLC0415
@@ -152,9 +169,9 @@ def seen_by_mss(display: str, count: str) -> None:
         _watch(look, int(count))
 
 
-def _watch(look: Callable[[], list[int]], count: int) -> None:
+def _watch(look: Callable[[], list[int]], count: int, seen: dict[int, int] | None = None) -> None:
     print("ready", flush=True)
-    seen: dict[int, int] = {}
+    seen = {} if seen is None else seen
     before = os.times()
     while count not in seen:
         low, high = look()
@@ -166,7 +183,10 @@ def _watch(look: Callable[[], list[int]], count: int) -> None:
 
 WORKERS: dict[str, Callable[..., None]] = {
     each.__name__: each
-    for each in (small, full, full_held, grab_loop, stream_loop, without_opencv, drawer, seen_by_stream, seen_by_mss)
+    for each in (
+        *(small, full, full_held, grab_loop, stream_loop, without_opencv, drawer),
+        *(seen_by_stream, seen_by_act, seen_by_mss),
+    )
 }
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 Three questions. At 4K, a whole picture in hand after a change, against a full ShmGetImage in C. At 1080p, a loop that
 converts to RGB over a stream, against the same loop over grab(), with and without OpenCV; client and server each on a
 core of its own, and again where the scheduler puts them: on one core more often than one would think. From a client's
-draw to the picture in hand, against mss 60 times a second, both watching the same drawing at the same time. Takes about
-a minute.
+draw to the picture in hand, by a stream and by mss 60 times a second, both watching the same drawing at the same time;
+and by a stream and by acts, up to the frame that is the reaction. Takes about a minute.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ from painter import Painter  # noqa: E402 - the tests' own tools lie a folder hi
 from servers import start  # noqa: E402
 
 _WORKER = [sys.executable, str(_HERE / "changers.py")]
-_WATCHERS = {"stream, on change": "seen_by_stream", "mss, 60 a second": "seen_by_mss"}
+# Each pair watches the same drawing at the same time.
+_WATCHERS = (
+    {"stream, on change": "seen_by_stream", "mss, 60 a second": "seen_by_mss"},
+    {"stream, on change": "seen_by_stream", "act, until it sees a reaction": "seen_by_act"},
+)
 
 
 def main() -> None:
@@ -70,7 +74,7 @@ def main() -> None:
                 options.rounds,
                 pinned=pinned,
             )
-    figures["latency"] = _latency(options.draws)
+    figures["latency"] = [_latency(options.draws, pair) for pair in _WATCHERS]
     if options.json:
         rounds.write_json(options.json, figures)
 
@@ -90,11 +94,11 @@ def _compare(
     return rounds.as_json(results, absent)
 
 
-def _latency(draws: int) -> dict[str, Any]:
+def _latency(draws: int, pair: dict[str, str]) -> dict[str, Any]:
     """Let both watch the same drawing, and return what each saw, how late, and for how much processor time."""
     with start("Xvfb", 1920, 1080) as server:
         watchers = {}
-        for name, worker in _WATCHERS.items():
+        for name, worker in pair.items():
             command = [*_WORKER, worker, server.name, str(draws)]
             watchers[name] = subprocess.Popen(command, env=server.env(), stdout=subprocess.PIPE, text=True)
         try:
@@ -127,6 +131,7 @@ def _latency(draws: int) -> dict[str, Any]:
         }
         median, p99, cpu = figures[name]["median_us"], figures[name]["p99_us"], each["cpu"]
         print(f"| {name} | {median:,.0f} | {p99:,.0f} | {len(late)}/{draws} | {cpu:.2f} |")
+    print()
     return figures
 
 

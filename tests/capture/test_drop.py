@@ -52,7 +52,7 @@ _USES: dict[str, Callable[[xshm.Screen], Any]] = {
     "a stream that was dropped": lambda screen: next(screen.stream(on_change=True, cursor=True)),
     "a stream of a window that was dropped": lambda screen: next(screen.window(_map(screen)).stream(on_change=True)),
     "a paced stream that was dropped": lambda screen: next(screen.stream(fps=50)),
-    "a wait": lambda screen: screen.wait_change(0.01),
+    "a wait": lambda screen: screen.wait_stable(0.01),
 }
 
 

@@ -75,7 +75,10 @@ def test_every_verb_takes_every_form_of_a_region(screen: xshm.Screen, region: An
     frames.append(screen.wait_stable(0.01, 5, region=region, ignore=[region]).frame)
     frames.append(screen.wait_for(lambda _: True, region=region))
     frames.append(screen.wait_image(frames[0], region).frame)
-    assert screen.wait_change(0, region) is None
+    with pytest.raises(xshm.WaitTimeout) as over:
+        screen.wait_change(0, region)
+    frames.append(over.value.frame)
+    frames.append(screen.act(str, region=region, ignore=[region], reaction=0).frame)
     assert {frame.rect for frame in frames} == {rect}
 
 

@@ -115,7 +115,7 @@ def test_a_stream_on_change_waits_for_drawing_and_says_where(screen: xshm.Screen
         with later(0.2, painter.fill, (60, 70, 20, 10), RED):
             frame = next(stream)
             assert time.monotonic() - begin >= 0.2
-        assert frame.changed == (Rect(10, 20, 20, 10),)
+        assert frame.changed == (Rect(60, 70, 20, 10),)
 
 
 def test_on_change_with_a_rate_gathers_changes(screen: xshm.Screen, painter: Painter) -> None:

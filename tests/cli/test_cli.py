@@ -107,7 +107,10 @@ _NO_ARGUMENTS = [
     ("shot --nonsense", "xshm: shot: unrecognized arguments: --nonsense; see xshm shot --help"),
     ("shot -d soon", "xshm: shot: argument -d/--delay: 'soon' is no number of seconds; see xshm shot --help"),
     ("shot -i 1 -m 0", "xshm: shot: argument -m/--monitor: not allowed with argument -i/--window; see xshm shot"),
-    ("wait", "xshm: wait: one of the arguments --change --stable --pixel --image is required; see xshm wait"),
+    (
+        "wait",
+        "xshm: wait: one of the arguments --change --stable --pixel --image",
+    ),
     ("diff a.png", "xshm: diff: the following arguments are required: B; see xshm diff --help"),
     (
         "run --depth deep -- true",

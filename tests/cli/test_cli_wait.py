@@ -49,14 +49,24 @@ def test_a_change_ends_it_with_0_and_says_where(
     assert result["ratio"] == pytest.approx(200 / (1280 * 800))
 
 
-def test_time_that_runs_out_ends_it_with_1_and_no_word(
+def test_a_change_in_a_region_is_told_in_the_coordinates_of_the_screen(
+    wait: Callable[..., int], painter: Painter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painter.fill((0, 0, 300, 300), BLUE)
+    timer = later(painter.fill, (100, 90, 20, 10), RED)
+    assert wait("--change", "-g", "200x150+50+40", "--timeout", "10", "--json") == 0
+    timer.join()
+    assert json.loads(capsys.readouterr().out)["rects"] == [[100, 90, 20, 10]]
+
+
+def test_time_that_runs_out_ends_it_with_1_and_what_was_seen(
     wait: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin = time.monotonic()
     assert wait("--change", "--timeout", "0.2") == 1
     assert wait("--stable", "--quiet", "0.1", "--timeout", "5") == 0
     assert time.monotonic() - begin < 5
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "xshm: nothing changed within 0.2 s\n")
     assert wait("--change", "--timeout", "0", "--json") == 1
     assert json.loads(capsys.readouterr().out) == {"seen": False}
 
@@ -119,9 +129,93 @@ def test_a_window_is_looked_at_though_it_is_covered(wait: Callable[..., int], pa
         timer.join()
 
 
+def test_a_window_that_appears_is_waited_for_and_described(
+    wait: Callable[..., int], painter: Painter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    timer = later(painter.window, (30, 40, 60, 50), BLUE, "Save as")
+    assert wait("--window-appears", "Save as", "--json") == 0
+    timer.join()
+    said = json.loads(capsys.readouterr().out)
+    assert (said["seen"], said["title"], said["rect"]) == (True, "Save as", [30, 40, 60, 50])
+    for title in ("Save as", "/^Save.*s$/"):
+        assert wait("--window-appears", title, "--timeout", "0") == 0
+        with pytest.raises(SystemExit):
+            wait("--window-appears", title, "--change")
+    assert capsys.readouterr().out == ""
+    painter.window((100, 40, 60, 50), RED, "Save as")
+    assert wait("--window-appears", "Save as") == 2
+    assert "2 windows answer to the title 'Save as'" in capsys.readouterr().err
+
+
+def test_a_window_that_does_not_appear_ends_it_with_1_and_a_list_in_one_line(
+    wait: Callable[..., int], painter: Painter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    painter.window((30, 40, 60, 50), BLUE, "another one")
+    assert wait("--window-appears", "another", "--timeout", "0.1", "--json") == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"seen": False}
+    assert said.err.startswith(
+        "xshm: no window answered to the title 'another' (all of it; /another/ finds a part) within 0.1 s; there are: "
+    )
+    assert said.err.count("\n") == 1
+    assert "'another one' (no class) 60x50+30+40" in said.err
+
+
+def test_a_window_that_goes_is_waited_for_by_id_title_or_expression(
+    wait: Callable[..., int], painter: Painter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def destroy(window: Any) -> None:
+        window.destroy()
+        painter.display.sync()
+
+    window = painter.window((30, 40, 60, 50), BLUE, "4711")
+    for named in (hex(window.id), str(window.id), "4711", "/47/"):
+        assert wait("--window-gone", named, "--timeout", "0.1") == 1
+        assert "did not go within 0.1 s" in capsys.readouterr().err
+        timer = later(destroy, window)
+        assert wait("--window-gone", named, "--json") == 0
+        timer.join()
+        assert json.loads(capsys.readouterr().out) == {"seen": True}
+        assert wait("--window-gone", named, "--timeout", "0") == 0
+        window = painter.window((30, 40, 60, 50), BLUE, "4711")
+
+
+def test_a_caret_keeps_nothing_from_rest_unless_rhythms_count(
+    wait: Callable[..., int], painter: Painter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    over = threading.Event()
+
+    def blink() -> None:
+        turn = 0
+        while not over.wait(0.1):
+            turn += 1
+            painter.fill((50, 60, 2, 12), (0, 0, 250 if turn % 2 else 5))
+
+    painter.fill((0, 0, 300, 300), BLUE)
+    thread = threading.Thread(target=blink)
+    thread.start()
+    try:
+        assert wait("--stable", "--quiet", "0.4", "--timeout", "15", "--json") == 0
+        (moving,) = json.loads(capsys.readouterr().out)["moving"]
+        assert moving["rect"] == [50, 60, 2, 12]
+        assert 0.05 < moving["period"] < 0.4
+        assert wait("--stable", "--quiet", "0.4", "--timeout", "2", "--rhythms", "count") == 1
+        assert "--rhythms" in capsys.readouterr().err
+    finally:
+        over.set()
+        thread.join()
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
+        (["--change", "--rhythms", "count"], "--rhythms goes with --stable"),
+        (["--window-appears", "x", "-g", "5x5+0+0"], "--geometry"),
+        (["--window-appears", "x", "--threshold", "0"], "--threshold"),
+        (["--window-appears", "x", "--quiet", "1"], "--stable"),
+        (["--window-gone", "x", "-i", "x"], "--window"),
+        (["--window-appears", "/(/"], "no regular expression"),
+        (["--window-gone", "/(/"], "no regular expression"),
         (["--pixel", "nonsense"], "X,Y,COLOUR"),
         (["--pixel", "1,2,no-colour"], "no colour"),
         (["--pixel", "9000,2,red"], "1280x800"),

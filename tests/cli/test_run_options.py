@@ -88,6 +88,12 @@ def test_listen_tcp_is_taken_and_only_the_cookie_gets_in() -> None:
         (["-s"], "argument --server-args: expected one argument"),
         (["--size"], "argument --size: expected one argument"),
         (["-ae"], "argument --error-file: expected one argument"),
+        (["--frame", "file"], "ambiguous option: --frame could match --framebuffer, --framebuffer-mode;"),
+        (["--s", "x"], "ambiguous option: --s could match --size, --server-args, --server-num, --shot"),
+        (["--s"], "ambiguous option: --s could match"),
+        (["---"], "unrecognized arguments: ---;"),
+        (["-lz"], "unrecognized arguments: -z;"),
+        (["--wait-window=3"], "option --wait-window must not have an argument"),
     ],
 )
 def test_what_can_t_be_had_is_refused_in_a_line_that_says_what_to_do(words: list[str], result: str) -> None:

@@ -96,7 +96,7 @@ VALUES: Final[dict[str, Callable[[], Any]]] = {
     "(1, 2, 3, 4, 5)": lambda: (1, 2, 3, 4, 5),
     "(nan, 1)": lambda: (float("nan"), 1),
     "(None, None)": lambda: (None, None),
-    "('a', 'b')": lambda: ("a", "b"),
+    "('x', 'y')": lambda: ("x", "y"),
     "('a\\0b',)": lambda: ("a\0b",),
     "(2**200, 1)": lambda: (2**200, 1),
     "(-2**31, 2**31)": lambda: (-(2**31), 2**31),
@@ -377,7 +377,9 @@ class Call:
         return made
 
     def is_unsafe(self, parameter: str, value: str) -> bool:
-        """Tell whether the call could change what is not ours: a segment whose id is another process's."""
+        """Tell whether the call could change what is not ours, such as another process's segment, or takes its time."""
+        if parameter == "duration":
+            return value in ("1", "7", "1.5", "np.int64", "np.float32", "Decimal", "Fraction", "True")
         if parameter == "predicate":  # what it raises is its own
             return value in ("a class", "Rect, the class")
         if parameter not in ("shmid", "key", "number"):  # the last one is a signal's, which ends the program
@@ -499,6 +501,14 @@ GOOD: Final[dict[str, dict[str, Callable[[Objects], Any]]]] = {
     "screen.grab_into": {"array": lambda _: np.zeros((4, 4, 4), np.uint8), "region": lambda _: _SMALL},
     "screen.monitor": {"which": lambda _: 0},
     "screen.window": {"which": lambda objects: objects.surface.id},
+    "screen.wait_window": {"which": lambda objects: lambda info: info.id == objects.surface.id},
+    "screen.wait_window_gone": {"which": lambda _: "no window is called this"},
+    "screen.drag": {"x1": lambda _: 1, "y1": lambda _: 2, "x2": lambda _: 3, "y2": lambda _: 4},
+    "screen.scroll": {"dx": lambda _: 1, "dy": lambda _: -1},
+    "screen.press": {"keys": lambda _: "ctrl+a"},
+    "screen.type": {"text": lambda _: "text"},
+    "screen.key_down": {"key": lambda _: "a"},
+    "screen.key_up": {"key": lambda _: "a"},
     "screen.pixmap": {"pixmap": lambda objects: objects.pixmap.transport and objects._pixmap.id},
     "surface.set_title": {"title": lambda _: "title"},
     "surface.resize": {"width": lambda _: 16, "height": lambda _: 16},
@@ -523,6 +533,8 @@ GOOD: Final[dict[str, dict[str, Callable[[Objects], Any]]]] = {
 for _verb in ("wait_for", "wait_pixel", "wait_image", "wait_stable", "grab_many", "grab_into"):
     for _source in ("window", "pixmap"):
         GOOD[f"{_source}.{_verb}"] = GOOD[f"screen.{_verb}"]
+for _verb in ("drag", "scroll", "press", "type", "key_down", "key_up"):
+    GOOD[f"window.{_verb}"] = GOOD[f"screen.{_verb}"]
 
 
 def _descriptor() -> int:

@@ -147,6 +147,15 @@ def _stream(place: _Place, **options: Any) -> Any:
         return next(stream)
 
 
+def _wait_change(place: _Place) -> None:
+    with contextlib.suppress(xshm.WaitTimeout):
+        place.screen.wait_change(0.001)
+
+
+def _act(place: _Place) -> Any:
+    return place.screen.act(place.draw, quiet=0.001, timeout=0.002)
+
+
 def _window(place: _Place) -> Any:
     with place.screen.window(place.window.id) as window:
         window.grab()
@@ -176,8 +185,9 @@ _VERBS: Final = (
     _Verb("framebuffer.grab with the pointer", lambda place: place.framebuffer.grab(cursor="layer"), microseconds=900),
     _Verb("stream(on_change)", _stream, microseconds=6000),
     _Verb("stream(on_change, cursor)", lambda place: _stream(place, cursor=True), microseconds=6000),
-    _Verb("wait_change", lambda place: place.screen.wait_change(0.001), microseconds=5000),
-    _Verb("wait_stable", lambda place: place.screen.wait_stable(0.001, 0.002), microseconds=6000),
+    _Verb("wait_change", _wait_change, microseconds=5000),
+    _Verb("wait_stable", lambda place: place.screen.wait_stable(0.001, 1), microseconds=6000),
+    _Verb("act", _act, microseconds=20_000),
     _Verb("wait_for", lambda place: place.screen.wait_for(lambda _: True), microseconds=4000),
     _Verb("window", _window, microseconds=8000),
     _Verb("window.stream(on_change)", _window_stream, microseconds=12000),

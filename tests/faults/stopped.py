@@ -271,7 +271,7 @@ class Calls:
     def add_waits(self) -> None:
         """Add what has a time of its own, on connections without a limit."""
         waits: tuple[tuple[str, Callable[[Drawable], object], Callable[[object], bool]], ...] = (
-            ("wait_change(timeout)", lambda source: source.wait_change(LIMIT), lambda result: result is None),
+            ("wait_change(timeout)", lambda source: source.wait_change(LIMIT), _WAITED),
             ("wait_stable(timeout)", lambda source: source.wait_stable(0.2, LIMIT), _no_error),
             ("wait_for(timeout)", lambda source: source.wait_for(lambda _: False, LIMIT), _WAITED),
             ("wait_pixel(timeout)", lambda source: source.wait_pixel(1, 1, "#123456", LIMIT), _WAITED),

@@ -41,6 +41,25 @@ class Programs:
         self._running.append(proc)
         return proc
 
+    def talk(self, *command: str) -> Callable[[str], None]:
+        """Start a program; return a function that writes a line to its standard input."""
+        proc = subprocess.Popen(
+            command,
+            env=self._server.env(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self._running.append(proc)
+        stdin = proc.stdin
+        assert stdin is not None
+
+        def write(line: str) -> None:
+            stdin.write(line.encode() + b"\n")
+            stdin.flush()
+
+        return write
+
     def show(self, title: str, *command: str) -> int:
         """Start a program; return the id of its window, which has this title, once its picture has come to rest."""
         self.start(*command)
@@ -101,6 +120,8 @@ class Programs:
 
     def __exit__(self, *_: object) -> None:
         for proc in self._running:
+            if proc.stdin is not None:
+                proc.stdin.close()
             proc.terminate()
         for proc in self._running:
             proc.wait(_PATIENCE)

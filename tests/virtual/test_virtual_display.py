@@ -706,3 +706,10 @@ def test_it_copes_with(mount: str, program: str, said: str) -> None:
         assert said in run.stderr
     else:
         assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize("name", ["screens", "fonts", "args"])
+@pytest.mark.parametrize("value", [b"-ac", "-ac", {"-ac"}, {"-ac": 1}, 1])
+def test_lists_of_a_display_are_no_texts_and_nothing_without_an_order(name: str, value: object) -> None:
+    with pytest.raises(InvalidType, match=f"{name} is a tuple, not {type(value).__name__}"):
+        DisplaySpec(**{name: value})  # type: ignore[arg-type]

@@ -27,9 +27,11 @@ from Xlib.protocol import request as xlib_request
 from Xlib.protocol import rq
 
 import xshm
+from xshm.drawables.window_context import WindowContext
 from xshm.errors import BadAlloc, InvalidArgument, RequestTimeout, ServerNonsense, XshmError
 from xshm.surface import target
 from xshm.surface.inbox import Inbox
+from xshm.virtual.program_window import wait_windows
 from xshm.x11.connection import Connection
 from xshm.x11.io import packet_reader, shared_socket
 from xshm.x11.protocol import core
@@ -39,9 +41,9 @@ from xshm.x11.server import damage
 from xshm.x11.server.keyboard import Keyboard
 from xshm.x11.windows import tree
 from xshm.x11.windows.client_pid import ClientPids
-from xshm.x11.windows.new_windows import NewWindowWatch
 from xshm.x11.windows.shape import ShapeEvents
 from xshm.x11.windows.structure_events import Subscription
+from xshm.x11.windows.window_watch import WindowWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -393,9 +395,10 @@ def test_a_window_is_not_waited_for_longer_because_of_what_else_comes(xvfb: Serv
     with contextlib.closing(Connection(xvfb.name, timeout=10)) as connection, socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        arrivals = NewWindowWatch(connection)
+        watch = WindowWatch(WindowContext(connection))
         with endless(connection, EXPOSE):
-            assert ends(connection, lambda: arrivals.wait(silent.fileno(), time.monotonic() + 0.1)) is False
+            deadline = time.monotonic() + 0.1
+            assert ends(connection, lambda: wait_windows(connection, watch, silent.fileno(), deadline)) is False
 
 
 def test_a_window_of_our_own_is_exposed_without_end(xvfb: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 from xshm.capture.pixmap_refresher import PixmapRefresher
 from xshm.capture.row_refresher import RowRefresher
 from xshm.errors import OutOfBounds, PoolExhausted, ServerError
-from xshm.geometry import Rect, merged
+from xshm.geometry import merged
 from xshm.x11.server.pointer_events import PointerEvents
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from xshm.capture.damage_region import Refreshed
     from xshm.capture.pointer import CursorRequest, Pointer
     from xshm.capture.source import Source
+    from xshm.geometry import Rect
     from xshm.image.cursor import Cursor, CursorMode
     from xshm.image.frame import Frame
     from xshm.x11.protocol.requests import Waitable
@@ -104,7 +105,7 @@ class ChangeTracker:
     def poll(self) -> Frame | None:
         """Return the whole picture as it is now, if anything was drawn in it since the last poll; else None.
 
-        `frame.changed` has the rectangles drawn to, in the frame's coordinates; all of it if the refresher is new.
+        `frame.changed` has the rectangles drawn to, in the source's coordinates; all of it if the refresher is new.
         Raises WindowGone, WindowNotViewable, OutOfBounds, PoolExhausted.
         """
         steps = self.poll_steps()
@@ -217,14 +218,14 @@ class ChangeTracker:
         frame = source._make_frame(rect, refreshed.copy() if copied else refreshed.owner, copied=copied)
         frame.cursor = cursor
         if is_first:
-            frame.changed = (Rect(0, 0, rect.width, rect.height),)
+            frame.changed = (rect,)
         else:
             drawn = refreshed.drawn
             if moved and self._cursor is True:
                 drawn = [*drawn, *_parts_inside(rect, before, cursor)]
             if not drawn and self._cursor is True:
                 return None  # the pointer moved outside the region
-            frame.changed = merged([each.moved(-rect.x, -rect.y) for each in drawn], _MOST_RECTS)
+            frame.changed = merged(drawn, _MOST_RECTS)
         if self._cursor is True and pointer is not None:
             self._blend(refresher, refreshed, pointer, frame)
         frame._make_read_only(shared=not (copied or source._session.transport.kind == "core"))

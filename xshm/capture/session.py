@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from xshm.capture.pointer import Pointer
+    from xshm.input.device import InputDevice
     from xshm.shm.pool import Pool, PoolStats
     from xshm.shm.transport import Transport
     from xshm.x11.connection import Connection
@@ -30,7 +32,7 @@ class Session:
     """The connection, the transport of frames over it, and their memory: one for a Screen and all opened from it."""
 
     # Not a dataclass, which takes 0.7 ms to make: each screenshot as a process would pay for it.
-    __slots__ = ("connection", "copies", "pointer", "pointing", "pool", "transport")
+    __slots__ = ("connection", "copies", "input", "opening", "pointer", "pointing", "pool", "transport")
 
     def __init__(self, connection: Connection, transport: Transport, pool: Pool | None, copies: bool) -> None:
         self.connection = connection
@@ -41,3 +43,5 @@ class Session:
         # (XFIXES's version, the selection of events).
         self.pointer: Pointer | None = None
         self.pointing: PointerEvents | None = None
+        self.input: InputDevice | None = None  # made for the first click or key, under `opening`
+        self.opening = Lock()

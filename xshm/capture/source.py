@@ -97,6 +97,9 @@ class Source:
         self._changes_drawable = False
         # False: no event reports a change of the extent; `_update_extent` queries it, before each grab of the whole.
         self._notified = True
+        self._rhythms: tuple[
+            Any, ...
+        ] = ()  # what waits remember of it (`waiting.rhythm.Known`): replaced, never changed
 
     # -- for streams, trackers and waits -------------------------------------------------------------------------------
 

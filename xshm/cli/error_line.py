@@ -29,15 +29,18 @@ _PARAMETERS: Final = (
     "display",
     "framebuffer",
     "framebuffer_mode",
+    "ignore",
+    "rhythms",
     "transport",
     "xauthority",
 )
 _NO_WORDS: Final = ("max_edge", "max_frames")
 _SUBJECTS: Final = ("args", "framebuffer_mode", "quiet", "xauthority")
 _NAMED: Final = (
-    rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|[^\s,;)]+)|\b({'|'.join(_NO_WORDS)})\b|\bScreen\.(window)\b"
+    rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|[^\s,;)]*)|\b({'|'.join(_NO_WORDS)})\b|\bScreen\.(window)\b"
     rf"|^({'|'.join(_SUBJECTS)})(?= (?:is|has) )"
 )
+_EXPRESSION: Final = r"re\.compile\((['\"])(.*?)\1\) finds"  # in a shell it is written /between slashes/
 _DESTINATIONS: Final = {"server_args": "args"}  # argparse's name of what is a parameter by another name
 _IN_SHELL_WORDS: Final = (
     ("Screen.windows", "xshm windows"),
@@ -69,6 +72,7 @@ def in_flags(text: str, parser: argparse.ArgumentParser) -> str:
     }
     for python, shell in _IN_SHELL_WORDS:
         text = text.replace(python, shell)
+    text = re.sub(_EXPRESSION, lambda match: f"/{match[2]}/ finds", text)
     first, *remedies = text.split("; ")
     kept = [each for each in remedies if _parameters(each) <= flags.keys()]
     return re.sub(_NAMED, lambda match: _flag(match, flags), "; ".join([first, *kept]))

@@ -128,6 +128,21 @@ def open_window(screen: Screen, text: str) -> Window:
     return _open_titled(screen, text)
 
 
+def window_title(text: str) -> str | re.Pattern[str]:
+    """Read a whole title, or a regular expression between slashes."""
+    return _expression(text[1:-1]) if re.fullmatch(_EXPRESSION, text) else text
+
+
+def window_number(text: str) -> int | None:
+    """Read a window's id; None for what can't be one."""
+    from xshm.drawables.window_list import IDS  # noqa: PLC0415 - python-xlib is not needed for --help
+
+    if not re.fullmatch(_ID, text):
+        return None
+    number = int(text, 16 if text[:2] in ("0x", "0X") else 10)
+    return number if number in IDS else None
+
+
 def _open_numbered(screen: Screen, window: int) -> Window:
     from xshm.drawables.window_list import IDS  # noqa: PLC0415 - python-xlib is not needed for --help
 

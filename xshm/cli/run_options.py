@@ -129,9 +129,11 @@ def _join_values(words: Sequence[str], parser: argparse.ArgumentParser) -> list[
     try:
         found, command = getopt.getopt(list(words), letters, names)
     except getopt.GetoptError as error:
-        flag = f"-{error.opt}" if len(error.opt) == 1 else f"--{error.opt}"
+        flag = error.msg.split()[1]  # "option --shot requires argument": `opt` has no hyphens to tell -s from --s by
         if flag not in valued:
-            parser.error(error.msg if flag in options else f"unrecognized arguments: {flag}")
+            starts = [each for each in options if each.startswith(flag)] if flag[:2] == "--" else []
+            unknown = f"ambiguous option: {flag} could match {', '.join(starts)}"
+            parser.error(error.msg if flag in options else unknown if starts else f"unrecognized arguments: {flag}")
         found, command = [(flag, "--")], []
     joined = []
     for flag, value in found:

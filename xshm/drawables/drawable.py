@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from xshm import _arguments
 from xshm.capture.session import Stats
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
     from xshm.capture.grab import PendingGrab
     from xshm.capture.stream import Stream
-    from xshm.capture.waiting.results import Change, Found, Stability
+    from xshm.capture.waiting.act import Act, WindowChanges
+    from xshm.capture.waiting.results import Change, Found, Outcome, Stability
     from xshm.capture.waiting.template import Picture
+    from xshm.capture.waiting.wait import Rhythms
     from xshm.geometry import Rect, Region
     from xshm.image.cursor import CursorMode
     from xshm.image.frame import Frame
@@ -160,15 +162,15 @@ class Drawable(Sized, Closing, Source):
         threshold: float = 0.0,
         *,
         since: Frame | None = None,
-    ) -> Change | None:
-        """Wait until more than `threshold` (a ratio of all pixels) has changed; return None after `timeout` seconds.
+    ) -> Change:
+        """Wait until more than `threshold` (a ratio of all pixels) has changed. Raises WaitTimeout.
 
         The picture is compared with the one at the beginning of the call, or with the frame `since`, which is of the
         same region.
 
-        For this and the other waits: a server that does not reply at all is RequestTimeout, half a second after
-        `timeout`, or when one reply takes longer than the Screen's `timeout`. Waiting for a change itself has no other
-        limit than `timeout`; None is forever.
+        For this and all other waits: they return what was waited for. WaitTimeout is raised after `timeout` seconds,
+        with the last frame; None is forever. A server that does not reply at all is RequestTimeout, half a second after
+        `timeout`, or when one reply takes longer than the Screen's `timeout`.
         """
         with limits.loading():
             from xshm.capture.waiting import wait  # noqa: PLC0415 - as above
@@ -177,21 +179,27 @@ class Drawable(Sized, Closing, Source):
 
     def wait_stable(
         self,
-        quiet: float = 0.3,
+        quiet: float | None = None,
         timeout: float | None = 10,
         threshold: float = 0.0,
         ignore: Iterable[Region] = (),
         region: Region | None = None,
+        rhythms: Rhythms = "ignore",
     ) -> Stability:
         """Wait until, for `quiet` seconds, no more than `threshold` (a ratio of all pixels) has changed.
 
-        Changes inside the regions in `ignore`, such as a clock or a caret, do not count. The result is true if the
-        picture was stable within `timeout` seconds, and has the last frame either way.
+        `quiet` None is 0.3 seconds, or half of a shorter timeout. Changes inside the regions in `ignore` do not count.
+
+        Nor, unless `rhythms` is "count", do those that are proven to be a steady rhythm: a caret that blinks, a
+        spinner, a clock, a video. Proof takes some of its changes (two seconds of a video), and all of them are in the
+        result's `moving`. What changes once is never a rhythm, and a rhythm that stops is a change again.
+
+        Raises WaitTimeout, whose `moving` has what was last seen to move.
         """
         with limits.loading():
             from xshm.capture.waiting import wait  # noqa: PLC0415 - as above
 
-        return wait.wait_stable(self, quiet, timeout, threshold, ignore, region)
+        return wait.wait_stable(self, quiet, timeout, threshold, ignore, region, rhythms)
 
     def wait_for(
         self, predicate: Callable[[Frame], object], timeout: float | None = 10, region: Region | None = None
@@ -230,6 +238,7 @@ class Drawable(Sized, Closing, Source):
         region: Region | None = None,
         threshold: float = 0.0,
         timeout: float | None = 10,
+        scales: Iterable[float] = (1.0,),
     ) -> Found:
         """Wait until a picture (a path, a Pillow image, a Frame, an array) appears, and return where.
 
@@ -237,14 +246,79 @@ class Drawable(Sized, Closing, Source):
         what shows through it is not known. With threshold 0.0 all other pixels have to be equal; above, the root mean
         square of the difference may be that ratio of full brightness, which needs OpenCV (MissingExtra).
 
+        `scales` are the sizes to look for, as factors: (1, 1.25, 1.5, 2) finds a picture on screens of more dots an
+        inch too. Each takes a search of its own, and interpolated pixels are hardly ever equal: give a threshold, such
+        as 0.1. The result is the closest of all, and has its `scale`; a size larger than the region is left out.
+
         Files are PNG, JPEG, WebP, GIF, BMP, TIFF or PPM, of one picture, turned as its EXIF block says; of 16 bits a
         channel the upper 8 count. Raises InvalidArgument for a picture that is broken, larger than the region, or
-        transparent all over, OSError for a file that can't be read, WaitTimeout, which has the last frame.
+        transparent all over, OSError for a file that can't be read, WaitTimeout, which has the last frame, and says how
+        close the best match came and where.
         """
         with limits.loading():
             from xshm.capture.waiting import wait  # noqa: PLC0415 - as above
 
-        return wait.wait_image(self, picture, region, threshold, timeout)
+        return wait.wait_image(self, picture, region, threshold, timeout, scales)
+
+    # -- actions -----------------------------------------------------------------------------------------------------
+
+    @overload
+    def act(
+        self,
+        function: None = None,
+        /,
+        *,
+        quiet: float | None = None,
+        timeout: float | None = 10,
+        reaction: float = 1.0,
+        region: Region | None = None,
+        ignore: Iterable[Region] = (),
+    ) -> Act: ...
+
+    @overload
+    def act(
+        self,
+        function: Callable[..., object],
+        /,
+        *args: object,
+        quiet: float | None = None,
+        timeout: float | None = 10,
+        reaction: float = 1.0,
+        region: Region | None = None,
+        ignore: Iterable[Region] = (),
+    ) -> Outcome: ...
+
+    def act(
+        self,
+        function: Callable[..., object] | None = None,
+        /,
+        *args: object,
+        quiet: float | None = None,
+        timeout: float | None = 10,
+        reaction: float = 1.0,
+        region: Region | None = None,
+        ignore: Iterable[Region] = (),
+    ) -> Act | Outcome:
+        """Act, and wait for what comes of it: `with screen.act() as act: …`, then `act.outcome`.
+
+        With a function, call it with `args` and return the Outcome at once.
+
+        What is there when the block is entered is the picture before. On leaving, the reaction is waited for, at most
+        `reaction` seconds, and then until nothing has changed for `quiet` seconds (None: as `wait_stable`), at most
+        `timeout` seconds in all. Time that is over is no error: the outcome tells. Steady rhythms, such as a caret, are
+        no reaction, and are not waited for. `region` is what is watched, and `ignore` is left out.
+
+        If the block raises, nothing is waited for. A window that the action closes has reacted, and is at rest.
+        """
+        with limits.loading():
+            from xshm.capture.waiting import act  # noqa: PLC0415 - as above
+
+        begun = act.Act(self, self._watch_windows, quiet, timeout, reaction, region, ignore)
+        return begun if function is None else act.call(begun, function, args)
+
+    def _watch_windows(self) -> WindowChanges | None:
+        """Return a watch of the screen's windows, for an act; None where it would have nothing to do with them."""
+        return None
 
     # -- shared by several of them -----------------------------------------------------------------------------------
 

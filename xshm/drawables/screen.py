@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from xshm import _arguments
 from xshm.capture.session import Session
-from xshm.drawables.drawable import Drawable
+from xshm.drawables.operable import Operable
 from xshm.errors import BadMatch, InvalidArgument, RootlessServer, ServerError
 from xshm.geometry import Rect, as_rect
 from xshm.shm import own_segments
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from xshm.shm.transport import Transport
     from xshm.x11.display_name import Name
     from xshm.x11.protocol.requests import Request
+    from xshm.x11.windows.window_watch import WindowWatch
     from xshm.x11.xlib_display import XlibDisplay
 
 # Staging slots, besides `max_frames`, out of which frames beyond the limit are copied: as many threads can grab such
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 _STAGING_SLOTS: Final = 4
 
 
-class Screen(Drawable):
+class Screen(Operable):
     """The screen of an X display: take frames of it, watch it change, open its windows.
 
         with xshm.Screen() as screen:
@@ -57,8 +58,10 @@ class Screen(Drawable):
 
     What it is: rect, width, height, format, monitors, monitor; display, transport, max_frames, copies.
     Frames: grab, grab_many, grab_into, stream; stats counts them.
-    Waits: wait_change, wait_stable, wait_for, wait_pixel, wait_image.
-    Windows: windows lists them, window opens one, pixmap opens a pixmap; they have the same frames and waits.
+    Waits: wait_change, wait_stable, wait_for, wait_pixel, wait_image; act waits for what comes of an action.
+    Input: move, click, drag, scroll, button_down, button_up; press, type, key_down, key_up.
+    Windows: windows lists them, window opens one, wait_window and wait_window_gone wait for one; pixmap opens a pixmap.
+    They have the same frames and waits; a Window has the same input.
     The connection: connection, xlib; close ends it, as does the end of `with`.
 
     `display` is its name, as text, bytes or path (None or "": $DISPLAY), `transport` one of "auto", "sysv", "fd",
@@ -205,6 +208,42 @@ class Screen(Drawable):
         rule = "a window is named by its id, its title, a compiled regular expression or 'active'"
         return Window(self._session, context, resource_id(which, "a window", rule))
 
+    def wait_window(
+        self,
+        which: str | re.Pattern[str] | Callable[[WindowInfo], object] | None = None,
+        pid: int | None = None,
+        timeout: float | None = 10,
+    ) -> Window:
+        """Wait until a window is shown, and open it: `with screen.wait_window("Save as") as dialog:`.
+
+        It is named by its whole title, a regular expression found in its title, or a predicate of its WindowInfo; with
+        `pid`, it is that process's; with `pid` alone, it is any window of it. A window that is there already is opened
+        at once. It has a picture then, though it may still have to be painted: `window.wait_stable()`.
+
+        Raises WindowNotFound as soon as several answer to that; WaitTimeout, which lists the windows there are, with
+        the picture of the screen (None on a rootless server, whose screen has none).
+        """
+        with limits.loading():
+            from xshm.drawables import window_waits  # noqa: PLC0415 - as above
+
+        return window_waits.wait_window(self, which, pid, timeout)
+
+    def wait_window_gone(
+        self,
+        which: str | re.Pattern[str] | Callable[[WindowInfo], object] | int | WindowInfo | Window | None = None,
+        pid: int | None = None,
+        timeout: float | None = 10,
+    ) -> None:
+        """Wait until a window is destroyed or unmapped (closed, iconified), by its id, its WindowInfo or its Window.
+
+        Or, named as for `wait_window`, until there is none of that name: windows that share it have to go all. Where
+        there is none from the beginning, it returns at once. Raises WaitTimeout, which lists those that are left.
+        """
+        with limits.loading():
+            from xshm.drawables import window_waits  # noqa: PLC0415 - as above
+
+        window_waits.wait_window_gone(self, which, pid, timeout)
+
     def pixmap(self, pixmap: int) -> Pixmap:
         """Open a pixmap by its id. Raises WindowGone if there is none."""
         with limits.loading():
@@ -215,8 +254,14 @@ class Screen(Drawable):
         return Pixmap(self._session, resource_id(pixmap, "a pixmap", "a pixmap is named by its id"))
 
     def close(self) -> None:
-        """Close the connection and the Windows. Frames, and views of them, stay valid. Closing twice is fine."""
+        """Close the connection and the Windows. Frames, and views of them, stay valid. Closing twice is fine.
+
+        Keys and buttons that are held are released. After `type` has lent keycodes it waits until they may be given
+        back: half a second, and more after a long text.
+        """
         self._closed = self._unavailable = True
+        if self._session.input is not None:
+            self._session.input.close()
         # First: it ends the waits of other threads, one of which may hold the pool's lock; and closing the Windows then
         # sends nothing.
         self._connection.close()
@@ -257,11 +302,20 @@ class Screen(Drawable):
                 f"screen has no picture of its own; grab windows instead (Screen.windows, Screen.window)"
             )
 
+    def _to_root(self, x: int, y: int) -> tuple[int, int]:
+        return x, y
+
     def _as_rect(self, region: Region, extent: Callable[[], Rect]) -> Rect:
         return as_rect(region, extent)  # a Monitor or WindowInfo has the screen's coordinates
 
     def _name(self) -> str:
         return "the screen"
+
+    def _watch_windows(self) -> WindowWatch:
+        with limits.loading():
+            from xshm.x11.windows.window_watch import WindowWatch  # noqa: PLC0415 - as above
+
+        return WindowWatch(self._window_context())
 
     # -- what its Windows share --------------------------------------------------------------------------------------
 

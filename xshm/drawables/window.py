@@ -16,7 +16,7 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from xshm.drawables.drawable import Drawable
+from xshm.drawables.operable import Operable
 from xshm.drawables.window_context import destroyed
 from xshm.drawables.window_pixels import RedirectedPixels, VisiblePixels
 from xshm.errors import (
@@ -24,10 +24,12 @@ from xshm.errors import (
     BadWindow,
     DisplayGone,
     InvalidArgument,
+    OutOfBounds,
     RequestTimeout,
     XshmError,
 )
 from xshm.geometry import Rect
+from xshm.system import limits
 from xshm.system.deadlines import ENDS, holding, within
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
@@ -44,17 +46,18 @@ if TYPE_CHECKING:
     from xshm.drawables.window_pixels import PixelLocation
     from xshm.image.frame import Frame
     from xshm.pixels.bounding_shape import BoundingShape
+    from xshm.x11.windows.window_watch import WindowWatch
 
 
 _CLOSING: Final = 0.5  # seconds that the server has to end a redirection, besides the grace that all replies have
 _Found = TypeVar("_Found")
 
 
-class Window(Drawable):
+class Window(Operable):
     """A window, whole even if it is covered, partly off the screen or larger than it; opened by `Screen.window`.
 
     What it is: `id` (its number on the server), title, class_name, pid, position; rect, width, height, format;
-    `source`, transport. Frames, waits, stats and close are those of a Screen.
+    `source`, transport. Frames, waits, input, stats and close are those of a Screen.
 
     Coordinates count from its own corner, inside the border. Its format is its own: a window of depth 32 has alpha.
     If it has a shape (SHAPE), `Frame.bounding_shape` says which pixels are its own, and outside of them `rgba`, `image`
@@ -209,6 +212,27 @@ class Window(Drawable):
 
     def _name(self) -> str:
         return f"the window {self.id:#x}"
+
+    def _watch_windows(self) -> WindowWatch:
+        with limits.loading():
+            from xshm.x11.windows.window_watch import WindowWatch  # noqa: PLC0415 - an act alone needs it
+
+        return WindowWatch(self._context)
+
+    def _to_root(self, x: int, y: int) -> tuple[int, int]:
+        root = self._context.root
+        there = Cookie(self._connection, core.TranslateCoords, src_wid=self.id, dst_wid=root, src_x=x, src_y=y)
+        screen = Cookie(self._connection, core.GetGeometry, drawable=root).reply()
+        try:
+            at = there.reply()
+        except BadWindow:
+            raise destroyed(self.id) from None
+        if not (0 <= at.x < screen.width and 0 <= at.y < screen.height):
+            raise OutOfBounds(
+                f"the point {x}, {y} of {self._name()} is at {at.x}, {at.y}, which is off the screen "
+                f"{screen.width}x{screen.height}"
+            )
+        return self._unless_gone((at.x, at.y))
 
     # -- queries by its id -------------------------------------------------------------------------------------------
 

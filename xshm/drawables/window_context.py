@@ -12,8 +12,9 @@ from xshm.system.deadlines import holding
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
 from xshm.x11.windows import properties, tree
+from xshm.x11.windows.event_masks import EventMasks
 from xshm.x11.windows.shape import ShapeEvents
-from xshm.x11.windows.structure_events import StructureEvents
+from xshm.x11.windows.structure_events import subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
 class WindowContext:
     """The state that all Windows of a connection share.
 
-    Locking rules: `subscribe` and `unsubscribe` are called under `lock`, which a thread holds while it waits for the
-    server. So it is acquired by `holding`, which raises when the thread's deadline is over. Nothing else needs a lock.
+    Locking rules: `subscribe`, `unsubscribe` and the methods of `masks` are called under `lock`, which a thread holds
+    while it waits for the server. So it is acquired by `holding`, which raises when the thread's deadline is over.
+    Nothing else needs a lock.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -36,7 +38,7 @@ class WindowContext:
         self.atoms = properties.Atoms(connection)
         self.lock = Lock()
         self.open: WeakRegistry[Drawable] = WeakRegistry()  # weak: a dropped Window is not kept alive
-        self._structure = StructureEvents(connection)
+        self.masks = EventMasks(connection)
         self._shapes = ShapeEvents(connection)
 
     def close(self) -> None:
@@ -47,14 +49,14 @@ class WindowContext:
     def subscribe(self, windows: Sequence[int]) -> Subscription:
         """Subscribe to the events of a window, the first of `windows`, and of its ancestors; under the lock."""
         # Both fill one Subscription. Interrupted in between, it is dropped, and `collect_dropped` deselects.
-        changes = self._structure.subscribe(windows)
+        changes = subscribe(self.masks, windows)
         self._shapes.subscribe(changes)
         return changes
 
     def unsubscribe(self, changes: Subscription) -> None:
         """End a subscription; under the lock."""
         self._shapes.unsubscribe(changes)
-        self._structure.unsubscribe(changes)
+        self.masks.release(changes, changes.windows)
 
     def collect_dropped(self) -> None:
         """Deselect the events of Windows that were dropped without `close`, or interrupted while they were opened."""
@@ -64,7 +66,7 @@ class WindowContext:
 
     def _deselect_unwanted(self) -> None:
         self._shapes.collect_dropped()
-        self._structure.collect_dropped()
+        self.masks.collect_dropped()
 
     def viewable_attributes(self, window: int) -> Any:
         """Return the reply to GetWindowAttributes; raises WindowGone, or WindowNotViewable where it has no pixels now.

@@ -70,43 +70,6 @@ def resource_id(number: SupportsIndex, what: str, rule: str) -> int:
     return found
 
 
-def find_window(context: WindowContext, description: str | re.Pattern[str], screen: Rect) -> int:
-    """Return the id of the only window with that title, or whose title the expression matches, or of the "active" one.
-
-    Raises WindowNotFound with a list of all windows, WindowNotViewable where a window that matches is not mapped.
-    """
-    if description == "active":
-        return _active(context)
-    listed = list_windows(context, screen)
-    matching = [info for info in listed if _matches(info.title, description)]
-    if len(matching) == 1:
-        return matching[0].id
-    if matching:
-        raise not_found(matching, listed, _wanted(description))
-    # Queried only now, since most searches end above: distinguishes a wrong title from an iconified window.
-    unmapped = [info for info in list_windows(context, screen, mapped=False) if _matches(info.title, description)]
-    if unmapped:
-        raise WindowNotViewable(f"it has no picture now, being iconified or otherwise unmapped:{_lines(unmapped)}")
-    raise not_found([], listed, _wanted(description))
-
-
-def not_found(matching: list[WindowInfo], listed: list[WindowInfo], wanted: str) -> WindowNotFound:
-    """Return the error for a search among `listed` windows that `matching`, none or several, have matched."""
-    if matching:
-        return WindowNotFound(f"{len(matching)} windows answer to {wanted}; name one by its id:{_lines(matching)}")
-    return WindowNotFound(f"no window answers to {wanted}; there {'are:' if listed else 'is none'}{_lines(listed)}")
-
-
-def _active(context: WindowContext) -> int:
-    window = active_window(context.atoms, context.root)
-    if window is None or window == context.root:  # the root window has the focus where no other has
-        raise WindowNotFound("no window is active: the window manager names none, and the keys go to none")
-    try:
-        return client_of(context.connection, context.atoms, window)
-    except BadWindow:
-        raise WindowGone(f"the window {window:#x} was active, and was destroyed") from None
-
-
 def list_windows(context: WindowContext, screen: Rect, *, mapped: bool = True) -> list[WindowInfo]:
     """Return the mapped top-level windows, or the others, from the bottom of the stack to the top.
 
@@ -139,17 +102,57 @@ def list_windows(context: WindowContext, screen: Rect, *, mapped: bool = True) -
     return windows
 
 
-def _matches(title: str, description: str | re.Pattern[str]) -> bool:
+def find_window(context: WindowContext, description: str | re.Pattern[str], screen: Rect) -> int:
+    """Return the id of the only window with that title, or whose title the expression matches, or of the "active" one.
+
+    Raises WindowNotFound with a list of all windows, WindowNotViewable where a window that matches is not mapped.
+    """
+    if description == "active":
+        return _active(context)
+    listed = list_windows(context, screen)
+    matching = [info for info in listed if matches(info.title, description)]
+    if len(matching) == 1:
+        return matching[0].id
+    if matching:
+        raise not_found(matching, listed, wanted(description))
+    # Queried only now, since most searches end above: distinguishes a wrong title from an iconified window.
+    unmapped = [info for info in list_windows(context, screen, mapped=False) if matches(info.title, description)]
+    if unmapped:
+        raise WindowNotViewable(f"it has no picture now, being iconified or otherwise unmapped:{lines(unmapped)}")
+    raise not_found([], listed, wanted(description))
+
+
+def not_found(found: list[WindowInfo], listed: list[WindowInfo], what: str) -> WindowNotFound:
+    """Return the error for a search among `listed` windows that has found none or several."""
+    if found:
+        return WindowNotFound(f"{len(found)} windows answer to {what}; name one by its id:{lines(found)}")
+    return WindowNotFound(f"no window answers to {what}; there {'are:' if listed else 'is none'}{lines(listed)}")
+
+
+def _active(context: WindowContext) -> int:
+    window = active_window(context.atoms, context.root)
+    if window is None or window == context.root:  # the root window has the focus where no other has
+        raise WindowNotFound("no window is active: the window manager names none, and the keys go to none")
+    try:
+        return client_of(context.connection, context.atoms, window)
+    except BadWindow:
+        raise WindowGone(f"the window {window:#x} was active, and was destroyed") from None
+
+
+def matches(title: str, description: str | re.Pattern[str]) -> bool:
+    """Return whether a title is this one, or the expression is found in it."""
     if isinstance(description, str):
         return title == description
     return description.search(title) is not None
 
 
-def _wanted(description: str | re.Pattern[str]) -> str:
+def wanted(description: str | re.Pattern[str]) -> str:
+    """Return what is searched for, for an error's message."""
     if isinstance(description, str):
         return f"the title {quoted(description)} (all of it; re.compile({quoted(description)}) finds a part)"
     return f"the expression {quoted(description.pattern)}"
 
 
-def _lines(windows: list[WindowInfo]) -> str:
+def lines(windows: list[WindowInfo]) -> str:
+    """Return a line for each window, for an error's message."""
     return "".join(f"\n  {info}" for info in windows)

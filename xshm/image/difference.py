@@ -1,7 +1,7 @@
 """Difference of two pictures of one size: how many pixels differ, and rectangles around them (recursive X-Y cut).
 
 It is computed from a mask, (height, width) bool, True where the pictures differ, which `Frame.diff` and the command
-`xshm diff` make.
+`xshm diff` make. The rectangles are in the coordinates of the frame; of two files their corner is 0, 0.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _GAP = 16
 class Difference:
     """How two pictures differ: the number of `pixels`, their `ratio` to all (0.0 to 1.0), and `rects` around them.
 
-    The rectangles are tight, do not overlap, are sorted by y, then x, and are counted from the pictures' corner. A
-    Difference is false where nothing differs.
+    The rectangles are tight, do not overlap, are sorted by y, then x, and are in the coordinates of the frame whose
+    `diff` was called: those of its `rect`. A Difference is false where nothing differs.
     """
 
     pixels: int
@@ -37,11 +37,13 @@ class Difference:
         return self.pixels > 0
 
 
-def difference(mask: NDArray[np.bool_]) -> Difference:
-    """Return the Difference of two pictures, given the mask of the pixels that differ."""
+def difference(mask: NDArray[np.bool_], corner: tuple[int, int] = (0, 0)) -> Difference:
+    """Return the Difference of two pictures, given the mask of the pixels that differ, and where its corner lies."""
     count = int(np.count_nonzero(mask))
-    rects = tuple(sorted(rectangles(mask), key=lambda rect: (rect.y, rect.x))) if count else ()
-    return Difference(count, count / mask.size, rects)
+    rects = sorted(rectangles(mask), key=lambda rect: (rect.y, rect.x)) if count else []
+    if corner != (0, 0):
+        rects = [rect.moved(*corner) for rect in rects]
+    return Difference(count, count / mask.size, tuple(rects))
 
 
 def rectangles(mask: NDArray[np.bool_], gap: int = _GAP) -> list[Rect]:

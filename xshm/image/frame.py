@@ -18,8 +18,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from xshm import _arguments
-from xshm.errors import Closed, InvalidArgument, InvalidType
-from xshm.geometry import Sized
+from xshm.errors import Closed, InvalidArgument, InvalidType, OutOfBounds
+from xshm.geometry import Sized, as_rect
 from xshm.image.dlpack import ArrayExport
 from xshm.image.files import encode, png_stdlib
 from xshm.image.files.encode import Encoded
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from xshm._arguments import Colours
-    from xshm.geometry import Rect
+    from xshm.geometry import Rect, Region
     from xshm.image.cursor import Cursor
     from xshm.image.difference import Difference
 
@@ -59,7 +59,23 @@ class Frame(Sized, ArrayExport):
     - `changed`: the rectangles that differ from the stream's last frame; None without `on_change`.
     - `cursor`: the pointer as a layer of its own; None where it was not requested or is not shown.
     - `bounding_shape`: the rectangles that are the window's own, where the window has a shape (SHAPE); None where all
-      of the frame is. As those of `changed` they are counted from the frame's corner.
+      of the frame is.
+
+    Coordinates: all that a frame says or takes is in those of its source, the screen, window or pixmap that was
+    grabbed: `rect`, `changed`, `bounding_shape`, `cursor`, `pixel`, `diff`, and what `encode` returns. Only arrays are
+    indexed from the frame's own corner; `slices` leads from the one to the other.
+
+        0,0 ---------------------------------------> x of the screen
+         |
+         |   screen.grab((100, 50, 300, 200))
+         |   +-------------------------------------+    frame.rect == Rect(100, 50, 300, 200)
+         |   |pixels[0, 0] is pixel(100, 50)       |
+         |   |                                     |
+         |   |     +-------------+                 |    frame.changed == (Rect(130, 120, 90, 40),)
+         |   |     |             |                 |    frame.pixels[70:110, 30:120]
+         |   |     +-------------+                 |      is frame.pixels[frame.slices(frame.changed[0])]
+         |   +-------------------------------------+
+         v y of the screen
 
     Alpha: `rgba`, `image` and files have straight alpha, as most programs do, where X keeps colours multiplied by alpha
     (premultiplied); outside of a window's shape they are transparent. `pixels` is what the server has. `rgb`, `bgr`,
@@ -199,15 +215,27 @@ class Frame(Sized, ArrayExport):
         found = to_rgb.rgba(self._raster(), out=out, dtype=dtype)
         # After the conversion: outside of a shape memory has whatever the server left there, alpha included.
         if self.bounding_shape is not None:
-            clear_outside(found, self.bounding_shape)
+            clear_outside(found, self.bounding_shape, self.rect)
         return found
 
     def gray(self, out: NDArray[Any] | None = None, dtype: Any = "uint8") -> NDArray[Any]:
         """Return (height, width) brightness (ITU-R BT.601, as Pillow's "L", OpenCV's GRAY); with alpha, over black."""
         return to_rgb.gray(self._raster(), out=out, dtype=dtype)
 
+    def slices(self, region: Region) -> tuple[slice, slice]:
+        """Return the rows and columns of a part, to index an array of this frame: `frame.rgb()[frame.slices(rect)]`.
+
+        `region` is in the coordinates of `rect`, such as one of `changed`; one that leaves the frame is OutOfBounds.
+        `pixels` can be indexed by them too, but for depths 1 and 4, where a byte has several pixels.
+        """
+        whole = self.rect
+        part = as_rect(region, lambda: whole)
+        if not whole.contains(part):
+            raise OutOfBounds(f"the region {part} leaves this frame, which is {whole}")
+        return part.moved(-whole.x, -whole.y).slices
+
     def pixel(self, x: int, y: int) -> tuple[int, int, int]:
-        """Return the colour (red, green, blue), 0 to 255, over black, at x, y in the frame's coordinates (`rect`)."""
+        """Return the colour (red, green, blue), 0 to 255, over black, at x, y in the coordinates of `rect`."""
         column, row = (_arguments.integer(each, "a pixel is at whole numbers x, y") for each in (x, y))
         column, row = column - self.rect.x, row - self.rect.y
         if not (0 <= column < self.rect.width and 0 <= row < self.rect.height):
@@ -252,7 +280,8 @@ class Frame(Sized, ArrayExport):
     ) -> Encoded:
         """Return a file of `kind` ("PNG", "JPEG", "WEBP", …), no edge longer than `max_edge`, with its size and scale.
 
-        `Encoded.to_source` maps a point of the small picture, a click for one, to this frame, counted from its corner.
+        `Encoded.to_source` maps a point of the small picture to where it is on the screen, or in the window or pixmap
+        that was grabbed: to a place to click.
         With colours="rgb" the file has three channels, and alpha at depth 32, whatever the picture; kinds that can't
         (GIF) are refused with InvalidArgument. With "auto" it has what the picture needs: see `png`.
         """
@@ -264,10 +293,12 @@ class Frame(Sized, ArrayExport):
         # A process that has not loaded numpy writes the usual PNG without, since its import takes longer.
         if name == "PNG" and memory and whole and self.bounding_shape is None and png_stdlib.serves(self.format):
             data = png_stdlib.png(*memory, width, height, self.format, level, colours)
-            return Encoded(data, width, height, width, height, name)
+            return Encoded(data, width, height, self.rect, name)
         raster = self._shown()
         with limits.loading():  # numpy loads parts of itself when they are first used
-            return encode.encode(raster, name, max_edge=max_edge, level=level, quality=quality, colours=colours)
+            return encode.encode(
+                raster, name, source=self.rect, max_edge=max_edge, level=level, quality=quality, colours=colours
+            )
 
     def save(
         self, path: str | os.PathLike[str], *, level: int = 1, quality: int = 85, colours: Colours = "auto"
@@ -296,14 +327,14 @@ class Frame(Sized, ArrayExport):
         """Return (height, width, 4) R G B A, colours multiplied by alpha, all four 0 outside of a window's shape."""
         rgba = to_rgb.premultiplied(self._raster())
         if self.bounding_shape is not None:
-            clear_outside(rgba, self.bounding_shape)
+            clear_outside(rgba, self.bounding_shape, self.rect)
         return rgba
 
     def diff(self, other: Frame) -> Difference:
         """Return where this picture and another of the same size differ, over black.
 
-        Neither alpha nor undefined bytes count. Rectangles are counted from the frames' corner. Frames of different
-        formats are compared as RGB.
+        Neither alpha nor undefined bytes count. Rectangles are in the coordinates of this frame, also where the other
+        one is of another place. Frames of different formats are compared as RGB.
         """
         with limits.loading():
             from xshm.image.difference import difference  # noqa: PLC0415 - a screenshot does not pay for it
@@ -316,8 +347,10 @@ class Frame(Sized, ArrayExport):
                 f"{self.width}x{self.height} and {other.width}x{other.height}"
             )
         if self._comparable(other):  # then pixel values can be compared, without making colours
-            return difference(to_rgb.differs(self._raster(), other._raster()))
-        return difference((self.rgb() != other.rgb()).any(axis=2))
+            mask = to_rgb.differs(self._raster(), other._raster())
+        else:
+            mask = (self.rgb() != other.rgb()).any(axis=2)
+        return difference(mask, (self.rect.x, self.rect.y))
 
     def _comparable(self, other: Frame) -> bool:
         if self.format != other.format:

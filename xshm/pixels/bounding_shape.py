@@ -32,7 +32,7 @@ class BoundingShape:
         self._last: tuple[Rect, Rects | None] | None = None  # the last region and its part: streams repeat a region
 
     def within(self, region: Rect) -> Rects | None:
-        """Return the part inside a region, in the region's coordinates; None where that is all of the region."""
+        """Return the part inside a region; None where that is all of the region."""
         last = self._last
         if last is None or last[0] != region:
             self._last = last = region, cut(self.rects, region)
@@ -40,18 +40,18 @@ class BoundingShape:
 
 
 def cut(rects: Rects, region: Rect) -> Rects | None:
-    """Intersect rectangles that do not overlap with a region, in the region's coordinates; None if they cover it."""
+    """Intersect rectangles that do not overlap with a region; return None if they cover it."""
     cuts = [part for each in rects if (part := each.intersect(region)) is not None]
     # Rectangles that do not overlap cover the region where their areas add up to its own.
     if sum(part.width * part.height for part in cuts) == region.width * region.height:
         return None
-    return tuple(part.moved(-region.x, -region.y) for part in cuts)
+    return tuple(cuts)
 
 
-def clear_outside(array: NDArray[Any], rects: Rects) -> None:
-    """Set all samples of a (height, width, n) array outside of the rectangles to zero."""
+def clear_outside(array: NDArray[Any], rects: Rects, region: Rect) -> None:
+    """Set all samples of a region's array, (height, width, n), outside of the rectangles to zero."""
     # By a mask: the complement of a few rectangles is many.
     outside = np.ones(array.shape[:2], bool)
     for rect in rects:
-        outside[rect.slices] = False
+        outside[rect.moved(-region.x, -region.y).slices] = False
     array[outside] = 0

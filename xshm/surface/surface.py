@@ -311,4 +311,5 @@ class Surface(Sized, Closing):
         place, whole = Rect(*_arguments.point(at, "at= is"), width, height), self.rect
         if place == whole:
             return whole, whole  # this very object: the swapchain tests for it
+        _arguments.flag(clip, "clip")
         return place, place.intersect(whole) if clip else fit(place, whole, "the surface", clip=False)

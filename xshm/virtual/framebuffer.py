@@ -284,7 +284,7 @@ class Framebuffer(Sized, ArrayExport, Closing):
         covered = frame.cursor.rect.intersect(frame.rect) if frame.cursor else None
         if covered is None:
             return True
-        part = frame.pixels[covered.moved(-frame.rect.x, -frame.rect.y).slices]
+        part = frame.pixels[frame.slices(covered)]
         with self._connected().grab(covered) as bare:
             copied = Frame(part, covered, frame.monotonic_ns, frame.sequence, frame.format, frame.colormap)
             return bool(copied.diff(bare))

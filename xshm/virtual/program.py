@@ -44,7 +44,7 @@ from xshm.virtual.processes import marked_fork, process_groups
 from xshm.virtual.processes.descendants import Descendants, has_mark, with_mark
 from xshm.virtual.program_window import check_wait
 from xshm.virtual.servers.control_socket import NoAnswer
-from xshm.x11.windows.new_windows import NewWindowWatch
+from xshm.x11.windows.window_watch import WindowWatch
 
 if TYPE_CHECKING:
     import re
@@ -183,13 +183,16 @@ class Program(subprocess.Popen[Any]):
         """Return the id of its window; None at the deadline. Raises WindowNotFound where the program has ended."""
         if self._living() is not None:
             with self._connect() as screen:
-                watch = NewWindowWatch(screen.connection)  # before the look: no window comes unnoticed in between
+                watch = WindowWatch(screen._window_context())  # noqa: SLF001 - before the look, so that none is missed
                 while (pid := self._living()) is not None:
                     for window in screen.windows():
                         if self._is_ours(window.pid) and program_window.is_called(window.title, title):
                             self.window = window.id
                             return window.id
-                    if not program_window.wait_new_window(watch, pid, deadline) and time.monotonic() >= deadline:
+                    if (
+                        not program_window.wait_new_window(screen, watch, pid, deadline)
+                        and time.monotonic() >= deadline
+                    ):
                         return None
         what = program_window.describe(title)
         raise WindowNotFound(

@@ -16,6 +16,7 @@ from xshm import _arguments
 from xshm._signal_safety import owned
 from xshm.errors import ConnectFailed, InvalidType, WaitTimeout
 from xshm.system import limits
+from xshm.system.polling import readable
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
     from xshm.drawables.screen import Screen
     from xshm.geometry import Rect
     from xshm.image.frame import Frame
-    from xshm.x11.windows.new_windows import NewWindowWatch
+    from xshm.x11.connection import Connection
+    from xshm.x11.windows.window_watch import WindowWatch
 
     Title = str | re.Pattern[str] | None
 
 QUIET: Final = 0.2  # seconds without a change, after which a picture is complete
 BLANK: Final = 2.0  # seconds that a window of one colour stays so before it counts as painted
+_TOO_SHORT: Final = f"has not been at rest for {QUIET:g} s"
 _LEAST: Final = 0.001  # seconds: a wait that begins at the deadline still looks once
 
 
@@ -54,14 +57,31 @@ def is_called(title: str, wanted: Title) -> bool:
     return wanted is None or wanted.search(title) is not None
 
 
-def wait_new_window(watch: NewWindowWatch, pid: int, deadline: float) -> bool:
+def wait_new_window(screen: Screen, watch: WindowWatch, pid: int, deadline: float) -> bool:
     """Wait for a new window or a new title; return False at the deadline, or when the process has ended."""
     try:
         with limits.Explained(ConnectFailed, f"the process {pid} can't be waited for"):
             pidfd = owned(os.pidfd_open, pid)
     except ProcessLookupError:
         return False
-    return watch.wait(pidfd, deadline)
+    return wait_windows(screen.connection, watch, pidfd, deadline)
+
+
+def wait_windows(connection: Connection, watch: WindowWatch, other: int, deadline: float) -> bool:
+    """Wait until something has happened to windows, on a connection that no other thread uses; update the watch.
+
+    Return False after the deadline (time.monotonic), or when the descriptor `other` is readable.
+    """
+    watched = (connection.fileno(), other)
+    while not watch.done:
+        fired = readable(watched, deadline - time.monotonic())
+        if not fired or other in fired:
+            return False
+        connection.wire.pump()
+        if time.monotonic() >= deadline and not watch.done:
+            return False  # other events may arrive without end
+    watch.update()
+    return True
 
 
 def wait_painted(screen: Screen, window: int, deadline: float) -> Frame:
@@ -84,13 +104,16 @@ def wait_painted(screen: Screen, window: int, deadline: float) -> Frame:
 def _wait_rest(source: Drawable, region: Rect | None, deadline: float) -> Frame:
     while True:
         left = max(deadline - time.monotonic(), _LEAST)
-        stability = source.wait_stable(min(QUIET, left), left, region=region)
+        try:
+            # A program whose window shows a rhythm, such as a spinner, is still starting.
+            frame = source.wait_stable(min(QUIET, left), left, region=region, rhythms="count").frame
+        except WaitTimeout as error:
+            why = "is still being drawn" if left >= QUIET else _TOO_SHORT
+            raise WaitTimeout(why, frame=error.frame, moving=error.moving) from None
         if left < QUIET:  # too little time to tell, whatever was seen in it
-            raise WaitTimeout(f"has not been at rest for {QUIET:g} s", frame=stability.frame)
-        if not stability:
-            raise WaitTimeout("is still being drawn", frame=stability.frame)
-        if not _is_blank(stability.frame):
-            return stability.frame
+            raise WaitTimeout(_TOO_SHORT, frame=frame)
+        if not _is_blank(frame):
+            return frame
         left = max(deadline - time.monotonic(), 0)
         try:
             source.wait_for(lambda frame: not _is_blank(frame), min(BLANK, left), region)

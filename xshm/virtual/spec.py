@@ -25,6 +25,7 @@ _PRIVATE: Final = 0o600  # the mode of a framebuffer's file
 _READ_WRITE: Final = 0o666
 _ALL_BITS: Final = 0o177777  # of st_mode
 _HEADER_ROOM: Final = 16384  # bytes: the XWD header and, at depth 30, 1,024 colours of 12 bytes
+_NO_TUPLES: Final = (str, bytes, set, frozenset, dict)  # which can be iterated, too
 _DISPLAY_NUMBER: Final = re.compile(r":\d+(\.\d+)?")
 # Options of Xvfb that a display passes itself, and what to use instead: Xvfb takes the last of two, and the promises of
 # VirtualDisplay would not hold.
@@ -115,7 +116,8 @@ class DisplaySpec:
 
     def _check_types(self) -> None:
         for name in ("screens", "fonts", "args"):
-            object.__setattr__(self, name, tuple(_arguments.several(getattr(self, name), f"{name} is a tuple")))
+            values = _arguments.several(getattr(self, name), f"{name} is a tuple", no_types=_NO_TUPLES)
+            object.__setattr__(self, name, tuple(values))
         for word in (*self.fonts, *self.args):
             if not isinstance(word, str):
                 raise InvalidType(f"fonts and args are texts, not {quoted(word)}")

@@ -57,14 +57,16 @@ _CORE_ERRORS: Final = (
     *("BadAccess", "BadAlloc", "BadColor", "BadGC", "BadIDChoice", "BadName", "BadLength", "BadImplementation"),
 )
 _ERROR = struct.Struct("=xBHIHB21x")  # code, sequence number, value, minor and major opcode
-# QueryVersion of each extension: its minor opcode, the format of a version in request and reply, and the version that
-# is offered: the newest that xshm uses for any purpose.
+# QueryVersion of each extension: its minor opcode, the format of a version in the request and in the reply, and the
+# version that is offered: the newest that xshm uses for any purpose.
 _HANDSHAKES: Final = {
-    "Composite": (0, "II", (0, 4)),
-    "DAMAGE": (0, "II", (1, 1)),
-    "RANDR": (0, "II", (1, 5)),
-    "XFIXES": (0, "II", (5, 0)),
-    "XInputExtension": (47, "HH", (2, 1)),
+    "Composite": (0, "II", "8xII", (0, 4)),
+    "DAMAGE": (0, "II", "8xII", (1, 1)),
+    "RANDR": (0, "II", "8xII", (1, 5)),
+    "XFIXES": (0, "II", "8xII", (5, 0)),
+    "XInputExtension": (47, "HH", "8xHH", (2, 1)),
+    "XKEYBOARD": (0, "HH", "8xHH", (1, 0)),
+    "XTEST": (0, "BxH", "xB6xH", (2, 2)),
 }
 _BIG_REQUESTS_ENABLE = struct.Struct("=BBH")
 _BIG_REQUESTS_REPLY = struct.Struct("=8xI")
@@ -183,7 +185,9 @@ class Connection(XlibBase):
                 raise InvalidArgument(f"descriptors do not travel over TCP ({self.address})")
             for descriptor in descriptors:
                 os.fstat(descriptor)  # EBADF here; from sendmsg it would end the connection
-        return self.wire.send(pack_request(request, keepalive, descriptors, **fields))
+        pending = pack_request(request, keepalive, descriptors, **fields)
+        pending.data = self.joined(pending.data)
+        return self.wire.send(pending)
 
     def check(self, *sent: Request, doing: str = "") -> None:
         """Wait until the server has processed these requests, one round trip; raise the first of their errors."""
@@ -250,11 +254,11 @@ class Connection(XlibBase):
         extension = self.extension(name)
         if extension is None or extension.version != (0, 0):
             return extension
-        minor, words, offered = _HANDSHAKES[name]
+        minor, words, answer, offered = _HANDSHAKES[name]
         length = 1 + struct.calcsize(words) // 4
         request = bounded_request(0, struct.pack(f"=BBH{words}", extension.major, minor, length, *offered))
         reply = self.wait_reply(self.wire.send(request), f"{name} QueryVersion")
-        self._extensions[name] = negotiated = extension._replace(version=struct.unpack_from(f"=8x{words}", reply))
+        self._extensions[name] = negotiated = extension._replace(version=struct.unpack_from(f"={answer}", reply))
         return negotiated
 
     def require(self, name: str, least: tuple[int, int], purpose: str, instead: str = "") -> Extension:

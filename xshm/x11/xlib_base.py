@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from xshm.x11.protocol.requests import Request
 
 _FIRST_EXTENSION_ERROR: Final = 128  # lower codes are the core protocol's
+_CHANGE_WINDOW_ATTRIBUTES: Final = 2  # the opcode
 _structures: Any = Xlib.display
 _NO_LOCK: Any = lock._DummyLock()  # python-xlib's own, see "Locking rules"
 
@@ -65,6 +66,7 @@ class XlibBase(Xlib.display._BaseDisplay):
         self.sent_requests: Any = _NoLedger()
         self.atoms: dict[str, int] = {}
         self._atom_cache = self.atoms  # the base's name for it
+        self.on_selection: Callable[[bytes], bytes | None] | None = None  # see `joined`; it is referred to weakly
         self.first_error = 0  # of the extension whose module is registering its errors now
         self._unreadable = b""  # the last event whose decoding failed
 
@@ -72,7 +74,7 @@ class XlibBase(Xlib.display._BaseDisplay):
 
     def send_request(self, request: Any, wait_for_response: bool) -> None:  # noqa: ARG002 - python-xlib's signature
         """Queue a python-xlib request object."""
-        pending = bounded_request(packed_reply_limit(request._binary), request._binary)
+        pending = bounded_request(packed_reply_limit(request._binary), self.joined(request._binary))
         if isinstance(request, rq.ReplyRequest):
             request._response_lock = _NO_LOCK
             pending.replies = deque()
@@ -83,6 +85,12 @@ class XlibBase(Xlib.display._BaseDisplay):
         else:
             pending.on_error = weakly(self._on_error, request)
         self.wire.send(pending)
+
+    def joined(self, data: bytes) -> bytes:
+        """Return a request of a user of this connection; of those that select events, with xshm's own in the mask."""
+        if data[0] != _CHANGE_WINDOW_ATTRIBUTES or self.on_selection is None:
+            return data
+        return self.on_selection(data) or data
 
     def send_and_recv(
         self,

@@ -106,7 +106,7 @@ def test_what_lies_outside_of_a_frames_shape_may_be_anything(screen: xshm.Screen
     painter.fill((PLACE.x, PLACE.y, 10, PLACE.height), (1, 2, 3))
     with pytest.raises(WaitTimeout):
         screen.wait_image(frame, timeout=0)
-    frame.bounding_shape = (Rect(10, 0, 30, 30),)
+    frame.bounding_shape = (Rect(PLACE.x + 10, PLACE.y, 30, 30),)
     assert screen.wait_image(frame, timeout=0).rect == PLACE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import threading
 import time
@@ -19,6 +20,8 @@ from PIL import Image
 import xshm
 import xshm.capture.waiting.wait  # which `wait_change` would import while the time runs for who changes something
 from xshm.capture.waiting import find_image
+from xshm.capture.waiting.compare import compare
+from xshm.capture.waiting.wait import quiet_time
 from xshm.errors import InvalidArgument, InvalidType, MissingExtra, OutOfBounds, WaitTimeout, WindowGone, XshmError
 from xshm.geometry import Rect
 from xshm.pixels import opencv
@@ -59,32 +62,37 @@ def test_a_change_is_told_with_where_and_how_much(xvfb: Server, painter: Painter
     painter.fill((0, 0, 400, 300), BLACK)
     with xshm.Screen(xvfb.name, transport) as screen, later(0.1, painter.fill, (120, 80, 20, 10), RED):
         change = screen.wait_change(5, (100, 50, 200, 100))
-    assert change is not None
-    assert change.rects == (Rect(20, 30, 20, 10),)
+    assert change.rects == (Rect(120, 80, 20, 10),)
     assert change.ratio == 200 / 20_000
     assert change.frame.pixel(120, 80) == RED
     assert 0.09 < change.seconds < 5
 
 
-def test_without_a_change_the_wait_ends_with_none_in_time(screen: xshm.Screen) -> None:
+def test_without_a_change_the_wait_ends_in_time_with_the_last_picture(screen: xshm.Screen, painter: Painter) -> None:
+    painter.fill((0, 0, 100, 100), RED)
     begin = time.monotonic()
-    assert screen.wait_change(0.2) is None
+    with pytest.raises(WaitTimeout, match=r"^nothing changed within 0\.2 s$") as over:
+        screen.wait_change(0.2)
     assert 0.2 <= time.monotonic() - begin < 1
+    assert not over.value.frame.diff(screen.grab())
+    assert over.value.moving == ()
 
 
 def test_the_same_pixels_drawn_again_are_no_change(screen: xshm.Screen, painter: Painter) -> None:
     painter.fill((10, 10, 50, 50), GREEN)
-    with later(0.05, painter.fill, (10, 10, 50, 50), GREEN):
-        assert screen.wait_change(0.3) is None
+    with later(0.05, painter.fill, (10, 10, 50, 50), GREEN), pytest.raises(WaitTimeout, match="nothing changed"):
+        screen.wait_change(0.3)
 
 
 def test_a_change_up_to_the_threshold_is_none(screen: xshm.Screen, painter: Painter) -> None:
     painter.fill((0, 0, 100, 100), BLACK)
-    with later(0.05, painter.fill, (0, 0, 10, 10), RED):
-        assert screen.wait_change(0.3, (0, 0, 100, 100), threshold=0.01) is None
+    with (
+        later(0.05, painter.fill, (0, 0, 10, 10), RED),
+        pytest.raises(WaitTimeout, match=r"no more than 1\.00% of the pixels changed"),
+    ):
+        screen.wait_change(0.3, (0, 0, 100, 100), threshold=0.01)
     with later(0.05, painter.fill, (0, 0, 11, 20), RED):
         change = screen.wait_change(5, (0, 0, 100, 100), threshold=0.01)
-    assert change is not None
     assert change.ratio == 120 / 10_000
 
 
@@ -98,7 +106,6 @@ def test_small_changes_add_up_to_more_than_the_threshold(screen: xshm.Screen, pa
 
     with later(0, creep):
         change = screen.wait_change(5, (0, 0, 100, 100), threshold=0.02)
-    assert change is not None
     assert 0.02 < change.ratio <= 0.05
 
 
@@ -107,9 +114,9 @@ def test_a_change_before_the_call_is_found_from_an_earlier_frame(screen: xshm.Sc
     before = screen.grab()
     painter.fill((30, 40, 9, 8), RED)
     change = screen.wait_change(0, since=before)
-    assert change is not None
     assert change.rects == (Rect(30, 40, 9, 8),)
-    assert screen.wait_change(0, since=screen.grab()) is None
+    with pytest.raises(WaitTimeout):
+        screen.wait_change(0, since=screen.grab())
     with pytest.raises(InvalidArgument, match="since is a frame of"):
         screen.wait_change(0, (0, 0, 5, 5), since=before)
 
@@ -119,9 +126,8 @@ def test_a_change_before_the_call_is_found_from_an_earlier_frame(screen: xshm.Sc
 
 def test_a_still_screen_is_stable_after_the_quiet_time(screen: xshm.Screen) -> None:
     calm = screen.wait_stable(quiet=0.2, timeout=5)
-    assert calm
-    assert calm.stable
     assert 0.2 <= calm.seconds < 1
+    assert calm.moving == ()
     assert not calm.frame.diff(screen.grab())
 
 
@@ -129,29 +135,57 @@ def test_calm_is_waited_for_until_what_moves_has_stopped(screen: xshm.Screen, pa
     with contextlib.ExitStack() as moving:
         moving.enter_context(blinking(painter, (0, 0, 20, 20)))
         with later(0.4, moving.close):
-            calm = screen.wait_stable(quiet=0.2, timeout=5)
-    assert calm
+            calm = screen.wait_stable(quiet=0.2, timeout=5, rhythms="count")
     assert 0.5 <= calm.seconds < 2  # the last stroke may have come a little before the end
+
+
+def test_a_time_too_short_for_a_rest_is_told_without_a_movement(make_server: Callable[..., Server]) -> None:
+    server = make_server("Xvfb", 100, 100)
+    with xshm.Screen(server.name) as screen:
+        screen.wait_stable(0.05)
+        with later(0.1, server.pause), pytest.raises(WaitTimeout) as over:
+            screen.wait_stable(0.4, 0.5)
+        server.resume()
+    assert str(over.value).startswith("no rest of 0.4 s within 0.5 s")
+    assert over.value.moving == ()
 
 
 def test_restlessness_is_told_with_the_last_picture_when_the_time_is_over(
     screen: xshm.Screen, painter: Painter
 ) -> None:
-    with blinking(painter, (0, 0, 20, 20)):
-        calm = screen.wait_stable(quiet=0.2, timeout=0.5)
-    assert not calm
-    assert 0.5 <= calm.seconds < 1
-    assert calm.frame.rect == screen.rect
+    with blinking(painter, (0, 0, 20, 20)), pytest.raises(WaitTimeout) as over:
+        screen.wait_stable(quiet=0.2, timeout=0.5, rhythms="count")
+    assert re.fullmatch(
+        r"still moving after 0\.5 s: 20x20\+0\+0 every \d+ ms; ignore=\[region\] or rhythms='ignore'", str(over.value)
+    )
+    assert over.value.frame.rect == screen.rect
+    (moving,) = over.value.moving
+    assert moving.rect == Rect(0, 0, 20, 20)
+    assert moving.rhythm == "cycle"
+    assert moving.period is not None
+    assert 0.02 < moving.period < 0.1
+    assert 0.3 <= moving.seconds < 1
+
+
+def test_the_default_of_quiet_fits_into_every_timeout(screen: xshm.Screen) -> None:
+    assert [quiet_time(None, timeout) for timeout in (0.1, 0.5, 0.8, 10, None)] == [0.05, 0.25, 0.3, 0.3, 0.3]
+    assert screen.wait_stable(timeout=0.29).seconds >= 0.145  # 0.3 would not fit
+    assert screen.wait_stable().seconds >= 0.3
+    assert screen.wait_stable(timeout=None).seconds >= 0.3
 
 
 def test_a_caret_is_left_out_by_its_place_or_by_its_size(screen: xshm.Screen, painter: Painter) -> None:
+    moves = pytest.raises(WaitTimeout, match=r"2x14\+200\+100")
     with blinking(painter, (200, 100, 2, 14)):
-        assert not screen.wait_stable(quiet=0.2, timeout=0.4)
+        with moves:
+            screen.wait_stable(quiet=0.2, timeout=0.4, rhythms="count")
         assert screen.wait_stable(quiet=0.2, timeout=2, ignore=[(195, 95, 12, 24)])
         assert screen.wait_stable(quiet=0.2, timeout=2, ignore=["12x24+195+95", Rect(0, 0, 5, 5)])
-        assert screen.wait_stable(quiet=0.2, timeout=2, threshold=28 / (1280 * 800))
-        assert not screen.wait_stable(quiet=0.2, timeout=0.4, threshold=27 / (1280 * 800))
-        assert not screen.wait_stable(quiet=0.2, timeout=0.4, ignore=[(195, 95, 6, 24)])
+        assert screen.wait_stable(quiet=0.2, timeout=2, threshold=28 / (1280 * 800), rhythms="count")
+        with moves:
+            screen.wait_stable(quiet=0.2, timeout=0.4, threshold=27 / (1280 * 800), rhythms="count")
+        with pytest.raises(WaitTimeout, match=r"1x14\+201\+100"):
+            screen.wait_stable(quiet=0.2, timeout=0.4, ignore=[(195, 95, 6, 24)], rhythms="count")
 
 
 def test_the_same_pixels_drawn_again_and_again_are_calm(screen: xshm.Screen, painter: Painter) -> None:
@@ -183,7 +217,9 @@ def test_what_moves_a_little_at_a_time_is_not_calm(screen: xshm.Screen, painter:
     thread = threading.Thread(target=creep)
     thread.start()
     try:
-        assert not screen.wait_stable(quiet=0.4, timeout=1, threshold=100 / (1280 * 800))
+        with pytest.raises(WaitTimeout, match=r"ignore=\[region\] leaves a place out$"):
+            # Two steps exceed it, so that a thread that hardly runs on a busy machine creeps fast enough.
+            screen.wait_stable(quiet=0.8, timeout=1, threshold=20 / (1280 * 800))
     finally:
         over.set()
         thread.join()
@@ -192,6 +228,8 @@ def test_what_moves_a_little_at_a_time_is_not_calm(screen: xshm.Screen, painter:
 def test_a_quiet_time_that_can_not_come_is_refused(screen: xshm.Screen) -> None:
     with pytest.raises(InvalidArgument, match="quiet"):
         screen.wait_stable(quiet=2, timeout=1)
+    with pytest.raises(InvalidArgument, match="rhythms is one of ignore, count"):
+        screen.wait_stable(rhythms="no")  # type: ignore[arg-type]
     with pytest.raises(InvalidArgument, match="threshold"):
         screen.wait_stable(threshold=2)
     with pytest.raises(OutOfBounds):
@@ -206,8 +244,6 @@ def test_a_quiet_time_that_can_not_come_is_refused(screen: xshm.Screen) -> None:
 def test_comparing_where_was_drawn_counts_each_pixel_once_and_none_that_is_ignored(
     boxes: list[tuple[int, int, int, int]], holes: list[tuple[int, int, int, int]]
 ) -> None:
-    from xshm.capture.waiting.compare import compare  # noqa: PLC0415 - what is inside, once
-
     drawn, ignored = [Rect(*box) for box in boxes], [Rect(*hole) for hole in holes]
     mask = np.zeros((60, 60), bool)
     for rect in drawn:
@@ -219,6 +255,21 @@ def test_comparing_where_was_drawn_counts_each_pixel_once_and_none_that_is_ignor
     assert found.pixels == np.count_nonzero(mask)
     for y, x in np.argwhere(mask).tolist():
         assert any(rect.contains(Rect(x, y, 1, 1)) for rect in found.rects)
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_what_is_ignored_at_low_depths_need_not_be_whole_bytes(depth: int) -> None:
+    fmt = xshm.PixelFormat(depth, depth, 32, "little", 0, 0, 0, VisualClass.StaticGray)
+    grays = np.repeat(np.linspace(0, 255, 1 << depth).astype(np.uint8)[:, None], 3, axis=1)
+    before, now = (
+        xshm.Frame(np.full((8, 8), value, np.uint8), Rect(64, 32, 64 // depth, 8), 0, 1, fmt, grays)
+        for value in (0, 0xFF)
+    )
+    found = compare(before, now, [Rect(70, 33, 3, 2)], [Rect(60, 30, 7, 20), Rect(69, 35, 100, 10)])
+    right = 64 + 64 // depth
+    assert found.pixels == 3 * (right - 67) + 2 * 5
+    assert found.rects[0].x == 67
+    assert found.rects[-1].right in (69, right)
 
 
 def _frame(pixels: np.ndarray[Any, Any]) -> xshm.Frame:
@@ -438,5 +489,6 @@ def test_a_tolerance_that_nothing_meets_is_refused_at_once(screen: xshm.Screen) 
 def test_numbers_may_be_numpy_s(screen: xshm.Screen) -> None:
     short: Any = np.float32(0.05)
     long: Any = np.int64(9)
-    assert screen.wait_change(short, threshold=np.float64(0.5)) is None
+    with pytest.raises(WaitTimeout):
+        screen.wait_change(short, threshold=np.float64(0.5))
     assert screen.wait_stable(short, long)

@@ -116,7 +116,7 @@ def test_the_longer_edge_is_at_most_max_edge_and_nothing_is_enlarged(
 ) -> None:
     got = encode.encode(Raster(np.zeros((size[1], size[0], 4), np.uint8), BGRX), kind, max_edge=edge)
     assert (got.width, got.height) == small == opened(got.data).size
-    assert (got.source_width, got.source_height) == size
+    assert got.source == Rect(0, 0, *size)
     assert got.scale == max(size) / max(small) >= 1
 
 
@@ -163,7 +163,7 @@ def test_a_click_is_at_whole_numbers() -> None:
 
 
 def test_every_pixel_of_the_small_picture_has_one_in_the_large_one() -> None:
-    got = encode.Encoded(b"", 7, 3, 20, 9, "PNG")
+    got = encode.Encoded(b"", 7, 3, Rect(0, 0, 20, 9), "PNG")
     xs = [got.to_source(x, 0)[0] for x in range(7)]
     assert xs == sorted(set(xs))
     assert xs[0] == 1
@@ -184,7 +184,9 @@ def test_what_was_encoded_is_shown_by_kind_and_sizes_and_not_by_its_bytes() -> N
         assert repr(made) == f"<Encoded {made.kind} 40x30, {len(made.data)} bytes>"
         assert made.kind == opened(made.data).format
     small = frame.encode("webp", max_edge=20)
-    assert repr(small) == f"<Encoded WEBP 20x15 of 40x30, {len(small.data)} bytes>"
+    assert repr(small) == f"<Encoded WEBP 20x15 of 40x30+0+0, {len(small.data)} bytes>"
+    part = Frame(picture.pixels, Rect(7, 9, 40, 30), 0, 0, BGRX).encode()
+    assert repr(part) == f"<Encoded PNG 40x30 of 40x30+7+9, {len(part.data)} bytes>"
 
 
 def test_a_max_edge_below_one_is_refused() -> None:

@@ -174,3 +174,27 @@ def test_no_descriptor_of_a_display_s_is_inherited_by_programs_that_keep_descrip
         kept = [number for number in opened if os.path.exists(f"/proc/self/fd/{number}") and os.get_inheritable(number)]  # noqa: PTH110
     assert opened
     assert kept == []
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the system calls have other numbers here")
+def test_a_kernel_without_pidfds_is_told_as_what_a_display_needs() -> None:
+    program = """
+import ctypes, errno, os, struct
+from xshm import VirtualDisplay, errors
+# BPF: load the call's number; where it is pidfd_open, fail with ENOSYS, else let it pass.
+code = b"".join(struct.pack("=HBBI", *line) for line in (
+    (0x20, 0, 0, 0), (0x15, 0, 1, 434), (6, 0, 0, 0x50000 | errno.ENOSYS), (6, 0, 0, 0x7FFF0000)))
+lines = ctypes.create_string_buffer(code)
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+assert libc.prctl(22, 2, struct.pack("HxxxxxxP", 4, ctypes.addressof(lines)), 0, 0) == 0  # PR_SET_SECCOMP
+before = os.listdir("/proc/self/fd")
+try:
+    VirtualDisplay(64, 64)
+except errors.StartFailed as error:
+    print(error)
+assert os.listdir("/proc/self/fd") == before  # now, since the traceback refers to the descriptors of the start
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=50)
+    reason = "pidfd_open is refused (Function not implemented); a display needs Linux 5.3 or newer\n"
+    assert result.stdout == reason, result.stderr

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from Xlib.protocol.request import PutImage
+from Xlib.protocol.request import ChangeKeyboardMapping, ChangeProperty, DeleteProperty, PutImage
 
 from xshm.geometry import Rect
 from xshm.x11.protocol import core
@@ -28,6 +28,15 @@ def test_a_packed_request_has_the_bytes_that_python_xlib_gives_it() -> None:
     assert core.pack_get_image(77, *box.values()) == encoded(
         core.GetImage, drawable=77, format=core.Z_PIXMAP, plane_mask=core.ALL_PLANES, **box
     )
+
+
+def test_properties_and_keys_are_changed_with_the_bytes_that_python_xlib_gives_them() -> None:
+    words = [7, 0xFFFFFFFF]
+    assert core.pack_change_property(1, 2, core.CARDINAL, *words) == encoded(
+        ChangeProperty, mode=0, window=1, property=2, type=core.CARDINAL, data=(32, words)
+    )
+    assert core.pack_change_property(1, 2, core.CARDINAL) == encoded(DeleteProperty, window=1, property=2)
+    assert core.pack_change_key(93, 97, 65) == encoded(ChangeKeyboardMapping, first_keycode=93, keysyms=[[97, 65]])
 
 
 @pytest.mark.parametrize(("limit", "band"), [(1 << 18, 10), (28 + 3 * 20, 3), (1, 1)])

@@ -1,18 +1,25 @@
-"""Change, Stability and Found: the results of wait_change, wait_stable and wait_image."""
+"""Change, Stability, Found and Outcome: the results of wait_change, wait_stable, wait_image and act."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from xshm.errors import Moving
     from xshm.geometry import Rect
     from xshm.image.frame import Frame
+
+_MOST_LISTED: Final = 4  # of places or titles in one line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """A change: `rects` that differ, in the frame's own coordinates; the `ratio` of differing pixels to all.
+    """A change: `rects` that differ, in the source's coordinates; the `ratio` of differing pixels to all.
 
     `frame` is the picture after the change, `seconds` the time since the wait began.
     """
@@ -25,23 +32,86 @@ class Change:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stability:
-    """Whether the picture became `stable` (then it is true), the `seconds` that took, and the last `frame`."""
+    """A picture at rest: the `seconds` that it took, the last `frame`, and what kept `moving` in a steady rhythm."""
 
-    stable: bool
     seconds: float
     frame: Frame
-
-    def __bool__(self) -> bool:
-        return self.stable
+    moving: tuple[Moving, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
     """Where `wait_image` found the picture: `rect` in the source's coordinates, in `frame`.
 
-    `difference` is the root mean square of how far its pixels are off, 0.0 (the same) to 1.0.
+    `difference` is the root mean square of how far its pixels are off, 0.0 (the same) to 1.0. `scale` is the one of
+    the `scales` at which it was found.
     """
 
     rect: Rect
     difference: float
     frame: Frame
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What came of an action: the result of `act`.
+
+    - `reacted`: something changed that is no steady rhythm; `reaction_seconds` after what began the action (None: not).
+    - `settled`: the picture came to rest in time; `rest_seconds` is when the last change before the rest was (0.0 if
+      there was none, None if it did not settle).
+    - `changed`: rectangles of lasting change, in the source's coordinates: where `frame` differs from `before`, but for
+      `ignore` and what is in `moving`. What flickered, and is as it was, is not in it.
+    - `moving`: what moved in a steady rhythm, or looked like a caret, whose `period` is None if it changed once.
+    - `before`, `frame`: the pictures before the action and at the end. Each is valid as long as it is referenced.
+    - `opened`, `closed`: top-level windows that came or went during the action, by id, with their last titles. One that
+      came and went again is in both.
+
+    Seconds count from the moment that the block of `act` was entered, or the function was called: from the action.
+    """
+
+    reacted: bool
+    settled: bool
+    reaction_seconds: float | None
+    rest_seconds: float | None
+    changed: tuple[Rect, ...]
+    moving: tuple[Moving, ...]
+    before: Frame
+    frame: Frame
+    opened: dict[int, str]
+    closed: dict[int, str]
+
+    def summary(self) -> str:
+        """Return the outcome in one line, for a log or a model."""
+        if self.reaction_seconds is None:
+            parts = ["no reaction"]
+        else:
+            parts = [f"reacted after {_milliseconds(self.reaction_seconds)}"]
+        if self.rest_seconds is None:
+            parts.append("not at rest when the time was over")
+        elif self.reaction_seconds is not None:
+            parts.append(f"at rest after {_milliseconds(self.rest_seconds)}")
+        if self.changed or self.reacted:
+            parts.append(f"changed: {_listed(map(str, self.changed)) or 'nothing that lasted'}")
+        parts += [f"{what}: {_listed(map(quoted, titles.values()))}" for what, titles in self._windows() if titles]
+        if self.moving:
+            parts.append(f"moving: {_listed(map(str, self.moving))}")
+        return "; ".join(parts)
+
+    def _windows(self) -> tuple[tuple[str, dict[int, str]], ...]:
+        return ("windows opened", self.opened), ("windows closed", self.closed)
+
+
+def describe_moving(moving: Iterable[Moving]) -> str:
+    """Return what moves, as a part of a sentence; a few places, and the number of the others."""
+    return _listed(map(str, moving))
+
+
+def _listed(texts: Iterable[str]) -> str:
+    found = list(texts)
+    more = [f"{len(found) - _MOST_LISTED} more"] if len(found) > _MOST_LISTED else []
+    return ", ".join([*found[:_MOST_LISTED], *more])
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"

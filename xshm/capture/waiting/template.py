@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from xshm import _arguments
 from xshm.errors import InvalidArgument, InvalidType
 from xshm.image.files import reader
 from xshm.image.frame import Frame
@@ -19,6 +20,8 @@ from xshm.system import limits
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from numpy.typing import NDArray
     from PIL import Image
 
@@ -27,15 +30,22 @@ if TYPE_CHECKING:
     Picture = str | os.PathLike[str] | Image.Image | Frame | NDArray[np.uint8]
 
 _CHANNELS: Final = (3, 4)  # R G B, R G B A
+_LEAST_SCALE: Final = 0.1
+_GREATEST_SCALE: Final = 10
+_MOST_SCALES: Final = 64  # each is a search of its own
 _OPAQUE: Final = 255  # alpha; 254 is already a mixture with the background
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """`rgb` is (height, width, 3) uint8; `mask` is (height, width) bool, True where pixels are compared (None: all)."""
+    """`rgb` is (height, width, 3) uint8; `mask` is (height, width) bool, True where pixels are compared (None: all).
+
+    `scale` is the factor by which it is larger than the picture that was loaded.
+    """
 
     rgb: NDArray[np.uint8]
     mask: NDArray[np.bool_] | None
+    scale: float = 1.0
 
     @property
     def width(self) -> int:
@@ -54,10 +64,60 @@ def load_template(picture: Picture, bounds: Rect) -> Template:
     Arrays are (height, width, 3) uint8 R G B, or R G B A. Raises InvalidArgument for a picture larger than `bounds`
     (a file's before it is decoded), for one that can't be read, and for one without an opaque pixel.
     """
-    what, pixels = _load_pixels(picture, bounds)
+    (template,) = load_templates(picture, bounds, (1.0,))
+    return template
+
+
+def check_scales(scales: Iterable[float]) -> tuple[float, ...]:
+    """Return the factors of `wait_image`, each once; raise InvalidType or InvalidArgument."""
+    wanted = "scales is a list of factors, such as (1, 1.5, 2)"
+    factors = [_arguments.number(each, wanted) for each in _arguments.several(scales, wanted)]
+    wrong = [each for each in factors if not _LEAST_SCALE <= each <= _GREATEST_SCALE]
+    if wrong:
+        raise InvalidArgument(f"{wanted}, from {_LEAST_SCALE} to {_GREATEST_SCALE}; not {quoted(wrong[0])}")
+    if not 0 < len(factors) <= _MOST_SCALES:
+        raise InvalidArgument(f"{wanted}, of 1 to {_MOST_SCALES}; not of {len(factors)}")
+    return tuple(dict.fromkeys(factors))
+
+
+def load_templates(picture: Picture, bounds: Rect, scales: Sequence[float]) -> list[Template]:
+    """Load a picture, as `load_template` does, at these scales; those that are larger than `bounds` are left out.
+
+    Raises InvalidArgument where all are. Scaling interpolates: bilinear, or the mean where a picture gets smaller.
+    """
+    least = min(scales)
+    # A file's size is compared before it is decoded: with the largest that fits at the least scale.
+    what, pixels = _load_pixels(picture, (int(bounds.width / least + 1), int(bounds.height / least + 1)), bounds)
     height, width = pixels.shape[:2]
-    if width > bounds.width or height > bounds.height:
-        raise InvalidArgument(f"{what} of {width}x{height} can't be seen in {bounds}")
+    sizes = {scale: (round(width * scale), round(height * scale)) for scale in scales}
+    fitting = [
+        scale for scale, (columns, rows) in sizes.items() if 0 < columns <= bounds.width and 0 < rows <= bounds.height
+    ]
+    if not fitting:
+        scaled = "" if list(scales) == [1] else f", scaled to {' or '.join(f'{x}x{y}' for x, y in sizes.values())},"
+        raise InvalidArgument(f"{what} of {width}x{height}{scaled} can't be seen in {bounds}")
+    template = _masked(what, pixels)
+    return [_scaled(template, scale, sizes[scale]) for scale in fitting]
+
+
+def _scaled(template: Template, scale: float, size: tuple[int, int]) -> Template:
+    """Return a template at another size. A pixel is compared only if all that it is made of is."""
+    if scale == 1:
+        return template
+    with limits.loading():
+        from PIL import Image  # noqa: PLC0415 - as below
+
+    rgb = np.asarray(Image.fromarray(template.rgb).resize(size, Image.Resampling.BILINEAR))
+    if template.mask is None:
+        return Template(rgb, None, scale)
+    alpha = Image.fromarray(template.mask.astype(np.uint8) * _OPAQUE).resize(size, Image.Resampling.BILINEAR)
+    mask = np.asarray(alpha) == _OPAQUE
+    if not mask.any():
+        raise InvalidArgument(f"at scale {scale:g} the picture has no pixel that is fully opaque")
+    return Template(rgb, None if mask.all() else mask, scale)
+
+
+def _masked(what: str, pixels: NDArray[Any]) -> Template:
     if pixels.shape[2] == 3:  # noqa: PLR2004 - R G B
         return Template(pixels, None)
     mask = pixels[..., 3] == _OPAQUE
@@ -67,8 +127,11 @@ def load_template(picture: Picture, bounds: Rect) -> Template:
     return Template(np.ascontiguousarray(pixels[..., :3]), None if mask.all() else mask)
 
 
-def _load_pixels(picture: Picture, bounds: Rect) -> tuple[str, NDArray[Any]]:
-    """Return a picture's name in messages, and its pixels: (height, width, 3 or 4) uint8."""
+def _load_pixels(picture: Picture, most: tuple[int, int], bounds: Rect) -> tuple[str, NDArray[Any]]:
+    """Return a picture's name in messages, and its pixels: (height, width, 3 or 4) uint8.
+
+    Raises InvalidArgument for a file whose picture is larger than `most`, which can't be seen in `bounds`.
+    """
     with limits.loading():
         from PIL import Image  # noqa: PLC0415 - loading Pillow is slow, and needed for no other wait
 
@@ -88,7 +151,7 @@ def _load_pixels(picture: Picture, bounds: Rect) -> tuple[str, NDArray[Any]]:
     if not isinstance(picture, (str, os.PathLike)):
         raise InvalidType(f"a picture is a path, a Pillow image, a Frame or an array; not {type(picture).__name__}")
     name = os.fsdecode(picture)
-    read = reader.read(picture, (bounds.width, bounds.height, f"can't be seen in {bounds}"))
+    read = reader.read(picture, (*most, f"can't be seen in {bounds}"))
     return f"{name}: a picture", reader.rgba(read.image, name)
 
 

@@ -1,4 +1,4 @@
-"""`xshm wait`: wait until a screen changes, comes to rest, or shows a colour or picture. Exit code 1: timed out."""
+"""`xshm wait`: until a screen changes, is at rest, or shows a colour, a picture or a window. Exit code 1: timed out."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from xshm.cli.options import (
     open_screen,
     open_window,
     seconds,
+    window_number,
+    window_title,
 )
 from xshm.cli.output import print_json, rect_numbers
 from xshm.cli.standard_streams import complain
@@ -28,10 +30,12 @@ from xshm.system.printable import quoted
 if TYPE_CHECKING:
     import argparse
 
+    from xshm.capture.waiting.wait import Rhythms
     from xshm.drawables.drawable import Drawable
+    from xshm.drawables.screen import Screen
+    from xshm.errors import Moving
 
 SEEN, TIMED_OUT = 0, 1
-_QUIET = 0.3  # seconds without a change: the default of Drawable.wait_stable, too
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--image", type=named, metavar="FILE", help="until a picture is seen, but for what is transparent in it"
     )
+    what.add_argument(
+        "--window-appears",
+        type=named,
+        metavar="TITLE",
+        help="until a window has this title, all of it, or /EXPRESSION/, which is found in its title",
+    )
+    what.add_argument(
+        "--window-gone",
+        type=named,
+        metavar="WINDOW",
+        help="until no window has this id or title, or /EXPRESSION/; one that is closed or iconified is gone",
+    )
     parser.add_argument(
         "--timeout",
         type=seconds,
@@ -50,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="give up after this long, be it that the server does not answer (default: %(default)s)",
     )
-    parser.add_argument("--quiet", type=seconds, metavar="SECONDS", help="for --stable (default: 0.3)")
+    parser.add_argument(
+        "--quiet", type=seconds, metavar="SECONDS", help="for --stable (default: 0.3, or half of a shorter --timeout)"
+    )
     parser.add_argument(
         "--threshold",
         type=number,
@@ -64,6 +82,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="WxH+X+Y",
         help="for --stable: leave out a clock; repeatable",
+    )
+    parser.add_argument(
+        "--rhythms",
+        choices=("ignore", "count"),
+        help="for --stable: whether what changes in a steady rhythm, such as a caret, counts (default: ignore)",
     )
     add_window(parser, "look at")
     add_geometry(parser, "look at a region: 640x480+10+20, or 640x480-0-0 from the far edges")
@@ -92,9 +115,17 @@ def _refuse_what_has_no_effect(chosen: argparse.Namespace) -> None:
         raise InvalidArgument("--pixel names its place itself and takes no --geometry")
     if chosen.pixel is not None and chosen.threshold is not None:
         raise InvalidArgument("--pixel waits for one colour exactly and takes no --threshold")
-    for flag, value in (("--ignore", chosen.ignore or None), ("--quiet", chosen.quiet)):
+    stable = (("--ignore", chosen.ignore or None), ("--quiet", chosen.quiet), ("--rhythms", chosen.rhythms))
+    for flag, value in stable:
         if value is not None and not chosen.stable:
             raise InvalidArgument(f"{flag} goes with --stable")
+    pixels = (("--geometry", chosen.geometry), ("--threshold", chosen.threshold), ("--window", chosen.window))
+    for wait, title in (("--window-appears", chosen.window_appears), ("--window-gone", chosen.window_gone)):
+        for flag, value in pixels:
+            if title is not None and value is not None:
+                raise InvalidArgument(f"{wait} waits for a window, not for pixels, and takes no {flag}")
+        if title is not None:
+            window_title(title)  # raises for what is no regular expression
 
 
 def _look(chosen: argparse.Namespace, pixel: tuple[int, int, str] | None) -> dict[str, Any] | None:
@@ -103,36 +134,59 @@ def _look(chosen: argparse.Namespace, pixel: tuple[int, int, str] | None) -> dic
         source: Drawable = screen
         if chosen.window is not None:
             source = opened.enter_context(open_window(screen, chosen.window))
-        return _wait(source, chosen, pixel)
+        try:
+            if chosen.window_appears is not None:
+                return _wait_window(screen, chosen.window_appears, chosen.timeout)
+            if chosen.window_gone is not None:
+                return _wait_window_gone(screen, chosen.window_gone, chosen.timeout)
+            return _wait(source, chosen, pixel)
+        except WaitTimeout as over:
+            complain(f"xshm: {error_line(over, chosen.parser)}")  # the message has what was there instead
+            return None
 
 
-def _wait(source: Drawable, chosen: argparse.Namespace, pixel: tuple[int, int, str] | None) -> dict[str, Any] | None:
-    """Wait for what the flags name; return the result as JSON has it, or None when the time was over first."""
+def _wait_window(screen: Screen, title: str, timeout: float) -> dict[str, Any]:
+    with screen.wait_window(window_title(title), timeout=timeout) as window:
+        return {
+            "id": window.id,
+            "title": window.title,
+            "class": window.class_name,
+            "pid": window.pid,
+            "rect": rect_numbers(window.rect.moved(*window.position)),
+        }
+
+
+def _wait_window_gone(screen: Screen, named: str, timeout: float) -> dict[str, Any]:
+    # As an id first, then as a title: what is no window's id, or is none any more, may be one.
+    number = window_number(named)
+    if number is not None:
+        screen.wait_window_gone(number, timeout=timeout)
+    screen.wait_window_gone(window_title(named), timeout=timeout)
+    return {}
+
+
+def _wait(source: Drawable, chosen: argparse.Namespace, pixel: tuple[int, int, str] | None) -> dict[str, Any]:
+    """Wait for what the flags name; return the result as JSON has it. Raises WaitTimeout."""
     region, timeout = chosen.geometry, chosen.timeout
     # None where the flag was not given: a threshold of 0 with --pixel is refused, no threshold is not.
     threshold = 0.0 if chosen.threshold is None else chosen.threshold
     if chosen.change:
         change = source.wait_change(timeout, region, threshold)
-        if change is None:
-            return None
-        return {
-            "seconds": change.seconds,
-            "ratio": change.ratio,
-            "rects": [rect_numbers(each) for each in change.rects],
-        }
-    if chosen.stable:  # a Stability is false when the time was over
-        quiet = _QUIET if chosen.quiet is None else chosen.quiet
-        stability = source.wait_stable(quiet, timeout, threshold, chosen.ignore, region)
-        return {"seconds": stability.seconds} if stability else None
-    try:
-        if pixel is not None:
-            source.wait_pixel(*pixel, timeout=timeout)
-            return {}
-        found = source.wait_image(chosen.image, region, threshold, timeout)
-    except WaitTimeout as over:
-        complain(f"xshm: {error_line(over, chosen.parser)}")  # the message has what was there instead
-        return None
+        rects = [rect_numbers(each) for each in change.rects]
+        return {"seconds": change.seconds, "ratio": change.ratio, "rects": rects}
+    if chosen.stable:
+        rhythms: Rhythms = "count" if chosen.rhythms == "count" else "ignore"
+        stability = source.wait_stable(chosen.quiet, timeout, threshold, chosen.ignore, region, rhythms)
+        return {"seconds": stability.seconds, "moving": [_place(each) for each in stability.moving]}
+    if pixel is not None:
+        source.wait_pixel(*pixel, timeout=timeout)
+        return {}
+    found = source.wait_image(chosen.image, region, threshold, timeout)
     return {"rect": rect_numbers(found.rect), "difference": found.difference}
+
+
+def _place(moving: Moving) -> dict[str, Any]:
+    return {"rect": rect_numbers(moving.rect), "period": moving.period, "rhythm": moving.rhythm}
 
 
 def _pixel(text: str) -> tuple[int, int, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from xshm import _arguments
 from xshm._signal_safety import PILLOW, is_a_handlers
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
+from xshm.geometry import Rect
 from xshm.image.files.png import png
 from xshm.pixels import to_rgb
 from xshm.pixels.format import PixelFormat
@@ -45,37 +46,40 @@ _BEST = 100  # quality, of JPEG, WebP and AVIF
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A file, the size of the picture in it, and that of the picture it was made of (larger with `max_edge`).
+    """A file, the size of the picture in it, and `source`: what it shows, which is larger with `max_edge`.
 
-    `kind` is what Pillow calls it: "PNG", "JPEG", "WEBP", ….
+    `source` is the frame's `rect`, in the coordinates of the screen, window or pixmap that was grabbed. `kind` is what
+    Pillow calls the file: "PNG", "JPEG", "WEBP", ….
     """
 
     data: bytes
     width: int
     height: int
-    source_width: int
-    source_height: int
+    source: Rect
     kind: str
 
     def __repr__(self) -> str:
-        size = f"{self.width}x{self.height}"
-        source = f"{self.source_width}x{self.source_height}"
-        return f"<Encoded {self.kind} {size}{f' of {source}' if source != size else ''}, {len(self.data)} bytes>"
+        same = self.source == Rect(0, 0, self.width, self.height)
+        size = f"{self.width}x{self.height}{'' if same else f' of {self.source}'}"
+        return f"<Encoded {self.kind} {size}, {len(self.data)} bytes>"
 
     @property
     def scale(self) -> float:
         """How many of the source's pixels are one of this picture's along the longer edge; 1.0 or more."""
-        return max(self.source_width, self.source_height) / max(self.width, self.height)
+        return max(self.source.width, self.source.height) / max(self.width, self.height)
 
     def to_source(self, x: int, y: int) -> tuple[int, int]:
-        """Return the source's pixel under the middle of this picture's pixel x, y; `OutOfBounds` if there is none."""
+        """Return the point of the screen, window or pixmap that is under the middle of this picture's pixel x, y.
+
+        That is where to click. `OutOfBounds` if the picture has no such pixel.
+        """
         x, y = (_arguments.integer(each, f"{name} is a whole number") for name, each in (("x", x), ("y", y)))
         if not (0 <= x < self.width and 0 <= y < self.height):
             raise OutOfBounds(f"{quoted(x)}, {quoted(y)} is outside the picture of {self.width}x{self.height}")
         # The middle of pixel x is x + 1/2; in integers, twice that.
         return (
-            (2 * x + 1) * self.source_width // (2 * self.width),
-            (2 * y + 1) * self.source_height // (2 * self.height),
+            self.source.x + (2 * x + 1) * self.source.width // (2 * self.width),
+            self.source.y + (2 * y + 1) * self.source.height // (2 * self.height),
         )
 
 
@@ -83,12 +87,15 @@ def encode(
     raster: Raster,
     kind: str = "PNG",
     *,
+    source: Rect | None = None,
     max_edge: int | None = None,
     level: int = 1,
     quality: int = 85,
     colours: Colours = "auto",
 ) -> Encoded:
     """Return a file of `kind`: "PNG", "JPEG" or another of Pillow's names ("WEBP", "TIFF", …), in any case.
+
+    `source` is where the picture is from, of its size; None is a picture of its own, whose corner is 0, 0.
 
     With `max_edge` a picture with a longer edge is made smaller first (Pillow's Hamming filter, 8 bits a channel),
     never larger. `level` is for PNG, `quality` (1 to 100) for JPEG, WebP and AVIF.
@@ -101,7 +108,7 @@ def encode(
     name = known(kind)
     check_colours(colours, name)
     colours = "rgb" if name in _NEVER_GRAY else colours
-    source = raster  # for Encoded's scale
+    source = Rect(0, 0, *raster.size) if source is None else source
     if max_edge is not None:
         raster = _within(max_edge, raster, colours)
     if name == "PNG":
@@ -114,7 +121,7 @@ def encode(
         options = {"quality": _checked(quality)} if has_quality(name) else {}
         picture = (_opaque if name in _OVER_BLACK else image)(raster, colours)
         data = _written(picture, name, **options)
-    return Encoded(data, *raster.size, *source.size, name)
+    return Encoded(data, *raster.size, source, name)
 
 
 def by_suffix(path: str | os.PathLike[str]) -> str:

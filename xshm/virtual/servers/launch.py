@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from xshm._signal_safety import Descriptor, is_the_kernels, owned, pipe
 from xshm.errors import StartFailed
+from xshm.system import limits
 from xshm.virtual.servers import cleanup, launch_script
 from xshm.virtual.servers import server_files as files
 from xshm.virtual.servers.server_log import above_standard
@@ -119,7 +120,7 @@ def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark
         ready, server_ready = map(above_standard, pipe())
         cookie_pipe, cookie_end = map(above_standard, pipe())
         parent_death, _other_end = map(above_standard, pipe())  # both are open until the server has inherited one
-        owner = above_standard(owned(os.pidfd_open, os.getpid()))
+        owner = above_standard(_pidfd_of_this_process())
         passed: list[int] = [ready, cookie_pipe, parent_death, owner]
         tee, errors = "", ""
         if log.target >= 0 and server:
@@ -204,6 +205,16 @@ def _reap(shells: list[subprocess.Popen[bytes]]) -> None:
 def _escaped(data: bytes) -> bytes:
     """Return a line for `read -r` that printf's %b turns into these bytes."""
     return "".join(f"\\0{byte:03o}" for byte in data).encode() + b"\n"
+
+
+def _pidfd_of_this_process() -> Descriptor:
+    try:
+        return owned(os.pidfd_open, os.getpid())
+    except OSError as error:
+        if limits.explain(error) or not is_the_kernels(error):
+            raise
+        # An old kernel, or a container's seccomp filter: this first pidfd of a start tells, before a file is made.
+        raise StartFailed(f"pidfd_open is refused ({error.strerror}); a display needs Linux 5.3 or newer") from error
 
 
 def _make_framebuffers(directory: str, screens: int) -> None:

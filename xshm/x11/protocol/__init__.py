@@ -8,6 +8,8 @@ In reading order:
 - `structures`: what the structures of all extensions begin with
 - `mit_shm`: all of MIT-SHM 1.2
 - `xfixes`: regions, and the pointer's image
+- `xtest`: input that counts as a device's
+- `xkb`: the keymap, and locked modifiers and groups
 - `edid`: a monitor's model and serial number
 - `text_property`: STRING, UTF8_STRING and COMPOUND_TEXT as str
 """

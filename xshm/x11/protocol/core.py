@@ -51,14 +51,19 @@ UngrabServer = request.UngrabServer
 
 SYNC: Final = struct.pack("=BBH", 43, 0, 1)  # GetInputFocus, the shortest request that has a reply
 Z_PIXMAP: Final = 2
+INPUT_ONLY: Final = 2  # the class of a window without pixels
+CARDINAL: Final = 6  # the atom, of a property that is numbers
 ALL_PLANES: Final = 0xFFFFFFFF
 # Event codes. A CopyArea causes one of the two, unless its graphics context has graphics-exposures off.
 GRAPHICS_EXPOSE: Final = 13
 NO_EXPOSE: Final = 14
 
-# A request begins with its major opcode (62, 72, 73 below), a byte of data, and its length in words of four bytes.
+# A request begins with its major opcode (18, 19, 62, 72, 73, 100 here), a byte of data, and its length in words.
 _COPY_AREA = struct.Struct("=BxHIIIhhhhHH")
 _GET_IMAGE = struct.Struct("=BBHIhhHHI")
+_CHANGE_KEYBOARD_MAPPING = struct.Struct("=BBHBBxx")
+_CHANGE_PROPERTY = struct.Struct("=BBHIIIBxxxI")
+_DELETE_PROPERTY = struct.Struct("=BxHII")
 _PUT_IMAGE = struct.Struct("=BBHIIHHhhBBxx")
 _BIG_PUT_IMAGE = struct.Struct("=BBHIIIHHhhBBxx")  # BIG-REQUESTS: length 0, and the true one in a word after it
 _SHORT_WORDS: Final = 0xFFFF  # the longest request without BIG-REQUESTS
@@ -69,6 +74,20 @@ def pack_copy_area(
 ) -> bytes:
     """Encode CopyArea."""
     return _COPY_AREA.pack(62, 7, source, target, gc, src_x, src_y, dst_x, dst_y, width, height)
+
+
+def pack_change_property(window: int, name: int, kind: int, *words: int) -> bytes:
+    """Encode ChangeProperty: replace a property by these words of 32 bits; DeleteProperty where there are none."""
+    if not words:
+        return _DELETE_PROPERTY.pack(19, 3, window, name)
+    head = _CHANGE_PROPERTY.pack(18, 0, 6 + len(words), window, name, kind, 32, len(words))
+    return head + struct.pack(f"={len(words)}I", *words)
+
+
+def pack_change_key(keycode: int, *keysyms: int) -> bytes:
+    """Encode ChangeKeyboardMapping of one key."""
+    head = _CHANGE_KEYBOARD_MAPPING.pack(100, 1, 2 + len(keysyms), keycode, len(keysyms))
+    return head + struct.pack(f"={len(keysyms)}I", *keysyms)
 
 
 def pack_get_image(drawable: int, x: int, y: int, width: int, height: int) -> bytes:

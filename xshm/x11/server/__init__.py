@@ -4,7 +4,9 @@
 - `colormap`: colours of indexed pixels
 - `screen_size`: the current size of a screen, and its changes
 - `randr`: monitors
-- `keyboard`: names and characters of keys
+- `keysyms`: names and characters of keysyms
+- `keyboard`: names and characters of keys, as they come in events
+- `keymap`: which key types a character, in which group and with which modifiers
 - `damage`: events when a drawable is drawn on
 - `pointer_events`: events when the pointer moves or its image changes
 """

@@ -6,17 +6,16 @@ What does not work: input methods, dead keys, and all groups but the first.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from Xlib import XK
 from Xlib.protocol import request
+
+from xshm.x11.server import keysyms
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
 
 _SHIFT, _LOCK = 1, 2  # bits of an event's state
-_UNICODE: Final = 0x01000000  # from here on, a keysym is this plus a code point
-_LATIN_1: Final = (range(0x20, 0x7F), range(0xA0, 0x100))  # keysyms that are code points
 
 
 class Keyboard:
@@ -51,27 +50,15 @@ class Keyboard:
         index = keycode - self._first
         symbols = self._keysyms[index] if 0 <= index < len(self._keysyms) else []
         plain, shifted = (*symbols[:2], 0, 0)[:2]
-        character = _character(plain)
+        character = keysyms.character(plain)
         # A letter alone stands for both cases (core protocol, "Keyboards").
         if not shifted:
             shifted = ord(character.upper()) if len(character.upper()) == 1 and character.isalpha() else plain
         upper = bool(state & _SHIFT) != (bool(state & _LOCK) and character.isalpha())
         keysym = shifted if upper else plain
-        return _names().get(keysym, f"{keysym:#x}" if keysym else f"keycode {keycode}"), _character(keysym)
-
-
-def _character(keysym: int) -> str:
-    """Return the character of a keysym, "" for one that has none."""
-    if any(keysym in part for part in _LATIN_1):
-        return chr(keysym)
-    return chr(keysym - _UNICODE) if _UNICODE + 0x100 <= keysym <= _UNICODE + 0x10FFFF else ""
+        return _names().get(keysym, f"{keysym:#x}" if keysym else f"keycode {keycode}"), keysyms.character(keysym)
 
 
 @functools.cache
 def _names() -> dict[int, str]:
-    """Return the keysyms' names as keysymdef.h has them, without XK_; the first where a keysym has several."""
-    names: dict[int, str] = {}
-    for name, keysym in vars(XK).items():
-        if name.startswith("XK_") and isinstance(keysym, int):
-            names.setdefault(keysym, name.removeprefix("XK_"))
-    return names
+    return keysyms.names()

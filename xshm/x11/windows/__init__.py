@@ -4,9 +4,10 @@
 - `client_pid`: the processes that windows belong to
 - `tree`: top-level windows, their frames and clients
 - `snapshot`: one top-level window at one moment
+- `event_masks`: the events that are selected of windows, for all users of a connection
 - `structure_events`: changes of windows, for any number of subscribers
 - `shape`: bounding shapes, and their changes
-- `new_windows`: events when windows appear
+- `window_watch`: top-level windows that are opened, closed, renamed, restacked
 - `redirection`: windows redirected off-screen, and the pixmaps that hold their pixels
 - `own_window`: windows of our own
 """

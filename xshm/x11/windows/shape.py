@@ -1,8 +1,9 @@
 """SHAPE 1.1: the bounding shapes of windows, and events when they change.
 
-Subscriptions and rules are those of `structure_events`: a window is selected once, its entry is stored before that and
-removed after the deselection, a destroyed window is never deselected, and late events are dropped. The locking rules
-are those of `structure_events` too. Without the extension no window has a shape, and the methods do nothing.
+Subscriptions are those of `structure_events`, rules those of `event_masks`: a window is selected once, its entry is
+stored before that and removed after the deselection, a destroyed window is never deselected, and late events are
+dropped. The locking rules are those of `event_masks` too. Without the extension no window has a shape, and the methods
+do nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from xshm.geometry import Rect
 from xshm.x11.connection import pack_request
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol.requests import EventRoute, precedes
-from xshm.x11.windows.structure_events import SelectedWindow
+from xshm.x11.windows.event_masks import Holders
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension
@@ -27,6 +28,17 @@ NAME: Final = "SHAPE"
 _NOTIFY: Final = 0  # the event's offset from first_event
 _BOUNDING: Final = shape.SK.Bounding
 _ABOUT = struct.Struct("=xB2xI")  # ShapeNotify: kind, window
+
+
+class SelectedWindow:
+    """A window whose events are selected; `shared`: by other users of this connection too; `gone`: it was destroyed."""
+
+    __slots__ = ("gone", "shared", "subscribers")
+
+    def __init__(self, *, shared: bool) -> None:
+        self.gone = False
+        self.shared = shared
+        self.subscribers: Holders[Subscription] = Holders()
 
 
 class ShapeEvents:
@@ -83,7 +95,7 @@ class ShapeEvents:
                 self._deselected = {each: last for each, last in self._deselected.items() if not last.done}
                 self._deselected[window] = last = _select_events(extension, window, enable=False)
                 self._connection.wire.send(last)
-            self._selected.pop(window, None)  # last, as in StructureEvents
+            self._selected.pop(window, None)  # last, as in EventMasks
 
     def query(self, window: int) -> tuple[Rect, ...] | None:
         """Return a window's bounding shape, in its coordinates; None where it has none. One round trip.

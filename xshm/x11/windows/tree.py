@@ -37,14 +37,15 @@ class TopLevel:
     outer: tuple[int, int, int, int]  # x, y, width, height, with the border
     border: int
     depth: int
+    is_mapped: bool = True
 
 
-def top_levels(connection: Connection, atoms: Atoms, root: int, *, mapped: bool = True) -> list[TopLevel]:
+def top_levels(connection: Connection, atoms: Atoms, root: int, *, mapped: bool | None = True) -> list[TopLevel]:
     """Return the root window's children that have pixels (InputOutput), from the bottom to the top.
 
-    They are the mapped ones, or with `mapped=False` the others. A window manager sets WM_STATE on the clients that it
-    manages (ICCCM 2.0, section 4.1.3.1), by which a client is found in its frame. Without a manager, which selects
-    SubstructureRedirect on the root window, every child is its own client.
+    They are the mapped ones, with `mapped=False` the others, with None all. A window manager sets WM_STATE on the
+    clients that it manages (ICCCM 2.0, section 4.1.3.1), by which a client is found in its frame. Without a manager,
+    which selects SubstructureRedirect on the root window, every child is its own client.
     """
     tree = Cookie(connection, core.QueryTree, window=root)
     attributes = Cookie(connection, core.GetWindowAttributes, window=root)
@@ -83,6 +84,11 @@ def ancestors(connection: Connection, window: int) -> list[int]:
     raise connection.nonsense("QueryTree", f"the window {window:#x} is inside of itself, in {_WALKS} looks")
 
 
+def have_one_creator(connection: Connection, one: int, other: int) -> bool:
+    """Return whether one client has created both windows, as their ids show: a program, or the window manager."""
+    return not (one ^ other) & ~connection.info.resource_id_mask
+
+
 def _walk_up(connection: Connection, window: int) -> list[int] | None:
     """Return a window's ancestors; None where one is met twice, since it was reparented during the walk."""
     met = {window: None}  # a dict: ordered, and quick to look up
@@ -109,11 +115,12 @@ def client_of(connection: Connection, atoms: Atoms, window: int) -> int:
     return top.client
 
 
-def _top_level(window: int, attributes: Any, geometry: Any, *, mapped: bool) -> TopLevel | None:
+def _top_level(window: int, attributes: Any, geometry: Any, *, mapped: bool | None) -> TopLevel | None:
     """Return a child of the root window; None where it was destroyed, has no pixels, or is of the other kind."""
     if attributes is None or geometry is None or attributes.win_class != X.InputOutput:
         return None
-    if mapped != (attributes.map_state != X.IsUnmapped):
+    is_mapped = attributes.map_state != X.IsUnmapped
+    if mapped not in (None, is_mapped):
         return None
     border = geometry.border_width
     return TopLevel(
@@ -122,6 +129,7 @@ def _top_level(window: int, attributes: Any, geometry: Any, *, mapped: bool) -> 
         (geometry.x, geometry.y, geometry.width + 2 * border, geometry.height + 2 * border),
         border,
         geometry.depth,
+        is_mapped,
     )
 
 
@@ -131,7 +139,6 @@ def _find_clients(connection: Connection, atoms: Atoms, frames: list[TopLevel]) 
     A window's resource id shows its creator: frame and decorations are the manager's, the client is another program's.
     So WM_STATE is queried of a few windows only, not of the fifty handles and buttons that a frame may have.
     """
-    mask = connection.info.resource_id_mask
     searched = {frame.window: (frame, [frame.window]) for frame in frames}  # the manager's windows of this level
     for _ in range(_DEEPEST_FRAME):
         trees = [
@@ -142,8 +149,8 @@ def _find_clients(connection: Connection, atoms: Atoms, frames: list[TopLevel]) 
         searched = {}
         for frame, replies in trees:
             children = [child.id for reply in replies for child in _children(reply)]
-            own = [child for child in children if not (child ^ frame.window) & ~mask]
-            others = [child for child in children if (child ^ frame.window) & ~mask]
+            own = [child for child in children if have_one_creator(connection, child, frame.window)]
+            others = [child for child in children if child not in own]
             levels.append((frame, own, [(child, atoms.get_property(child, atoms.state)) for child in others]))
         for frame, own, states in levels:
             marked = [child for child, state in states if is_managed(state)]
