@@ -55,19 +55,10 @@ def _chromium(tmp_path: Path, page: str) -> list[str]:
     return ["chromium", *switches, f"--user-data-dir={tmp_path / 'profile'}", f"--app=file://{path}"]
 
 
-def test_carets_and_a_clock_are_rhythms(make_server: Callable[..., Server]) -> None:
-    # Takes 6 seconds: the clock ticks four times, the slowest caret changes as often. All run at the same time.
-    with ThreadPoolExecutor() as threads:
-        found = [threads.submit(_is_a_clock, make_server("Xvfb", 300, 300))]
-        found += [
-            threads.submit(_has_a_caret, make_server("Xvfb", 640, 480), toolkit)
-            for toolkit in ("xterm", "tk", "gtk", "qt")
-        ]
-        for each in found:
-            each.result()
-
-
-def _has_a_caret(server: Server, toolkit: str) -> None:
+@pytest.mark.parametrize("toolkit", ["xterm", "tk", "gtk", "qt"])
+def test_a_text_caret_is_a_rhythm(make_server: Callable[..., Server], toolkit: str) -> None:
+    # Takes 6 seconds: the slowest caret changes four times.
+    server = make_server("Xvfb", 640, 480)
     python = sys.executable if toolkit == "tk" else _SYSTEM_PYTHON
     command = [python, _RESTLESS, "caret", toolkit]
     if toolkit == "xterm":
@@ -83,18 +74,20 @@ def _has_a_caret(server: Server, toolkit: str) -> None:
         # An act that nothing is known to, and one that something is.
         for _ in range(2):
             outcome = screen.act(lambda: None)
-            assert not outcome.reacted, f"{toolkit}: {outcome.summary()}"
-            assert outcome.settled, toolkit
+            assert not outcome.reacted, outcome.summary()
+            assert outcome.settled
         still = screen.wait_stable(_LONG, timeout=8)
         (caret,) = still.moving
-        assert caret.rhythm == "cycle", toolkit
-        assert caret.rect.width <= 10, toolkit
-        assert 10 <= caret.rect.height <= 25, toolkit
+        assert caret.rhythm == "cycle"
+        assert caret.rect.width <= 10
+        assert 10 <= caret.rect.height <= 25
         with pytest.raises(WaitTimeout, match=r"every \d+ ms \(a caret\?\); ignore=\[region\] or rhythms='ignore'"):
             screen.wait_stable(_LONG, timeout=1.2, rhythms="count")
 
 
-def _is_a_clock(server: Server) -> None:
+def test_a_clock_with_a_second_hand_is_a_rhythm(make_server: Callable[..., Server]) -> None:
+    # Takes 6 seconds: four of the clock, and the wait.
+    server = make_server("Xvfb", 300, 300)
     with Programs(server) as programs, xshm.Screen(server.name) as screen:
         programs.start("xclock", "-update", "1")
         still = screen.wait_stable(1.5, timeout=15)
@@ -118,23 +111,13 @@ def test_a_video_is_a_rhythm_and_one_that_stops_is_a_change(make_server: Callabl
         assert outcome.settled
 
 
-def test_a_page_with_a_spinner_a_busy_bar_and_a_caret_is_still_and_one_that_loads_is_not(
+def test_a_page_with_a_spinner_a_busy_bar_and_a_caret_is_still(
     make_server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    # Takes 7 seconds, most of them Chromium's start. Both run at the same time.
-    checks = {"busy": _is_still, "loading": _is_not_still}
-    with ThreadPoolExecutor() as threads:
-        found = []
-        for page, check in checks.items():
-            (tmp_path / page).mkdir()
-            found.append(threads.submit(check, make_server("Xvfb", 640, 480), tmp_path / page))
-        for each in found:
-            each.result()
-
-
-def _is_still(server: Server, directory: Path) -> None:
+    # Takes 10 seconds, most of them Chromium's start.
+    server = make_server("Xvfb", 640, 480)
     with Programs(server) as programs, xshm.Screen(server.name) as screen:
-        programs.start(*_chromium(directory, "busy"))
+        programs.start(*_chromium(tmp_path, "busy"))
         screen.wait_for(lambda frame: _share(frame, (0, 0x66, 0xCC)) > 0.001, timeout=30)
         still = screen.wait_stable(_LONG, timeout=20)
         kinds = {each.rect.width: each.rhythm for each in still.moving}
@@ -144,9 +127,11 @@ def _is_still(server: Server, directory: Path) -> None:
         assert not outcome.reacted, outcome.summary()
 
 
-def _is_not_still(server: Server, directory: Path) -> None:
+def test_a_page_is_not_still_while_it_loads(make_server: Callable[..., Server], tmp_path: Path) -> None:
+    # Takes 10 seconds, most of them Chromium's start.
+    server = make_server("Xvfb", 640, 480)
     with Programs(server) as programs, xshm.Screen(server.name) as screen:
-        programs.start(*_chromium(directory, "loading"))
+        programs.start(*_chromium(tmp_path, "loading"))
         screen.wait_for(
             lambda frame: _share(frame, (255, 255, 255)) > 0.2 and _share(frame, (0, 0x66, 0xCC)), timeout=30
         )
@@ -155,9 +140,11 @@ def _is_not_still(server: Server, directory: Path) -> None:
         assert still.seconds > 1
 
 
-def test_what_loads_is_not_still_before_it_has_loaded(make_server: Callable[..., Server]) -> None:
+@pytest.mark.parametrize("ways", [("repaint", "list"), ("bar", "fade")])
+def test_what_loads_is_not_still_before_it_has_loaded(
+    make_server: Callable[..., Server], ways: tuple[str, ...]
+) -> None:
     server = make_server("Xvfb", 900, 300)
-    ways = ["repaint", "list", "bar", "fade"]
 
     def wait(number: int) -> xshm.Stability:
         corner = 200 * number
