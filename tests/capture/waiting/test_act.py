@@ -201,7 +201,9 @@ def test_a_caret_that_nothing_is_known_of_is_no_reaction(screen: xshm.Screen, pa
 
 def test_a_thin_bar_alone_is_a_reaction_once_it_has_not_blinked(screen: xshm.Screen, painter: Painter) -> None:
     painter.fill((0, 0, 400, 300), BLACK)
-    outcome = screen.act(threading.Timer(0.1, painter.fill, ((200, 100, 2, 14), RED)).start)
+    timer = threading.Timer(0.1, painter.fill, ((200, 100, 2, 14), RED))
+    outcome = screen.act(timer.start)
+    timer.join()
     assert outcome.reacted
     assert outcome.changed == (Rect(200, 100, 2, 14),)
     assert outcome.reaction_seconds is not None
@@ -253,7 +255,9 @@ def test_windows_that_come_and_go_are_told_with_their_titles(screen: xshm.Screen
         goes.destroy()
         painter.display.sync()
 
-    outcome = screen.act(threading.Timer(0.1, flash).start)
+    timer = threading.Timer(0.1, flash)
+    outcome = screen.act(timer.start)
+    timer.join()
     assert outcome.opened == {shown[0].id: "short", shown[1].id: "comes"}
     assert outcome.closed == {shown[0].id: "short", goes.id: "goes"}
     assert set(outcome.changed) == {Rect(10, 210, 50, 40), Rect(210, 10, 50, 40)}
@@ -268,7 +272,9 @@ def test_another_title_of_a_window_is_no_change_of_the_screen(screen: xshm.Scree
         window.set_wm_name("after")
         painter.display.sync()
 
-    outcome = screen.act(threading.Timer(0.1, rename).start)
+    timer = threading.Timer(0.1, rename)
+    outcome = screen.act(timer.start)
+    timer.join()
     assert not outcome.reacted
     assert screen.windows()[-1].title == "after"
 
@@ -278,7 +284,9 @@ def test_a_window_acts_in_its_own_coordinates_and_may_close(screen: xshm.Screen,
     with screen.window(dialog.id) as window:
         outcome = window.act(painter.fill, (20, 10, 30, 15), RED, dialog, quiet=0.1)
         assert outcome.changed == (Rect(20, 10, 30, 15),)
-        outcome = window.act(threading.Timer(0.1, lambda: (dialog.destroy(), painter.display.sync())).start)
+        timer = threading.Timer(0.1, lambda: (dialog.destroy(), painter.display.sync()))
+        outcome = window.act(timer.start)
+        timer.join()
     assert outcome.reacted
     assert outcome.settled
     assert outcome.changed == (Rect(0, 0, 200, 100),)
