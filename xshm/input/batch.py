@@ -66,15 +66,14 @@ class Strokes:
         if self._reset or state.latched:
             self._lock(0, affected=self._reset)
 
-    def press(self, stroke: Stroke, *, release: bool = True) -> None:
+    def press(self, stroke: Stroke) -> None:
         """Press a key, in its group and with its modifiers, and release it."""
         self._prepare(stroke)
         self._batch.key(stroke.keycode, down=True)
-        if release:
-            self._batch.key(stroke.keycode, down=False)
+        self._batch.key(stroke.keycode, down=False)
 
     def hold(self, stroke: Stroke) -> None:
-        """Hold a key that sets a modifier under the keys that follow; `release` ends that."""
+        """Hold a key that sets a modifier under the keys that follow; the caller releases it."""
         self._prepare(stroke._replace(modifiers=0))
         self._batch.key(stroke.keycode, down=True)
         self._kept |= self._keymap.modifier_keys().get(stroke.keycode, 0)

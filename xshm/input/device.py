@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from xshm.input.names import KeyName
     from xshm.x11.connection import Connection
 
+    Point = tuple[int, int]
+
 _UP, _DOWN, _LEFT, _RIGHT = 4, 5, 6, 7  # the buttons of a wheel
 # Keys of a batch, at most: each takes up to ten requests, and 32,768 may be unanswered.
 _MOST_KEYS: Final = 500
@@ -91,25 +93,11 @@ class InputDevice:
         if not down:
             self._buttons.discard(number)
 
-    def drag(
-        self,
-        start: tuple[int, int],
-        end: tuple[int, int],
-        button: int,
-        duration: float,
-        modifiers: Sequence[KeyName],
-    ) -> None:
+    def drag(self, start: Point, end: Point, button: int, duration: float, modifiers: Sequence[KeyName]) -> None:
         """Press a button at one point, move to another one, and release it."""
         self._locked(self._drag, start, end, button, duration, modifiers)
 
-    def _drag(
-        self,
-        start: tuple[int, int],
-        end: tuple[int, int],
-        button: int,
-        duration: float,
-        modifiers: Sequence[KeyName],
-    ) -> None:
+    def _drag(self, start: Point, end: Point, button: int, duration: float, modifiers: Sequence[KeyName]) -> None:
         before, after = self._around(modifiers)
         before.move(*start)
         before.button(button, down=True)
@@ -334,7 +322,7 @@ class InputDevice:
             self._finder.lender.give_back()
 
 
-def _points(start: tuple[int, int], end: tuple[int, int], duration: float) -> list[tuple[int, int]]:
+def _points(start: Point, end: Point, duration: float) -> list[Point]:
     """Return the points of a drag after its first one: for each pixel, or fewer of a long or quick one."""
     (x1, y1), (x2, y2) = start, end
     longest = max(abs(x2 - x1), abs(y2 - y1), 1)

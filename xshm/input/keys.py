@@ -92,7 +92,7 @@ class KeyFinder:
         if not self.lender.keycodes.difference(kept):
             raise self._none_free(key)
         time.sleep(self.lender.seconds_left)
-        self.lender.give_back()
+        self.lender.give_back(but=kept)
 
     def _none_free(self, key: KeyName) -> XshmError:
         return XshmError(

@@ -25,16 +25,17 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xshm.errors import BadValue
-from xshm.x11.cookie import Cookie
+from xshm.x11.bare_window import create_bare_window
 from xshm.x11.protocol import core
 from xshm.x11.protocol.requests import Request
 from xshm.x11.server_grab import with_server_grabbed
-from xshm.x11.windows.properties import intern_atom
+from xshm.x11.windows.properties import get_property, intern_atom
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from xshm.x11.connection import Connection
+    from xshm.x11.cookie import Cookie
     from xshm.x11.io.resources import ServerResource
     from xshm.x11.server.keymap import Keymap
 
@@ -47,7 +48,6 @@ GRACE: Final = 0.5
 # 1800 characters. A program that gives each key a second look may take longer.
 _PER_KEY: Final = 0.0025
 _NO_SYMBOLS: Final = (0, 0)
-_MOST_WORDS: Final = 4 * 256  # of the notes: four for each keycode
 _KEY: Final = 2  # keysyms of one keycode that are lent
 
 
@@ -93,8 +93,7 @@ class Lender:
 
     def ask(self) -> Cookie:
         """Queue a request for the notes."""
-        name, kind = self._notes, core.CARDINAL
-        return self._property(self._root, name, kind)
+        return get_property(self._connection, self._root, self._notes, core.CARDINAL)
 
     def foreign(self, asked: Cookie) -> frozenset[int] | None:
         """Return the keycodes that others have lent; those of owners that are gone are taken back first.
@@ -104,7 +103,7 @@ class Lender:
         notes = [note for note in _parse(asked) if note.owner != self._owner]
         if not notes:
             return None
-        with_server_grabbed(self._connection, partial(self._take_back, keep_own=True))
+        with_server_grabbed(self._connection, partial(self._take_back, self._used))
         return frozenset(note.keycode for note in self._read() if note.owner != self._owner)
 
     def lend(self, keysyms: Sequence[int], held: Iterable[int]) -> bool:
@@ -120,10 +119,10 @@ class Lender:
         self._caught_up = begun + _PER_KEY * len(keycodes)
         self._used |= dict.fromkeys(self._used.keys() & set(keycodes), begun)
 
-    def give_back(self) -> None:
-        """Give all keycodes back that this connection has lent."""
+    def give_back(self, but: Collection[int] = ()) -> None:
+        """Give the keycodes back that this connection has lent, all `but` these."""
         if self._used:
-            with_server_grabbed(self._connection, partial(self._take_back, keep_own=False))
+            with_server_grabbed(self._connection, partial(self._take_back, but))
 
     def _lend(self, keysyms: Sequence[int], held: frozenset[int]) -> bool:
         owner = self._become_owner()
@@ -147,23 +146,23 @@ class Lender:
         """Return whether a keycode of ours has got other keysyms, or none: by setxkbmap, which sets a whole keymap."""
         return note.owner == self._owner and self._keymap.symbols(note.keycode) != note.symbols
 
-    def _take_back(self, *, keep_own: bool) -> None:
-        """Take back the keycodes of owners that are gone, and our own unless they are kept; called under a grab."""
+    def _take_back(self, kept: Collection[int]) -> None:
+        """Take back the keycodes of owners that are gone, and our own but those in `kept`; called under a grab."""
         notes = self._read()
-        marks = {owner: self._property(owner, self._mark, core.CARDINAL) for owner in {note.owner for note in notes}}
-        alive = {owner for owner, mark in marks.items() if _has_value(mark) and (keep_own or owner != self._owner)}
-        kept = [note for note in notes if note.owner in alive]
+        owners = {note.owner for note in notes}
+        marks = {owner: get_property(self._connection, owner, self._mark, core.CARDINAL) for owner in owners}
+        alive = {owner for owner, mark in marks.items() if _has_value(mark)}
+        left = [note for note in notes if note.owner in alive and (note.owner != self._owner or note.keycode in kept)]
         self._keymap.query()
         returned = {
             note.keycode: _NO_SYMBOLS
             for note in notes
-            if note.owner not in alive and self._keymap.symbols(note.keycode) == note.symbols
+            if note not in left and self._keymap.symbols(note.keycode) == note.symbols
         }
         if returned:
             self._change(returned)
-        self._send(self._pack_notes(kept))
-        if not keep_own:
-            self._used.clear()
+        self._send(self._pack_notes(left))
+        self._used = {code: at for code, at in self._used.items() if code in kept}
 
     def _change(self, symbols: dict[int, tuple[int, int]]) -> None:
         """Change the keysyms of keys: by XKB at once, or where the server refuses that, one by one."""
@@ -178,42 +177,15 @@ class Lender:
     def _become_owner(self) -> int:
         """Return our window, which notes name; it is created for the first loan, under its grab."""
         if self._owner is None:
-            connection = self._connection
-            owner = connection.resources.new_id(core.DestroyWindow, "window")
-            # First: the server gives its ids again, and a note with this one is of an owner that is gone.
-            self._take_back(keep_own=True)
-            connection.send(
-                core.CreateWindow,
-                depth=0,
-                wid=int(owner),
-                parent=self._root,
-                x=0,
-                y=0,
-                width=1,
-                height=1,
-                border_width=0,
-                window_class=core.INPUT_ONLY,
-                visual=0,
-                attrs={},
-            )
+            owner = create_bare_window(self._connection)
+            # While it has no mark: the server gives ids again, and a note with this one is of an owner that is gone.
+            self._take_back(self._used)
             self._send(core.pack_change_property(int(owner), self._mark, core.CARDINAL, 1))
             self._owner = owner
         return int(self._owner)
 
     def _read(self) -> list[Note]:
         return _parse(self.ask())
-
-    def _property(self, window: int, name: int, kind: int) -> Cookie:
-        return Cookie(
-            self._connection,
-            core.GetProperty,
-            delete=False,
-            window=window,
-            property=name,
-            type=kind,
-            long_offset=0,
-            long_length=_MOST_WORDS,
-        )
 
     def _pack_notes(self, notes: Iterable[Note]) -> bytes:
         words = [word for note in notes for word in note]

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from xshm.x11.connection import Connection
     from xshm.x11.display_name import Name
 
-_INPUT_ONLY: Final = 2
 _SHARED: Final = (VisualClass.PseudoColor, VisualClass.GrayScale)  # whose cells can be allocated one by one
 _GREATEST: Final = 0x7FFF  # coordinates are INT16 in the core protocol
 # Seconds. A window manager may leave a window unmapped, on another desktop for example; what was presented by then is
@@ -133,7 +132,7 @@ def _open_existing(connection: Connection, drawable: int) -> TargetDrawable:
         colormap = connection.setup.default_colormap.id
         inbox = None
     else:
-        if attributes.win_class == _INPUT_ONLY:  # CopyArea to it is BadMatch
+        if attributes.win_class == core.INPUT_ONLY:  # CopyArea to it is BadMatch
             raise InvalidArgument(f"the window {drawable:#x} is for input only, and can't be drawn into")
         fmt = format_of(connection, found.depth, attributes.visual)
         if drawable == found.root.id:

@@ -12,5 +12,6 @@ threads), `server` and `windows` (what a server and its windows report). Its fil
 - `cookie`: requests that share a round trip
 - `xlib_display`: python-xlib's Display over a connection
 - `server_grab`: work while the server serves no other client
+- `bare_window`: windows that are never seen, by which a client or a server is known
 - `same_server`: whether two connections are to the same server
 """

@@ -10,9 +10,8 @@ import os
 import struct
 from typing import TYPE_CHECKING
 
-from Xlib import X
-
 from xshm.errors import BadDrawable
+from xshm.x11.bare_window import create_bare_window
 from xshm.x11.protocol import core
 
 if TYPE_CHECKING:
@@ -26,18 +25,7 @@ def is_same_server(one: Connection, other: Connection) -> bool:
     # 56 bits: too many for another window of the same id to have them by chance. No edge is beyond 0x7FFF.
     x, y, width, height = (number >> 2 for number in _PLACE.unpack(os.urandom(_PLACE.size)))
     place = {"x": x, "y": y, "width": width or 1, "height": height or 1}
-    window = one.resources.new_id(core.DestroyWindow, "window")
-    one.send(
-        core.CreateWindow,
-        depth=0,
-        wid=window,
-        parent=one.setup.root.id,
-        border_width=0,
-        window_class=X.InputOnly,  # it has no pixels, and is never mapped
-        visual=X.CopyFromParent,
-        attrs={"override_redirect": True},
-        **place,
-    )
+    window = create_bare_window(one, **place)
     one.sync()  # before the request on the other connection: a server processes its clients in no fixed order
     try:
         found = other.request(core.GetGeometry, drawable=window)

@@ -15,8 +15,8 @@ The cost of a change is that of comparing, and of hashing or sampling `_SAMPLES`
 0.3 ms, where comparing a full-HD frame takes 3.1 ms.
 
 What does not work: places by the rectangles of DAMAGE (1); a caret that blinks for the first time on the edge of what
-has just changed, which is a part of that place, and counts, unless an earlier wait has seen it there; and a place whose
-changes are so small that no sampled pixel shows them, which is never proven to be a rhythm, and so counts.
+has just changed, which is a part of that place, and counts; and a place whose changes are so small that no sampled
+pixel shows them, which is never proven to be a rhythm, and so counts.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from xshm.capture.waiting.compare import compare, part, whole_bytes
+from xshm.capture.waiting.results import Moving
 from xshm.capture.waiting.rhythm import CYCLE, FLOW, TICK, Known, Place, Swing, may_tick
-from xshm.errors import Moving
 from xshm.geometry import Rect
 from xshm.image.frame import Frame
 
@@ -168,7 +168,7 @@ class Judge:
             if place.rect == rect or (place.rhythm and self._accepts(place, rect, before)):
                 return place
         is_caret = _is_caret(before, now, rect)
-        if is_caret and (not any(_is_busy(each, rect, at) for each in near) or self._is_known_caret(rect, before, now)):
+        if is_caret and not any(_is_busy(each, rect, at) for each in near):
             return self._new(rect, before, is_caret=True)
         joined = [each for each in near if not each.rhythm or _covers_most(rect, each.rect)]
         if not joined:
@@ -200,11 +200,6 @@ class Judge:
             self._places.remove(oldest)
         self._places.append(place)
         return place
-
-    def _is_known_caret(self, rect: Rect, before: Frame, now: Frame) -> bool:
-        """Return whether an earlier wait has seen these two pictures here: a field that is empty again."""
-        pictures = {_mark(before, rect), _mark(now, rect)}
-        return any(each.rect == rect and pictures.issubset(each.marks) for each in self._known)
 
     def _accepts(self, place: Place, rect: Rect, before: Frame) -> bool:
         """Return whether a difference is one of a proven rhythm; widen the bounds where they may be wider."""

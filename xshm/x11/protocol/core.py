@@ -49,6 +49,8 @@ QueryTree = request.QueryTree
 TranslateCoords = request.TranslateCoords
 UngrabServer = request.UngrabServer
 
+QUERY_KEYMAP: Final = struct.pack("=BxH", 44, 1)
+KEYS_REPLY: Final = 8  # bytes of its reply after the header
 SYNC: Final = struct.pack("=BBH", 43, 0, 1)  # GetInputFocus, the shortest request that has a reply
 Z_PIXMAP: Final = 2
 INPUT_ONLY: Final = 2  # the class of a window without pixels

@@ -9,20 +9,16 @@ asked for XKB. So the keymap is queried for each use (a reply of 8 KB, read only
 
 from __future__ import annotations
 
-import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from xshm.x11.protocol import xkb
+from xshm.x11.protocol import core, xkb
 from xshm.x11.protocol.requests import bounded_request
 from xshm.x11.server import keysyms
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
 
-SHIFT: Final = 1 << 0
 _LOCK: Final = 1 << 1
-_QUERY_KEYMAP: Final = struct.pack("=BxH", 44, 1)
-_KEYS_REPLY: Final = 8  # bytes after the header
 # Keys that set a modifier while they are held, best first. Other keys of a modifier may be locks, or change the group.
 # Shift_L, Shift_R, ISO_Level3_Shift (AltGr), ISO_Level5_Shift.
 _HOLDERS: Final = (0xFFE1, 0xFFE2, 0xFE03, 0xFE11)
@@ -58,7 +54,7 @@ class Keymap:
         """Update the keymap, and return the keyboard's state; one round trip."""
         send, opcode = self._connection.wire.send, self.opcode
         state = send(bounded_request(0, xkb.pack_get_state(opcode)))
-        held = send(bounded_request(_KEYS_REPLY, _QUERY_KEYMAP))
+        held = send(bounded_request(core.KEYS_REPLY, core.QUERY_KEYMAP))
         keymap = send(bounded_request(xkb.LONGEST_MAP, xkb.pack_get_map(opcode)))
         wait = self._connection.wait_reply
         # Without the sequence number, which differs each time: a keymap that is the same is not read again.

@@ -37,20 +37,25 @@ class Atoms:
 
     def get_property(self, window: int, name: int, kind: int = X.AnyPropertyType) -> Cookie:
         """Queue GetProperty; the functions below read its reply."""
-        return Cookie(
-            self.connection,
-            core.GetProperty,
-            delete=False,
-            window=window,
-            property=name,
-            type=kind,
-            long_offset=0,
-            long_length=_MOST_WORDS,
-        )
+        return get_property(self.connection, window, name, kind)
 
     def type_name(self, kind: int) -> str:
         """Return the name of a text property's type, as `text_property.decode` takes it."""
         return {self.utf8: "UTF8_STRING", self.compound: "COMPOUND_TEXT"}.get(kind, "STRING")
+
+
+def get_property(connection: Connection, window: int, name: int, kind: int) -> Cookie:
+    """Queue GetProperty, without Atoms."""
+    return Cookie(
+        connection,
+        core.GetProperty,
+        delete=False,
+        window=window,
+        property=name,
+        type=kind,
+        long_offset=0,
+        long_length=_MOST_WORDS,
+    )
 
 
 def intern_atom(connection: Connection, name: str) -> int:
