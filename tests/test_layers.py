@@ -30,7 +30,7 @@ _LAYERS = (
     *("cli", "cli.commands", "__main__"),
 )
 # An error holds the last frame that was seen, and where it moved; only its annotations say so.
-_UPWARD = {("errors", "image.frame"), ("errors", "geometry")}
+_UPWARD = {("errors", "image.frame"), ("errors", "capture.waiting.results")}
 _MOST_FILES = 12
 
 _FILES = {

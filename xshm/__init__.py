@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from xshm.capture.session import Stats
     from xshm.capture.stream import Stream
     from xshm.capture.waiting.act import Act
-    from xshm.capture.waiting.results import Change, Found, Outcome, Stability
+    from xshm.capture.waiting.results import Change, Found, Moving, Outcome, Stability
     from xshm.drawables.monitors import Monitor
     from xshm.drawables.pixmap import Pixmap
     from xshm.drawables.screen import Screen, grab
@@ -66,7 +66,6 @@ if TYPE_CHECKING:
         InvalidType,
         MissingExtra,
         MonitorNotFound,
-        Moving,
         OutOfBounds,
         PoolExhausted,
         ReadOnlyMemory,
@@ -198,6 +197,7 @@ _HOMES = {
     "Frame": "image.frame",
     "Framebuffer": "virtual.framebuffer",
     "Monitor": "drawables.monitors",
+    "Moving": "capture.waiting.results",
     "Outcome": "capture.waiting.results",
     "PixelFormat": "pixels.format",
     "Pixmap": "drawables.pixmap",

@@ -7,15 +7,11 @@ protocol and of MIT-SHM has a class under ServerError, by the protocol's name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xshm.geometry import Rect
+    from xshm.capture.waiting.results import Moving
     from xshm.image.frame import Frame
-
-
-_MOMENT = 0.05  # seconds
-_TALLEST_CARET = 64  # pixels
 
 
 class XshmError(Exception):
@@ -81,29 +77,6 @@ class ServerNonsense(DisplayGone):
 
 class RequestTimeout(XshmError, TimeoutError):
     """The server did not reply within the time that was set. The connection stays usable; call again."""
-
-
-class Moving(NamedTuple):
-    """A place that was seen to move: its `rect` in the source's coordinates, the `period` and for how many `seconds`.
-
-    `period` is the mean time between two changes in seconds, None where there was one alone. `rhythm` is the kind of
-    steady rhythm that was proven: "cycle" (pictures that repeat: a caret), "flow" (a video, a spinner), "tick" (a
-    clock); None where it moves in no rhythm, or not for long enough.
-    """
-
-    rect: Rect
-    period: float | None
-    seconds: float
-    rhythm: str | None
-
-    def __str__(self) -> str:
-        if self.rhythm is None or self.period is None:
-            # Several changes within a moment are told as one: "for 0.0 s" would say that nothing moved.
-            return f"{self.rect} for {self.seconds:.1f} s" if self.seconds >= _MOMENT else f"{self.rect} once"
-        guess = {"tick": " (a clock?)", "flow": " (a video, a spinner?)"}.get(self.rhythm, "")
-        if self.rhythm == "cycle" and self.rect.width < self.rect.height <= _TALLEST_CARET:
-            guess = " (a caret?)"
-        return f"{self.rect} every {self.period * 1000:.0f} ms{guess}"
 
 
 class WaitTimeout(XshmError, TimeoutError):

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 import xshm
 from xshm.capture.waiting.judge import Judge
-from xshm.errors import Moving
+from xshm.capture.waiting.results import Moving
 from xshm.geometry import Rect
 from xshm.pixels.format import VisualClass
 

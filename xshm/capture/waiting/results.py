@@ -1,20 +1,44 @@
-"""Change, Stability, Found and Outcome: the results of wait_change, wait_stable, wait_image and act."""
+"""Change, Stability, Found, Outcome, Moving: what wait_change, wait_stable, wait_image and act return."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from xshm.errors import Moving
     from xshm.geometry import Rect
     from xshm.image.frame import Frame
 
 _MOST_LISTED: Final = 4  # of places or titles in one line
+_MOMENT: Final = 0.05  # seconds
+_TALLEST_CARET: Final = 64  # pixels
+
+
+class Moving(NamedTuple):
+    """A place that was seen to move: its `rect` in the source's coordinates, the `period` and for how many `seconds`.
+
+    `period` is the mean time between two changes in seconds, None where there was one alone. `rhythm` is the kind of
+    steady rhythm that was proven: "cycle" (pictures that repeat: a caret), "flow" (a video, a spinner), "tick" (a
+    clock); None where it moves in no rhythm, or not for long enough.
+    """
+
+    rect: Rect
+    period: float | None
+    seconds: float
+    rhythm: str | None
+
+    def __str__(self) -> str:
+        if self.rhythm is None or self.period is None:
+            # Several changes within a moment are told as one: "for 0.0 s" would say that nothing moved.
+            return f"{self.rect} for {self.seconds:.1f} s" if self.seconds >= _MOMENT else f"{self.rect} once"
+        guess = {"tick": " (a clock?)", "flow": " (a video, a spinner?)"}.get(self.rhythm, "")
+        if self.rhythm == "cycle" and self.rect.width < self.rect.height <= _TALLEST_CARET:
+            guess = " (a caret?)"
+        return f"{self.rect} every {self.period * 1000:.0f} ms{guess}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

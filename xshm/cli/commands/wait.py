@@ -30,10 +30,10 @@ from xshm.system.printable import quoted
 if TYPE_CHECKING:
     import argparse
 
+    from xshm.capture.waiting.results import Moving
     from xshm.capture.waiting.wait import Rhythms
     from xshm.drawables.drawable import Drawable
     from xshm.drawables.screen import Screen
-    from xshm.errors import Moving
 
 SEEN, TIMED_OUT = 0, 1
 
