@@ -135,9 +135,10 @@ def _descendants(pid: int) -> list[int]:
     """Return every living process below `pid`."""
     found = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        for children in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in map(int, children.read_text().split()):
-                found += [child, *_descendants(child)]
+        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - names
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread that ends; its fellows go on
+                for child in map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split()):
+                    found += [child, *_descendants(child)]
     return found
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pytest
 from colours import BLUE, GREEN, RED
+from descriptors import open_file_of
 from hypothesis import given
 from hypothesis import strategies as st
 from painter import Painter
@@ -214,7 +215,7 @@ def test_a_descriptor_that_the_server_closes_meanwhile_is_no_obstacle(monkeypatc
 
 
 def test_file_and_directory_are_gone_when_the_display_is_there(display: VirtualDisplay) -> None:
-    memory = next(link for link in Path(f"/proc/{display.pid}/fd").iterdir() if "Xvfb_screen" in str(link.readlink()))
+    memory = open_file_of(display.pid, "Xvfb_screen")
     path, _, deleted = str(memory.readlink()).partition(" ")
     assert deleted == "(deleted)"
     assert not Path(path).parent.exists()
@@ -436,7 +437,7 @@ def test_a_file_can_be_truncated_unless_it_is_sealed_or_nobody_else_has_a_way_to
 
 
 def test_a_display_s_own_unlinked_file_is_copied_as_fast_as_memory_is(display: VirtualDisplay) -> None:
-    memory = next(link for link in Path(f"/proc/{display.pid}/fd").iterdir() if "Xvfb_screen" in str(link.readlink()))
+    memory = open_file_of(display.pid, "Xvfb_screen")
     with memory.open("rb") as file:
         assert not can_be_truncated(file.fileno())
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from descriptors import open_file_of
 from programs import eventually
 
 from xshm.drawables.screen import Screen
@@ -321,7 +322,7 @@ def test_another_user_can_t_get_in_by_the_socket(display: VirtualDisplay, abstra
 
 @needs_root
 def test_another_user_can_t_get_in_by_the_cookie_or_the_memory(display: VirtualDisplay) -> None:
-    memory = next(link for link in Path(f"/proc/{display.pid}/fd").iterdir() if "Xvfb_screen" in str(link.readlink()))
+    memory = open_file_of(display.pid, "Xvfb_screen")
     for path in (display.xauthority, memory):
         result = as_another_user("import sys; open(sys.argv[1])", str(path))
         assert "PermissionError" in result.stderr
