@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pytest
 from PIL import Image
+from programs import eventually
 
 from xshm.virtual.display import VirtualDisplay
 
@@ -273,8 +274,8 @@ class Terminal:
             os.execvp(command[0], command)  # noqa: S606 - words, and no shell to read them
         self._seen = ""
 
-    def expect(self, text: str) -> None:
-        deadline = time.monotonic() + 20
+    def expect(self, text: str, within: float = 20) -> None:
+        deadline = time.monotonic() + within
         while text not in self._seen:
             poll = select.poll()
             poll.register(self.fd, select.POLLIN)
@@ -334,12 +335,37 @@ def test_ctrl_z_stops_the_command_for_the_shell_and_fg_goes_on() -> None:
         os.waitid(os.P_PID, shell.pid, os.WEXITED | os.WNOWAIT)
 
 
-def at_a_shell(shell: Terminal, *words: str) -> None:
+def at_a_shell(shell: Terminal, *words: str, becomes: str = "") -> None:
     """Type a command line, and wait until the command has a display and reads."""
     shell.expect("$ ")
     shell.type(" ".join([*_RUN, *words]) + "\n")
     shell.expect("\n")
-    time.sleep(1)
+    command = becomes or words[words.index("--") + 1]
+    eventually(lambda: command in programs_at(shell))
+    time.sleep(0.3)  # until it reads
+
+
+def programs_at(shell: Terminal) -> list[str]:
+    """Return the programs whose controlling terminal is this one."""
+    terminal = Path(f"/proc/{shell.pid}/stat").read_text().rpartition(")")[2].split()[4]
+    found = []
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - names
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, NotADirectoryError):
+            if entry.isdigit() and Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[4] == terminal:
+                found.append(Path(f"/proc/{entry}/cmdline").read_bytes().partition(b"\0")[0].decode())
+    return found
+
+
+def expect_stopped(shell: Terminal) -> None:
+    """Ask for prompts until the shell says that a job of the background has stopped."""
+    deadline = time.monotonic() + 20
+    while True:
+        shell.type("\n")
+        try:
+            return shell.expect("Stopped", 1)
+        except pytest.fail.Exception:
+            if time.monotonic() > deadline:
+                raise
 
 
 def test_bg_lets_a_stopped_command_go_on_and_its_end_leaves_the_terminal_to_the_shell() -> None:
@@ -359,9 +385,9 @@ def test_bg_lets_a_stopped_command_go_on_and_its_end_leaves_the_terminal_to_the_
 def test_a_command_that_reads_in_the_background_is_a_stopped_job_until_fg() -> None:
     with Terminal("bash", "--norc", "--noediting", "-i") as shell:
         at_a_shell(shell, "--", "head", "-n1", "&")
-        shell.type("\n")
-        shell.expect("Stopped")
+        expect_stopped(shell)
         shell.type("fg\n")
+        shell.expect("fg\r\n")
         shell.expect("head -n1\r\n")
         time.sleep(0.3)
         shell.type("word\n")
@@ -393,9 +419,12 @@ def test_a_stopped_command_ends_when_its_terminal_does(how: str, tmp_path: Path)
     result = tmp_path / "pid"
     with Terminal("bash", "--norc", "--noediting", "-i") as shell:
         in_background = how != "stopped"
-        at_a_shell(shell, "--", "sh", "-c", f"'echo $$ >{result}; exec cat'", *["&"] * in_background)
-        shell.type("\n" if in_background else "\x1a")
-        shell.expect("Stopped")
+        at_a_shell(shell, "--", "sh", "-c", f"'echo $$ >{result}; exec cat'", *["&"] * in_background, becomes="cat")
+        if in_background:
+            expect_stopped(shell)
+        else:
+            shell.type("\x1a")
+            shell.expect("Stopped")
         os.close(shell.fd)
         shell.fd = os.open(os.devnull, os.O_RDONLY)
         assert gone(int(result.read_text()))
