@@ -427,6 +427,52 @@ def test_a_supervisor_that_is_killed_when_its_directory_is_gone_has_removed_all_
     assert server not in segments().values()
 
 
+@pytest.mark.parametrize("victims", ["supervisor", "supervisor and owner"])
+@pytest.mark.parametrize("is_made", [False, True])
+def test_a_kill_before_anything_is_noted_leaves_no_framebuffer_in_the_owners_own_directory(
+    victims: str, is_made: bool, place: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    real, kept = shutil.which("mkdir"), tmp_path_factory.mktemp("kept")
+    kill = "kill -9 $PPID" + ' $(echo "${3##*/}" | cut -d- -f2)' * ("owner" in victims)
+    owner = start_with_mkdir(f'{real} "$@"; ' * is_made + kill, kept, tmp_path_factory.mktemp("programs"))
+    if "owner" in victims:
+        assert owner.returncode == -signal.SIGKILL
+    else:
+        assert "ended with signal 9" in owner.stdout or "was killed" in owner.stdout
+    assert list(kept.iterdir()) == []
+    start_another()
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_framebuffer_s_file_that_somebody_else_makes_in_between_is_not_used(
+    link: bool, place: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kept = tmp_path_factory.mktemp("kept")
+    theirs = kept / "Xvfb_screen0"
+    make = f"ln -s {kept}/elsewhere {theirs}" if link else f"echo theirs >{theirs}"
+    mkdir = f'{make}; {shutil.which("mkdir")} "$@"'
+    owner = start_with_mkdir(mkdir, kept, tmp_path_factory.mktemp("programs"))
+    assert f"somebody else has {theirs}; take a directory that only you can write" in owner.stdout
+    assert not (kept / "elsewhere").exists()
+    assert list(place.iterdir()) == []
+
+
+def start_with_mkdir(line: str, kept: Path, programs: Path) -> subprocess.CompletedProcess[str]:
+    """Start a display whose script runs this line of the shell in place of its first program, mkdir."""
+    mkdir = programs / "mkdir"
+    mkdir.write_text(f"#!/bin/sh\n{line}\n")
+    mkdir.chmod(0o700)
+    program = (
+        "import pathlib, sys, xshm\n"
+        "try: xshm.VirtualDisplay(64, 48, framebuffer=pathlib.Path(sys.argv[1]))\n"
+        "except xshm.StartFailed as error: print(error)"
+    )
+    environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"}
+    command = [sys.executable, "-c", program, str(kept)]
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+
+
 @needs_root
 def test_a_directory_that_a_stranger_has_put_there_tells_nothing_of_what_is_to_be_removed(tmp_path: Path) -> None:
     his = tmp_path / "his"

@@ -41,16 +41,27 @@ eval "exec $free>&2 2>/dev/null"
 (
   eval "exec 2>&$free $free>&-"
   umask 077
+  make_framebuffers() { # empty, private at once, and not through another user's link
+    screen=0
+    while [ "$screen" -lt "$screens" ]; do
+      made=$kept/Xvfb_screen$screen
+      (set -C; : >"$made") ||
+        { echo "somebody else has $made; take a directory that only you can write" >&2; return 1; }
+      screen=$((screen + 1))
+    done
+  }
   server=
   if [ $# -gt 0 ]; then
     server=failed
 
     # 4. Make the private directories, and before the second one note what is to be removed, in the order of
-    #    cleanup.remove; write the authority file. The cookie comes by a pipe, since others can read command lines and
-    #    environments; and as octal escapes, since a shell's variables hold no NUL.
+    #    cleanup.remove; make the framebuffers' files in the caller's own directory; write the authority file. The
+    #    cookie comes by a pipe, since others can read command lines and environments; and as octal escapes, since a
+    #    shell's variables hold no NUL.
     if mkdir -m 700 "$directory" &&
       printf '%s\n' "$kind" "$screens" "$mark" "$memory" "$kept" >"$directory/what" &&
       { [ -z "$memory" ] || mkdir -m 700 "$memory"; } &&
+      { [ -z "$kept" ] || make_framebuffers; } &&
       read -r cookie <"/proc/self/fd/$cookie_pipe" && printf %b "$cookie" >"$directory/Xauthority"
     then
 
