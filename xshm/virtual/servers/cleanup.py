@@ -57,11 +57,20 @@ def sweep(places: list[str]) -> None:
                     pass  # no reason for another display not to start; the next start tries again
 
 
-def remove(directory: str, *, group: int = 0, is_held: bool = False, has_processes: bool = True) -> list[str]:
+def remove(
+    directory: str,
+    framebuffers: tuple[str, int] = ("", 0),
+    *,
+    group: int = 0,
+    is_held: bool = False,
+    has_processes: bool = True,
+) -> list[str]:
     """End what is left of the processes of a display whose supervisor is dead, and remove its files and segments.
 
     Return descriptions of the programs that did not end; all other processes have ended, a stopped supervisor too.
-    `group` is the display's process group, where the number is known to be still its own; the leader of it is spared.
+    `framebuffers`: the directory that the caller of VirtualDisplay named, and how many screens have their files there,
+    for who knows it without the note: the owner makes these files before the script makes that. `group` is the
+    display's process group, where the number is known to be still its own; the leader of it is spared.
     `is_held`: a living process of the display has the lock on the directory that the caller of VirtualDisplay named, so
     no other display uses that. `has_processes`: False for a display of another PID namespace.
     """
@@ -76,8 +85,9 @@ def remove(directory: str, *, group: int = 0, is_held: bool = False, has_process
     remove_socket(directory)
     if kind == "sysv" and has_processes:
         remove_segments(directory, creators)
-    if kept.rstrip("\n"):
-        _remove_kept(kept[:-1], int(screens), is_held)
+    named, count = (kept[:-1], int(screens)) if kept.rstrip("\n") else framebuffers
+    if named:
+        _remove_kept(named, count, is_held)
     if memory:
         files.remove_directory(memory)
     files.remove_directory(directory)
@@ -134,7 +144,8 @@ def remove_segments(directory: str, creators: list[int]) -> None:
 
 def main() -> None:
     """Remove what is left of the display whose directories the command line names (the shell's last step)."""
-    remove(sys.argv[2], group=posix.getpid(), is_held=True)  # the shell has inherited the lock
+    directory, kept, screens = sys.argv[2:]
+    remove(directory, (kept, int(screens)), group=posix.getpid(), is_held=True)  # the shell has inherited the lock
     posix._exit(0)  # noqa: SLF001 - its public name
 
 

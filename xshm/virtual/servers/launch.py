@@ -69,12 +69,16 @@ class Directories:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A supervisor: our end of the control socket, the shell above it, its interpreter, its private directory."""
+    """A supervisor: our end of the control socket, the shell above it, its interpreter, its private directory.
+
+    `framebuffers`: the caller's own directory, and how many screens have their files there.
+    """
 
     control: _socket.socket
     shell: subprocess.Popen[bytes]
     interpreter: str
     directory: str
+    framebuffers: tuple[str, int]
 
 
 def interpreter() -> str:
@@ -130,6 +134,8 @@ def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark
         kept = directories.kept
         if kept:
             passed.append(above_standard(_claim(kept, directories.screens)))
+            undo.callback(_unless, started, files.remove_framebuffers, kept, directories.screens)
+            _make_framebuffers(kept, directories.screens)
         token = secrets.token_hex(8)
         directory, memory = (
             files.directory_name(parent, token) if parent else "" for parent in (directories.files, directories.memory)
@@ -171,7 +177,7 @@ def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark
             process_group=0,  # and not a session: programs can be put only into groups of their own session
             env=os.environ | _IN_PLACE_OF_SUPERVISOR,
         )
-        started.append(Launched(ours, process, python, directory))
+        started.append(Launched(ours, process, python, directory, (kept, directories.screens)))
 
 
 def _server_command(server: Sequence[str], directory: str, framebuffers: str) -> list[str]:
@@ -213,6 +219,21 @@ def _pidfd_of_this_process() -> Descriptor:
             raise
         # An old kernel, or a container's seccomp filter: this first pidfd of a start tells, before a file is made.
         raise StartFailed(f"pidfd_open is refused ({error.strerror}); a display needs Linux 5.3 or newer") from error
+
+
+def _make_framebuffers(directory: str, screens: int) -> None:
+    """Make the empty files that the server will open: private at once, and not through another user's link."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    for screen in range(screens):
+        path = files.framebuffer_file(directory, screen)
+        try:
+            owned(os.open, path, flags, 0o600)
+        except FileExistsError as error:
+            if not is_the_kernels(error):
+                raise
+            raise StartFailed(
+                f"somebody else has just made {path}; take a directory that nobody else can write"
+            ) from None
 
 
 def _claim(directory: str, screens: int) -> Descriptor:

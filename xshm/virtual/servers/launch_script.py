@@ -41,27 +41,16 @@ eval "exec $free>&2 2>/dev/null"
 (
   eval "exec 2>&$free $free>&-"
   umask 077
-  make_framebuffers() { # empty, private at once, and not through another user's link
-    screen=0
-    while [ "$screen" -lt "$screens" ]; do
-      made=$kept/Xvfb_screen$screen
-      (set -C; : >"$made") ||
-        { echo "somebody else has $made; take a directory that only you can write" >&2; return 1; }
-      screen=$((screen + 1))
-    done
-  }
   server=
   if [ $# -gt 0 ]; then
     server=failed
 
     # 4. Make the private directories, and before the second one note what is to be removed, in the order of
-    #    cleanup.remove; make the framebuffers' files in the caller's own directory; write the authority file. The
-    #    cookie comes by a pipe, since others can read command lines and environments; and as octal escapes, since a
-    #    shell's variables hold no NUL.
+    #    cleanup.remove; write the authority file. The cookie comes by a pipe, since others can read command lines and
+    #    environments; and as octal escapes, since a shell's variables hold no NUL.
     if mkdir -m 700 "$directory" &&
       printf '%s\n' "$kind" "$screens" "$mark" "$memory" "$kept" >"$directory/what" &&
       { [ -z "$memory" ] || mkdir -m 700 "$memory"; } &&
-      { [ -z "$kept" ] || make_framebuffers; } &&
       read -r cookie <"/proc/self/fd/$cookie_pipe" && printf %b "$cookie" >"$directory/Xauthority"
     then
 
@@ -84,17 +73,18 @@ eval "exec $free>&2 2>/dev/null"
 )
 status=$?
 
-# 7. The supervisor has ended. If its directory is still there, it was killed: report that to the owner, and clean up.
+# 7. The supervisor has ended. If its directory is still there, or it was killed before it made that, when there may be
+#    framebuffers of the caller's already: report that to the owner, and clean up.
 #    Without the file "supervisor", which a supervisor makes at its start, $python may be no interpreter but, say, a
 #    frozen application, and step 7 would start that once more. So leave the cleanup to the owner: wait until the owner
 #    has closed the control socket, or died, and only then end the process group (this shell has a trap) and clean up.
 eval "exec 2>&$free $free>&-"
-if [ -n "$directory" ] && [ -d "$directory" ]; then
+if [ -n "$directory" ] && { [ -d "$directory" ] || [ "$status" -ne 0 ]; }; then
   exec >/dev/null
   echo "gone $status" 2>/dev/null >&0
   [ -e "$directory/supervisor" ] || { read -r end; kill -TERM 0; }
   trap '' $signals
-  exec "$python" -I -S $flags -c "$clean" "$package" "$directory"
+  exec "$python" -I -S $flags -c "$clean" "$package" "$directory" "$kept" "$screens"
 fi
 exit $status
 """

@@ -216,7 +216,7 @@ class SupervisedServer:
         has_group = self._shell.returncode is None and _is_running(shell) is not None
         if launched.directory:
             group, is_held = shell if has_group else 0, has_group and bool(_is_running(shell))
-            left = cleanup.remove(launched.directory, group=group, is_held=is_held)
+            left = cleanup.remove(launched.directory, launched.framebuffers, group=group, is_held=is_held)
         else:
             left = self._end_programs()
         if has_group:

@@ -6,7 +6,8 @@ Always true:
    on it (flock(2)), which the kernel releases when the supervisor ends, in any namespace. So the directory alone
    shows whether the owner and the supervisor are dead.
 2. A file elsewhere is noted in the directory before it is made, or as soon as its name is known. So the directory is
-   removed last.
+   removed last. Framebuffers in the caller's own directory are made a moment before that; owner and shell know of them
+   without the note, and should both be killed in that moment, the next display in that directory removes them.
 3. A file is removed only if it is still the one that the display made, by user, inode and time.
 
 Imported by the supervisor, whose start-up time counts: no `os`, `signal`, `subprocess`, `typing` here.
