@@ -1,0 +1,8 @@
+"""Recordings: what is on a screen, a window or a pixmap, as a video: to a file, a pipe or a URL.
+
+A capture thread waits for changes and paints them into pictures; an encoder thread writes the pictures to a sink.
+
+In reading order:
+
+`feed`: Feed, where the pixels of a recording come from, and Captured, what one look at them gives.
+"""

@@ -1,0 +1,67 @@
+"""Feed: where the pixels of a recording come from; Captured: what one look at them gives.
+
+A feed is used by one thread, the capture thread. Its region has one size from the start on: pixels that the source no
+longer has (a window that was made smaller) are black.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from xshm.geometry import Rect
+    from xshm.pixels.format import PixelFormat
+
+
+class Captured(Protocol):
+    """The pixels of a feed's region after a change; valid until `release`."""
+
+    pixels: NDArray[Any]  # as `Frame.pixels` in `Feed.format`: (height, width, 4) uint8 on 24 bits; live for a LiveFeed
+    colormap: NDArray[np.uint16] | None  # of depth 8, as `Frame.colormap`
+    changed: Sequence[Rect]  # outside of these all is as in the last Captured; from the region's corner, inside of it
+    at: int  # CLOCK_MONOTONIC, nanoseconds
+
+    def is_torn(self) -> bool:
+        """Whether anything may have been drawn in `pixels` since the capture: then what was read is read anew."""
+
+    def release(self) -> None:
+        """Drop the pixels."""
+
+
+class Feed(Protocol):
+    """Pictures of one region of a source, after each change."""
+
+    @property
+    def how(self) -> str:
+        """How pixels are read, and why so."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the region."""
+
+    @property
+    def format(self) -> PixelFormat:
+        """The layout of its pixels."""
+
+    def wait(self, deadline: float) -> bool:
+        """Wait until a change is likely, or until `deadline` (time.monotonic); return whether one is.
+
+        Returns False at once after `wake`. Raises DisplayGone, WindowGone.
+        """
+
+    def capture(self) -> Captured | None:
+        """Look once; None where nothing has changed, or there is no picture (a window that is hidden).
+
+        Raises DisplayGone, WindowGone.
+        """
+
+    def wake(self) -> None:
+        """End a `wait` in another thread, at once."""
+
+    def close(self) -> None:
+        """Release what the server keeps. Closing twice is fine."""

@@ -1,0 +1,1 @@
+"""Videos without PyAV: containers of our own and of Pillow."""

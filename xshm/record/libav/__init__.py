@@ -1,0 +1,1 @@
+"""Videos by PyAV: codecs, encoders, containers."""
