@@ -44,8 +44,8 @@ _HYBRID: Final = {"movflags": "+hybrid_fragmented+negative_cts_offsets", **_FRAG
 _PIPED: Final = {"movflags": "+frag_keyframe+empty_moov+default_base_moof+negative_cts_offsets", **_FRAGMENT}
 _CLUSTERS: Final = {"cluster_time_limit": "100", "flush_packets": "1"}  # ms
 _FLUSHED: Final = {"flush_packets": "1"}
-# Without: the tables of programs come again each 0.1 s of what is sent, so that a player can join.
-_TS: Final = {"flush_packets": "1", "mpegts_flags": "+resend_headers", "muxdelay": "0"}
+# The tables of programs come again each 0.1 s of what is sent, so that a player can join.
+_TS: Final = {"flush_packets": "1", "pat_period": "0.1"}
 _APPLE: Final = {"hevc": "hvc1"}  # QuickTime and Safari play H.265 by this tag alone
 
 _CONTAINERS: Final = (
@@ -72,7 +72,7 @@ _CONTAINERS: Final = (
     Container("matroska", ("mkv", "matroska"), "libx264", (), _CLUSTERS, _CLUSTERS, chapters=True),
     Container("webm", ("webm",), "libvpx-vp9", ("vp8", "vp9", "av1"), _CLUSTERS, _CLUSTERS, chapters=True),
     Container("mpegts", ("ts", "mpegts", "m2ts", "mts"), "libx264", ("h264", "hevc", "mpeg2video", "mpeg4"), _TS, _TS),
-    Container("flv", ("flv",), "libx264", ("h264", "flv1"), {**_FLUSHED, "flvflags": "+no_duration_filesize"}, _FLUSHED),
+    Container("flv", ("flv",), "libx264", ("h264", "flv1"), _FLUSHED, {**_FLUSHED, "flvflags": "+no_duration_filesize"}),
 )
 _BY_NAME: Final = {name: container for container in _CONTAINERS for name in container.names}
 _BY_SCHEME: Final = {

@@ -14,7 +14,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.errors import XshmError
+from xshm.errors import InvalidArgument
 from xshm.record.libav import codecs, colours, frames, options
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _BUSY_PICTURES: Final = 10
 _NO_KEYS: Final = 1_000_000  # pictures until the encoder puts a key frame by itself: never
 _GLOBAL_HEADER: Final = 1 << 22  # AV_CODEC_FLAG_GLOBAL_HEADER: parameters go to the file's header
 _KEY, _ANY = 1, 0  # AV_PICTURE_TYPE_I, _NONE
+_COLOUR: Final = {"444": "4:4:4", "422": "4:2:2", "420": "4:2:0"}
 _LARGEST_TIME_BASE: Final = 65535  # of MPEG-4 Part 2
 
 
@@ -55,8 +56,7 @@ class Encoder:
         self.layout = codec.layouts[settings.quality]
         self.size = size
         self._pixels = codec.formats.get(settings.quality, self.layout)
-        self.options = options.merged(codec, settings.quality, settings.options)
-        options.check(codec, settings.options)
+        self.options = options.checked(codec, settings.quality, settings.options)
 
         rate = Fraction(settings.fps or _USUAL_RATE).limit_denominator(1001)
         # At a constant rate times are counted in pictures, and are exact.
@@ -88,14 +88,11 @@ class Encoder:
             context.flags |= _GLOBAL_HEADER
         colours.tag(context, colours.tags_of(self._pixels))
         try:
-            self._null.start_encoding()
+            with options.quiet(self.codec):
+                self._null.start_encoding()
         except (av.FFmpegError, ValueError) as error:
-            reason = options.reason(self.codec, self.size, self._pixels, self.options)
-            raise XshmError(
-                f"{self.codec.name} can't be opened here: {reason or error.strerror or error}"
-            ) from None
-        if unused := set(context.options) & set(self.settings.options):
-            raise XshmError(f"{self.codec.name} did not take the options {', '.join(sorted(unused))}")
+            why = options.reason(self.codec, self.size, self._pixels, self.options) or str(error)
+            raise InvalidArgument(f"{self.codec.name} can't be opened here: {why}") from None
 
     def new_picture(self) -> Picture:
         """Return a black picture in memory that the codec reads."""
@@ -140,6 +137,11 @@ class Encoder:
         for packet in packets:
             packet.duration = self._period
         return packets
+
+    @property
+    def colour(self) -> str:
+        """How finely colour is kept, in words: one per pixel ("4:4:4"), one in four ("4:2:0"), RGB."""
+        return next((words for digits, words in _COLOUR.items() if digits in self._pixels), "RGB")
 
     @property
     def period(self) -> Fraction:
