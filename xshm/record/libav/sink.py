@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from xshm.record.libav import codecs, containers
 from xshm.record.libav.encoder import Encoder
-from xshm.record.libav.muxer import Muxer
+from xshm.record.libav.muxer import Muxer, check
 from xshm.record.libav.outputs import Target, UrlOutput, to_target
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class LibavSink:
             joined=isinstance(target, str),
             in_band=self._container.muxer == "mpegts",
         )
+        check(self._container, self._encoder)
         self._target = None if isinstance(target, str) else target
         self._output: Output | None = UrlOutput(target) if isinstance(target, str) else None
         self._muxer: Muxer | None = None
