@@ -172,5 +172,8 @@ class LibavSink:
                 self._target.discard()
 
     def _chapters(self, end: int) -> list[tuple[int, int, str]]:
-        ends = [at for at, _ in self._marks[1:]] + [end]
-        return [(at, max(until, at + 1), title) for (at, title), until in zip(self._marks, ends, strict=True)]
+        begins = [at for at, _ in self._marks]
+        until = [*begins[1:], end]
+        return [
+            (at, max(after, at + 1), title) for (at, title), after in zip(self._marks, until, strict=False)
+        ]
