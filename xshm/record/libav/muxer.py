@@ -8,11 +8,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.errors import XshmError
+from xshm.errors import InvalidArgument, XshmError
 from xshm.record.libav import codecs
 
 if TYPE_CHECKING:
@@ -145,3 +146,14 @@ def kept(packet: Any) -> Any:
     copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
     copy.is_keyframe = packet.is_keyframe
     return copy
+
+
+def check(container: Container, encoder: Encoder) -> None:
+    """Raise InvalidArgument where libav does not put an encoder's packets into a container."""
+    file = codecs.libav().open(os.devnull, "w", format=container.muxer)
+    try:
+        file.add_stream_from_template(encoder.stream, opaque=True)
+    except ValueError:
+        raise InvalidArgument(
+            f".{container.names[0]} has no place for {encoder.codec.title} ({encoder.codec.name}) in libav"
+        ) from None

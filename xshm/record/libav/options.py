@@ -75,6 +75,7 @@ _WORDS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("libx264", "profile"): ("baseline", "main", "high", "high10", "high422", "high444"),
     ("libx264rgb", "profile"): ("high444",),
 }
+_PROFILES_420: Final = ("baseline", "main", "high", "high10", "high422")
 _SEVERAL: Final = {(name, "tune") for name in _X264}  # "animation,zerolatency"
 _PASSED_ON: Final = ("x264-params", "x264opts", "x265-params", "svtav1-params")
 _THREADS: Final = 64
@@ -96,6 +97,8 @@ def checked(codec: Codec, quality: Quality, given: Mapping[str, Option]) -> dict
     if any(name in found for name in _PASSED_ON):
         _try(codec, {name: found[name] for name in _PASSED_ON if name in found})
     merged = {**codec.options.get(quality, {}), **found}
+    if codec.layouts[quality] == "yuv444p" and merged.get("profile") in _PROFILES_420:
+        raise InvalidArgument(f"profile {merged['profile']} of {codec.name} has no 4:4:4; quality='small' has 4:2:0")
     if {"qp", "b"} & found.keys() and "crf" not in found:
         merged.pop("crf", None)  # another way to say how good it has to be
     usual = codec.options.get(quality, {}).get("x265-params")
@@ -212,8 +215,8 @@ _START: Final = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from xshm.record.libav import options; "
     "options.try_here(sys.argv[2], json.loads(sys.argv[3]))"
 )
-# Told with each picture, or about nothing that was asked for.
-_NO_COMPLAINT: Final = ("deprecated", "using cpu", "profile ", "[info]", "thread priority")
+_COMPLAINT: Final = re.compile("error|unknown|invalid|unrecogni[sz]ed|not supported|must be|out of range|signal", re.I)
+_PREFIX: Final = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] *")
 
 
 def _try(codec: Codec, given: Mapping[str, str]) -> None:
@@ -228,10 +231,10 @@ def _try(codec: Codec, given: Mapping[str, str]) -> None:
         raise InvalidArgument(f"{codec.name} did not open within {_TRIAL_SECONDS:g} s with {what}") from None
     if done.returncode < 0:
         raise InvalidArgument(f"{codec.name} ends the program (signal {-done.returncode}) over {what}")
-    lines = [line.strip() for line in (done.stdout + done.stderr).decode(errors="replace").splitlines()]
-    said = [line for line in lines if line and not any(words in line.lower() for words in _NO_COMPLAINT)]
+    lines = [_PREFIX.sub("", line.strip()) for line in (done.stderr + done.stdout).decode(errors="replace").splitlines()]
+    said = [line for line in lines if _COMPLAINT.search(line) and "thread priority" not in line]
     if done.returncode or said:
-        raise InvalidArgument(f"{codec.name} does not take {what}: {printable('; '.join(said[:3]))}")
+        raise InvalidArgument(f"{codec.name} does not take {what}: {printable('; '.join((said or lines)[:3]))}")
 
 
 def try_here(name: str, given: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from xshm.record.libav import codecs, containers
 from xshm.record.libav.encoder import Encoder
-from xshm.record.libav.muxer import Muxer
+from xshm.record.libav.muxer import Muxer, check
 from xshm.record.libav.outputs import Target, UrlOutput, to_target
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class LibavSink:
             joined=isinstance(target, str),
             in_band=self._container.muxer == "mpegts",
         )
+        check(self._container, self._encoder)
         self._target = None if isinstance(target, str) else target
         self._output: Output | None = UrlOutput(target) if isinstance(target, str) else None
         self._muxer: Muxer | None = None
@@ -171,5 +172,8 @@ class LibavSink:
                 self._target.discard()
 
     def _chapters(self, end: int) -> list[tuple[int, int, str]]:
-        ends = [at for at, _ in self._marks[1:]] + [end]
-        return [(at, max(until, at + 1), title) for (at, title), until in zip(self._marks, ends, strict=False)]
+        begins = [at for at, _ in self._marks]
+        until = [*begins[1:], end]
+        return [
+            (at, max(after, at + 1), title) for (at, title), after in zip(self._marks, until, strict=False)
+        ]
