@@ -1,4 +1,7 @@
-"""Session: the connection, transport and pool that the drawables of one Screen share; Stats: a drawable's counts."""
+"""Session: the connection, transport and pool that the drawables of one Screen share; Stats: a drawable's counts.
+
+LiveMemory: the memory in which a server keeps a screen, where it is shared with this process.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,41 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from xshm.capture.pointer import Pointer
     from xshm.input.device import InputDevice
+    from xshm.pixels.format import PixelFormat
     from xshm.shm.pool import Pool, PoolStats
     from xshm.shm.transport import Transport
     from xshm.x11.connection import Connection
     from xshm.x11.server.pointer_events import PointerEvents
+
+    # For annotations alone: making a Protocol takes time that each screenshot would pay for.
+    class LiveMemory(Protocol):
+        """Memory in which a server keeps a screen: what it draws is there at once. It stays valid when the server ends.
+
+        RandR may make the screen smaller than the memory; it is the top left part then.
+        """
+
+        @property
+        def pixels(self) -> NDArray[Any]:
+            """All of it, read-only; shape and dtype as `PixelFormat` has them."""
+
+        @property
+        def format(self) -> PixelFormat:
+            """The layout of `pixels`."""
+
+        @property
+        def colormap(self) -> NDArray[np.uint16]:
+            """The colours that the server has installed, now, as `Frame.colormap`."""
+
+        @property
+        def has_pointer(self) -> bool:
+            """Whether the server paints the pointer into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +64,7 @@ class Session:
     """The connection, the transport of frames over it, and their memory: one for a Screen and all opened from it."""
 
     # Not a dataclass, which takes 0.7 ms to make: each screenshot as a process would pay for it.
-    __slots__ = ("connection", "copies", "input", "opening", "pointer", "pointing", "pool", "transport")
+    __slots__ = ("connection", "copies", "input", "live", "opening", "pointer", "pointing", "pool", "transport")
 
     def __init__(self, connection: Connection, transport: Transport, pool: Pool | None, copies: bool) -> None:
         self.connection = connection
@@ -45,3 +77,4 @@ class Session:
         self.pointing: PointerEvents | None = None
         self.input: InputDevice | None = None  # made for the first click or key, under `opening`
         self.opening = Lock()
+        self.live: LiveMemory | None = None  # the screen's, where the server's owner has set it (`virtual.screens`)

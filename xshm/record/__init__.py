@@ -12,5 +12,5 @@ In reading order:
 `timing`: Clock, Pace and Grid: times that stand still in pauses, a bound of the rate, a constant rate.
 `feed`: Feed, where the pixels of a recording come from, and Captured, what one look at them gives. `source_feed`:
 what all feeds of a source share: region, wait, black where nothing is. `tracker_feed`: frames in shared memory.
-`feeds`: the choice between them.
+`live_feed`: the live memory of a screen. `feeds`: the choice between them.
 """

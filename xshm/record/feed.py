@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 class Captured(Protocol):
-    """The pixels of a feed's region after a change; valid until `release`."""
+    """The pixels of a feed's region after a change; valid until `release`, or the feed's next `capture`.
+
+    A LiveFeed's are the live screen. So they are read, then asked whether they were drawn on meanwhile: where `is_torn`
+    is true, the feed's next `capture` has all rectangles in which that was, and others that were drawn since; these are
+    read over the same picture, and so on until it is not torn, or `capture` returns None: then the drawing was outside
+    of the region.
+    """
 
     pixels: NDArray[Any]  # as `Frame.pixels` in `Feed.format`: (height, width, 4) uint8 on 24 bits; live for a LiveFeed
     colormap: NDArray[np.uint16] | None  # of depth 8, as `Frame.colormap`
@@ -27,7 +33,7 @@ class Captured(Protocol):
     at: int  # CLOCK_MONOTONIC, nanoseconds
 
     def is_torn(self) -> bool:
-        """Whether anything may have been drawn in `pixels` since the capture: then what was read is read anew."""
+        """Whether anything may have been drawn since the capture; to be asked before the next one. Raises nothing."""
 
     def release(self) -> None:
         """Drop the pixels."""
@@ -51,17 +57,18 @@ class Feed(Protocol):
     def wait(self, deadline: float) -> bool:
         """Wait until a change is likely, or until `deadline` (time.monotonic); return whether one is.
 
-        Returns False at once after `wake`. Raises DisplayGone, WindowGone.
+        Returns False at once after `wake`. Raises DisplayGone, Closed.
         """
 
     def capture(self) -> Captured | None:
         """Look once; None where nothing has changed, or there is no picture (a window that is hidden).
 
-        Raises DisplayGone, WindowGone.
+        Raises DisplayGone, WindowGone; Closed where the source was closed; RequestTimeout, after which another capture
+        may succeed.
         """
 
     def wake(self) -> None:
-        """End a `wait` in another thread, at once."""
+        """End a `wait` in another thread, at once, or the next one; while the server is stopped, at its deadline."""
 
     def close(self) -> None:
         """Release what the server keeps. Closing twice is fine."""

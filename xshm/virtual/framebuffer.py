@@ -42,7 +42,7 @@ from xshm.system import limits
 from xshm.system.closing import Closing
 from xshm.system.printable import printable
 from xshm.virtual.framebuffer_file import FramebufferMemory, map_file, open_file
-from xshm.virtual.xwd import XwdHeader
+from xshm.virtual.xwd import LiveDump, XwdHeader
 from xshm.x11.server.screen_size import ScreenSize
 from xshm.x11.server_grab import with_server_grabbed
 
@@ -236,6 +236,13 @@ class Framebuffer(Sized, ArrayExport, Closing):
         if pointer and cursor is True and not painted:
             pointer.draw(frame)
         return frame
+
+    def live(self) -> LiveDump | None:
+        """Return the memory for a recording of the screen; None where it is not to be read without a check (5)."""
+        memory = self._held()
+        if memory.file is not None or self.has_pointer is None:
+            return None
+        return LiveDump(self._header, memory.shared, self.has_pointer)
 
     def close(self) -> None:
         """Drop this object's reference to the memory; the last array over it unmaps it. Closing twice is fine."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import TYPE_CHECKING
 
 from xshm._signal_safety import Descriptor, is_the_kernels, owned
 from xshm.drawables.screen import Screen
@@ -17,6 +18,9 @@ from xshm.system import limits
 from xshm.system.deadlines import PATIENCE
 from xshm.x11 import peer_credentials
 from xshm.x11.display_name import DisplayName
+
+if TYPE_CHECKING:
+    from xshm.virtual.xwd import LiveDump
 
 
 class Screens:
@@ -27,6 +31,7 @@ class Screens:
         self._lock = threading.RLock()
         self._opened: dict[int, Screen] = {}
         self._closed = False
+        self.live: tuple[LiveDump | None, ...] = ()  # the memory of each screen, of a server of ours
 
     def screen(self, number: int) -> Screen:
         """Return the Screen of this number. Raises Closed, ConnectFailed, AccessDenied, RequestTimeout."""
@@ -34,6 +39,9 @@ class Screens:
             return known
         self._check_open()
         screen = self._connect(DisplayName.parse(self._address).of_screen(number))
+        # Where Xinerama joins the screens, there is more memory than there are root windows.
+        if number < len(self.live) == len(screen.connection.info.roots):
+            screen._session.live = self.live[number]  # noqa: SLF001 - the hook for the owner of a server
         with self._lock:
             known = None if self._closed else self._opened.setdefault(number, screen)
         if known is not screen:  # another thread has opened this screen, or closed the display
@@ -58,6 +66,7 @@ class Screens:
             self._closed = True
         for screen in self._opened.values():
             screen.close()
+            screen._session.live = None  # noqa: SLF001 - as above
 
     def _connect(self, name: str) -> Screen:
         return Screen(name, xauthority=self._xauthority, timeout=PATIENCE)

@@ -135,6 +135,35 @@ class XwdHeader:
         return colours
 
 
+@dataclass(frozen=True, slots=True)
+class LiveDump:
+    """A dump in memory that no other process can truncate, as a `capture.session.LiveMemory`.
+
+    Unlike a Framebuffer, it does not keep the display.
+    """
+
+    header: XwdHeader
+    memory: Any
+    has_pointer: bool
+
+    @property
+    def pixels(self) -> NDArray[Any]:
+        """All of the memory, read-only."""
+        pixels = self.header.pixels(self.memory)
+        pixels.flags.writeable = False
+        return pixels
+
+    @property
+    def format(self) -> PixelFormat:
+        """The layout of `pixels`."""
+        return self.header.format
+
+    @property
+    def colormap(self) -> NDArray[np.uint16]:
+        """The colours that the server has installed, now."""
+        return self.header.colormap(self.memory)
+
+
 def _format(fields: _Fields) -> PixelFormat:
     if fields.byte_order > 1 or fields.bitmap_bit_order > 1 or fields.visual_class > max(VisualClass):
         raise UnsupportedFormat(

@@ -1,0 +1,173 @@
+"""The live memory of a display of our own: when a recording reads it, and that no picture of it is torn."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from colours import BLUE
+from painter import Painter
+from recorded import Recorded
+from reference import core_image
+
+import xshm
+from xshm.record.feeds import open_feed
+from xshm.record.live_feed import LiveFeed
+from xshm.record.tracker_feed import TrackerFeed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from xshm.record.feed import Captured
+    from xshm.virtual.display import VirtualDisplay
+
+
+def painting(display: VirtualDisplay, screen: int = 0) -> Painter:
+    name = f"{display.name}.{screen}"
+    return Painter(SimpleNamespace(name=name, authority=display.xauthority))  # type: ignore[arg-type]
+
+
+def resize(display: VirtualDisplay, width: int, height: int) -> None:
+    name = f"{width}x{height}"
+    lines = [str(number) for number in (*[width] * 4, *[height] * 4)]
+    for arguments in (["--newmode", name, "0", *lines], ["--addmode", "screen", name], ["-s", name]):
+        subprocess.run(["xrandr", *arguments], env=display.env(), check=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "cursor", "why"),
+    [
+        ({}, False, None),
+        ({"framebuffer": "sysv"}, False, None),
+        ({"writable": True}, False, None),
+        ({}, True, "pointer is to be drawn"),
+        ({"cursor": True}, False, "paints the pointer"),
+        ({"framebuffer": "none"}, False, "shared pixmaps"),
+    ],
+)
+def test_the_live_memory_is_read_where_it_is_the_picture_that_is_wanted(
+    options: dict[str, Any], cursor: bool, why: str | None
+) -> None:
+    with xshm.VirtualDisplay(200, 150, **options) as display, painting(display) as painter:
+        feed = open_feed(display.screen, None, cursor=cursor)
+        assert isinstance(feed, TrackerFeed if why else LiveFeed)
+        assert (why or "own memory") in feed.how
+        captured = feed.capture()
+        assert captured is not None
+        assert not captured.pixels.flags.writeable
+        feed.close()
+        window = painter.window((10, 10, 50, 50), BLUE)
+        with display.screen.window(window.id) as opened:  # its pixels are elsewhere
+            feed = open_feed(opened, None, cursor=False)
+            assert isinstance(feed, TrackerFeed)
+            feed.close()
+
+
+def test_a_file_that_others_can_truncate_is_not_read_in_place(tmp_path: Path) -> None:
+    with xshm.VirtualDisplay(200, 150, framebuffer=tmp_path) as display:
+        feed = open_feed(display.screen, None, cursor=False)
+        assert isinstance(feed, TrackerFeed)
+        feed.close()
+
+
+def test_each_of_several_screens_has_its_own_memory_and_joined_ones_have_none() -> None:
+    further = (xshm.ScreenSpec(120, 90),)
+    with xshm.VirtualDisplay(200, 150, screens=further) as display, painting(display, 1) as painter:
+        picture = Recorded(open_feed(display.screens[1], None, cursor=False))
+        assert isinstance(picture.feed, LiveFeed)
+        painter.rectangles(20)
+        picture.update()
+        assert picture.shows(core_image(painter.display))
+        picture.feed.close()
+    with xshm.VirtualDisplay(200, 150, screens=further, args=("+xinerama",)) as display:
+        feed = open_feed(display.screen, None, cursor=False)
+        assert isinstance(feed, TrackerFeed)
+        feed.close()
+
+
+@pytest.mark.parametrize("depth", [8, 24])
+def test_a_screen_that_is_made_smaller_is_black_where_it_ends(depth: int) -> None:
+    with xshm.VirtualDisplay(200, 100, depth) as display, painting(display) as painter:
+        painter.rectangles(30)
+        pictures = [
+            Recorded(open_feed(display.screen, None, cursor=False)),
+            Recorded(TrackerFeed(display.screen, None, cursor=False)),
+        ]
+        black = painter.screen.black_pixel
+        for width, height in ((200, 100), (151, 80), (200, 100)):
+            if (width, height) != display.screen.grab().size:
+                if width < 200:
+                    resize(display, width, height)
+                else:
+                    subprocess.run(["xrandr", "-s", "200x100"], env=display.env(), check=True)
+            for each in pictures:
+                assert each.follow()
+            painter.rectangles(5)
+            for each in pictures:
+                assert each.follow()
+                each.follow(0.01)
+                truth = np.full_like(each.pixels, 0 if depth == 24 else black)
+                truth[:height, :width] = core_image(painter.display)
+                assert each.shows(truth), each.feed.how
+        for each in pictures:
+            each.feed.close()
+
+
+# A program that paints a counter at the top and at the bottom by one request, again and again.
+_COUNT = """
+import random, sys, time
+from pathlib import Path
+from types import SimpleNamespace
+sys.path.insert(0, sys.argv[3])
+from painter import Painter
+with Painter(SimpleNamespace(name=sys.argv[1], authority=Path(sys.argv[2]))) as painter:
+    boxes = [(0, 0, 640, 10), (0, 470, 640, 10)]
+    print(flush=True)
+    end, number = time.monotonic() + 1.2, 0
+    while time.monotonic() < end:
+        number += 1
+        painter._gc.change(foreground=number)
+        painter.root.poly_fill_rectangle(painter._gc, boxes)
+        painter.display.flush()
+        time.sleep(random.choice((0, 0.001, 0.003)))
+"""
+
+
+def test_no_picture_is_torn_though_many_readings_are() -> None:
+    helpers = str(next(each for each in sys.path if each.endswith("helpers")))
+    with xshm.VirtualDisplay(640, 480) as display:
+        picture = Recorded(open_feed(display.screen, None, cursor=False))
+        command = [sys.executable, "-c", _COUNT, display.name, str(display.xauthority), helpers]
+        numbers = []
+        differing = 0
+
+        def read_slowly(captured: Captured, pixels: NDArray[Any]) -> None:
+            nonlocal differing
+            for rect in captured.changed:  # one: the server reports the bounding box of a request
+                half = rect.y + rect.height // 2
+                pixels[rect.y : half] = captured.pixels[rect.y : half]
+                time.sleep(0.0003)
+                pixels[half : rect.bottom] = captured.pixels[half : rect.bottom]
+            differing += (pixels[0, 0, :3] != pixels[479, 639, :3]).any()
+
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as counting:
+            assert counting.stdout is not None
+            counting.stdout.readline()
+            while counting.poll() is None:
+                if picture.feed.wait(time.monotonic() + 0.1) and picture.update(read_slowly):
+                    top, bottom = picture.pixels[0, 0], picture.pixels[479, 639]
+                    assert (top[:3] == bottom[:3]).all()
+                    numbers.append(int(top[0]) + 256 * int(top[1]))
+        print(len(numbers), picture.torn, differing)
+        picture.feed.close()
+        assert numbers == sorted(numbers)
+        assert len(set(numbers)) > 100
+        assert picture.torn > 10
+        assert differing > 0  # without the question, so many pictures would have been torn
