@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     from xshm.image.frame import Frame
     from xshm.pixels.format import PixelFormat, VisualClass
     from xshm.record.recorder import Recorder
+    from xshm.record.ring import Ring
     from xshm.shm.pool import PoolStats
     from xshm.shm.transport import Transport
     from xshm.surface.surface import Surface
@@ -163,6 +164,7 @@ __all__ = [
     "RecordingStalled",
     "Rect",
     "RequestTimeout",
+    "Ring",
     "RootlessServer",
     "Screen",
     "ScreenSpec",
@@ -222,6 +224,7 @@ _HOMES = {
     "PoolStats": "shm.pool",
     "Program": "virtual.program",
     "Recorder": "record.recorder",
+    "Ring": "record.ring",
     "Rect": "geometry",
     "Screen": "drawables.screen",
     "ScreenSpec": "virtual.spec",

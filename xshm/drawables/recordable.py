@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 
+from xshm.errors import InvalidArgument
 from xshm.system import limits
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
 
     from xshm.capture.source import Source
     from xshm.geometry import Region
-    from xshm.record.choose import Target
     from xshm.record.recorder import Recorder
     from xshm.record.ring import Ring
+
+    Target = str | bytes | os.PathLike[str]
 
     class Choices(TypedDict, total=False):
         """The arguments of `record` that a Recorder and a Ring share."""
@@ -79,8 +82,21 @@ class Recordable:
         The size stays that of the start: of a window that is resized the rest is black, or cut.
         """
         with limits.loading():
-            from xshm.record.recorder import open_recorder  # noqa: PLC0415 - a screenshot does not pay for it
-            from xshm.record.sinks.settings import Settings  # noqa: PLC0415
+            from xshm.record.sinks.settings import Settings  # noqa: PLC0415 - a screenshot does not pay for it
 
         chosen = Settings(fps, constant, cursor, quality, codec, options or {}, format, max_edge)
-        return open_recorder(self._recorded(), target, region, chosen, keep_last, max_bytes)
+        if keep_last is not None:
+            if target is not None:
+                raise InvalidArgument("a ring of the last seconds has no target; ring.save(path) writes it to one")
+            with limits.loading():
+                from xshm.record.ring import Ring  # noqa: PLC0415 - as above, and it needs PyAV
+
+            return Ring(self._recorded(), region, chosen, keep_last, max_bytes)
+        if max_bytes is not None:
+            raise InvalidArgument("max_bytes bounds a ring of the last seconds: name them, keep_last=30")
+        if target is None:
+            raise InvalidArgument("a recording needs a target: a path, '-' or a URL; or keep_last=, a ring in memory")
+        with limits.loading():
+            from xshm.record.recorder import Recorder  # noqa: PLC0415 - as above
+
+        return Recorder(self._recorded(), target, region, chosen)

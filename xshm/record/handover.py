@@ -55,6 +55,10 @@ class Handover:
         self.condition = threading.Condition()
         self.dropped = 0
         self.end: int | None = None  # the recording's length, once nothing more comes
+        # Whoever wants all that is there by now written counts `asked`. The painting thread looks at the source, and
+        # makes `looked` the same; then the writing thread writes, and makes `written` the same.
+        self.asked = self.looked = 0
+        self.written: float = 0
         self._all = [Kept(each, [whole]) for each in pictures]
         self._whole = whole
         self._free = list(self._all)
@@ -96,17 +100,29 @@ class Handover:
                 self.end = end
             self.condition.notify_all()
 
+    def note_look(self, asked: int) -> None:
+        """Say that the source was looked at after so many have asked for it."""
+        with self.condition:
+            self.looked = asked
+            self.condition.notify_all()
+
     # -- the writing thread --------------------------------------------------------------------------------------------
 
     def take(self, deadline: float) -> Finished | None:
         """Wait for a picture, the end, or any notification; return the picture, None where there is none."""
         with self.condition:
-            if self._waiting is None and self.end is None:
+            if self._waiting is None and self.end is None and self.looked <= self.written:
                 left = deadline - time.monotonic()
                 if left > 0:
                     self.condition.wait(min(left, threading.TIMEOUT_MAX))
             found, self._waiting = self._waiting, None
             return found
+
+    def note_written(self, looked: float) -> None:
+        """Say that all is written that was there at a look; infinity: nothing is written any more."""
+        with self.condition:
+            self.written = looked
+            self.condition.notify_all()
 
     def recycle(self, kept: Kept) -> None:
         """Return a picture that is not written again."""

@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from xshm.record.pictures.painter import Painter
     from xshm.record.sinks.sink import Sink
 
-PATIENCE: Final = 10.0  # seconds that a sink may do nothing
+# Seconds that a sink may do nothing. Pipes and lines end by themselves after 10 s, with an error that tells more.
+PATIENCE: Final = 12.0
 _PATROL: Final = 2.0  # seconds after which a thread that waits for changes looks whether the sink does nothing
 _LAST_LOOK: Final = 2.0  # seconds for the server's answer when a recording ends
+_CATCH_UP: Final = 2.0  # seconds for all that is there to be written
 _RETRY: Final = 0.02  # seconds after which what was refused for a moment is tried again
 _PICTURES: Final = 3
 _TRIES: Final = 3  # of a picture that is drawn to while it is read
@@ -112,6 +114,17 @@ class Pipeline:
             self.clock.resume()
             self._handover.condition.notify_all()
 
+    def catch_up(self) -> None:
+        """Return when all that the source shows by now is written; or after a while, where it or the sink hangs."""
+        handover = self._handover
+        with handover.condition:
+            handover.asked += 1
+            asked = handover.asked
+            handover.condition.notify_all()
+        self._feed.wake()
+        with handover.condition:
+            handover.condition.wait_for(lambda: handover.written >= asked, _CATCH_UP)
+
     def request_stop(self) -> None:
         """Have both threads finish by themselves."""
         with self._handover.condition:
@@ -165,8 +178,11 @@ class Pipeline:
     def _step(self) -> None:
         """Wait until a picture is due and likely, or for a while; capture it."""
         condition = self._handover.condition
+        if self._handover.asked > self._handover.looked:
+            self._look_now()
+            return
         with condition:
-            if self._stopping:
+            if self._stopping or self._handover.asked > self._handover.looked:
                 return
             if self.clock.paused:
                 condition.wait()
@@ -183,6 +199,17 @@ class Pipeline:
         except (PoolExhausted, RequestTimeout):  # the caller holds all frames; the server is stopped or grabbed
             with condition:
                 condition.wait(_RETRY)
+
+    def _look_now(self) -> None:
+        """Look at the source for those who have asked for it, though none is due."""
+        asked = self._handover.asked
+        try:
+            if not self.clock.paused:
+                self._look()
+        except (PoolExhausted, RequestTimeout):
+            pass
+        finally:
+            self._handover.note_look(asked)
 
     def _look(self) -> None:
         captured = self._feed.capture()

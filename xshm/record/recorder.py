@@ -10,21 +10,23 @@ import os
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from xshm import _arguments
-from xshm.errors import Closed, InvalidArgument, InvalidType, RecordingFailed
+from xshm.errors import Closed, InvalidType, RecordingFailed
 from xshm.record import choose
 from xshm.record.feeds import open_feed
 from xshm.record.pictures.painter import Painter
 from xshm.record.pictures.scale import scaled_size
 from xshm.record.pipeline import Pipeline
+from xshm.record.sinks.target import Target
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from xshm.capture.source import Source
     from xshm.geometry import Region
-    from xshm.record.choose import Target
     from xshm.record.sinks.settings import Settings
     from xshm.record.sinks.sink import Sink
+
+    Name = str | bytes | os.PathLike[str]
 
 
 class Recorder:
@@ -44,8 +46,8 @@ class Recorder:
     A Recorder that is dropped stops, and what runs at the interpreter's end is stopped: the files are completed.
     """
 
-    def __init__(self, source: Source, target: Target, region: Region | None, settings: Settings) -> None:
-        self._target = choose.as_target(target)
+    def __init__(self, source: Source, target: Name, region: Region | None, settings: Settings) -> None:
+        self._target = Target.parse(target, settings.format)
         self._prepare(source, region, choose.complete(self._target, settings))
 
     def _prepare(self, source: Source, region: Region | None, settings: Settings) -> None:
@@ -217,21 +219,3 @@ class Recorder:
     def _is_elsewhere(self) -> bool:
         """Return whether this is a process that was forked: the recording is the other one's."""
         return os.getpid() != self._process
-
-
-def open_recorder(
-    source: Source,
-    target: Target | None,
-    region: Region | None,
-    settings: Settings,
-    keep_last: float | None,
-    max_bytes: int | None,
-) -> Recorder:
-    """Make what `record` returns: a Recorder to a target, or a Ring of the last seconds."""
-    if keep_last is None:
-        if max_bytes is not None:
-            raise InvalidArgument("max_bytes is of a ring of the last seconds: name them, keep_last=30")
-        if target is None:
-            raise InvalidArgument("a recording needs a target: a path, '-' or a URL; or keep_last=, a ring in memory")
-        return Recorder(source, target, region, settings)
-    raise InvalidArgument("keep_last is not there")

@@ -7,6 +7,7 @@ sink ends it: then the sink is aborted, and `error` has it.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ class SinkWriter:
             self.abort()
         finally:
             self.busy = False
+            self._handover.note_written(math.inf)
             self._handover.finish(self._clock.now())  # after an error nobody has to go on capturing
 
     def abort(self, error: BaseException | None = None) -> None:
@@ -74,8 +76,12 @@ class SinkWriter:
     def _step(self) -> None:
         """Write what comes, or what is due where nothing comes."""
         finished = self._handover.take(self._deadline())
+        looked = self._handover.looked
         if finished is not None:
             self._receive(finished)
+        elif looked > self._handover.written:
+            self._catch_up()
+            self._handover.note_written(looked)
         elif self._grid is not None:
             self._repeat(self._grid.passed(self._clock.now()))
         elif self._current is not None:
@@ -83,10 +89,18 @@ class SinkWriter:
             if now >= self._last + KEEP_ALIVE or (self._clock.paused and now >= self._last + TICK):
                 self._write(self._current, now)
 
+    def _catch_up(self) -> None:
+        """Write the last picture again, so that what is written lasts until now."""
+        now = self._clock.now()
+        if self._grid is not None:
+            self._repeat(self._grid.due(now))
+        elif self._current is not None and now >= self._last + TICK:
+            self._write(self._current, now)
+
     def _deadline(self) -> float:
         """Return when the last picture has to be written again."""
         if self._current is None:
-            return float("inf")
+            return math.inf
         return self._clock.monotonic(self._last + KEEP_ALIVE if self._grid is None else self._grid.deadline())
 
     def _receive(self, finished: Finished) -> None:

@@ -2,43 +2,38 @@
 
 1. The pictures lie in memory as they are written, so that nothing is copied before write(2).
 2. Such a stream has no times: its rate is constant, and a picture is repeated where nothing has changed.
-3. A pipe is written to without blocking, so that `abort` ends a write whose reader has stopped. Nobody else's writes
-   change by that: the pipe is opened once more, for this alone.
+3. The target is closed by whoever uses it last: `abort` from another thread ends a write that waits, and the writing
+   thread closes the target then.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
-import stat
-from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar, Final
+import threading
+from typing import TYPE_CHECKING, ClassVar
 
-from xshm._signal_safety import Descriptor, is_a_handlers, owned
+from xshm._signal_safety import Ignored, is_a_handlers
 from xshm.errors import Closed, InvalidArgument
-from xshm.system.polling import ready
+from xshm.record.sinks.timed_writer import TimedWriter
+from xshm.system.atomic_write import write_all
 from xshm.system.printable import quoted
+from xshm.system.replacement import about_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xshm.geometry import Rect
-    from xshm.record.formats.growing_file import Output
     from xshm.record.pictures.picture import Layout, Picture
     from xshm.record.sinks.settings import Settings
-
-# Of a pipe that has 64 KiB: a picture takes fewer turns of writer and reader. What the kernel does not give is no loss.
-_PIPE: Final = 1 << 20
+    from xshm.system.replacement import Replacement
 
 
 class Streamed:
-    """A Sink of pictures one after the other, in memory that `_new_memory` makes."""
+    """A Sink of pictures one after the other; a Picture's `handle` is all of what is written for it."""
 
     kind: ClassVar[str]
     layout: Layout
 
-    def __init__(self, output: Output, size: tuple[int, int], settings: Settings) -> None:
+    def __init__(self, output: Replacement | TimedWriter, size: tuple[int, int], settings: Settings) -> None:
         if settings.codec is not None and settings.codec.lower() != self.kind:
             raise InvalidArgument(
                 f"{self.kind} is pictures without a codec; leave codec={quoted(settings.codec)} out, or record to "
@@ -54,8 +49,8 @@ class Streamed:
         self.fps = settings.fps
         self.nbytes = 0
         self._output = output
-        self._descriptor: Descriptor | None = None
-        self._aborted = owned(os.eventfd, 0, os.EFD_CLOEXEC)
+        self._using = threading.Lock()  # held by `write` and `finish`
+        self._aborted = False
 
     @property
     def how(self) -> str:
@@ -63,66 +58,62 @@ class Streamed:
         raise NotImplementedError
 
     def new_picture(self) -> Picture:
-        """Return a black picture; its `handle` is all of what is written for it."""
+        """Return a black picture."""
         raise NotImplementedError
 
     def write(self, picture: Picture, at: int, changed: Sequence[Rect]) -> None:  # noqa: ARG002 - of a constant rate
-        """Write a picture. Raises OSError with the target's name: BrokenPipeError where its reader has gone."""
+        """Write a picture. Raises OSError with the target's name, also where its reader has gone, or takes nothing."""
         try:
-            if self._descriptor is None:
-                self._descriptor = _unblocked(self._output.descriptor)
-                self._write_all(memoryview(self._header()))
-            self._write_all(picture.handle)
-        except OSError as error:
-            if is_a_handlers(error) or error.filename is not None:
-                raise
-            words = "its reader has gone" if error.errno == errno.EPIPE else error.strerror
-            raise OSError(error.errno, words, self._output.name) from error
-        self._output.commit()
+            with self._using:
+                if self._aborted:
+                    raise Closed(f"nothing more is written to {self._output.name}: it was given up")
+                if not self.nbytes:
+                    self._write(self._header())
+                self._write(picture.handle)
+                self._output.commit()
+        finally:
+            self._after()
 
     def mark(self, at: int, title: str) -> None:
         """Do nothing: the format has no chapters."""
 
     def finish(self, end: int) -> None:  # noqa: ARG002 - of a constant rate
         """Close the target."""
-        self._descriptor = None
-        self._output.close()
+        with self._using:
+            self._output.close()
 
     def abort(self) -> None:
-        """End a write that hangs, and close the target."""
-        with suppress(OSError):
-            os.eventfd_write(self._aborted, 1)
-        self._output.discard()
+        """End a write that waits, and close the target."""
+        self._aborted = True
+        if isinstance(self._output, TimedWriter):
+            self._output.abort()
+        self._after()
 
     def _header(self) -> bytes:
         """Return what the stream begins with."""
         return b""
 
-    def _write_all(self, data: memoryview) -> None:
-        assert self._descriptor is not None  # noqa: S101 - `write` has opened it
-        left = data
-        while left:
+    def _write(self, data: bytes | memoryview) -> None:
+        if isinstance(self._output, TimedWriter):
+            before = self._output.nbytes
             try:
-                written = os.write(self._descriptor, left)
-            except BlockingIOError as error:
-                if is_a_handlers(error):
-                    raise
-                if self._aborted in ready((self._aborted,), (self._descriptor,), None):
-                    raise Closed(f"writing to {self._output.name} was given up") from None
-                continue
-            self.nbytes += written
-            left = left[written:]
+                self._output.write(data)
+            finally:
+                self.nbytes += self._output.nbytes - before
+            return
+        try:
+            write_all(self._output.descriptor, data)
+        except OSError as error:
+            if is_a_handlers(error):
+                raise
+            raise about_target(self._output.name, error) from error
+        self.nbytes += len(data)
 
-
-def _unblocked(descriptor: int) -> Descriptor:
-    """Return a pipe as a descriptor of its own that never blocks; anything else as a duplicate."""
-    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
-        return owned(os.dup, descriptor)
-    with suppress(OSError):
-        fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
-    try:
-        return owned(os.open, f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
-    except OSError as error:
-        if is_a_handlers(error) or error.errno == errno.ENXIO:  # nobody reads any more
-            raise
-        return owned(os.dup, descriptor)  # no /proc
+    def _after(self) -> None:
+        """Close the target after an abort, unless a write is at it still."""
+        if self._aborted and self._using.acquire(blocking=False):
+            try:
+                with Ignored(OSError):
+                    self._output.discard()
+            finally:
+                self._using.release()

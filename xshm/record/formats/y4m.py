@@ -17,9 +17,10 @@ from xshm.record.formats.streamed import Streamed
 from xshm.record.pictures.picture import Picture, blacken, plane_shapes
 
 if TYPE_CHECKING:
-    from xshm.record.formats.growing_file import Output
     from xshm.record.pictures.picture import Layout
     from xshm.record.sinks.settings import Settings
+    from xshm.record.sinks.timed_writer import TimedWriter
+    from xshm.system.replacement import Replacement
 
 _FRAME: Final = b"FRAME\n"
 _LARGEST_DENOMINATOR: Final = 1001  # of 29.97, which is 30000/1001
@@ -30,7 +31,7 @@ class Y4mSink(Streamed):
 
     kind: ClassVar = "y4m"
 
-    def __init__(self, output: Output, size: tuple[int, int], settings: Settings) -> None:
+    def __init__(self, output: Replacement | TimedWriter, size: tuple[int, int], settings: Settings) -> None:
         if settings.quality == "lossless":
             raise InvalidArgument("y4m has no RGB, so it can't be lossless; record format='bgr0', or quality='screen'")
         super().__init__(output, size, settings)

@@ -111,6 +111,10 @@ class Encoder:
         frame.pts, frame.time_base = now, self.time_base
         return self._timed(self._context.encode(self._readable(frame)))
 
+    def request_key(self) -> None:
+        """Make the next picture a key frame."""
+        self._key_at = -self._key_after
+
     def finish(self) -> list[Any]:
         """Return the packets that the codec still held; the last call."""
         if self._flushed:

@@ -1,0 +1,40 @@
+"""Which numbers of a CounterScreen a video shows, and when: as ffmpeg decodes it, and ffprobe times it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+import numpy as np
+from counter_screen import counter_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def counted(path: Path, scale: float = 1.0) -> list[tuple[float, int]]:
+    """Return the time in seconds, and the number, of each picture; a torn one is an AssertionError."""
+    probed = _run("ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_frames", str(path))
+    found = json.loads(probed)
+    (stream,) = found["streams"]
+    width, height = stream["width"], stream["height"]
+    plain = ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    raw = _run("ffmpeg", "-v", "fatal", "-i", str(path), *plain)
+    pictures = np.frombuffer(raw, np.uint8).reshape(-1, height, width)
+    times = [float(frame["pts_time"]) for frame in found["frames"]]
+    return [(time, counter_in(picture, scale)) for time, picture in zip(times, pictures, strict=True)]
+
+
+def length(path: Path) -> float:
+    """Return a video's duration in seconds, as its container tells it."""
+    return float(_run("ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(path)))
+
+
+def numbers(found: list[tuple[float, int]]) -> list[int]:
+    """Return the numbers in their order, each run of the same as one."""
+    return [number for place, (_, number) in enumerate(found) if not place or found[place - 1][1] != number]
+
+
+def _run(*command: str) -> bytes:
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=30).stdout

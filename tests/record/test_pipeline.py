@@ -1,0 +1,243 @@
+"""The two threads of a recording: what is written is what was there, in order; a slow sink costs pictures, no time."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from counter_screen import CounterScreen
+from listing_sink import ListingSink, shows
+
+from xshm.errors import InvalidArgument, RecordingStalled
+from xshm.record import pipeline as module
+from xshm.record.feeds import open_feed
+from xshm.record.pictures.painter import Painter as PicturePainter
+from xshm.record.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from painter import Painter
+    from servers import Server
+
+    import xshm
+
+_SECOND = 1_000_000_000
+
+
+@pytest.fixture
+def counter(xvfb: Server) -> Iterator[CounterScreen]:
+    with CounterScreen(xvfb.name) as counter:
+        yield counter
+
+
+class _Recording:
+    """A pipeline of 400x200 pixels into a ListingSink."""
+
+    def __init__(self, screen: xshm.Screen, fps: float | None = None, *, constant: bool = False) -> None:
+        feed = open_feed(screen, screen.rect.from_ltrb(0, 0, 400, 200), cursor=False)
+        self.sink = ListingSink(feed.size)
+        painter = PicturePainter(feed.format, feed.size, self.sink.layout)
+        self.pipeline = Pipeline(feed, painter, self.sink, fps, constant=constant)
+
+    def __enter__(self) -> tuple[Pipeline, ListingSink]:
+        self.pipeline.start()
+        return self.pipeline, self.sink
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self.pipeline.stop()
+        else:
+            with contextlib.suppress(Exception):
+                self.pipeline.stop()
+
+
+def test_each_change_is_a_picture_of_its_own_moment(screen: xshm.Screen, counter: CounterScreen) -> None:
+    shown = []
+    with _Recording(screen) as (_, sink):
+        begun = time.monotonic_ns()
+        for _ in range(12):
+            time.sleep(0.02)
+            counter.count()
+            shown.append(time.monotonic_ns() - begun)
+        time.sleep(0.02)
+    assert [number for _, number in sink.pictures] == list(range(13))
+    for (at, _), seen in zip(sink.pictures[1:], shown, strict=True):
+        assert abs(at - seen) < 0.05 * _SECOND
+    assert sink.end is not None
+    assert sink.end > sink.pictures[-1][0]
+
+
+def test_only_what_has_changed_is_painted_and_told(
+    screen: xshm.Screen, counter: CounterScreen, painter: Painter
+) -> None:
+    painter.fill((0, 40, 400, 160), (9, 9, 9))
+    with _Recording(screen) as (_, sink):
+        for shade in range(8):
+            time.sleep(0.02)
+            painter.fill((300, 100 + shade, 7, 5), (shade, 99, 255))
+        time.sleep(0.05)
+        truth = screen.grab((0, 0, 400, 200)).rgb()
+    assert shows(sink, truth)
+    assert sink.areas[0] == 400 * 200
+    assert all(0 < area < 300 for area in sink.areas[1:])
+    assert counter.number == 0
+
+
+def test_what_is_drawn_last_before_the_stop_is_recorded(screen: xshm.Screen, counter: CounterScreen) -> None:
+    with _Recording(screen, fps=1) as (_, sink):
+        counter.show(77)
+    assert [number for _, number in sink.pictures] == [0, 77]
+
+
+def test_a_slow_sink_costs_pictures_which_are_counted_and_the_newest_wins(
+    screen: xshm.Screen, counter: CounterScreen
+) -> None:
+    with _Recording(screen) as (pipeline, sink):
+        sink.delay = 0.15
+        for _ in range(30):
+            counter.count()
+            time.sleep(0.01)
+        time.sleep(0.1)
+    seen = [number for _, number in sink.pictures]
+    assert len(seen) < 10
+    assert seen == sorted(set(seen))
+    assert seen[-1] == 30
+    assert len(seen) + pipeline.dropped == 31
+    assert pipeline.writer.frames == len(seen)
+
+
+def test_the_rate_is_bounded(screen: xshm.Screen, counter: CounterScreen) -> None:
+    with _Recording(screen, fps=20) as (_, sink):
+        until = time.monotonic() + 0.6
+        while time.monotonic() < until:
+            counter.count()
+            time.sleep(0.002)
+    times = [at / _SECOND for at, _ in sink.pictures]
+    assert 11 <= len(times) <= 0.6 * 20 + 3
+    assert all(later - earlier >= 0.024 for earlier, later in itertools.pairwise(times[:-1]))
+
+
+def test_a_still_screen_costs_nothing_but_a_keep_alive(
+    screen: xshm.Screen, counter: CounterScreen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xshm.record.writer.KEEP_ALIVE", _SECOND // 10)
+    with _Recording(screen) as (pipeline, sink):
+        time.sleep(0.45)
+    assert sink.pictures == [(0, counter.number)]
+    assert len(sink.alive) in (3, 4)
+    assert pipeline.writer.frames == 1
+
+
+def test_a_pause_takes_no_time(screen: xshm.Screen, counter: CounterScreen) -> None:
+    with _Recording(screen) as (pipeline, sink):
+        time.sleep(0.1)
+        pipeline.pause()
+        pipeline.pause()
+        at = pipeline.duration
+        time.sleep(0.3)
+        counter.show(5)
+        assert pipeline.duration == at
+        assert len(sink.pictures) == 1
+        pipeline.resume()
+        time.sleep(0.1)
+    assert [number for _, number in sink.pictures] == [0, 5]
+    assert sink.pictures[1][0] / _SECOND == pytest.approx(at, abs=0.04)
+    assert 0.2 <= pipeline.duration < 0.35
+
+
+@pytest.mark.parametrize("fps", [30, 12.5, 29.97])
+def test_a_constant_rate_has_exactly_its_frames(screen: xshm.Screen, counter: CounterScreen, fps: float) -> None:
+    with _Recording(screen, fps, constant=True) as (pipeline, sink):
+        for _ in range(4):
+            time.sleep(0.07)
+            counter.count()
+    times = sorted([at for at, _ in sink.pictures] + sink.alive)
+    assert len(times) == pipeline.writer.frames == round(pipeline.duration * fps)
+    assert times == [round(place * _SECOND / fps) for place in range(len(times))]
+
+
+def test_the_shortest_recording_has_a_frame(screen: xshm.Screen) -> None:
+    counter = CounterScreen(screen.display)
+    with counter, _Recording(screen, 1, constant=True) as (pipeline, _):
+        pass
+    assert pipeline.writer.frames == 1
+
+
+def test_chapters_begin_when_they_are_marked(screen: xshm.Screen, counter: CounterScreen) -> None:
+    with _Recording(screen) as (pipeline, sink):
+        pipeline.writer.mark("one")
+        time.sleep(0.1)
+        counter.count()
+        pipeline.writer.mark("two")
+    (first, one), (second, two) = sink.marks
+    assert (one, two) == ("one", "two")
+    assert first / _SECOND < 0.05
+    assert second / _SECOND == pytest.approx(0.1, abs=0.05)
+
+
+class _BrokenSink(ListingSink):
+    def write(self, picture: Any, at: int, changed: Any) -> None:
+        if self.pictures:
+            raise OSError(28, "No space left on device", "video")
+        super().write(picture, at, changed)
+
+
+def test_an_error_of_the_sink_ends_the_capture_and_is_raised_by_stop(
+    screen: xshm.Screen, counter: CounterScreen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("test_pipeline.ListingSink", _BrokenSink)
+    recording = _Recording(screen)
+    recording.pipeline.start()
+    counter.count()
+    recording.pipeline._capturing.join(5)
+    assert not recording.pipeline.is_running
+    with pytest.raises(OSError, match="No space left"):
+        recording.pipeline.stop()
+    assert recording.sink.aborted == 1
+
+
+class _HangingSink(ListingSink):
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__(size)
+        self.given_up = threading.Event()
+
+    def write(self, picture: Any, at: int, changed: Any) -> None:
+        super().write(picture, at, changed)
+        if len(self.pictures) > 1:
+            assert self.given_up.wait(10)
+            raise InvalidArgument("a consequence, not the reason")
+
+    def abort(self) -> None:
+        super().abort()
+        self.given_up.set()
+
+
+def test_a_sink_that_hangs_is_an_error_in_time_and_holds_up_nothing(
+    screen: xshm.Screen, counter: CounterScreen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.6)
+    monkeypatch.setattr(module, "_PATROL", 0.1)
+    monkeypatch.setattr("test_pipeline.ListingSink", _HangingSink)
+    recording = _Recording(screen)
+    recording.pipeline.start()
+    for _ in range(20):
+        counter.count()
+        time.sleep(0.01)
+    assert recording.pipeline.dropped > 10
+    with pytest.raises(RecordingStalled, match="has taken nothing"):
+        recording.pipeline.stop()
+    assert recording.sink.aborted == 1
+
+
+def test_whoever_asks_waits_until_what_is_there_is_written(screen: xshm.Screen, counter: CounterScreen) -> None:
+    with _Recording(screen, fps=1) as (pipeline, sink):
+        for number in (3, 5, 8):
+            counter.show(number)
+            pipeline.catch_up()
+            assert sink.pictures[-1][1] == number
+        assert pipeline.is_running

@@ -1,0 +1,161 @@
+"""PacketSink: the last seconds of a recording as packets in memory, bounded by time and bytes, to be saved at any time.
+
+1. Packets are kept in groups, each from a key frame on, since nothing plays without its own. Whole groups are evicted,
+   the oldest first: so what is kept begins up to the length of one group before the time that is asked for.
+2. A group that alone takes a quarter of the bytes is ended by a key frame, so that there is something to evict. At
+   least one picture stays.
+3. `save` writes copies of what is kept at that moment, and may be called by any thread; packets that are kept are never
+   changed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from xshm.errors import RecordingFailed
+from xshm.record.libav import codecs, containers
+from xshm.record.libav.encoder import Encoder
+from xshm.record.libav.muxer import Muxer, kept
+from xshm.record.libav.outputs import to_target
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xshm.geometry import Rect
+    from xshm.record.libav.outputs import Target
+    from xshm.record.pictures.picture import Layout, Picture
+    from xshm.record.sinks.settings import Settings
+
+_SECOND: Final = 1_000_000_000
+_CLOSING: Final = 1.5  # periods that the last picture may be old at the end without being written again
+_GROUPS: Final = 4  # at least, that the bytes are divided into
+
+
+@dataclass(slots=True)
+class _Group:
+    """Packets from a key frame on; `start` is its time in ns."""
+
+    start: int
+    packets: list[Any] = field(default_factory=list)
+    nbytes: int = 0
+
+
+class PacketSink:
+    """A Sink that keeps the last `seconds`, and at most `max_bytes`, in memory."""
+
+    def __init__(self, size: tuple[int, int], settings: Settings, seconds: float, max_bytes: int | None) -> None:
+        self._container = containers.named("", settings.format or "mp4")
+        codec, note = codecs.find(settings.codec or self._container.codec, settings.quality)
+        self._note = note
+        self.layout: Layout = codec.layouts[settings.quality]
+        width, height = size
+        self.size = (width + width % 2, height + height % 2) if self.layout == "yuv420p" else size
+        self._encoder = Encoder(codec, self.size, settings, joined=True)
+        self._seconds = seconds
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()  # guards the groups and marks
+        self._groups: deque[_Group] = deque()
+        self._marks: deque[tuple[int, str]] = deque()
+        self._last: Picture | None = None
+        self._end = 0  # the time of the last picture, or of the end
+        self.nbytes = 0
+
+    @property
+    def how(self) -> str:
+        """What was chosen and why, in words."""
+        codec = self._encoder.codec
+        bound = "" if self._max_bytes is None else f", at most {self._max_bytes:,} bytes"
+        words = f"{codec.title} ({codec.name}), {self._encoder.colour}, the last {self._seconds:g} s in memory{bound}"
+        return f"{words}; {self._note}" if self._note else words
+
+    @property
+    def kept(self) -> float:
+        """How many seconds are kept, from the first key frame on."""
+        with self._lock:
+            return (self._end - self._groups[0].start) / _SECOND if self._groups else 0.0
+
+    def new_picture(self) -> Picture:
+        """Return a black picture that `write` reads without a copy."""
+        return self._encoder.new_picture()
+
+    def write(self, picture: Picture, at: int, changed: Sequence[Rect]) -> None:
+        """Encode a picture, and evict what is too old or too much."""
+        most = self._max_bytes
+        if most is not None and self._groups and self._groups[-1].nbytes * _GROUPS >= most:
+            self._encoder.request_key()
+        packets = self._encoder.encode(picture, at, changed)
+        self._last = picture
+        with self._lock:
+            self._keep(packets, at)
+
+    def mark(self, at: int, title: str) -> None:
+        """Begin a chapter."""
+        with self._lock:
+            self._marks.append((at, title))
+
+    def finish(self, end: int) -> None:
+        """Keep what the encoder still held; it can be saved afterwards."""
+        period = round(self._encoder.period * _SECOND)
+        if self._last is not None and end - self._end > _CLOSING * period:
+            self.write(self._last, end - period, ())  # so that it is shown until the end
+        packets = self._encoder.finish()
+        with self._lock:
+            self._keep(packets, end)
+
+    def abort(self) -> None:
+        """Do nothing: what is kept stays."""
+
+    def save(self, target: Target, container: str) -> None:
+        """Write what is kept, as one file of that container. The target stays open.
+
+        Raises InvalidArgument for a container that does not take the codec, RecordingFailed where nothing is kept.
+        """
+        found = containers.named(target.name, container)
+        containers.check(found, self._encoder.codec, self._encoder.settings.quality)
+        with self._lock:
+            packets = [kept(packet) for group in self._groups for packet in group.packets]
+            start = self._groups[0].start if self._groups else 0
+            marks, end = list(self._marks), self._end
+        if not packets:
+            raise RecordingFailed("nothing is recorded yet that could be saved")
+        output = to_target(target)
+        muxer = Muxer(output, found, self._encoder, start=packets[0].pts)
+        try:
+            muxer.write(packets[:-1])
+            muxer.write_last(packets[-1:])
+            muxer.finish(_chapters(marks, start, end))
+        except BaseException:
+            muxer.abort()
+            raise
+
+    def _keep(self, packets: list[Any], at: int) -> None:
+        for packet in packets:
+            if packet.is_keyframe or not self._groups:
+                self._groups.append(_Group(round(packet.pts * self._encoder.time_base * _SECOND)))
+            group = self._groups[-1]
+            group.packets.append(packet)
+            group.nbytes += packet.size
+            self.nbytes += packet.size
+        self._end = at
+        while len(self._groups) > 1 and self._is_evicted():
+            self.nbytes -= self._groups.popleft().nbytes
+        while len(self._marks) > 1 and self._marks[1][0] <= self._groups[0].start:
+            self._marks.popleft()  # the last one before the start is the chapter that is kept the end of
+
+    def _is_evicted(self) -> bool:
+        """Return whether the oldest group is needed no more: the next is old enough, or there are too many bytes."""
+        if self._max_bytes is not None and self.nbytes > self._max_bytes:
+            return True
+        return self._groups[1].start <= self._end - self._seconds * _SECOND
+
+
+def _chapters(marks: list[tuple[int, str]], start: int, end: int) -> list[tuple[int, int, str]]:
+    """Return chapters of (start, end, title), as of the file that begins at `start`."""
+    begins = [max(at - start, 0) for at, _ in marks]
+    return [
+        (begin, max(until, begin + 1), title)
+        for begin, until, (_, title) in zip(begins, [*begins[1:], end - start], marks, strict=False)
+    ]
