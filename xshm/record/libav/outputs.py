@@ -69,6 +69,7 @@ class FileOutput:
     def __init__(self, descriptor: int, name: str) -> None:
         self.name = name
         self._descriptor = descriptor
+        self._size: int | None = None  # once it is complete
 
     def opened(self) -> str:
         """Return its path, which libav opens anew."""
@@ -76,13 +77,16 @@ class FileOutput:
 
     def nbytes(self, packets: int) -> int:
         """Return its size."""
+        if self._size is not None:
+            return self._size
         try:
             return os.fstat(self._descriptor).st_size
         except OSError:  # closed
             return packets
 
     def complete(self) -> None:
-        """Do nothing: libav has written all of it."""
+        """Note its size: libav has written all of it."""
+        self._size = os.fstat(self._descriptor).st_size
 
     def give_up(self) -> None:
         """Do nothing: a disk ends by itself."""
