@@ -154,6 +154,11 @@ def test_an_unknown_host_is_an_error_of_the_url() -> None:
         Line("tcp://no-such-host.invalid:9000")
 
 
+def test_a_url_without_its_port_is_told_so() -> None:
+    with pytest.raises(TargetUnreachable, match=r"may lack its port, tcp://HOST:PORT"):
+        Line("tcp://127.0.0.1")
+
+
 @pytest.mark.parametrize("way", ["limit", "abort"])
 def test_a_server_that_never_answers_ends_the_connecting_in_time_and_stops_no_other_thread(way: str) -> None:
     class _Aborted(Line):
