@@ -149,7 +149,7 @@ def test_wake_ends_a_wait_and_the_next_one_goes_on(
 ) -> None:
     feed = feeds(screen)
     Recorded(feed).update()
-    other = threading.Thread(target=screen.connection.wire.wait_event, args=([], 0.4))  # type: ignore[arg-type]
+    other = threading.Thread(target=screen.connection.wire.wait_event, args=([], 0.4))
     if reads:
         other.start()
         time.sleep(0.05)
@@ -281,6 +281,23 @@ def test_the_pointer_is_drawn_and_its_places_change(
                 at = each.pixels[y - top : y - top + 8, x - left : x - left + 8, :3]
                 assert (at == (255, 0, 0)).all() or (at == at[0, 0]).all()
                 assert (at[0, 0] != each.pixels[y - top + 20, x - left + 20, :3]).any()
+
+
+def test_other_colours_under_the_same_indices_are_all_of_the_picture() -> None:
+    with xshm.VirtualDisplay(200, 150, 8) as display, painting(display) as painter:
+        cells = painter.screen.default_colormap.alloc_color_cells(False, 1, 0)
+        pictures = both(display)
+        for each in pictures:
+            each.update()
+        painter.screen.default_colormap.store_colors([(cells.pixels[0], 65535, 0, 0, 7)])
+        painter.fill((0, 0, 10, 10), RED)
+        for each in pictures:
+            assert each.follow()
+            assert each.changed == [Rect(0, 0, 200, 150)]
+            painter.fill((0, 0, 10, 10), RED)
+            assert each.follow()
+            assert each.changed == [Rect(0, 0, 10, 10)]
+            each.feed.close()
 
 
 # -- the end ---------------------------------------------------------------------------------------------------------

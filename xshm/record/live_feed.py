@@ -84,11 +84,13 @@ class LiveFeed(SourceFeed):
             if not source._geometry_changed:
                 break
         at = time.monotonic_ns()
-        if self._is_whole:
-            drawn = [self.rect]
-        elif not drawn:
+        if not (drawn or self._is_whole):
             return None
         colormap = self._memory.colormap if self.format.needs_colormap else None
+        if self._is_recoloured(colormap):
+            self._is_whole, self._canvas = True, None
+        if self._is_whole:
+            drawn = [self.rect]
         changed = self._changed(drawn)
         pixels = self._pixels if extent.contains(self.rect) else self._pasted(extent, changed, colormap)
         self._is_whole = False
@@ -112,7 +114,7 @@ class LiveFeed(SourceFeed):
         self._damage.close()
 
     def _is_drawn(self) -> bool:
-        return bool(self._damage.events)
+        return self._is_whole or bool(self._damage.events)
 
     def _collect(self) -> list[Rect]:
         """Return what was drawn inside the region since the last call."""

@@ -13,15 +13,13 @@ import numpy as np
 
 from xshm.capture.changes import ChangeTracker
 from xshm.errors import OutOfBounds, WindowNotViewable
+from xshm.geometry import Rect
 from xshm.record.source_feed import Canvas, CapturedPixels, SourceFeed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from xshm.capture.source import Source
-    from xshm.geometry import Rect
     from xshm.image.frame import Frame
 
 _TRIES: Final = 5  # of one capture, of a source that is resized all the time
@@ -51,7 +49,6 @@ class TrackerFeed(SourceFeed):
         self._cursor = cursor
         self._part: Rect | None = self.rect  # what of `rect` the source has
         self._canvas: Canvas | None = None
-        self._colormap: NDArray[np.uint16] | None = None  # of the last frame
         self._tracker: ChangeTracker | None = ChangeTracker(source, self.rect, cursor)
         self.how = self._tracker.how
 
@@ -109,12 +106,14 @@ class TrackerFeed(SourceFeed):
         if x or y:
             changed = [rect.moved(-x, -y) for rect in changed]
         captured = CapturedFrame(frame, changed)
-        self._colormap = captured.colormap
+        if self._is_recoloured(captured.colormap):
+            self._canvas = None
+            changed = captured.changed = (Rect(0, 0, *frame.size),)
         if frame.rect == self.rect:
             return captured
         if self._canvas is None:
             self._canvas = Canvas(self.size, self.format, captured.colormap)
             captured.changed = (self._whole,)
-        self._canvas.paste(frame.pixels, changed)
+        self._canvas.paste(captured.pixels, changed)
         captured.pixels = self._canvas.pixels
         return captured
