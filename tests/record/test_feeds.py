@@ -95,6 +95,23 @@ def test_only_what_was_drawn_is_changed_and_nothing_is_drawn_outside_of_the_regi
             each.feed.close()
 
 
+def test_a_picture_that_is_held_stays_as_it_was(
+    screen: xshm.Screen, painter: Painter, feeds: Callable[..., Feed]
+) -> None:
+    feed = feeds(screen, Rect(10, 10, 50, 40))
+    held = []
+    for colour in (RED, GREEN, BLUE):
+        painter.fill((0, 0, 100, 100), colour)
+        captured = feed.capture()
+        assert captured is not None
+        held.append((captured, colour))
+    for captured, (red, green, blue) in held:
+        assert (captured.pixels[..., :3] == (blue, green, red)).all()
+        captured.release()
+        captured.release()
+        assert not captured.pixels.size
+
+
 def test_a_window_that_is_redirected_is_seen_in_the_live_memory() -> None:
     with xshm.VirtualDisplay(200, 150) as display, painting(display) as painter:
         window = painter.window((20, 30, 100, 80), BLUE)
@@ -319,6 +336,17 @@ def test_a_screen_that_is_closed_meanwhile_ends_it(live: bool) -> None:
             picture.feed.capture()
         picture.feed.wake()
         picture.feed.close()
+
+
+def test_a_window_that_is_closed_meanwhile_ends_it(
+    screen: xshm.Screen, painter: Painter, feeds: Callable[..., Feed]
+) -> None:
+    opened = screen.window(painter.window((100, 50, 200, 100), BLUE).id)
+    picture = Recorded(feeds(opened))
+    picture.update()
+    threading.Timer(0.05, opened.close).start()
+    with pytest.raises(Closed, match="the window"):
+        picture.follow()
 
 
 def test_a_server_that_dies_ends_it_in_wait_and_capture(make_server: Callable[..., Server]) -> None:
