@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -140,10 +141,10 @@ def test_without_changes_a_wait_sleeps_and_a_look_finds_nothing(
         for each in (feed, feeds(display.screen)):
             picture = Recorded(each)
             picture.update()
-            picture.follow(0.1)  # what others painted before
+            picture.follow(0.02)  # what others painted before
             used, began = time.thread_time(), time.monotonic()
-            assert not each.wait(began + 0.3)
-            assert time.monotonic() - began >= 0.3
+            assert not each.wait(began + 0.2)
+            assert time.monotonic() - began >= 0.2
             assert time.thread_time() - used < 0.01
             assert each.capture() is None
 
@@ -166,20 +167,25 @@ def test_wake_ends_a_wait_and_the_next_one_goes_on(
 ) -> None:
     feed = feeds(screen)
     Recorded(feed).update()
-    other = threading.Thread(target=screen.connection.wire.wait_event, args=([], 0.4))
+    messages = deque[bytes]()
+    other = threading.Thread(target=screen.connection.wire.wait_event, args=(messages, 10))
     if reads:
         other.start()
         time.sleep(0.05)
     threading.Timer(0.1, feed.wake).start()
     began = time.monotonic()
     assert not feed.wait(began + 10)
-    assert 0.05 < time.monotonic() - began < 0.35
+    assert 0.05 < time.monotonic() - began < 5
     began = time.monotonic()
     assert not feed.wait(began + 0.05)
     assert time.monotonic() - began >= 0.05
     feed.wake()  # before the wait
     assert not feed.wait(time.monotonic() + 10)
+    assert time.monotonic() - began < 5
     if reads:
+        assert other.is_alive()
+        messages.append(b"over")
+        screen.connection.sync()
         other.join()
 
 

@@ -79,7 +79,7 @@ class TrackerFeed(SourceFeed):
             tracker.close()
 
     def _is_drawn(self) -> bool:
-        return self._tracker is not None and self._tracker.done
+        return self._part is not None if self._tracker is None else self._tracker.done
 
     def _next_poll(self) -> float:
         return super()._next_poll() if self._tracker is None else self._tracker.next_poll
@@ -89,10 +89,9 @@ class TrackerFeed(SourceFeed):
         if part == self._part and (part is None or self._tracker is not None):
             return False
         self.close()
-        self._canvas = None
+        self._part, self._canvas = part, None
         if part is not None:
             self._tracker = ChangeTracker(self._source, part, self._cursor)
-        self._part = part
         return part is None
 
     def _black(self) -> CapturedPixels:
