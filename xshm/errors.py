@@ -162,6 +162,18 @@ class TargetDenied(XshmError, PermissionError):
     """The file may not be written there: rights, a read-only disk. Nothing was changed; write to another directory."""
 
 
+class TargetTimeout(XshmError, TimeoutError):
+    """Who reads what is written has taken nothing for the time that was set. Nothing more is written."""
+
+
+class TargetGone(XshmError, BrokenPipeError):
+    """Who read what is written has closed the pipe or the connection. Nothing more is written."""
+
+
+class TargetUnreachable(XshmError, ConnectionError):
+    """No connection to a URL could be made; `errno` and the message say why. Nothing was written."""
+
+
 class MissingExtra(XshmError, ImportError):
     """A library that an optional feature needs is not installed; the message names the extra that brings it."""
 

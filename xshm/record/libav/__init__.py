@@ -1,1 +1,6 @@
-"""Videos by PyAV: codecs, encoders, containers."""
+"""Videos by PyAV: codecs, encoders, containers.
+
+In reading order:
+
+`network`: Line, a URL that is written to with limits of time.
+"""
