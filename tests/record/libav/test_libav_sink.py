@@ -82,7 +82,8 @@ def test_ffmpeg_decodes_each_codec_with_its_colours_and_times(
 
 
 @pytest.mark.parametrize(
-    ("suffix", "codec"), [("mp4", None), ("mkv", None), ("webm", None), ("mkv", "ffv1"), ("mkv", "h265"), ("mp4", "vp9")]
+    ("suffix", "codec"),
+    [("mp4", None), ("mkv", None), ("webm", None), ("mkv", "ffv1"), ("mkv", "h265"), ("mp4", "vp9")],
 )
 def test_lossless_gives_back_the_exact_pixels(tmp_path: Path, suffix: str, codec: str | None) -> None:
     path = tmp_path / f"out.{suffix}"
@@ -96,7 +97,12 @@ def test_lossless_gives_back_the_exact_pixels(tmp_path: Path, suffix: str, codec
 
 @pytest.mark.parametrize(
     ("suffix", "quality", "size"),
-    [("mp4", "screen", (67, 35)), ("mp4", "small", (68, 36)), ("webm", "screen", (67, 35)), ("webm", "small", (68, 36))],
+    [
+        ("mp4", "screen", (67, 35)),
+        ("mp4", "small", (68, 36)),
+        ("webm", "screen", (67, 35)),
+        ("webm", "small", (68, 36)),
+    ],
 )
 def test_odd_sizes_are_padded_where_colour_is_in_pairs(
     tmp_path: Path, suffix: str, quality: Any, size: tuple[int, int]
@@ -134,9 +140,7 @@ def test_times_are_those_of_the_pictures_and_the_last_is_shown_to_the_end(tmp_pa
 
 def test_a_constant_rate_has_exact_times_and_no_picture_more(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    videos.record(
-        sink(path, fps=29.97, constant=True), [videos.bars(WIDTH, HEIGHT)] * 12, period=round(SECOND / 29.97)
-    )
+    videos.record(sink(path, fps=29.97, constant=True), [videos.bars(WIDTH, HEIGHT)] * 12, period=round(SECOND / 29.97))
     stream = videos.probe(path)["streams"][0]
     assert stream["avg_frame_rate"] == stream["r_frame_rate"] == "2997/100"
     assert stream["nb_frames"] == "12"
@@ -155,7 +159,9 @@ def test_pictures_that_are_encoded_out_of_order_begin_at_0(tmp_path: Path, suffi
     videos.record(sink(path, options={"bf": 2}), pictures)
     packets = subprocess.run(
         ["ffprobe", "-v", "error", "-show_entries", "frame=pict_type", "-of", "csv=p=0", path],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert "B" in packets
     found = videos.probe(path)

@@ -199,7 +199,9 @@ def _other(name: str) -> Codec:
         known = av.Codec(name, "w")
     except ValueError:  # UnknownCodecError
         near = difflib.get_close_matches(name.lower(), [*_BY_NAME, *_encoders()], n=4)
-        like = f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(_usual())} and others of libav"
+        like = (
+            f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(_usual())} and others of libav"
+        )
         raise InvalidArgument(f"no codec is named {quoted(name)}{like}") from None
     if known.type != "video" or known.name in _STILL:
         what = f"an encoder of {known.type}" if known.type != "video" else "an encoder of single pictures"

@@ -72,7 +72,9 @@ _CONTAINERS: Final = (
     Container("matroska", ("mkv", "matroska"), "libx264", (), _CLUSTERS, _CLUSTERS, chapters=True),
     Container("webm", ("webm",), "libvpx-vp9", ("vp8", "vp9", "av1"), _CLUSTERS, _CLUSTERS, chapters=True),
     Container("mpegts", ("ts", "mpegts", "m2ts", "mts"), "libx264", ("h264", "hevc", "mpeg2video", "mpeg4"), _TS, _TS),
-    Container("flv", ("flv",), "libx264", ("h264", "flv1"), _FLUSHED, {**_FLUSHED, "flvflags": "+no_duration_filesize"}),
+    Container(
+        "flv", ("flv",), "libx264", ("h264", "flv1"), _FLUSHED, {**_FLUSHED, "flvflags": "+no_duration_filesize"}
+    ),
 )
 _BY_NAME: Final = {name: container for container in _CONTAINERS for name in container.names}
 _BY_SCHEME: Final = {
@@ -108,7 +110,9 @@ def named(target: str, name: str | None) -> Container:
 def check(container: Container, codec: Codec, quality: Quality) -> None:
     """Raise InvalidArgument for a codec that players do not find in a container."""
     if container.kinds and codec.kind not in container.kinds:
-        fitting = [each for each in ("h264", "h265", "vp8", "vp9", "av1", "mpeg4", "mjpeg", "prores") if _has(container, each)]
+        fitting = [
+            each for each in ("h264", "h265", "vp8", "vp9", "av1", "mpeg4", "mjpeg", "prores") if _has(container, each)
+        ]
         wanted = f"; for quality {quality!r}" if quality == "lossless" else ""
         raise InvalidArgument(
             f"players do not find {codec.title} ({codec.name}) in .{container.names[0]}; it takes "

@@ -231,7 +231,9 @@ def _try(codec: Codec, given: Mapping[str, str]) -> None:
         raise InvalidArgument(f"{codec.name} did not open within {_TRIAL_SECONDS:g} s with {what}") from None
     if done.returncode < 0:
         raise InvalidArgument(f"{codec.name} ends the program (signal {-done.returncode}) over {what}")
-    lines = [_PREFIX.sub("", line.strip()) for line in (done.stderr + done.stdout).decode(errors="replace").splitlines()]
+    lines = [
+        _PREFIX.sub("", line.strip()) for line in (done.stderr + done.stdout).decode(errors="replace").splitlines()
+    ]
     said = [line for line in lines if _COMPLAINT.search(line) and "thread priority" not in line]
     if done.returncode or said:
         raise InvalidArgument(f"{codec.name} does not take {what}: {printable('; '.join((said or lines)[:3]))}")

@@ -77,7 +77,9 @@ class LibavSink:
             notes.append("browsers show RGB in H.264 in wrong colours; ffmpeg, mpv and VLC are right")
         if not self._container.chapters:
             notes.append(f".{self._container.names[0]} has no chapters")
-        return "; ".join((f"{codec.title} ({codec.name}), {self._encoder.colour}, in {self._container.names[0]}", *notes))
+        return "; ".join(
+            (f"{codec.title} ({codec.name}), {self._encoder.colour}, in {self._container.names[0]}", *notes)
+        )
 
     @property
     def nbytes(self) -> int:
@@ -177,6 +179,4 @@ class LibavSink:
     def _chapters(self, end: int) -> list[tuple[int, int, str]]:
         begins = [at for at, _ in self._marks]
         until = [*begins[1:], end]
-        return [
-            (at, max(after, at + 1), title) for (at, title), after in zip(self._marks, until, strict=False)
-        ]
+        return [(at, max(after, at + 1), title) for (at, title), after in zip(self._marks, until, strict=False)]
