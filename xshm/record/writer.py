@@ -42,7 +42,6 @@ class SinkWriter:
         self._marks: deque[tuple[int, str]] = deque()
         self._current: Kept | None = None  # the picture of now: written last, or at a constant rate to be written next
         self._changed: list[Rect] = []  # where it differs from what was written last
-        self._aborted = False
         self._last = -TICK  # the time of what was written last
 
     def mark(self, title: str) -> None:
@@ -56,19 +55,20 @@ class SinkWriter:
                 self._step()
             self._conclude(end)
         except BaseException as error:  # noqa: BLE001 - whatever it is, `stop` raises it, in a thread that can act on it
-            self.error = self.error or error
-            self.abort()
+            self.abort(error)
         finally:
             self.busy = False
             self._handover.note_written(math.inf)
             self._handover.finish(self._clock.now())  # after an error nobody has to go on capturing
 
-    def abort(self, error: BaseException | None = None) -> None:
-        """Abort the sink, once, because of `error`; a call of it that hangs ends then, if that is possible."""
+    def abort(self, error: BaseException) -> None:
+        """Abort the sink because of `error`: a call of it that hangs ends then, if that is possible.
+
+        Where another thread has done that, the thread that writes does it again at its end: then nothing is at work,
+        and all can be released.
+        """
         self.error = self.error or error
-        if not self._aborted:
-            self._aborted = True
-            self._sink.abort()
+        self._sink.abort()
 
     # -- one step ------------------------------------------------------------------------------------------------------
 

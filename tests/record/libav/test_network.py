@@ -154,11 +154,6 @@ def test_an_unknown_host_is_an_error_of_the_url() -> None:
         Line("tcp://no-such-host.invalid:9000")
 
 
-def test_a_url_without_its_port_is_told_so() -> None:
-    with pytest.raises(TargetUnreachable, match=r"may lack its port, tcp://HOST:PORT"):
-        Line("tcp://127.0.0.1")
-
-
 @pytest.mark.parametrize("way", ["limit", "abort"])
 def test_a_server_that_never_answers_ends_the_connecting_in_time_and_stops_no_other_thread(way: str) -> None:
     class _Aborted(Line):
@@ -179,8 +174,8 @@ def test_a_server_that_never_answers_ends_the_connecting_in_time_and_stops_no_ot
         with listening() as (_, port):
             url = f"rtmp://127.0.0.1:{port}/live/key"
             if way == "limit":
-                with pytest.raises(TargetTimeout, match=r"answered within 0\.8 s.*rtmp://127\.0\.0\.1:\d+/live/…"):
-                    Line(url, timeout=0.8)
+                with pytest.raises(TargetTimeout, match=r"answered within 0\.3 s.*rtmp://127\.0\.0\.1:\d+/live/…"):
+                    Line(url, timeout=0.3)
             else:
                 with pytest.raises(Closed, match="given up"):
                     _Aborted(url)
@@ -188,7 +183,7 @@ def test_a_server_that_never_answers_ends_the_connecting_in_time_and_stops_no_ot
         ended.set()
         watch.join()
     assert time.monotonic() - beats[0] < 5
-    assert max(np.diff(beats)) < 0.6, "libav's call held the GIL"
+    assert max(np.diff(beats)) < 0.25, "libav's call held the GIL"
 
 
 # -- who hangs, and who goes -------------------------------------------------------------------------------------------

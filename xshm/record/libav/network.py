@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WRITE: Final = 2  # AVIO_FLAG_WRITE
+_ERROR: Final = 84  # the offset of `error` in AVIOContext, the same in libavformat 58 to 62 on 64 bits
 _DATAGRAM: Final = 1316  # bytes, 7 packets of MPEG-TS: what an Ethernet frame takes
 _BUFFER: Final = 32768  # bytes, PyAV's own
-_LOCAL: Final = ("crypto", "fd", "file", "md5", "pipe", "tee")
 _GONE: Final = (errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN)
 
 
@@ -80,7 +80,7 @@ class Line:
             raise Closed(f"nothing more is written to {self.name}: {self._ended or 'it is closed'}")
         self._libav.avio_write(self._file, data, len(data))
         self._libav.avio_flush(self._file)
-        code = _Context.from_address(int(self._file.value or 0)).error
+        code = ctypes.c_int.from_address(int(self._file.value or 0) + _ERROR).value
         if code < 0:
             raise self._broken(code)
         self.nbytes += len(data)
@@ -120,8 +120,6 @@ class Line:
         words = self._words(code)
         if code == -errno.ECONNREFUSED:
             words += "; nothing listens there: start the server first, or correct host and port"
-        elif code == -errno.EINVAL:
-            words += f"; it may lack its port, {scheme}://HOST:PORT"
         elif code == -errno.EIO:
             words = "its host is not known, or has closed the connection; correct the URL"
         return TargetUnreachable(-code if self._is_errno(code) else errno.EIO, words, self.name)
@@ -168,24 +166,11 @@ def open_output(
 
 @functools.cache
 def protocols() -> tuple[str, ...]:
-    """Return the names of the protocols by which this PyAV writes to other machines and programs."""
+    """Return the names of the protocols that this PyAV writes to."""
     state, found = ctypes.c_void_p(), []
     while name := _libav().avio_enum_protocols(ctypes.byref(state), 1):
         found.append(name.decode())
-    return tuple(name for name in found if name not in _LOCAL)
-
-
-class _Context(ctypes.Structure):
-    """AVIOContext up to what is read here, the same in libavformat 58 to 62."""
-
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("av_class", "buffer")),
-        ("buffer_size", ctypes.c_int),
-        *((name, ctypes.c_void_p) for name in ("buf_ptr", "buf_end", "opaque", "read_packet", "write_packet", "seek")),
-        ("pos", ctypes.c_int64),
-        ("eof_reached", ctypes.c_int),
-        ("error", ctypes.c_int),
-    )
+    return tuple(found)
 
 
 class _Interrupt(ctypes.Structure):
