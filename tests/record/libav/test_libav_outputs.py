@@ -72,7 +72,7 @@ def test_abort_ends_a_write_that_hangs() -> None:
     sink = LibavSink(TimedWriter(write, "the pipe"), SIZE, Settings(format="mkv", quality="lossless"))
     threading.Timer(0.4, sink.abort).start()
     begun = time.monotonic()
-    with pytest.raises(Exception, match="given up"):  # noqa: PT011 - whatever it is, it says so
+    with pytest.raises(Exception, match="given up"):
         videos.record(sink, [videos.noise(*SIZE, seed) for seed in range(200)])
     assert time.monotonic() - begun < 5
     os.close(read)
@@ -118,7 +118,7 @@ def test_a_full_disk_is_an_error_with_the_files_name_and_leaves_what_plays(tmp_p
         assert raised.value.errno == errno.ENOSPC
         sink.abort()
         assert names(disk) == ["filler", path.name]
-        command = ["ffmpeg", "-v", "quiet", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+        command = ["ffmpeg", "-v", "quiet", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
         shown = subprocess.run(command, capture_output=True, check=False).stdout
         assert len(shown) >= 2 * 3 * 96 * 48
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 import videos
 from videos import SECOND
 
-from xshm import InvalidArgument
+from xshm import InvalidArgument, MissingExtra
 from xshm.geometry import Rect
 from xshm.record.libav.sink import LibavSink
 from xshm.record.sinks.settings import Settings
@@ -22,7 +21,6 @@ from xshm.system.replacement import Replacement
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 192, 96
 
@@ -194,10 +192,11 @@ def test_marks_are_chapters(tmp_path: Path, suffix: str) -> None:
     written.write(written.new_picture(), 0, ())
     written.mark(0, "begin")
     written.mark(SECOND // 2, "Formular geöffnet: 12 €")
+    written.mark(SECOND, "half a pair: \ud800")
     written.finish(2 * SECOND)
     chapters = videos.probe(path)["chapters"]
-    assert [each["tags"]["title"] for each in chapters] == ["begin", "Formular geöffnet: 12 €"]
-    assert [(float(each["start_time"]), float(each["end_time"])) for each in chapters] == [(0, 0.5), (0.5, 2)]
+    assert [each["tags"]["title"] for each in chapters] == ["begin", "Formular geöffnet: 12 €", "half a pair: ?"]
+    assert [(float(each["start_time"]), float(each["end_time"])) for each in chapters] == [(0, 0.5), (0.5, 1), (1, 2)]
 
 
 def test_a_container_without_chapters_says_so(tmp_path: Path) -> None:
@@ -288,6 +287,14 @@ def test_what_does_not_fit_is_refused_before_a_file_is_made(
     with pytest.raises(InvalidArgument, match=said):
         sink(tmp_path / name, **settings)
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"old"]
+
+
+def test_without_pyav_the_extra_is_named_before_a_file_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    for target in (Replacement(tmp_path / "out.mp4"), "tcp://127.0.0.1:9"):
+        with pytest.raises(MissingExtra, match=r"pip install 'xshm\[video\]'"):
+            LibavSink(target, (WIDTH, HEIGHT), Settings())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_format_names_the_container_where_the_suffix_does_not(tmp_path: Path) -> None:

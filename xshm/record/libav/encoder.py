@@ -102,6 +102,12 @@ class Encoder:
 
     def encode(self, picture: Picture, at: int, changed: Sequence[Rect]) -> list[Any]:
         """Return the packets that are complete with a picture which is shown from `at`, in ns; often its own."""
+        if (picture.layout, picture.width, picture.height) != (self.layout, *self.size):  # libav would convert it
+            width, height = self.size
+            raise InvalidArgument(
+                f"a picture of {picture.layout}, {picture.width}x{picture.height}, is none of this encoder's: "
+                f"{self.layout}, {width}x{height}"
+            )
         now = max(round(at * self.time_base.denominator / (self.time_base.numerator * _SECOND)), self._last_time + 1)
         frame = picture.handle
         self._changed += sum(rect.width * rect.height for rect in changed)

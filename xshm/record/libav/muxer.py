@@ -96,7 +96,13 @@ class Muxer:
         if self._last is not None and not self._ended and chapters:
             self._file.set_chapters(
                 [
-                    {"id": number, "start": start, "end": end, "time_base": _NANOSECONDS, "metadata": {"title": title}}
+                    {
+                        "id": number,
+                        "start": start,
+                        "end": end,
+                        "time_base": _NANOSECONDS,
+                        "metadata": {"title": _encodable(title)},
+                    }
                     for number, (start, end, title) in enumerate(chapters)
                 ]
             )
@@ -136,6 +142,11 @@ class _Errors:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, self._name) from None
         raise XshmError(f"{self._name}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _encodable(title: str) -> str:
+    """Return a title that libav takes: what can't be UTF-8 would keep the whole file from being completed."""
+    return title.encode(errors="replace").decode().replace("\0", "?")
 
 
 def kept(packet: Any) -> Any:
