@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from recorded import Recorded
 from reference import core_image
 
 import xshm
-from xshm.errors import RequestTimeout
+from xshm.errors import Closed, RequestTimeout
 from xshm.geometry import Rect
 from xshm.record.feeds import open_feed
 from xshm.record.live_feed import LiveFeed
@@ -26,8 +28,6 @@ from xshm.record.tracker_feed import TrackerFeed
 from xshm.system.deadlines import within
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from xshm.record.feed import Captured
@@ -73,6 +73,26 @@ def test_the_live_memory_is_read_where_it_is_the_picture_that_is_wanted(
             feed = open_feed(opened, None, cursor=False)
             assert isinstance(feed, TrackerFeed)
             feed.close()
+
+
+@pytest.mark.parametrize("kind", ["file", "sysv"])
+def test_the_memory_goes_with_the_feed_and_its_last_picture(kind: Literal["file", "sysv"]) -> None:
+    def mapped() -> int:
+        return len(re.findall(r"Xvfb_screen|/SYSV", Path("/proc/self/maps").read_text()))
+
+    before = mapped()
+    with xshm.VirtualDisplay(200, 150, framebuffer=kind) as display, painting(display) as painter:
+        painter.fill((0, 0, 200, 150), RED)
+        feed = open_feed(display.screen, None, cursor=False)
+        captured = feed.capture()
+        assert captured is not None
+    assert (captured.pixels[..., :3] == (0, 0, 255)).all()
+    feed.close()
+    with pytest.raises(Closed):
+        feed.capture()
+    assert mapped() == before + 1
+    captured.release()
+    assert mapped() == before
 
 
 def test_a_file_that_others_can_truncate_is_not_read_in_place(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm.capture.damage_region import DamageRegion
 from xshm.errors import Closed, DisplayGone, RequestTimeout
 from xshm.geometry import Rect, merged
-from xshm.record.source_feed import Canvas, CapturedPixels, SourceFeed
+from xshm.record.source_feed import RELEASED, Canvas, CapturedPixels, SourceFeed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +64,8 @@ class LiveFeed(SourceFeed):
     def __init__(self, source: Source, memory: LiveMemory, region: Rect | None) -> None:
         super().__init__(source, region)
         self.format = memory.format
-        self._memory = memory
-        self._pixels = memory.pixels[self.rect.slices]
+        self._memory: LiveMemory | None = memory  # None: closed
+        self._pixels: NDArray[Any] = memory.pixels[self.rect.slices]
         self._damage = DamageRegion(source, self.rect)
         self._wire.sync()  # the event of its creation comes before the first capture, and not after it
         self._is_whole = True
@@ -73,7 +73,9 @@ class LiveFeed(SourceFeed):
 
     def capture(self) -> LivePixels | None:
         """See `Feed.capture`."""
-        source, drawn = self._source, list[Rect]()
+        source, memory, drawn = self._source, self._memory, list[Rect]()
+        if memory is None:
+            raise Closed("this feed was closed")
         is_whole, self._is_whole = self._is_whole, True
         for _ in range(_TRIES):
             is_resized = source._geometry_changed
@@ -87,7 +89,7 @@ class LiveFeed(SourceFeed):
         if not (drawn or is_whole):
             self._is_whole = False
             return None
-        colormap = self._memory.colormap if self.format.needs_colormap else None
+        colormap = memory.colormap if self.format.needs_colormap else None
         if self._is_recoloured(colormap):
             is_whole, self._canvas = True, None
         changed = self._changed([self.rect] if is_whole else drawn)
@@ -109,7 +111,8 @@ class LiveFeed(SourceFeed):
         return bool(events) or source._geometry_changed
 
     def close(self) -> None:
-        """See `Feed.close`."""
+        """See `Feed.close`. The memory goes with the last Captured."""
+        self._memory, self._pixels, self._canvas = None, RELEASED, None
         self._damage.close()
 
     def _is_drawn(self) -> bool:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from xshm.capture.source import Source
     from xshm.pixels.format import PixelFormat
 
-_RELEASED: Final[NDArray[Any]] = np.empty((0, 0), np.uint8)
+RELEASED: Final[NDArray[Any]] = np.empty((0, 0), np.uint8)  # in place of pixels that are not kept any more
 
 
 class SourceFeed:
@@ -123,7 +123,7 @@ class CapturedPixels:
 
     def release(self) -> None:
         """See `Captured.release`."""
-        self.pixels = _RELEASED
+        self.pixels = RELEASED
 
 
 class Canvas:

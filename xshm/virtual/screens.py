@@ -40,8 +40,9 @@ class Screens:
         self._check_open()
         screen = self._connect(DisplayName.parse(self._address).of_screen(number))
         # Where Xinerama joins the screens, there is more memory than there are root windows.
-        if number < len(self.live) == len(screen.connection.info.roots):
-            screen._session.live = self.live[number]  # noqa: SLF001 - the hook for the owner of a server
+        live = self.live  # another thread may close the display meanwhile
+        if number < len(live) == len(screen.connection.info.roots):
+            screen._session.live = live[number]  # noqa: SLF001 - the hook for the owner of a server
         with self._lock:
             known = None if self._closed else self._opened.setdefault(number, screen)
         if known is not screen:  # another thread has opened this screen, or closed the display
@@ -64,6 +65,7 @@ class Screens:
         """Close all Screens; later ones are refused."""
         with self._lock:
             self._closed = True
+        self.live = ()  # no memory is kept from here on
         for screen in self._opened.values():
             screen.close()
             screen._session.live = None  # noqa: SLF001 - as above
