@@ -1,8 +1,8 @@
-"""Write pixels into a picture's planes by numpy alone."""
+"""Write blue, green, red into a picture's planes by numpy alone; as all converters do it, for small parts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from xshm.record.pictures import yuv
 
@@ -18,27 +18,28 @@ if TYPE_CHECKING:
 else:
     from xshm._numpy import np
 
-BAND = 8192  # pixels converted at a time: the intermediate numbers, four bytes each, then stay in the cache
-_OPAQUE = 255
+_OPAQUE: Final = 255
 
 
-def write(pixels: NDArray[np.uint8], planes: Planes, layout: Layout) -> None:
-    """Convert (height, width, 3 or 4) blue, green, red into planes of that size; yuv420p takes even sizes only."""
-    if layout == "bgr0":
-        write_bgr0(pixels, planes[0])
-    elif layout == "gbrp":
-        for plane, place in zip(planes, (1, 0, 2), strict=True):
-            plane[...] = pixels[..., place]
-    else:
-        colours = yuv.channels(pixels)
-        if layout == "yuv444p":
-            for plane, coefficients in zip(planes, yuv.FULL, strict=True):
-                yuv.sample(colours, coefficients, plane)
-            return
-        yuv.sample(colours, yuv.LUMA, planes[0])
-        means = yuv.halved(colours)
-        for plane, coefficients in zip(planes[1:], yuv.FULL[1:], strict=True):
-            yuv.sample(means, coefficients, plane)
+class NumpyWriter:
+    """The conversion of bands of pixels."""
+
+    band: Final = 8192  # pixels at a time: the intermediate numbers, four bytes each, then stay in the cache
+    loss: Final = 6e-9  # seconds that a pixel takes longer than by OpenCV (tests/bench/record_conversions.py)
+    name: Final = "numpy"
+
+    def write(self, pixels: NDArray[np.uint8], planes: Planes, layout: Layout) -> None:
+        """Convert (height, width, 3 or 4) blue, green, red into planes of that size; yuv420p's is even."""
+        if layout == "bgr0":
+            write_bgr0(pixels, planes[0])
+        elif layout == "gbrp":
+            for plane, place in zip(planes, (1, 0, 2), strict=True):
+                plane[...] = pixels[..., place]
+        else:
+            colours = yuv.channels(pixels)
+            for at, plane in enumerate(planes):
+                samples = yuv.samples(colours, at)
+                plane[...] = samples if samples.shape == plane.shape else yuv.halved(samples)
 
 
 def write_bgr0(pixels: NDArray[np.uint8], plane: NDArray[Any]) -> None:
