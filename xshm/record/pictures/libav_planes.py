@@ -12,7 +12,7 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.record.pictures.numpy_planes import NumpyWriter
+from xshm.record.pictures.numpy_planes import NumpyWriter, bands
 from xshm.system import limits
 
 if TYPE_CHECKING:
@@ -27,13 +27,13 @@ else:
     from xshm._numpy import np
 
 _FORMATS = {3: "bgr24", 4: "bgra"}  # by bytes a pixel
+_BAND = 1 << 19  # pixels at a time: more than in small bands takes less; the frame that is copied is 1.5 MiB at most
 _FEW = 1024  # pixels that numpy converts sooner, and any width of them
 
 
 class LibavWriter:
     """The conversions of bands; for one thread."""
 
-    band: Final = 1 << 19  # pixels: less often than in small bands, and 2 MiB of frame at most
     loss: Final = 1.2e-9  # seconds that a pixel takes longer than by OpenCV (tests/bench/record_conversions.py)
 
     def __init__(self, av: ModuleType) -> None:
@@ -54,9 +54,11 @@ class LibavWriter:
         if layout == "bgr0" or math.prod(pixels.shape[:2]) < _FEW or pixels.strides[1:] != (count, 1):
             self._plain.write(pixels, planes, layout)
             return
-        frame = self._reformat(self._frame_over(pixels, _FORMATS[count]), format=layout, **self._options)
-        for plane, made in zip(planes, frame.planes, strict=True):
-            plane[...] = np.ndarray(plane.shape, np.uint8, memoryview(made), 0, (made.line_size, 1))
+        for rows, halves in bands(pixels.shape[0], pixels.shape[1], _BAND):
+            frame = self._reformat(self._frame_over(pixels[rows], _FORMATS[count]), format=layout, **self._options)
+            for at, (plane, made) in enumerate(zip(planes, frame.planes, strict=True)):
+                part = plane[halves if at and layout == "yuv420p" else rows]
+                part[...] = np.ndarray(part.shape, np.uint8, memoryview(made), 0, (made.line_size, 1))
 
 
 def installed() -> LibavWriter | None:

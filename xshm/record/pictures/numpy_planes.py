@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm.record.pictures import yuv
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -21,10 +21,12 @@ else:
 _OPAQUE: Final = 255
 
 
-class NumpyWriter:
-    """The conversion of bands of pixels."""
+_BAND: Final = 8192  # pixels at a time: the intermediate numbers, four bytes each, then stay in the cache
 
-    band: Final = 8192  # pixels at a time: the intermediate numbers, four bytes each, then stay in the cache
+
+class NumpyWriter:
+    """The conversion of pixels."""
+
     loss: Final = 6e-9  # seconds that a pixel takes longer than by OpenCV (tests/bench/record_conversions.py)
     name: Final = "numpy"
 
@@ -32,14 +34,26 @@ class NumpyWriter:
         """Convert (height, width, 3 or 4) blue, green, red into planes of that size; yuv420p's is even."""
         if layout == "bgr0":
             write_bgr0(pixels, planes[0])
-        elif layout == "gbrp":
-            for plane, place in zip(planes, (1, 0, 2), strict=True):
-                plane[...] = pixels[..., place]
-        else:
-            colours = yuv.channels(pixels)
+            return
+        for rows, halves in bands(pixels.shape[0], pixels.shape[1], _BAND):
+            band = pixels[rows]
+            if layout == "gbrp":
+                for plane, place in zip(planes, (1, 0, 2), strict=True):
+                    plane[rows] = band[..., place]
+                continue
+            colours = yuv.channels(band)
             for at, plane in enumerate(planes):
                 samples = yuv.samples(colours, at)
-                plane[...] = samples if samples.shape == plane.shape else yuv.halved(samples)
+                if at and layout == "yuv420p":
+                    plane[halves] = yuv.halved(samples)
+                else:
+                    plane[rows] = samples
+
+
+def bands(height: int, width: int, pixels: int) -> Iterator[tuple[slice, slice]]:
+    """Return slices of rows from the top, of an even number of them and about so many pixels, and those of half."""
+    rows = max(pixels // width // 2 * 2, 2)
+    return ((slice(top, top + rows), slice(top // 2, (top + rows) // 2)) for top in range(0, height, rows))
 
 
 def write_bgr0(pixels: NDArray[np.uint8], plane: NDArray[Any]) -> None:

@@ -14,8 +14,7 @@ of one pixel in four (see `yuv`).
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from xshm.record.pictures.numpy_planes import write_bgr0
 from xshm.record.pictures.yuv import MATRIX
@@ -35,65 +34,84 @@ _BGR = 3
 _LINE = 64  # bytes of a cache line, and of the widest vectors
 
 
-class OpenCVWriter:
-    """Memory for one band, and the conversions of bands; for one thread."""
+_BAND = 30720  # pixels: 16 rows of 1920, which with what is made of them are 300 KiB
 
-    band: Final = 30720  # pixels: 16 rows of 1920, which with what is made of them are 300 KiB
+
+class OpenCVWriter:
+    """Memory for one band, and the conversions of pixels; for one thread."""
+
     loss: Final = 0.0
 
     def __init__(self, cv2: ModuleType) -> None:
         self._cv2 = cv2
         self.name = f"OpenCV {cv2.__version__}"
         self._matrix = np.array(MATRIX)
-        # Memory for the band as blue, green, red; the same as Y, U, V; and one plane or two.
-        self._bgr = np.empty(_BGR * self.band, np.uint8)
+        self._allot(_BAND)
+
+    def _allot(self, pixels: int) -> None:
+        """Make memory for a band as blue, green, red; the same as Y, U, V; and as two planes."""
+        self._bgr = np.empty(_BGR * pixels, np.uint8)
         self._yuv = np.empty_like(self._bgr)
-        self._first = np.empty(self.band + _LINE, np.uint8)
-        self._second = np.empty(self.band, np.uint8)
+        self._first = np.empty(pixels + _LINE, np.uint8)
+        self._second = np.empty(pixels, np.uint8)
 
     def write(self, pixels: NDArray[np.uint8], planes: Planes, layout: Layout) -> None:
         """Convert (height, width, 3 or 4) blue, green, red into planes of that size; yuv420p's is even."""
         if layout == "bgr0":
             write_bgr0(pixels, planes[0])
-        elif layout == "gbrp":
-            self._write_gbrp(pixels, planes)
-        else:
-            self._write_yuv(pixels, planes)
-
-    def _write_gbrp(self, pixels: NDArray[np.uint8], planes: Planes) -> None:
-        green, blue, red = planes
-        apart = self._apart(green)
-        if pixels.shape[2] == _BGR:
-            self._cv2.split(pixels, (blue, green, apart))
-            red[...] = apart
-        else:
-            self._cv2.split(pixels, (blue, green, red, apart))
-
-    def _write_yuv(self, pixels: NDArray[np.uint8], planes: Planes) -> None:
-        cv2 = self._cv2
-        luma, *chroma = planes
-        bgr = pixels
-        if pixels.shape[2] != _BGR:
-            bgr = _part(self._bgr, (*pixels.shape[:2], _BGR))
-            cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR, dst=bgr)
-        mixed = _part(self._yuv, bgr.shape)
-        cv2.transform(bgr, self._matrix, mixed)
-        apart = self._apart(luma)
-        if chroma[0].shape == luma.shape:
-            cv2.split(mixed, (luma, chroma[0], apart))
-            chroma[1][...] = apart
             return
-        other = _part(self._second, luma.shape)
-        cv2.split(mixed, (luma, apart, other))
-        size = chroma[0].shape[::-1]
-        for full, half in zip((apart, other), chroma, strict=True):
-            cv2.resize(full, size, half, interpolation=cv2.INTER_AREA)
+        height, width = pixels.shape[:2]
+        if 2 * width > self._second.size:  # two rows are more than a band
+            self._allot(2 * width)
+        rows = min(height, max(_BAND // width // 2 * 2, 2))
+        if layout == "gbrp":
+            self._write_gbrp(pixels, planes, rows)
+        else:
+            self._write_yuv(pixels, planes, rows, halve=layout == "yuv420p")
 
-    def _apart(self, plane: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return memory for a plane that lies otherwise in its cache line than the plane, by a byte."""
+    def _write_gbrp(self, pixels: NDArray[np.uint8], planes: Planes, rows: int) -> None:
+        green, blue, red = planes
+        apart = self._apart(green, rows)
+        three = pixels.shape[2] == _BGR
+        for top in range(0, len(pixels), rows):
+            at = slice(top, top + rows)
+            band = pixels[at]
+            spare = apart[: len(band)]
+            if three:
+                self._cv2.split(band, (blue[at], green[at], spare))
+                red[at] = spare
+            else:
+                self._cv2.split(band, (blue[at], green[at], red[at], spare))
+
+    def _write_yuv(self, pixels: NDArray[np.uint8], planes: Planes, rows: int, *, halve: bool) -> None:
+        cv2 = self._cv2
+        luma, blueish, reddish = planes
+        height, width, count = pixels.shape
+        memory = self._bgr[: rows * width * _BGR].reshape(rows, width, _BGR)
+        mixed = self._yuv[: rows * width * _BGR].reshape(rows, width, _BGR)
+        apart = self._apart(luma, rows)
+        other = self._second[: rows * width].reshape(rows, width)
+        for top in range(0, height, rows):
+            at = slice(top, top + rows)
+            band = pixels[at]
+            if len(band) < rows:  # the last one
+                rows = len(band)
+                memory, mixed, apart, other = memory[:rows], mixed[:rows], apart[:rows], other[:rows]
+            if count != _BGR:
+                cv2.cvtColor(band, cv2.COLOR_BGRA2BGR, dst=memory)
+                band = memory
+            cv2.transform(band, self._matrix, mixed)
+            if not halve:
+                cv2.split(mixed, (luma[at], blueish[at], apart))
+                reddish[at] = apart
+                continue
+            cv2.split(mixed, (luma[at], apart, other))
+            size = width // 2, rows // 2
+            half = slice(top // 2, top // 2 + rows // 2)
+            cv2.resize(apart, size, blueish[half], interpolation=cv2.INTER_AREA)
+            cv2.resize(other, size, reddish[half], interpolation=cv2.INTER_AREA)
+
+    def _apart(self, plane: NDArray[np.uint8], rows: int) -> NDArray[np.uint8]:
+        """Return memory for rows of a plane that lie otherwise in their cache lines than the plane's, by a byte."""
         start = (plane.__array_interface__["data"][0] + 1 - self._first.__array_interface__["data"][0]) % _LINE
-        return _part(self._first[start:], plane.shape)
-
-
-def _part(memory: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    return memory[: math.prod(shape)].reshape(shape)
+        return self._first[start : start + rows * plane.shape[1]].reshape(rows, plane.shape[1])

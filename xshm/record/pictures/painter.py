@@ -42,19 +42,16 @@ _SMALLEST_EDGE: Final = 2
 # Two rectangles are converted as one where that adds at most so many pixels: what a rectangle costs by itself.
 _JOINED: Final = 8192
 _LOOKED_AT: Final = 8  # rectangles before one that it may be joined with; they are sorted by rows
+_BAND: Final = 32768  # pixels that are read at a time where they are not as the converters want them
 _IMPORT: Final = 0.05  # seconds that the import of OpenCV takes
 
 
 class Writer(Protocol):
-    """A converter of bands."""
+    """A converter of pixels."""
 
     @property
     def name(self) -> str:
         """The library and its version."""
-
-    @property
-    def band(self) -> int:
-        """Pixels that it converts best at a time."""
 
     @property
     def loss(self) -> float:
@@ -112,18 +109,13 @@ class Painter:
 
     def _paint(self, picture: Picture, pixels: NDArray[Any], colormap: NDArray[Any] | None, box: Box) -> None:
         left, top, right, bottom = box
-        writer = self._writer
-        band, write = writer.band, writer.write
-        # A band is of whole rows, but for pictures so wide that two rows are more than a band.
         step = self._step
-        rows = max(band // (right - left) // step * step, step)
-        columns = band // rows // step * step
+        # Where reading needs memory, of bands that stay in the cache.
+        rows = bottom - top if self._reader.is_plain(box) else max(_BAND // (right - left) // step * step, step)
         for y in range(top, bottom, rows):
-            end = min(y + rows, bottom)
-            for x in range(left, right, columns):
-                part = (x, y, min(x + columns, right), end)
-                found = self._reader.read(pixels, colormap, part)
-                write(found, self._planes(picture, part), self._layout)
+            part = (left, y, right, min(y + rows, bottom))
+            found = self._reader.read(pixels, colormap, part)
+            self._writer.write(found, self._planes(picture, part), self._layout)
 
     def _planes(self, picture: Picture, box: Box) -> tuple[NDArray[np.uint8], ...]:
         left, top, right, bottom = box
