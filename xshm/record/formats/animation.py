@@ -39,7 +39,7 @@ else:
 
 _SECOND: Final = 1_000_000_000  # ns
 _MOST_RECTS: Final = 16
-_OPAQUE: Final = np.uint32(0xFF000000)
+OPAQUE: Final = np.uint32(0xFF000000)
 _CORNER: Final = Rect(0, 0, 1, 1)
 # Seconds after which a picture that was painted anew, with the same pixels, is a keep-alive too: together with the
 # 0.8 s to the next one that is about a second.
@@ -123,7 +123,7 @@ class Animation:
                 if found or not changed or self.settings.constant or waited >= _UNCHANGED * self.ticks:
                     self._hold(start, found)
             for rect in found:
-                np.bitwise_or(pixels[rect.slices], _OPAQUE, out=self._shown[rect.slices])
+                np.bitwise_or(pixels[rect.slices], OPAQUE, out=self._shown[rect.slices])
 
     def mark(self, at: int, title: str) -> None:
         """Do nothing: the format has no chapters."""
@@ -139,6 +139,7 @@ class Animation:
     def abort(self) -> None:
         """Close the file as it is, complete up to the last frame that was written."""
         self._is_over = True
+        self._file.end_write()
         self._release()
 
     def _how(self) -> str:
