@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import random
 import resource
+import select
+import threading
 import tracemalloc
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from animations import MS, Script, by_pillow, noise, output
+from animations import MS, OpenFile, Script, by_pillow, noise, output
 
 from xshm.errors import Closed, InvalidArgument
 from xshm.geometry import Rect
@@ -175,6 +178,63 @@ def test_on_a_full_disk_the_file_ends_with_the_last_whole_frame(begin: Begin) ->
     assert error.value.filename == str(path)
     assert starts(path) == [0, 100, 200]
     assert np.array_equal(by_pillow(path)[1][1], script.shown[1][1])
+
+
+def test_an_end_on_a_full_disk_is_an_error_and_leaves_the_file_whole(begin: Begin) -> None:
+    script, path = begin((300, 200))
+    script.first()
+    script.write(100 * MS, script.paint(Rect(0, 0, 300, 200), noise(Rect(0, 0, 300, 200))))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            script.sink.finish(300 * MS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not script.sink._file._output.is_open
+    assert starts(path) == [0, 100]
+
+
+@pytest.mark.parametrize("kind", ["apng", "gif"])
+def test_to_give_up_waits_for_no_reader_and_the_file_is_closed_after_the_write(kind: str) -> None:
+    reads, writes = os.pipe()
+    opened = OpenFile(writes)
+    script = Script(KINDS[kind](opened, (400, 300), Settings()))
+    script.first(noise(Rect(0, 0, 400, 300)))
+    writer = threading.Thread(target=script.write, args=(100 * MS,))
+    writer.start()
+    assert select.select([reads], [], [], 10)[0]  # it is writing; the pipe holds less than the picture
+    script.sink.abort()
+    assert opened.is_open
+    with open(reads, "rb") as file:  # noqa: PTH123 - a descriptor
+        assert len(file.read()) == script.sink.nbytes
+    writer.join()
+    assert not opened.is_open
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_drawn_each_frame_is_what_was_shown_at_its_time(begin: Begin, seed: int) -> None:
+    rng = random.Random(seed)
+    script, path = begin(fps=None)
+    script.first(noise(WHOLE, colours=9))
+    at = 0
+    for _ in range(60):
+        at += rng.choice((1, 200_000, 4 * MS, 15 * MS, 40 * MS, 300 * MS))
+        drawn = []
+        for number in range(rng.choice((0, 1, 1, 2, 3))):
+            left, top = rng.randrange(SIZE[0]), rng.randrange(SIZE[1])
+            rect = Rect(left, top, rng.randint(1, SIZE[0] - left), rng.randint(1, SIZE[1] - top))
+            if number != 2:
+                script.paint(rect, noise(rect, rng.randrange(3), colours=9) if rng.random() < 0.5 else 7)
+            drawn.append(rect)
+        script.write(at, *drawn)
+    script.sink.finish(at + 100 * MS)
+    shortest, tick = (1000 * each // script.sink.ticks for each in (script.sink.shortest, 1))
+    for begins, (_, pixels) in zip(starts(path), by_pillow(path), strict=False):
+        near = [picture for when, picture in script.shown if begins - shortest - tick <= when / MS < begins + tick]
+        near += [picture for when, picture in script.shown if when / MS < begins + tick][-1:]
+        assert any(np.array_equal(pixels, picture) for picture in near), begins
+    assert np.array_equal(by_pillow(path)[-1][1], script.shown[-1][1])
 
 
 def test_it_goes_behind_what_is_in_an_open_file(begin: Begin, tmp_path: Path) -> None:

@@ -46,8 +46,10 @@ class GifSink(Animation):
     most_edge: ClassVar = 0xFFFF
     trailer: ClassVar = b"\x3b"
 
-    def _check(self, size: tuple[int, int], settings: Settings) -> None:
-        super()._check(size, settings)
+    @classmethod
+    def check(cls, size: tuple[int, int], settings: Settings) -> None:
+        """Raise InvalidArgument for what a GIF does not have."""
+        super().check(size, settings)
         if settings.quality == "lossless":
             raise InvalidArgument(
                 f"a GIF has {_COLOURS} colours a picture, so it can't be lossless; record to .apng, which is as "

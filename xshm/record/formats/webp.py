@@ -6,6 +6,7 @@ does. The number of bytes in the file's header is corrected after each frame, so
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -29,6 +30,7 @@ _ANIMATED, _HAS_ALPHA = 0x02, 0x10  # VP8X
 _BLENDED: Final = 0  # ANMF: drawn over the frame before, which stays
 _LOSSLESS: Final[Mapping[str, object]] = {"lossless": True, "quality": 0, "method": 0}  # 84 ms of 1080p; others 800
 _LOSSY: Final[Mapping[str, object]] = {"quality": 70, "method": 2}
+_MOST_BYTES: Final = 0xFFFFFFF6 - 64  # with the header
 _SIZE_AT: Final = 4  # where the number of the bytes behind it is
 _STILL: Final = (b"ALPH", b"VP8 ", b"VP8L")  # the chunks of a still picture that a frame consists of
 
@@ -50,6 +52,11 @@ class WebpSink(Animation):
                 "a WebP begins with its number of bytes, so it can't be written to a pipe; name a file, or record as "
                 "APNG, GIF or y4m"
             )
+
+    @classmethod
+    def check(cls, size: tuple[int, int], settings: Settings) -> None:
+        """Raise InvalidArgument for what a WebP does not have; MissingExtra where Pillow can't write one."""
+        super().check(size, settings)
         with limits.loading():
             from PIL import features  # noqa: PLC0415 - as in `_still`
 
@@ -74,7 +81,10 @@ class WebpSink(Animation):
         whole = Rect.from_ltrb(whole.x & ~1, whole.y & ~1, whole.right, whole.bottom)
         numbers = (whole.x // 2, whole.y // 2, whole.width - 1, whole.height - 1, ticks)
         control = b"".join(map(_three_bytes, numbers)) + bytes((_BLENDED,))
-        return _chunk(b"ANMF", control + self._still(whole, patches))
+        frame = _chunk(b"ANMF", control + self._still(whole, patches))
+        if self._file.end + len(frame) > _MOST_BYTES:
+            raise OSError(errno.EFBIG, "a WebP has at most 4 GiB, and this one is full; record to .apng, .mp4 or .mkv")
+        return frame
 
     def _still(self, whole: Rect, patches: list[Patch]) -> bytes:
         """Return the chunks of a still picture of a rectangle."""
