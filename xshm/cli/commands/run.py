@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from xshm.cli.last_picture import LastPicture
     from xshm.cli.orphans import Orphans
+    from xshm.cli.recording.of_a_run import RunRecording
     from xshm.virtual.display import VirtualDisplay
     from xshm.virtual.program import Program
 
@@ -43,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Run the command, or without one keep a display until a signal comes; return the exit code."""
     from xshm.cli.orphans import Orphans  # noqa: PLC0415
+    from xshm.cli.recording import of_a_run  # noqa: PLC0415
     from xshm.image.files.encode import by_suffix  # noqa: PLC0415 - the command line is read without numpy
     from xshm.virtual.display import VirtualDisplay  # noqa: PLC0415
 
@@ -51,19 +53,20 @@ def main(args: argparse.Namespace) -> int:
         raise InvalidArgument("--shot, --shot-on-failure and --wait-window are about a command; name one after --")
     for path in filter(None, (args.shot, args.shot_on_failure)):
         by_suffix(str(path))  # a name that no picture can have is refused before anything is started
+    of_a_run.check(args, has_command=bool(command))
     description = spec(args)
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited, and the kernel would discard exit codes
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     orphans = Orphans()
     with VirtualDisplay.from_spec(description) as display:
-        return _run(display, command, args, orphans) if command else _hold(display, orphans)
+        return _run(display, command, args, orphans) if command else _hold(display, args, orphans)
 
 
 # -- with a command ----------------------------------------------------------------------------------------------------
 
 
 def _run(display: VirtualDisplay, command: list[str], args: argparse.Namespace, orphans: Orphans) -> int:
-    with _watch(display, args) as picture, PassedOnSignals() as signals, orphans:
+    with _watch(display, args) as picture, _record(display, args) as recording, PassedOnSignals() as signals, orphans:
         try:
             # Its standard input is ours, and so are descriptors that make or a shell has passed on.
             program = display.run(command, stdin=None, close_fds=False)
@@ -78,6 +81,8 @@ def _run(display: VirtualDisplay, command: list[str], args: argparse.Namespace, 
             for path in filter(None, (args.shot, args.shot_on_failure if code else None)):
                 if picture is not None:
                     _save(picture, path, code)
+            if recording is not None:
+                _finish(recording, code)
     return code
 
 
@@ -90,6 +95,28 @@ def _watch(display: VirtualDisplay, args: argparse.Namespace) -> contextlib.Abst
     limit = PATIENCE if args.timeout is None else args.timeout
     name = within(time.monotonic() + limit, lambda: display.screen.display)
     return LastPicture(name, display.xauthority, limit)
+
+
+def _record(
+    display: VirtualDisplay, args: argparse.Namespace
+) -> contextlib.AbstractContextManager[RunRecording | None]:
+    """Record the screen from now on, if that was asked for."""
+    if args.record is None and args.record_on_failure is None:
+        return contextlib.nullcontext()
+    from xshm.cli.recording import of_a_run, one_thread  # noqa: PLC0415 - as above
+
+    one_thread.import_numpy()
+    return of_a_run.RunRecording(display, args)
+
+
+def _finish(recording: RunRecording, code: int) -> None:
+    """End a recording; where that fails, a command that has failed keeps its exit code."""
+    try:
+        recording.finish(code)
+    except (OSError, XshmError) as error:
+        if not code:
+            raise
+        _print_error(f"the recording has ended early: {getattr(error, 'strerror', None) or error}")
 
 
 def _not_started(name: str, error: OSError) -> int:
@@ -141,7 +168,7 @@ class _Signalled(Exception):
     pass
 
 
-def _hold(display: VirtualDisplay, orphans: Orphans) -> int:
+def _hold(display: VirtualDisplay, args: argparse.Namespace, orphans: Orphans) -> int:
     """Print the display's name and authority file; keep the display until a signal comes or its server ends."""
 
     def stop(*_: object) -> None:
@@ -152,9 +179,14 @@ def _hold(display: VirtualDisplay, orphans: Orphans) -> int:
     try:
         sys.stdout.write(f"DISPLAY={display.name}\nXAUTHORITY={display.xauthority}\n")
         sys.stdout.flush()
-        with orphans:
+        with _record(display, args), orphans:
             orphans.reap()
-            display.wait()
+            try:
+                display.wait()
+            except _Signalled:
+                for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_IGN)  # the recording is ended by now
+                raise
     except _Signalled:
         return 0
     raise DisplayGone(
