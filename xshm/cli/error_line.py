@@ -64,11 +64,12 @@ def error_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
     """Return an error's message in one line, with the parser's flags for the parameters that it names."""
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
-        if error.filename is not None and (not isinstance(error, XshmError) or isinstance(error, _OF_FILES)):
+        is_ours = isinstance(error, XshmError)
+        if error.filename is not None and (type(error) in _OF_FILES or not is_ours):
             name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
-            words = error.strerror if isinstance(error, XshmError) else limits.describe(error)
+            words = error.strerror if is_ours else limits.describe(error)
             return printable(f"{name}: {words}")  # unchanged: a file's name may look like a parameter
-        text = error.strerror if isinstance(error, XshmError) else limits.describe(error)
+        text = error.strerror if is_ours else limits.describe(error)
     line = in_flags(text, parser)
     if isinstance(error, RequestTimeout) and any(each.dest == "timeout" for each in parser._actions):  # noqa: SLF001
         line += "; --timeout gives it longer"
