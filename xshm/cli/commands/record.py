@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import sys
 import time
 from functools import partial
@@ -230,12 +231,25 @@ def _run(recorder: Recorder | Ring, chosen: argparse.Namespace, save: Callable[[
     from xshm.cli.recording import attend  # noqa: PLC0415 - not needed for --help
 
     try:
-        attend.record(recorder, chosen.duration, save)
+        attend.record(recorder, chosen.duration, partial(_begun, recorder, chosen), save)
     except (XshmError, OSError) as error:
+        if chosen.file == STANDARD_OUTPUT and isinstance(error, OSError) and error.filename:
+            error.filename = "standard output"  # as other commands name it
         if not recorder.frames:
             raise
         return error
     return None
+
+
+def _begun(recorder: Recorder | Ring, chosen: argparse.Namespace) -> None:
+    """Say what was chosen, to a person at a terminal, or what the reader of bare pixels has to be told."""
+    raw = re.match(r"bgr0: .* ([0-9]+x[0-9]+), ", recorder.how)
+    if raw is not None:
+        complain(
+            f"xshm: for ffmpeg -f rawvideo -pixel_format bgr0 -video_size {raw[1]} -framerate {chosen.framerate:g} -i -"
+        )
+    elif sys.stderr.isatty():
+        complain(f"xshm: {recorder.how}")
 
 
 def _hold_name(source: Drawable, region: Any, chosen: argparse.Namespace, held: contextlib.ExitStack) -> str:

@@ -18,16 +18,20 @@ if TYPE_CHECKING:
 _TICK: Final = 0.2  # seconds between two looks at the recording, and between two lines of numbers
 
 
-def record(recorder: Recorder | Ring, duration: float | None, save: Callable[[], None] | None) -> None:
+def record(
+    recorder: Recorder | Ring, duration: float | None, begun: Callable[[], None], save: Callable[[], None] | None
+) -> None:
     """Run a recording from its start to its end, by q, a signal, after `duration` recorded seconds, or by itself.
 
-    `save` writes the last seconds, at SIGUSR1. Raises what has ended the recording early.
+    `begun` is called when it has its first picture; `save` writes the last seconds, at SIGUSR1. Raises what has ended
+    the recording early.
     """
     with Endings() as endings, Keyboard() as keyboard:
         progress = Progress(duration, hint="  q ends" if keyboard.attend() else "")
         try:
             recorder.start()
             try:
+                begun()
                 _Attendant(recorder, endings, keyboard, progress, save).until_the_end(duration)
             finally:
                 recorder.stop()

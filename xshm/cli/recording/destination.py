@@ -16,6 +16,7 @@ from xshm.cli.output import dated_names
 from xshm.errors import InvalidArgument
 from xshm.system.atomic_write import followed
 from xshm.system.printable import printable
+from xshm.system.replacement import about_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,13 +63,15 @@ class Held:
     """A name that is held by an empty file of ours until a recording has taken its place; a context manager."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Hold the first of the names that is free. Raises InvalidArgument where none is, OSError."""
+        """Hold the first of the names that is free. Raises InvalidArgument where none is, TargetNotFound, OSError."""
         self.name = ""
         for self.name in names:
             try:
                 made = os.open(self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
             except FileExistsError:
                 continue
+            except OSError as error:
+                raise about_target(self.name, error) from error
             self._file = os.fstat(made)
             os.close(made)
             return

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _STDERR: Final = 2
 _UNITS: Final = ("kB", "MB", "GB", "TB")
-_SECOND: Final = 1000  # bytes in a kB, as disks and ffmpeg have it
+_USUAL, _ROWS = 80, 20  # of a terminal that does not tell: a serial line, a container's
+_THOUSAND: Final = 1000  # bytes in a kB, as disks and ffmpeg have it
 
 
 class Progress:
@@ -34,7 +35,7 @@ class Progress:
         if not self._shows or not _is_foreground():
             return
         if self._line is None:
-            self._line = _line(self._total, self._hint)
+            self._line = _line(numbers(recorder), self._total, self._hint)
             self._shows = self._line is not None
             if not self._shows:
                 return
@@ -75,17 +76,17 @@ def clock(seconds: float) -> str:
 
 def size_of(count: int) -> str:
     """Return a number of bytes as people read it: 512 bytes, 12.3 kB, 4.5 MB."""
-    if count < _SECOND:
+    if count < _THOUSAND:
         return f"{count} byte{'s' * (count != 1)}"
     value = float(count)
     for unit in _UNITS:
-        value /= _SECOND
-        if round(value, 1) < _SECOND or unit == _UNITS[-1]:
+        value /= _THOUSAND
+        if round(value, 1) < _THOUSAND or unit == _UNITS[-1]:
             break
     return f"{value:.1f} {unit}"
 
 
-def _line(total: float | None, hint: str) -> Any:
+def _line(text: str, total: float | None, hint: str) -> Any:
     """Return tqdm's line; None, which is said, where tqdm is not installed."""
     try:
         from tqdm import tqdm  # noqa: PLC0415 - only a terminal needs it
@@ -95,7 +96,8 @@ def _line(total: float | None, hint: str) -> Any:
     tqdm.monitor_interval = 0  # no thread that looks whether the line is old: we draw it ourselves
     bar = "{desc}  {percentage:3.0f}%|{bar}|" if total is not None else "{desc}"
     # One line whatever the terminal's width is: what is too long for it is cut.
-    return tqdm(total=total, bar_format=bar + hint, file=sys.stderr, dynamic_ncols=True, mininterval=0, leave=True)
+    width = {"dynamic_ncols": True} if os.get_terminal_size(_STDERR).columns else {"ncols": _USUAL, "nrows": _ROWS}
+    return tqdm(desc=text, total=total, bar_format=bar + hint, file=sys.stderr, mininterval=0, leave=True, **width)
 
 
 def _is_foreground() -> bool:
