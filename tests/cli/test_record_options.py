@@ -11,7 +11,7 @@ import pytest
 
 from xshm.cli import main
 from xshm.cli.output import dated_names
-from xshm.cli.recording.destination import Held, names_beside, refuse_existing, suffix_of
+from xshm.cli.recording.destination import Held, names_beside, parse
 from xshm.cli.recording.progress import clock, size_of
 from xshm.errors import InvalidArgument
 
@@ -51,8 +51,11 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> tuple[Any, str]:
         ("run -y -- true", "xshm: --overwrite is about a recording; name its file with --record"),
         ("run --record a.mp4 --record-on-failure b.mp4 -- true", "xshm: --record keeps the recording of a failure"),
         ("run --record-on-failure b.mp4", "xshm: --record-on-failure is about a command; name one after --"),
-        ("run --record-on-failure udp://127.0.0.1:9 -- true", "xshm: --record-on-failure writes at the end, and only"),
+        ("run --record-on-failure udp://127.0.0.1:9 -- true", "xshm: --record-on-failure names a file, which can be"),
         ("run --record - -- true", "xshm: standard output is the command's own; name a file to record to"),
+        ("run --record a.nonsense -- true", "xshm: .nonsense is no container of a recording; there are mp4,"),
+        ("record a.png", "xshm: .png: a still picture is no recording; .apng is PNG in motion"),
+        ("record a", "xshm: the name 'a' has no suffix that tells its container; name it so ('a.mp4'), or name"),
     ],
 )
 def test_what_has_no_effect_or_no_sense_is_refused_before_anything_is_done(
@@ -88,18 +91,20 @@ def test_nothing_is_overwritten_without_y(
 
 def test_what_is_no_file_of_its_own_is_no_file_that_is_overwritten(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    refuse_existing(str(tmp_path / "pipe"))
-    refuse_existing(os.devnull)
-    refuse_existing(str(tmp_path / "new.mp4"))
+    for name in (str(tmp_path / "pipe"), os.devnull, str(tmp_path / "new.mp4"), "tcp://127.0.0.1:9/a.mp4", "-"):
+        parse(name, None, overwrite=False)
     with (tmp_path / "redirected").open("wb") as file:
-        refuse_existing(f"/proc/self/fd/{file.fileno()}")
+        parse(f"/proc/self/fd/{file.fileno()}", "mkv", overwrite=False)
 
 
 @pytest.mark.parametrize(
     ("redirected", "result"),
     [
         (">&-", "standard output is closed; name a FILE to write to"),
-        ("</dev/null", "standard output is a terminal; pipe it into a program, or name a FILE to write to"),
+        (
+            "</dev/null",
+            "standard output is a terminal, which shows no video; name a FILE, or pipe it on",
+        ),
     ],
 )
 def test_a_video_that_has_nowhere_to_go_is_not_begun(redirected: str, result: str) -> None:
@@ -136,11 +141,11 @@ def test_a_name_is_held_against_others_and_let_go_where_nothing_came_of_it(tmp_p
 
 
 def test_a_name_that_was_not_given_has_date_and_size_and_one_beside_another_the_time() -> None:
-    names = dated_names("640x480", suffix_of("matroska"))
+    names = dated_names("640x480", parse(None, "matroska", overwrite=False).container)
     first, second = next(names), next(names)
     assert first.endswith("_640x480_xshm.mkv")
     assert second == first.replace("_xshm.mkv", "_xshm_2.mkv")
-    assert suffix_of(None) == "mp4"
+    assert parse(None, None, overwrite=False).container == "mp4"
     beside = next(iter(names_beside("/some.where/a.b.webm")))
     assert beside.startswith("/some.where/a.b_20")
     assert beside.endswith(".webm")

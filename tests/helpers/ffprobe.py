@@ -39,7 +39,7 @@ def probe(path: Path) -> Video:
         found["format"]["format_name"],
         stream["pix_fmt"],
         (stream["width"], stream["height"]),
-        float(found["format"]["duration"]),
+        float(found["format"].get("duration", "nan")),  # which an APNG does not tell
         tuple(float(each["pts_time"]) for each in found["frames"]),
     )
 
@@ -47,6 +47,20 @@ def probe(path: Path) -> Video:
 def last_picture(path: Path) -> NDArray[np.uint8]:
     """Decode a video by ffmpeg, and return its last picture, (height, width, 3), R G B."""
     size = probe(path).size
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        str(path),
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-",
+    ]
     done = subprocess.run(command, capture_output=True, check=True)
-    return np.frombuffer(done.stdout, np.uint8).reshape(-1, size[1], size[0], 3)[-1]
+    pixels: NDArray[np.uint8] = np.frombuffer(done.stdout, np.uint8).reshape(-1, size[1], size[0], 3)
+    return pixels[-1]

@@ -13,7 +13,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Final
 
-from xshm.errors import RequestTimeout, TargetDenied, TargetIsDirectory, TargetNotFound, XshmError
+from xshm.errors import RequestTimeout, XshmError
 from xshm.system import limits
 from xshm.system.printable import printable
 
@@ -51,7 +51,6 @@ _NAMED: Final = (
 _EXPRESSION: Final = r"re\.compile\((['\"])(.*?)\1\) finds"  # in a shell it is written /between slashes/
 # argparse's name of what is a parameter by another name.
 _DESTINATIONS: Final = {"framerate": "fps", "geometry": "region", "server_args": "args"}
-_OF_FILES: Final = (TargetDenied, TargetIsDirectory, TargetNotFound)
 _IN_SHELL_WORDS: Final = (
     ("Screen.windows", "xshm windows"),
     ("VirtualDisplay()", "xshm run -- COMMAND"),
@@ -65,7 +64,7 @@ def error_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
         is_ours = isinstance(error, XshmError)
-        if error.filename is not None and (type(error) in _OF_FILES or not is_ours):
+        if error.filename is not None:
             name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
             words = error.strerror if is_ours else limits.describe(error)
             return printable(f"{name}: {words}")  # unchanged: a file's name may look like a parameter

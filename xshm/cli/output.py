@@ -33,8 +33,8 @@ def rect_numbers(rect: Rect) -> list[int]:
     return [rect.x, rect.y, rect.width, rect.height]
 
 
-def dated_names(what: str, suffix: str) -> Iterator[str]:
+def dated_names(what: str = "", suffix: str = "") -> Iterator[str]:
     """Yield names of files by the user's own clock and `what` it is of: plain, then with 2, 3 and so on."""
     words = [time.strftime("%Y-%m-%d-%H%M%S"), *([what, "xshm"] if what else [])]
     for number in itertools.count(1):
-        yield "_".join(words + [str(number)] * (number > 1)) + f".{suffix}"
+        yield "_".join(words + [str(number)] * (number > 1)) + (f".{suffix}" if suffix else "")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from xshm.cli.error_line import error_line
 from xshm.cli.options import (
@@ -32,7 +33,8 @@ from xshm.cli.options import (
     seconds,
 )
 from xshm.cli.output import print_json
-from xshm.cli.recording.destination import STANDARD_OUTPUT, Held, free_names, is_new, is_url, refuse_existing
+from xshm.cli.recording import destination
+from xshm.cli.recording.destination import Held
 from xshm.cli.recording.progress import numbers
 from xshm.cli.recording.replay import Replay
 from xshm.cli.selection import select
@@ -46,9 +48,10 @@ if TYPE_CHECKING:
     from xshm.drawables.drawable import Drawable
     from xshm.drawables.screen import Screen
     from xshm.record.recorder import Recorder
-    from xshm.record.ring import Ring
+    from xshm.record.sinks.target import Target
 
 OK, ERROR = 0, 2
+_STDOUT: Final = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,14 +159,15 @@ def main(chosen: argparse.Namespace) -> int:
 
     # All that can be refused without a server is refused before the delay and the connection.
     _refuse_what_has_no_effect(chosen)
-    _refuse_what_can_not_be_written(chosen)
+    target = destination.parse(chosen.file, chosen.format, overwrite=chosen.overwrite)
+    _refuse_target(target, chosen)
     one_thread.import_numpy()
     time.sleep(chosen.delay)
     with in_time(chosen, lambda: open_screen(chosen, chosen.timeout)) as screen, contextlib.ExitStack() as opened:
         # A person's choice takes as long as it takes.
         selected = select(screen) if chosen.select else None
         source, region = in_time(chosen, lambda: _source(screen, chosen, selected, opened))
-        return _record(source, region, chosen)
+        return _record(source, region, target, chosen)
 
 
 def _refuse_what_has_no_effect(chosen: argparse.Namespace) -> None:
@@ -172,20 +176,18 @@ def _refuse_what_has_no_effect(chosen: argparse.Namespace) -> None:
             raise InvalidArgument(f"{flag} and --geometry both name a region; give one")
     if chosen.max_bytes is not None and chosen.keep_last is None:
         raise InvalidArgument("--max-bytes is about --keep-last; a file may grow")
-    if chosen.keep_last is not None and (chosen.file == STANDARD_OUTPUT or is_url(chosen.file or "")):
+
+
+def _refuse_target(target: Target, chosen: argparse.Namespace) -> None:
+    if chosen.keep_last is not None and target.kind != "file":
         raise InvalidArgument("--keep-last keeps pictures in memory and writes a file at the end; name a FILE")
-    if chosen.json and chosen.file == STANDARD_OUTPUT:
-        raise InvalidArgument("--json writes the numbers to standard output, which has the video; leave it out")
-
-
-def _refuse_what_can_not_be_written(chosen: argparse.Namespace) -> None:
-    if chosen.file == STANDARD_OUTPUT:
+    if target.number == _STDOUT:
+        if chosen.json:
+            raise InvalidArgument("--json writes the numbers to standard output, which has the video; leave it out")
         if sys.__stdout__ is None:
             raise XshmError("standard output is closed; name a FILE to write to")
-        if sys.__stdout__.isatty():
-            raise XshmError("standard output is a terminal; pipe it into a program, or name a FILE to write to")
-    elif chosen.file is not None and not chosen.overwrite:
-        refuse_existing(chosen.file)
+        if os.isatty(_STDOUT):
+            raise XshmError("standard output is a terminal, which shows no video; name a FILE, or pipe it on")
 
 
 def _source(
@@ -201,7 +203,7 @@ def _source(
     return screen, chosen.geometry
 
 
-def _record(source: Drawable, region: Any, chosen: argparse.Namespace) -> int:
+def _record(source: Drawable, region: Any, target: Target, chosen: argparse.Namespace) -> int:
     """Record to the target that was named; return the exit code."""
     settings: dict[str, Any] = {
         "fps": chosen.framerate,
@@ -210,55 +212,25 @@ def _record(source: Drawable, region: Any, chosen: argparse.Namespace) -> int:
         "quality": chosen.quality,
         "codec": chosen.codec,
         "options": dict(chosen.options),
-        "format": chosen.format,
+        "format": target.container,
         "max_edge": chosen.max_edge,
     }
-    describe = partial(error_line, parser=chosen.parser)
+    size = _size(source, region) if chosen.file is None else None
     if chosen.keep_last is not None:
+        describe = partial(error_line, parser=chosen.parser)
         ring = source.record(region=region, keep_last=chosen.keep_last, max_bytes=chosen.max_bytes, **settings)
-        replay = Replay(ring, chosen, _size(source, region), describe)
-        failed = _run(ring, chosen, replay.save_meanwhile)
+        replay = Replay(ring, target, size, describe, overwrite=chosen.overwrite)
+        failed = _run(ring, target, chosen, replay.save_meanwhile)
         return _report(ring, replay.save_last(), chosen, failed)
     with contextlib.ExitStack() as held:
-        name = _hold_name(source, region, chosen, held)
+        name = target.path
+        if size is not None:
+            name = held.enter_context(Held(destination.free_names(size, target.container))).name
+        elif target.kind == "file" and not (chosen.overwrite or os.path.isdir(name)):  # noqa: PTH112 - a text
+            held.enter_context(Held([name]))
         recorder = source.record(name, region=region, **settings)
-        failed = _run(recorder, chosen, None)
-        return _report(recorder, name, chosen, failed)
-
-
-def _run(recorder: Recorder | Ring, chosen: argparse.Namespace, save: Callable[[], None] | None) -> Exception | None:
-    """Record until the end; return the error that has ended it. Raises one before which nothing was recorded."""
-    from xshm.cli.recording import attend  # noqa: PLC0415 - not needed for --help
-
-    try:
-        attend.record(recorder, chosen.duration, partial(_begun, recorder, chosen), save)
-    except (XshmError, OSError) as error:
-        if chosen.file == STANDARD_OUTPUT and isinstance(error, OSError) and error.filename:
-            error.filename = "standard output"  # as other commands name it
-        if not recorder.frames:
-            raise
-        return error
-    return None
-
-
-def _begun(recorder: Recorder | Ring, chosen: argparse.Namespace) -> None:
-    """Say what was chosen, to a person at a terminal, or what the reader of bare pixels has to be told."""
-    raw = re.match(r"bgr0: .* ([0-9]+x[0-9]+), ", recorder.how)
-    if raw is not None:
-        complain(
-            f"xshm: for ffmpeg -f rawvideo -pixel_format bgr0 -video_size {raw[1]} -framerate {chosen.framerate:g} -i -"
-        )
-    elif sys.stderr.isatty():
-        complain(f"xshm: {recorder.how}")
-
-
-def _hold_name(source: Drawable, region: Any, chosen: argparse.Namespace, held: contextlib.ExitStack) -> str:
-    """Return the target's name, which is held where it is that of a new file."""
-    if chosen.file is None:
-        return held.enter_context(Held(free_names(_size(source, region), chosen.format))).name
-    if not chosen.overwrite and chosen.file != STANDARD_OUTPUT and is_new(chosen.file):
-        held.enter_context(Held([chosen.file]))
-    return str(chosen.file)
+        failed = _run(recorder, target, chosen, None)
+        return _report(recorder, name if target.kind == "file" else target.name, chosen, failed)
 
 
 def _size(source: Drawable, region: Any) -> tuple[int, int]:
@@ -266,8 +238,34 @@ def _size(source: Drawable, region: Any) -> tuple[int, int]:
     return rect.width, rect.height
 
 
-def _report(recorder: Recorder | Ring, name: str, chosen: argparse.Namespace, failed: Exception | None) -> int:
+def _run(
+    recorder: Recorder, target: Target, chosen: argparse.Namespace, save: Callable[[], None] | None
+) -> Exception | None:
+    """Record until the end; return the error that has ended it. Raises one before which nothing was recorded."""
+    from xshm.cli.recording import attend  # noqa: PLC0415 - not needed for --help
+
+    try:
+        attend.record(recorder, chosen.duration, partial(_begun, recorder, target, chosen), save)
+    except (XshmError, OSError) as error:
+        if not recorder.frames:
+            raise
+        return error
+    return None
+
+
+def _begun(recorder: Recorder, target: Target, chosen: argparse.Namespace) -> None:
+    """Say what was chosen, to a person at a terminal, or what the reader of bare pixels has to be told."""
+    size = re.search(r"[0-9]+x[0-9]+", recorder.how)
+    if target.container == "bgr0" and size is not None:
+        layout = f"-f rawvideo -pixel_format bgr0 -video_size {size[0]} -framerate {chosen.framerate:g}"
+        complain(f"xshm: for ffmpeg {layout} -i -")
+    elif sys.stderr.isatty():
+        complain(f"xshm: {recorder.how}")
+
+
+def _report(recorder: Recorder, name: str, chosen: argparse.Namespace, failed: Exception | None) -> int:
     """Print the numbers where they were asked for, and why it has ended; return the exit code."""
+    is_file = os.path.isfile(name)  # noqa: PTH113 - a text, as the user wrote it
     if chosen.json:
         print_json(
             {
@@ -284,8 +282,7 @@ def _report(recorder: Recorder | Ring, name: str, chosen: argparse.Namespace, fa
         print(name)
     why = failed or recorder.ended
     if why is not None:
-        kept = "" if name == STANDARD_OUTPUT or is_url(name) else f"; {printable(name)} has all that came before"
-        complain(f"xshm: {error_line(why, chosen.parser)}{kept}")
-    elif name == STANDARD_OUTPUT:
+        complain(f"xshm: {error_line(why, chosen.parser)}" + f"; {printable(name)} has all that came before" * is_file)
+    elif not is_file and not sys.stderr.isatty():  # a terminal has had them all the time
         complain(f"xshm: {numbers(recorder)}")
     return OK if failed is None else ERROR

@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from xshm.record.recorder import Recorder
-    from xshm.record.ring import Ring
 
 _TICK: Final = 0.2  # seconds between two looks at the recording, and between two lines of numbers
 
 
 def record(
-    recorder: Recorder | Ring, duration: float | None, begun: Callable[[], None], save: Callable[[], None] | None
+    recorder: Recorder, duration: float | None, begun: Callable[[], None], save: Callable[[], None] | None
 ) -> None:
     """Run a recording from its start to its end, by q, a signal, after `duration` recorded seconds, or by itself.
 
@@ -45,7 +44,7 @@ class _Attendant:
 
     def __init__(
         self,
-        recorder: Recorder | Ring,
+        recorder: Recorder,
         endings: Endings,
         keyboard: Keyboard,
         progress: Progress,

@@ -9,54 +9,42 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from xshm.cli.output import dated_names
 from xshm.errors import InvalidArgument
-from xshm.system.atomic_write import followed
 from xshm.system.printable import printable
 from xshm.system.replacement import about_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-STANDARD_OUTPUT: Final = "-"
-# Containers whose files have another suffix than their name.
-_SUFFIXES: Final = {"matroska": "mkv", "mpegts": "ts", "bgr0": "raw", "rawvideo": "raw"}
+    from xshm.record.sinks.target import Target
 
 
-def is_url(name: str) -> bool:
-    """Return whether a name is a URL, which libav opens, and no path."""
-    return "://" in name
+def parse(name: str | None, container: str | None, *, overwrite: bool) -> Target:
+    """Return the target of that name; None stands for a file whose name is made later, an mp4 unless told otherwise.
+
+    Raises InvalidArgument for a name that tells no container, and for a file that a recording would overwrite.
+    """
+    from xshm.record.sinks.target import Target  # noqa: PLC0415 - not needed for --help
+
+    if name is None:
+        return Target.parse(f"recording.{container or 'mp4'}")
+    target = Target.parse(name, container)
+    if target.kind == "file" and not overwrite:
+        refuse_existing(target.path)
+    return target
 
 
-def is_new(name: str) -> bool:
-    """Return whether a file of this name would be made."""
-    return not is_url(name) and not os.path.lexists(name)
+def refuse_existing(path: str) -> None:
+    """Raise InvalidArgument where there is something of that name, a link that leads nowhere as well."""
+    if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112 - which is told when it is opened
+        raise _exists(path)
 
 
-def suffix_of(container: str | None) -> str:
-    """Return the suffix of a file that the user has not named."""
-    return "mp4" if container is None else _SUFFIXES.get(container.lower(), container.lower())
-
-
-def refuse_existing(name: str) -> None:
-    """Raise InvalidArgument for a file that a recording would overwrite; pipes and devices are no such files."""
-    if is_url(name):
-        return
-    try:
-        mode = os.stat(name).st_mode  # noqa: PTH116 - a text, as the user wrote it
-    except OSError:
-        if os.path.islink(name):  # noqa: PTH114 - of a file that is not there: the one would be made in its place
-            raise _exists(name) from None
-        return  # what is wrong with it is said when it is opened
-    if stat.S_ISREG(mode) and followed(name) is not None:  # not /dev/stdout, which a shell has redirected
-        raise _exists(name)
-
-
-def _exists(name: str) -> InvalidArgument:
-    return InvalidArgument(f"{printable(name)} exists; name another file, or overwrite it with -y")
+def _exists(path: str) -> InvalidArgument:
+    return InvalidArgument(f"{printable(path)} exists; name another file, or overwrite it with -y")
 
 
 class Held:
@@ -84,15 +72,15 @@ class Held:
         with contextlib.suppress(OSError):
             now = os.lstat(self.name)
             if os.path.samestat(now, self._file) and not now.st_size:
-                os.unlink(self.name)  # noqa: PTH108 - as above
+                os.unlink(self.name)  # noqa: PTH108 - a text, as the user wrote it
 
 
-def free_names(size: tuple[int, int], container: str | None) -> Iterable[str]:
+def free_names(size: tuple[int, int], container: str) -> Iterable[str]:
     """Yield names by date, time and size, of which the first that is free is to be taken."""
-    return dated_names(f"{size[0]}x{size[1]}", suffix_of(container))
+    return dated_names(f"{size[0]}x{size[1]}", container)
 
 
 def names_beside(name: str) -> Iterable[str]:
     """Yield names like this one, with the time before the suffix: of what is saved while a recording goes on."""
     stem, suffix = os.path.splitext(name)  # noqa: PTH122 - as above
-    return (f"{stem}_{each}" for each in dated_names("", suffix.removeprefix(".")))
+    return (f"{stem}_{each}{suffix}" for each in dated_names())

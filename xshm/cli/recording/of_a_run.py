@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
-from xshm.cli.recording.destination import STANDARD_OUTPUT, Held, is_new, is_url, refuse_existing
+from xshm.cli.recording.destination import Held, parse, refuse_existing
 from xshm.errors import InvalidArgument
+from xshm.record.recorder import Recorder
+from xshm.record.sinks.settings import Settings
+from xshm.record.sinks.target import Target
 from xshm.system.replacement import Replacement
 
 if TYPE_CHECKING:
@@ -22,39 +26,42 @@ if TYPE_CHECKING:
 
     from xshm.virtual.display import VirtualDisplay
 
+_FPS = 30.0
 
-def check(args: argparse.Namespace, *, has_command: bool) -> None:
-    """Refuse what can't be recorded, before anything is started. Raises InvalidArgument."""
-    if args.record is None and args.record_on_failure is None:
-        for flag, given in (("--framerate", args.framerate is not None), ("--overwrite", args.overwrite)):
-            if given:
-                raise InvalidArgument(f"{flag} is about a recording; name its file with --record")
-        return
+
+def check(args: argparse.Namespace, *, has_command: bool) -> Target:
+    """Return what is to be recorded to; refuse what can't be, before anything is started. Raises InvalidArgument."""
     if args.record is not None and args.record_on_failure is not None:
         raise InvalidArgument("--record keeps the recording of a failure, too; leave --record-on-failure out")
+    target = parse(args.record or args.record_on_failure, None, overwrite=args.overwrite)
+    if target.kind == "descriptor":
+        raise InvalidArgument(f"{target.name} is the command's own; name a file to record to")
     if args.record_on_failure is not None:
         if not has_command:
             raise InvalidArgument("--record-on-failure is about a command; name one after --")
-        if is_url(args.record_on_failure):
-            raise InvalidArgument("--record-on-failure writes at the end, and only then; name a file")
-    if STANDARD_OUTPUT in (args.record, args.record_on_failure):
-        raise InvalidArgument("standard output is the command's own; name a file to record to")
-    if not args.overwrite:
-        refuse_existing(args.record or args.record_on_failure)
+        if target.kind != "file":
+            raise InvalidArgument(f"--record-on-failure names a file, which can be left out; {target.name} is none")
+    return target
 
 
 class RunRecording:
     """A recording of a display that is going on; a context manager, which keeps it unless `finish` said otherwise."""
 
-    def __init__(self, display: VirtualDisplay, args: argparse.Namespace) -> None:
+    def __init__(self, display: VirtualDisplay, target: Target, args: argparse.Namespace) -> None:
         self._opened = contextlib.ExitStack()
-        self._replacement: Replacement | None = None
+        self._withheld: Withheld | None = None
         self._overwrite = bool(args.overwrite)
         self._over = False
+        settings = Settings(fps=_FPS if args.framerate is None else args.framerate)
         try:
-            target, container = self._target(args)
-            fps = 30.0 if args.framerate is None else args.framerate
-            self._recorder = display.record(target, fps=fps, format=container, cursor=True)
+            if args.record_on_failure is not None:
+                self._withheld = self._opened.enter_context(Withheld(target.path))
+                target = _Late(
+                    **{each.name: getattr(target, each.name) for each in fields(target)}, file=self._withheld
+                )
+            elif target.kind == "file" and not (args.overwrite or os.path.isdir(target.path)):  # noqa: PTH112 - a text
+                self._opened.enter_context(Held([target.path]))
+            self._recorder = Recorder(display.screen, target, None, settings)
             self._recorder.start()
         except BaseException:
             self._opened.close()
@@ -69,10 +76,10 @@ class RunRecording:
             try:
                 self._recorder.stop()
             finally:
-                if code and self._replacement is not None and self._recorder.frames:
+                if code and self._withheld is not None:
                     if not self._overwrite:
-                        refuse_existing(self._replacement.name)
-                    self._replacement.commit()
+                        refuse_existing(self._withheld.name)
+                    self._withheld.keep()
 
     def __enter__(self) -> Self:
         return self
@@ -80,13 +87,48 @@ class RunRecording:
     def __exit__(self, *_: object) -> None:
         self.finish(1)
 
-    def _target(self, args: argparse.Namespace) -> tuple[str, str | None]:
-        """Return what to record to, and its container where the name does not tell."""
-        if args.record is not None:
-            if not args.overwrite and is_new(args.record):
-                self._opened.enter_context(Held([args.record]))
-            return args.record, None
-        name: str = args.record_on_failure
-        self._replacement = self._opened.enter_context(Replacement(name))
-        container = os.path.splitext(name)[1].removeprefix(".")  # noqa: PTH122 - a text, as the user wrote it
-        return f"/proc/self/fd/{self._replacement.descriptor}", container
+
+class Withheld(Replacement):
+    """A Replacement that gets its name by `keep` alone, if at all: `commit` and `close` of its writer are put off."""
+
+    _is_over = True  # while it is made
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._is_over = self._is_worth_it = False
+
+    def commit(self) -> None:
+        """Note that what is in it plays."""
+        self._is_worth_it = True
+
+    def close(self) -> None:
+        """Do nothing: it may be kept still."""
+
+    def discard(self) -> None:
+        """Do nothing, as above."""
+        if self._is_over:
+            super().discard()
+
+    def keep(self) -> None:
+        """Give it its name, if what is in it plays. Raises OSError with the file's name."""
+        if self._is_worth_it:
+            super().commit()
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over = True
+        super().close()
+
+
+def _late(target: Target, file: Withheld) -> Target:
+    return _Late(**{each.name: getattr(target, each.name) for each in fields(target)}, file=file)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Late(Target):
+    """A file that is open already."""
+
+    file: Withheld
+
+    def open(self, timeout: float = 0.0) -> Withheld:  # noqa: ARG002 - as a Target's
+        """Return the file."""
+        return self.file

@@ -14,7 +14,6 @@ from xshm.cli.standard_streams import complain
 
 if TYPE_CHECKING:
     from xshm.record.recorder import Recorder
-    from xshm.record.ring import Ring
 
 _STDERR: Final = 2
 _UNITS: Final = ("kB", "MB", "GB", "TB")
@@ -30,7 +29,7 @@ class Progress:
         self._line: Any = None
         self._shows = sys.__stderr__ is not None and os.isatty(_STDERR)
 
-    def update(self, recorder: Recorder | Ring) -> None:
+    def update(self, recorder: Recorder) -> None:
         """Show a recording's numbers."""
         if not self._shows or not _is_foreground():
             return
@@ -57,7 +56,7 @@ class Progress:
         self._shows = False
 
 
-def numbers(recorder: Recorder | Ring) -> str:
+def numbers(recorder: Recorder) -> str:
     """Return a recording's numbers in words."""
     frames = recorder.frames
     return (

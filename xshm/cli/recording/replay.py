@@ -6,32 +6,42 @@ meanwhile, the time goes into the name.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
-from xshm.cli.recording.destination import Held, free_names, names_beside, refuse_existing
+from xshm.cli.recording.destination import Held, free_names, names_beside
 from xshm.cli.standard_streams import complain
 from xshm.errors import InvalidArgument, XshmError
+from xshm.system.printable import printable
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Iterable
 
     from xshm.record.ring import Ring
+    from xshm.record.sinks.target import Target
 
 
 class Replay:
-    """Writes what a Ring has to files; `size` is that of the video, for names, `describe` an error in one line."""
+    """Writes what a Ring has to files. `size` is None where the target's name was given, else the video's, for names.
+
+    `describe` returns an error as one line.
+    """
 
     def __init__(
-        self, ring: Ring, chosen: argparse.Namespace, size: tuple[int, int], describe: Callable[[BaseException], str]
+        self,
+        ring: Ring,
+        target: Target,
+        size: tuple[int, int] | None,
+        describe: Callable[[BaseException], str],
+        *,
+        overwrite: bool,
     ) -> None:
         self._ring = ring
-        self._file: str | None = chosen.file
-        self._container: str | None = chosen.format
-        self._overwrite = bool(chosen.overwrite)
+        self._target = target
         self._size = size
         self._describe = describe
+        self._overwrite = overwrite
 
     def save_meanwhile(self) -> None:
         """Write a file of its own, and print its name; what is wrong with that is said, and the recording goes on."""
@@ -45,23 +55,27 @@ class Replay:
 
     def save_last(self) -> str:
         """Write the file that was asked for, and return its name."""
-        if self._file is None:
+        path = self._target.path
+        if self._size is not None:
             return self._save(self._beside())
-        if not self._overwrite:
-            try:
-                refuse_existing(self._file)
-                return self._save([self._file])
-            except InvalidArgument:
-                name = self._save(self._beside())
-                complain(f"xshm: {self._file} has appeared meanwhile, and was left alone; the recording is {name}")
-                return name
-        self._ring.save(self._file)
-        return self._file
+        if self._overwrite:
+            self._ring.save(path, self._target.container)
+            return path
+        try:
+            return self._save([path])
+        except InvalidArgument:
+            if not os.path.lexists(path):
+                raise
+            name = self._save(self._beside())
+            complain(f"xshm: {printable(path)} has appeared meanwhile, and was left alone; this is {printable(name)}")
+            return name
 
     def _beside(self) -> Iterable[str]:
-        return free_names(self._size, self._container) if self._file is None else names_beside(self._file)
+        if self._size is not None:
+            return free_names(self._size, self._target.container)
+        return names_beside(self._target.path)
 
     def _save(self, names: Iterable[str]) -> str:
         with Held(names) as held:
-            self._ring.save(held.name)
+            self._ring.save(held.name, self._target.container)
             return held.name
