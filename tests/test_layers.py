@@ -29,7 +29,7 @@ _LAYERS = (
     "surface",
     *("virtual.processes", "virtual.servers", "virtual"),
     "__init__",
-    *("cli", "cli.commands", "__main__"),
+    *("cli", "cli.recording", "cli.commands", "__main__"),
 )
 # An error holds the last frame that was seen, and where it moved; only its annotations say so.
 _UPWARD = {("errors", "image.frame"), ("errors", "capture.waiting.results")}

@@ -28,7 +28,7 @@ _NO_DISPLAY = (
     "no display was named and DISPLAY is not set; name one, for example --display :0, or start one with "
     "xshm run -- COMMAND"
 )
-_COMMANDS = ("shot", "wait", "diff", "run", "view", "windows", "monitors", "info", "segments")
+_COMMANDS = ("shot", "record", "wait", "diff", "run", "view", "windows", "monitors", "info", "segments")
 
 
 def flags_of(command: str) -> argparse.ArgumentParser:
@@ -128,7 +128,7 @@ def test_a_hidden_window_of_the_whole_title_is_not_passed_over_for_a_part(
             opened(screen, text)
 
 
-@pytest.mark.parametrize("command", ["shot a.png", "wait --stable --quiet 0.05", "view"])
+@pytest.mark.parametrize("command", ["shot a.png", "record a.mp4", "wait --stable --quiet 0.05", "view"])
 def test_every_command_reads_a_window_in_the_same_way(
     command: str, xvfb: Server, painter: Painter, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +142,7 @@ def test_every_command_reads_a_window_in_the_same_way(
 # -- rectangles and numbers --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("flag", ["shot -g", "wait --change -g", "wait --stable --ignore", "view -g"])
+@pytest.mark.parametrize("flag", ["shot -g", "record -g", "wait --change -g", "wait --stable --ignore", "view -g"])
 def test_every_command_reads_a_rectangle_in_the_same_way(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main([*flag.split(), "5x5+"])
@@ -151,7 +151,10 @@ def test_every_command_reads_a_rectangle_in_the_same_way(flag: str, capsys: pyte
 
 
 @pytest.mark.parametrize("text", ["1_0", "nan", "inf", "-1", "", "٣", "1e999", "0x10", "1e7"])
-@pytest.mark.parametrize("line", ["shot --delay", "wait --change --timeout", "wait --stable --quiet"])
+@pytest.mark.parametrize(
+    "line",
+    ["shot --delay", "record --duration", "record --keep-last", "wait --change --timeout", "wait --stable --quiet"],
+)
 def test_every_command_reads_seconds_in_the_same_way(line: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main.main(f"{line}={text}".split(" "))
@@ -234,6 +237,7 @@ _NOT_OF_COMMANDS = (
     *("virtual.display", "virtual.find_framebuffer", "virtual.framebuffer"),
 )
 _OF_A_DISPLAY = ("virtual.spec", "virtual.directories")
+_OF_A_RECORDING = ("record.",)
 # What no command meets: a framebuffer that is writable, rectangles without a picture to count from the edge of, DLPack.
 _UNREACHABLE = (
     "writable=True is about the framebuffer",
@@ -247,12 +251,12 @@ _OF_C = re.compile(r"shmget\([^)]*\)")  # a call as the kernel knows it
 @pytest.mark.parametrize("command", _COMMANDS)
 def test_no_message_names_a_parameter_of_pythons(command: str) -> None:
     parser = flags_of(command)
-    starts_a_display = command == "run"
-    messages = {
-        text
-        for place, text in _messages()
-        if not place.startswith(_NOT_OF_COMMANDS) and (starts_a_display or not place.startswith(_OF_A_DISPLAY))
-    }
+    elsewhere = (
+        *_NOT_OF_COMMANDS,
+        *(_OF_A_DISPLAY if command != "run" else ()),
+        *(_OF_A_RECORDING if command not in ("record", "run") else ()),
+    )
+    messages = {text for place, text in _messages() if not place.startswith(elsewhere)}
     assert len(messages) > 150
     for text in sorted(messages):
         if not text.startswith(_UNREACHABLE):
@@ -287,6 +291,12 @@ def test_no_message_gains_a_flag_that_the_command_has_not(command: str) -> None:
         ("run", "args has :9; no", "--server-args has :9; no"),
         ("shot", "args has :9; no", "args has :9; no"),
         ("wait", "quiet is above 0, not 0", "--quiet is above 0, not 0"),
+        ("record", "a rate needs fps=, the number", "a rate needs --framerate, the number"),
+        ("run", "a rate: name it, as fps=30", "a rate: name it, as --framerate 30"),
+        ("record", "it has a rate; name one by format=", "it has a rate; name one by --format"),
+        ("run", "it has a rate; name one by format=", "it has a rate"),
+        ("record", "leave codec='vp9' out, or pass region=", "leave --codec vp9 out, or pass --geometry"),
+        ("record", "max_bytes of keep_last", "--max-bytes of --keep-last"),
         ("shot", "xauthority is the path of a file", "--xauthority is the path of a file"),
         (
             "view",
@@ -311,7 +321,18 @@ def test_a_file_is_named_as_it_is_though_it_reads_like_a_parameter(name: str) ->
 
 @pytest.mark.parametrize(
     "line",
-    ["shot --all-windows", "shot a.png -i", "wait --change -i", "wait --image", "view -i", "diff a.png", "diff -o"],
+    [
+        *(
+            "shot --all-windows",
+            "shot a.png -i",
+            "wait --change -i",
+            "wait --image",
+            "view -i",
+            "diff a.png",
+            "diff -o",
+        ),
+        *("record", "record a.mp4 -c", "record a.mp4 --format", "run --record", "run --record-on-failure"),
+    ],
 )
 def test_an_empty_name_a_variable_that_was_not_set_is_refused(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
@@ -323,6 +344,7 @@ def test_an_empty_name_a_variable_that_was_not_set_is_refused(line: str, capsys:
     ("line", "result"),
     [
         ("shot a.png", _NO_DISPLAY),
+        ("record a.mp4", _NO_DISPLAY),
         ("wait --change", _NO_DISPLAY),
         ("windows", _NO_DISPLAY),
         ("view :0", "$DISPLAY names no display to put the window on; name it with --on"),
@@ -352,7 +374,7 @@ def test_every_phrase_that_is_said_otherwise_is_one_of_a_message() -> None:
 
 
 def test_help_of_every_command_that_takes_a_window_says_how_it_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("shot", "wait", "view"):
+    for command in ("shot", "record", "wait", "view"):
         with pytest.raises(SystemExit):
             main.main([command, "--help"])
         said = " ".join(capsys.readouterr().out.split())

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pty
 import select
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 from programs import eventually
+from terminals import Terminal
 
 from xshm.virtual.display import VirtualDisplay
 
@@ -264,41 +264,6 @@ def test_without_a_command_the_death_of_the_server_is_an_error() -> None:
 # -- at a terminal -----------------------------------------------------------------------------------------------------
 
 
-class Terminal:
-    """A program at a terminal of its own."""
-
-    def __init__(self, *command: str) -> None:
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.environ["PS1"] = "$ "
-            os.execvp(command[0], command)  # noqa: S606 - words, and no shell to read them
-        self._seen = ""
-
-    def expect(self, text: str, within: float = 20) -> None:
-        deadline = time.monotonic() + within
-        while text not in self._seen:
-            poll = select.poll()
-            poll.register(self.fd, select.POLLIN)
-            if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                pytest.fail(f"{text!r} did not come: {self._seen!r}")
-            try:
-                self._seen += os.read(self.fd, 4096).decode()
-            except OSError:
-                pytest.fail(f"the terminal was closed before {text!r} came: {self._seen!r}")
-        self._seen = self._seen.partition(text)[2]
-
-    def type(self, keys: str) -> None:
-        os.write(self.fd, keys.encode())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.fd)
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-
-
 def test_a_command_reads_from_the_terminal_and_hears_ctrl_c() -> None:
     script = "trap 'echo interrupted; exit 9' INT; read x; echo got $x; read y; echo not this"
     with Terminal(*_RUN, "--", "bash", "-c", script) as terminal:
@@ -307,9 +272,7 @@ def test_a_command_reads_from_the_terminal_and_hears_ctrl_c() -> None:
         terminal.expect("got hello")
         terminal.type("\x03")
         terminal.expect("interrupted")
-        status = os.waitid(os.P_PID, terminal.pid, os.WEXITED | os.WNOWAIT)
-        assert status is not None
-        assert status.si_status == 9
+        assert terminal.exit_code() == 9
 
 
 def test_ctrl_z_stops_the_command_for_the_shell_and_fg_goes_on() -> None:
@@ -362,10 +325,12 @@ def expect_stopped(shell: Terminal) -> None:
     while True:
         shell.type("\n")
         try:
-            return shell.expect("Stopped", 1)
+            shell.expect("Stopped", 1)
         except pytest.fail.Exception:
             if time.monotonic() > deadline:
                 raise
+        else:
+            return
 
 
 def test_bg_lets_a_stopped_command_go_on_and_its_end_leaves_the_terminal_to_the_shell() -> None:

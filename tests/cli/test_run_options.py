@@ -88,7 +88,7 @@ def test_listen_tcp_is_taken_and_only_the_cookie_gets_in() -> None:
         (["-s"], "argument --server-args: expected one argument"),
         (["--size"], "argument --size: expected one argument"),
         (["-ae"], "argument --error-file: expected one argument"),
-        (["--frame", "file"], "ambiguous option: --frame could match --framebuffer, --framebuffer-mode;"),
+        (["--frame", "file"], "ambiguous option: --frame could match --framebuffer, --framebuffer-mode, --framerate;"),
         (["--s", "x"], "ambiguous option: --s could match --size, --server-args, --server-num, --shot"),
         (["--s"], "ambiguous option: --s could match"),
         (["---"], "unrecognized arguments: ---;"),

@@ -24,24 +24,33 @@ if TYPE_CHECKING:
 # value after it; without, if its name is no word of English (_NO_WORDS), or begins the message (_SUBJECTS).
 _PARAMETERS: Final = (
     "clip",
+    "codec",
     "colours",
+    "constant",
     "copies",
+    "cursor",
     "display",
+    "format",
+    "fps",
     "framebuffer",
     "framebuffer_mode",
     "ignore",
+    "options",
+    "quality",
+    "region",
     "rhythms",
     "transport",
     "xauthority",
 )
-_NO_WORDS: Final = ("max_edge", "max_frames")
+_NO_WORDS: Final = ("keep_last", "max_bytes", "max_edge", "max_frames")
 _SUBJECTS: Final = ("args", "framebuffer_mode", "quiet", "xauthority")
 _NAMED: Final = (
     rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|[^\s,;)]*)|\b({'|'.join(_NO_WORDS)})\b|\bScreen\.(window)\b"
     rf"|^({'|'.join(_SUBJECTS)})(?= (?:is|has) )"
 )
 _EXPRESSION: Final = r"re\.compile\((['\"])(.*?)\1\) finds"  # in a shell it is written /between slashes/
-_DESTINATIONS: Final = {"server_args": "args"}  # argparse's name of what is a parameter by another name
+# argparse's name of what is a parameter by another name.
+_DESTINATIONS: Final = {"framerate": "fps", "geometry": "region", "server_args": "args"}
 _IN_SHELL_WORDS: Final = (
     ("Screen.windows", "xshm windows"),
     ("VirtualDisplay()", "xshm run -- COMMAND"),
@@ -54,10 +63,12 @@ def error_line(error: BaseException, parser: argparse.ArgumentParser) -> str:
     """Return an error's message in one line, with the parser's flags for the parameters that it names."""
     text = str(error)
     if isinstance(error, OSError) and error.strerror:
-        if error.filename is not None and not isinstance(error, XshmError):
+        is_ours = isinstance(error, XshmError)
+        if error.filename is not None:
             name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
-            return printable(f"{name}: {limits.describe(error)}")  # unchanged: a file's name may look like a parameter
-        text = error.strerror if isinstance(error, XshmError) else limits.describe(error)
+            words = error.strerror if is_ours else limits.describe(error)
+            return printable(f"{name}: {words}")  # unchanged: a file's name may look like a parameter
+        text = error.strerror if is_ours else limits.describe(error)
     line = in_flags(text, parser)
     if isinstance(error, RequestTimeout) and any(each.dest == "timeout" for each in parser._actions):  # noqa: SLF001
         line += "; --timeout gives it longer"

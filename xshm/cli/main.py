@@ -29,6 +29,11 @@ OK, FALSE, ERROR = 0, 1, 2  # as diff(1), cmp(1) and test(1) have them
 # In the order of `xshm --help`, which has the first sentence; the command's own --help has all.
 _COMMANDS: Final = {
     "shot": "Save a screenshot.",
+    "record": (
+        "Record a video. Of a screen, a window, a monitor or a region; q, Ctrl-C, TERM or HUP end it properly. While "
+        "nothing changes, nothing is captured or encoded. Needs PyAV for all but apng, gif, webp, y4m and bgr0: pip "
+        "install 'xshm[video]'."
+    ),
     "wait": "Wait until something is seen. Exit code 0: it was, 1: the time is over.",
     "diff": "Compare two pictures of the same size. Exit code 0: they are the same, 1: they differ.",
     "run": (

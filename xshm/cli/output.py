@@ -1,11 +1,13 @@
-"""What commands print: tables for people, JSON for programs."""
+"""What commands print: tables for people, JSON for programs; and the names of files that the user did not name."""
 
 from __future__ import annotations
 
+import itertools
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from xshm.geometry import Rect
 
@@ -29,3 +31,10 @@ def print_json(value: object, indent: int | None = 2) -> None:
 def rect_numbers(rect: Rect) -> list[int]:
     """Return a rectangle as JSON has it: [x, y, width, height]."""
     return [rect.x, rect.y, rect.width, rect.height]
+
+
+def dated_names(what: str = "", suffix: str = "") -> Iterator[str]:
+    """Yield names of files by the user's own clock and `what` it is of: plain, then with 2, 3 and so on."""
+    words = [time.strftime("%Y-%m-%d-%H%M%S"), *([what, "xshm"] if what else [])]
+    for number in itertools.count(1):
+        yield "_".join(words + [str(number)] * (number > 1)) + (f".{suffix}" if suffix else "")

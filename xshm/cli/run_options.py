@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.cli.options import file_mode, named, seconds, whole_number
+from xshm.cli.options import file_mode, named, positive_number, seconds, whole_number
 from xshm.errors import InvalidArgument
 from xshm.system.printable import quoted
 from xshm.virtual.spec import DisplaySpec, ScreenSpec
@@ -72,6 +72,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the same, if the exit code is not 0: the screen at the end, after the last of several tests",
     )
+    _add_recording(parser)
     parser.add_argument(
         "--wait-window",
         action="store_true",
@@ -91,6 +92,29 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="what to run, and to end with all that it has started, daemons too; without it, the display's name is "
         "printed, and it is there until a signal comes",
     )
+
+
+def _add_recording(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--record",
+        type=named,
+        metavar="FILE|URL",
+        help="record the screen, from before the command starts until it has ended: mp4, mkv, webm, gif, apng, …",
+    )
+    parser.add_argument(
+        "--record-on-failure",
+        type=named,
+        metavar="FILE",
+        help="the same, but the file is there only if the exit code is not 0",
+    )
+    parser.add_argument(
+        "-r",
+        "--framerate",
+        type=positive_number,
+        metavar="FPS",
+        help="of the recording: at most so many frames a second (default: 30)",
+    )
+    parser.add_argument("-y", "--overwrite", action="store_true", help="replace the recording's file if it exists")
 
 
 def _path(text: str) -> Path:

@@ -46,7 +46,7 @@ class Recorder:
     A Recorder that is dropped stops, and what runs at the interpreter's end is stopped: the files are completed.
     """
 
-    def __init__(self, source: Source, target: Name, region: Region | None, settings: Settings) -> None:
+    def __init__(self, source: Source, target: Name | Target, region: Region | None, settings: Settings) -> None:
         self._target = Target.parse(target, settings.format)
         self._prepare(source, region, choose.complete(self._target, settings))
 

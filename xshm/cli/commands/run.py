@@ -14,6 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Final
 
+from xshm.cli.error_line import error_line
 from xshm.cli.job_control import Foreground, PassedOnSignals
 from xshm.cli.run_options import add_run_options, spec
 from xshm.cli.standard_streams import complain
@@ -27,8 +28,12 @@ if TYPE_CHECKING:
 
     from xshm.cli.last_picture import LastPicture
     from xshm.cli.orphans import Orphans
+    from xshm.cli.recording.of_a_run import RunRecording
+    from xshm.record.sinks.target import Target
     from xshm.virtual.display import VirtualDisplay
     from xshm.virtual.program import Program
+
+    Recorded = contextlib.AbstractContextManager[RunRecording | None]
 
 FALSE: Final = 1
 _WINDOW_TIMEOUT: Final = 10.0  # seconds, as `program.wait_window` has them
@@ -51,19 +56,23 @@ def main(args: argparse.Namespace) -> int:
         raise InvalidArgument("--shot, --shot-on-failure and --wait-window are about a command; name one after --")
     for path in filter(None, (args.shot, args.shot_on_failure)):
         by_suffix(str(path))  # a name that no picture can have is refused before anything is started
+    recorded = _recorded(args, has_command=bool(command))
     description = spec(args)
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited, and the kernel would discard exit codes
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     orphans = Orphans()
     with VirtualDisplay.from_spec(description) as display:
-        return _run(display, command, args, orphans) if command else _hold(display, orphans)
+        recording = _record(display, recorded, args)
+        return _run(display, command, args, orphans, recording) if command else _hold(display, orphans, recording)
 
 
 # -- with a command ----------------------------------------------------------------------------------------------------
 
 
-def _run(display: VirtualDisplay, command: list[str], args: argparse.Namespace, orphans: Orphans) -> int:
-    with _watch(display, args) as picture, PassedOnSignals() as signals, orphans:
+def _run(
+    display: VirtualDisplay, command: list[str], args: argparse.Namespace, orphans: Orphans, recorded: Recorded
+) -> int:
+    with recorded as recording, _watch(display, args) as picture, PassedOnSignals() as signals, orphans:
         try:
             # Its standard input is ours, and so are descriptors that make or a shell has passed on.
             program = display.run(command, stdin=None, close_fds=False)
@@ -78,6 +87,8 @@ def _run(display: VirtualDisplay, command: list[str], args: argparse.Namespace, 
             for path in filter(None, (args.shot, args.shot_on_failure if code else None)):
                 if picture is not None:
                     _save(picture, path, code)
+            if recording is not None:
+                _finish(recording, code, args)
     return code
 
 
@@ -90,6 +101,38 @@ def _watch(display: VirtualDisplay, args: argparse.Namespace) -> contextlib.Abst
     limit = PATIENCE if args.timeout is None else args.timeout
     name = within(time.monotonic() + limit, lambda: display.screen.display)
     return LastPicture(name, display.xauthority, limit)
+
+
+def _recorded(args: argparse.Namespace, *, has_command: bool) -> Target | None:
+    """Return what the display is to be recorded to, if that was asked for; refuse what can't be."""
+    if args.record is None and args.record_on_failure is None:
+        for flag, given in (("--framerate", args.framerate is not None), ("--overwrite", args.overwrite)):
+            if given:
+                raise InvalidArgument(f"{flag} is about a recording; name its file with --record")
+        return None
+    from xshm.cli.recording import of_a_run, one_thread  # noqa: PLC0415 - as above
+
+    one_thread.import_numpy()
+    return of_a_run.check(args, has_command=has_command)
+
+
+def _record(display: VirtualDisplay, target: Target | None, args: argparse.Namespace) -> Recorded:
+    """Record the screen from now on, if that was asked for."""
+    if target is None:
+        return contextlib.nullcontext()
+    from xshm.cli.recording.of_a_run import RunRecording  # noqa: PLC0415 - as above
+
+    return RunRecording(display, target, args)
+
+
+def _finish(recording: RunRecording, code: int, args: argparse.Namespace) -> None:
+    """End a recording; where that fails, a command that has failed keeps its exit code."""
+    try:
+        recording.finish(code)
+    except (OSError, XshmError) as error:
+        if not code:
+            raise
+        complain(f"xshm: {error_line(error, args.parser)}")
 
 
 def _not_started(name: str, error: OSError) -> int:
@@ -141,7 +184,7 @@ class _Signalled(Exception):
     pass
 
 
-def _hold(display: VirtualDisplay, orphans: Orphans) -> int:
+def _hold(display: VirtualDisplay, orphans: Orphans, recorded: Recorded) -> int:
     """Print the display's name and authority file; keep the display until a signal comes or its server ends."""
 
     def stop(*_: object) -> None:
@@ -152,9 +195,14 @@ def _hold(display: VirtualDisplay, orphans: Orphans) -> int:
     try:
         sys.stdout.write(f"DISPLAY={display.name}\nXAUTHORITY={display.xauthority}\n")
         sys.stdout.flush()
-        with orphans:
+        with recorded, orphans:
             orphans.reap()
-            display.wait()
+            try:
+                display.wait()
+            except _Signalled:
+                for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_IGN)  # the recording is ended by now
+                raise
     except _Signalled:
         return 0
     raise DisplayGone(

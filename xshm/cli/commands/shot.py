@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import sys
@@ -24,10 +23,12 @@ from xshm.cli.options import (
     seconds,
     whole_number,
 )
+from xshm.cli.output import dated_names
+from xshm.cli.selection import select
 from xshm.cli.standard_streams import complain
 from xshm.errors import InvalidArgument, XshmError
 from xshm.system.atomic_write import create_file, replace_file
-from xshm.system.printable import printable, quoted
+from xshm.system.printable import printable
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from xshm.image.frame import Frame
 
 _QUALITY, _BEST = 85, 100  # of JPEG, WebP and AVIF: the default, and the highest that Pillow takes
-_CANCELLED = 1  # slop's exit code when a key was pressed
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -93,12 +93,12 @@ def main(chosen: argparse.Namespace) -> int:
     with in_time(chosen, lambda: open_screen(chosen, chosen.timeout)) as screen:
         if chosen.all_windows is not None:
             return _all_windows(screen, chosen, kind)
-        selected = _select(screen) if chosen.select else None
+        selected = select(screen) if chosen.select else None
         frame = in_time(chosen, lambda: _take(screen, chosen, selected))
     data = _encoded(frame, chosen, kind)
     # Encoded by now: a picture that can't be encoded leaves no file.
     if chosen.file is None:
-        print(_write_new(data, f"{frame.width}x{frame.height}_xshm", _suffix(kind)))
+        print(_write_new(data, f"{frame.width}x{frame.height}", _suffix(kind)))
     elif chosen.file == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -119,9 +119,7 @@ def _refuse_what_has_no_effect(chosen: argparse.Namespace) -> None:
 
 def _write_new(data: bytes, size: str, suffix: str) -> str:
     """Write a file that was not there, named by date and time; a second one in the same second gets a number."""
-    now = time.strftime("%Y-%m-%d-%H%M%S")  # the user's own clock
-    for number in itertools.count(1):
-        name = f"{now}_{size}{f'_{number}' if number > 1 else ''}.{suffix}"
+    for name in dated_names(size, suffix):
         try:
             create_file(name, data)
         except FileExistsError:
@@ -166,32 +164,6 @@ def _take(screen: Screen, chosen: argparse.Namespace, selected: tuple[int, int, 
         # A window that was clicked may be partly off the screen: what the person saw of it is taken.
         return screen.grab(selected, chosen.cursor, clip=True)
     return screen.grab(region, chosen.cursor, chosen.clip)
-
-
-def _select(screen: Screen) -> tuple[int, int, int, int]:
-    """Let slop ask a person; return the region that was drawn, or that of the window that was clicked."""
-    import shutil  # noqa: PLC0415 - what takes a picture without asking does not pay for it
-    import subprocess  # noqa: PLC0415
-
-    slop = shutil.which("slop")
-    if slop is None:
-        raise XshmError("--select needs the program slop (Debian: apt install slop); or name a region with --geometry")
-    asked = subprocess.run(
-        [slop, "-f", "%w %h %x %y"],
-        env=os.environ | {"DISPLAY": screen.display},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if asked.returncode != 0:
-        raise XshmError(
-            "nothing was selected" if asked.returncode == _CANCELLED else f"slop failed ({asked.returncode})"
-        )
-    numbers = asked.stdout.split()
-    if not re.fullmatch(r"[0-9]+ [0-9]+ -?[0-9]+ -?[0-9]+", " ".join(numbers)):
-        raise XshmError(f"slop said {quoted(asked.stdout)}, where a region's width, height, x and y were asked for")
-    width, height, x, y = map(int, numbers)
-    return x, y, width, height
 
 
 def _all_windows(screen: Screen, chosen: argparse.Namespace, kind: str) -> int:

@@ -78,8 +78,10 @@ class Target:
     number: int | None = None  # of a descriptor
 
     @classmethod
-    def parse(cls, value: str | bytes | os.PathLike[str], format: str | None = None) -> Target:  # noqa: A002 - as `record` has it
-        """Return the target that a value names. Raises InvalidType, InvalidArgument; nothing is opened."""
+    def parse(cls, value: str | bytes | os.PathLike[str] | Target, format: str | None = None) -> Target:  # noqa: A002 - as `record` has it
+        """Return the target that a value names, or is. Raises InvalidType, InvalidArgument; nothing is opened."""
+        if isinstance(value, Target):
+            return value
         path = _text(value)
         given = None if format is None else _named(_arguments.text(format, "format"), "format ")
         if isinstance(value, str) and (found := _URL.match(path) or _SHORT_URL.match(path)):

@@ -1,0 +1,169 @@
+"""The arguments of `xshm record`, and of the recording of `xshm run`: what is refused, and in which words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from xshm.cli import main
+from xshm.cli.output import dated_names
+from xshm.cli.recording.destination import Held, names_beside, parse
+from xshm.cli.recording.progress import clock, size_of
+from xshm.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NO_SERVER = "no display is asked"
+
+
+def said(capsys: pytest.CaptureFixture[str], line: str) -> tuple[Any, str]:
+    """Return the exit code of a command line, and what it has written to standard error."""
+    try:
+        code: Any = main.main(line.split())
+    except SystemExit as ended:
+        code = ended.code
+    return code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "result"),
+    [
+        ("record a.mp4 -m 0 -g 5x5", "xshm: --monitor and --geometry both name a region; give one"),
+        ("record a.mp4 -s -g 5x5", "xshm: --select and --geometry both name a region; give one"),
+        ("record a.mp4 --max-bytes 5", "xshm: --max-bytes is about --keep-last; a file may grow"),
+        ("record - --keep-last 5", "xshm: --keep-last keeps pictures in memory and writes a file at the end; name a"),
+        ("record udp://127.0.0.1:9 --keep-last 5", "xshm: --keep-last keeps pictures in memory and writes a file"),
+        ("record - --json", "xshm: --json writes the numbers to standard output, which has the video; leave it out"),
+        ("record a.mp4 -i 1 -m 0", "xshm: record: argument -m/--monitor: not allowed with argument -i/--window"),
+        ("record a.mp4 -r 0", "xshm: record: argument -r/--framerate: 0 is no number above 0"),
+        ("record a.mp4 -p crf", "xshm: record: argument -p/--option: 'crf' is no option; write KEY=VALUE;"),
+        ("record a.mp4 -p =18", "xshm: record: argument -p/--option: '=18' is no option; write KEY=VALUE;"),
+        ("record a.mp4 -q best", "xshm: record: argument -q/--quality: invalid choice: 'best'"),
+        ("record a.mp4 --duration 0", "xshm: record: argument --duration: 0 is no number of seconds above 0"),
+        ("record a.mp4 --keep-last nan", "xshm: record: argument --keep-last: 'nan' is no number of seconds"),
+        ("record a.mp4 b.mp4", "xshm: record: unrecognized arguments: b.mp4"),
+        ("run -r 5 -- true", "xshm: --framerate is about a recording; name its file with --record"),
+        ("run -y -- true", "xshm: --overwrite is about a recording; name its file with --record"),
+        ("run --record a.mp4 --record-on-failure b.mp4 -- true", "xshm: --record keeps the recording of a failure"),
+        ("run --record-on-failure b.mp4", "xshm: --record-on-failure is about a command; name one after --"),
+        ("run --record-on-failure udp://127.0.0.1:9 -- true", "xshm: --record-on-failure names a file, which can be"),
+        ("run --record - -- true", "xshm: standard output is the command's own; name a file to record to"),
+        ("run --record a.nonsense -- true", "xshm: .nonsense is no container of a recording; there are mp4,"),
+        ("record a.png", "xshm: .png: a still picture is no recording; .apng is PNG in motion"),
+        ("record a", "xshm: the name 'a' has no suffix that tells its container; name it so ('a.mp4'), or name"),
+    ],
+)
+def test_what_has_no_effect_or_no_sense_is_refused_before_anything_is_done(
+    line: str, result: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DISPLAY", _NO_SERVER)
+    monkeypatch.chdir(tmp_path)
+    code, error = said(capsys, line)
+    assert code == 2
+    assert error.startswith(result)
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["record a.mp4", "run --record a.mp4 -- true", "run --record-on-failure a.mp4 -- true"]
+)
+@pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
+def test_nothing_is_overwritten_without_y(
+    line: str, kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DISPLAY", _NO_SERVER)
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / ("a.mp4" if kind == "file" else "other.mp4")
+    if kind != "dangling link":
+        file.write_bytes(b"the good one")
+    if kind != "file":
+        (tmp_path / "a.mp4").symlink_to(file)
+    assert said(capsys, line) == (2, "xshm: a.mp4 exists; name another file, or overwrite it with -y\n")
+    if kind != "dangling link":
+        assert file.read_bytes() == b"the good one"
+
+
+def test_what_is_no_file_of_its_own_is_no_file_that_is_overwritten(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name in (str(tmp_path / "pipe"), os.devnull, str(tmp_path / "new.mp4"), "tcp://127.0.0.1:9/a.mp4", "-"):
+        parse(name, None, overwrite=False)
+    with (tmp_path / "redirected").open("wb") as file:
+        parse(f"/proc/self/fd/{file.fileno()}", "mkv", overwrite=False)
+
+
+@pytest.mark.parametrize(
+    ("redirected", "result"),
+    [
+        (">&-", "standard output is closed; name a FILE to write to"),
+        (
+            "</dev/null",
+            "standard output is a terminal, which shows no video; name a FILE, or pipe it on",
+        ),
+    ],
+)
+def test_a_video_that_has_nowhere_to_go_is_not_begun(redirected: str, result: str) -> None:
+    line = f"DISPLAY=none {sys.executable} -m xshm record - {redirected}"
+    done = subprocess.run(["script", "-qec", line, "/dev/null"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (2, f"xshm: {result}")
+
+
+def test_the_environment_that_keeps_numpy_from_threads_is_gone_after_its_import() -> None:
+    program = (
+        "import os; from xshm.cli.recording import one_thread; before = dict(os.environ); one_thread.import_numpy(); "
+        "import numpy, subprocess; assert dict(os.environ) == before; "
+        "print(len(os.listdir('/proc/self/task')), 'OPENBLAS' in subprocess.getoutput('env'))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "1 False\n"
+
+
+# -- names -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_is_held_against_others_and_let_go_where_nothing_came_of_it(tmp_path: Path) -> None:
+    name = str(tmp_path / "a.mp4")
+    with Held([name]), pytest.raises(InvalidArgument, match="exists; name another file, or overwrite it with -y"):
+        Held([name])
+    assert list(tmp_path.iterdir()) == []
+    with Held([name]):
+        (tmp_path / "a.mp4").write_bytes(b"a recording")
+    with Held([name, str(tmp_path / "b.mp4")]) as held:
+        assert held.name == str(tmp_path / "b.mp4")
+        (tmp_path / "other").touch()
+        (tmp_path / "other").replace(tmp_path / "b.mp4")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.mp4", "b.mp4"], "an empty file of another's stays"
+
+
+def test_a_name_that_was_not_given_has_date_and_size_and_one_beside_another_the_time() -> None:
+    names = dated_names("640x480", parse(None, "matroska", overwrite=False).container)
+    first, second = next(names), next(names)
+    assert first.endswith("_640x480_xshm.mkv")
+    assert second == first.replace("_xshm.mkv", "_xshm_2.mkv")
+    assert parse(None, None, overwrite=False).container == "mp4"
+    beside = next(iter(names_beside("/some.where/a.b.webm")))
+    assert beside.startswith("/some.where/a.b_20")
+    assert beside.endswith(".webm")
+    assert next(iter(names_beside("noSuffix"))).startswith("noSuffix_20")
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+def test_times_and_sizes_are_written_as_players_and_disks_have_them() -> None:
+    assert [clock(each) for each in (0, 9.96, 75.25, 3723.0)] == ["0:00.0", "0:09.9", "1:15.2", "1:02:03.0"]
+    sizes = [size_of(each) for each in (0, 1, 999, 1000, 1_234_567, 999_999, 5 * 10**15)]
+    assert sizes == ["0 bytes", "1 byte", "999 bytes", "1.0 kB", "1.2 MB", "1.0 MB", "5000.0 TB"]
+
+
+def test_the_help_names_what_users_of_recorders_look_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.main(["record", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for words in ("-r FPS", "-c NAME", "-p KEY=VALUE", "-y, --overwrite", "q, Ctrl-C, TERM or HUP end it", "SIGUSR1"):
+        assert words in text

@@ -1,0 +1,137 @@
+"""`xshm run --record` and `--record-on-failure`: the display's recording, beside a command that keeps its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from ffprobe import last_picture, probe
+from programs import eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_RUN = [sys.executable, "-m", "xshm", "run", "--size", "320x200"]
+
+
+def run(where: Path, *words: str, limit: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command in a directory; `limit` is what ulimit(1) is told before."""
+    command = [*_RUN, *words]
+    if limit:
+        command = ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash", *command]
+    return subprocess.run(command, cwd=where, capture_output=True, text=True, check=False, timeout=50)
+
+
+def names(where: Path) -> list[str]:
+    return sorted(each.name for each in where.iterdir())
+
+
+def test_the_display_is_recorded_from_before_the_command_until_its_end(tmp_path: Path) -> None:
+    words = "env; xsetroot -solid '#c81e3c'; sleep 0.5; xsetroot -solid '#1ec83c'; sleep 0.3; exit 7"
+    done = run(tmp_path, "--record", "a.mp4", "--", "sh", "-c", words)
+    assert (done.returncode, done.stderr) == (7, "")
+    assert "OPENBLAS" not in done.stdout
+    assert names(tmp_path) == ["a.mp4"]
+    video = probe(tmp_path / "a.mp4")
+    assert video.size == (320, 200)
+    assert 0.8 < video.duration < 4
+    assert (abs(last_picture(tmp_path / "a.mp4").astype(int) - (30, 200, 60)) < 6).all()
+
+
+def test_a_recording_for_failures_is_there_after_a_failure_alone(tmp_path: Path) -> None:
+    words = ["--record-on-failure", "a.mp4", "-r", "10", "--", "sh", "-c"]
+    assert run(tmp_path, *words, "sleep 0.2").returncode == 0
+    assert names(tmp_path) == []
+    done = run(tmp_path, *words, "ls -A; xsetroot -solid white; sleep 0.2; exit 3")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", "")
+    assert names(tmp_path) == ["a.mp4"]
+    assert (last_picture(tmp_path / "a.mp4") > 250).all()
+    assert probe(tmp_path / "a.mp4").layout == "yuv444p"
+    before = (tmp_path / "a.mp4").read_bytes()
+    assert run(tmp_path, "-y", *words, "sleep 0.2").returncode == 0
+    assert (tmp_path / "a.mp4").read_bytes() == before, "of an earlier failure"
+
+
+def test_a_recording_for_failures_replaces_the_one_before_if_it_may(tmp_path: Path) -> None:
+    (tmp_path / "a.apng").write_bytes(b"an earlier one")
+    words = ["--record-on-failure", "a.apng", "--", "sh", "-c", "xsetroot -solid '#123456'; sleep 0.2; exit 3"]
+    assert run(tmp_path, *words).returncode == 2
+    assert (tmp_path / "a.apng").read_bytes() == b"an earlier one"
+    assert run(tmp_path, "-y", *words).returncode == 3
+    assert (last_picture(tmp_path / "a.apng") == (0x12, 0x34, 0x56)).all()
+    assert names(tmp_path) == ["a.apng"]
+
+
+def test_a_kill_of_everything_leaves_no_part_of_a_recording_for_failures(tmp_path: Path) -> None:
+    command = [*_RUN, "--record-on-failure", "a.mp4", "--", "sh", "-c", "echo $$; exec sleep 60"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        pid = int(running.stdout.readline())
+        time.sleep(0.3)
+        running.kill()
+    assert names(tmp_path) == []
+    with contextlib.suppress(ProcessLookupError):
+        eventually(lambda: os.kill(pid, 0))
+
+
+def test_a_signal_reaches_the_command_and_the_recording_is_complete(tmp_path: Path) -> None:
+    command = [
+        *_RUN,
+        "--record",
+        "a.webm",
+        "--",
+        "sh",
+        "-c",
+        "trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done",
+    ]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "ready\n"
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == 5
+    assert probe(tmp_path / "a.webm").codec == "vp9"
+
+
+def test_without_a_command_it_is_recorded_until_a_signal_comes(tmp_path: Path) -> None:
+    with subprocess.Popen([*_RUN, "--record", "a.mp4"], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith("DISPLAY=")
+        eventually(lambda: (tmp_path / "a.mp4").exists() and (tmp_path / "a.mp4").stat().st_size)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(20) == 0
+    assert probe(tmp_path / "a.mp4").size == (320, 200)
+
+
+@pytest.mark.parametrize(
+    ("words", "result"),
+    [
+        (["--record", "tcp://127.0.0.1:9"], "refused"),
+        (["--record", "no/such/a.mp4"], "xshm: no/such/a.mp4: its directory is missing"),
+        (["--record-on-failure", "no/such/a.mp4"], "xshm: no/such/a.mp4: its directory is missing"),
+    ],
+)
+def test_what_can_not_be_recorded_is_told_before_the_command_starts(
+    words: list[str], result: str, tmp_path: Path
+) -> None:
+    done = run(tmp_path, *words, "--", "touch", "started")
+    assert done.returncode == 2
+    assert result in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("code", [0, 5])
+def test_a_full_disk_hides_no_failure_of_the_command_and_ends_nothing_else(code: int, tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk, which takes root to make."""
+    noise = "od -An -c -N 40000 -w80 /dev/urandom"
+    words = f"for at in 0 9 18; do xterm -geometry 60x20+0+$at -e {noise}; done; exit {code}"
+    done = run(tmp_path, "--record", "a.mkv", "--framebuffer", "none", "--", "sh", "-c", words, limit="-f 20")
+    assert done.returncode == (code or 2), done.stderr
+    assert done.stderr.splitlines()[-1] == "xshm: a.mkv: File too large"
+    assert probe(tmp_path / "a.mkv").size == (320, 200)

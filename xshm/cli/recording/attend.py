@@ -1,0 +1,83 @@
+"""The loop of `xshm record`, from the first picture to the last: keys, signals, the time that was set, the numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from xshm.cli.recording.endings import Endings
+from xshm.cli.recording.keyboard import Keyboard
+from xshm.cli.recording.progress import Progress
+from xshm.system import polling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from xshm.record.recorder import Recorder
+
+_TICK: Final = 0.2  # seconds between two looks at the recording, and between two lines of numbers
+
+
+def record(
+    recorder: Recorder, duration: float | None, begun: Callable[[], None], save: Callable[[], None] | None
+) -> None:
+    """Run a recording from its start to its end, by q, a signal, after `duration` recorded seconds, or by itself.
+
+    `begun` is called when it has its first picture; `save` writes the last seconds, at SIGUSR1. Raises what has ended
+    the recording early.
+    """
+    with Endings() as endings, Keyboard() as keyboard:
+        progress = Progress(duration, hint="  q ends" if keyboard.attend() else "")
+        try:
+            recorder.start()
+            try:
+                begun()
+                _Attendant(recorder, endings, keyboard, progress, save).until_the_end(duration)
+            finally:
+                recorder.stop()
+                progress.update(recorder)
+        finally:
+            progress.close()
+
+
+class _Attendant:
+    """Attends to one recording that has been started. `save` writes the last seconds, at SIGUSR1."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        endings: Endings,
+        keyboard: Keyboard,
+        progress: Progress,
+        save: Callable[[], None] | None,
+    ) -> None:
+        self._recorder = recorder
+        self._endings, self._keyboard, self._progress = endings, keyboard, progress
+        self._save = save
+
+    def until_the_end(self, duration: float | None) -> None:
+        """Return when the recording has ended, or is to end: by q, a signal, or after `duration` recorded seconds."""
+        while self._recorder.is_running and not self._endings.ended:
+            left = _TICK if duration is None else duration - self._recorder.duration
+            if left <= 0:
+                return
+            self._progress.update(self._recorder)
+            keys = self._keyboard.attend()
+            ready = polling.readable((self._endings.descriptor, *keys), min(_TICK, left))
+            self._endings.clear()
+            if self._endings.take_suspended():
+                self._suspend()
+            elif keys and keys[0] in ready and self._keyboard.wants_end():
+                return
+            if self._endings.take_save() and self._save is not None:
+                self._progress.clear()
+                self._save()
+
+    def _suspend(self) -> None:
+        """Let Ctrl-Z stop the process; the recording pauses meanwhile, and the terminal is the shell's."""
+        self._progress.clear()
+        self._recorder.pause()
+        self._keyboard.release()
+        try:
+            self._endings.suspend()
+        finally:
+            self._recorder.resume()
