@@ -277,6 +277,25 @@ def test_only_sockets_that_nobody_listens_on_and_that_a_dead_display_made_are_re
         assert [path.name for path in paths if path.exists()] == ["X64801"]
 
 
+def test_a_start_connects_to_no_server_of_others(place: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        sockets = {number: stack.enter_context(socket.socket(socket.AF_UNIX)) for number in (64804, 64805)}
+        for number, each in sockets.items():
+            path = Path(f"/tmp/.X11-unix/X{number}")  # noqa: S108 - where X servers listen
+            path.parent.mkdir(mode=0o1777, exist_ok=True)
+            each.bind(str(path))
+            stack.callback(path.unlink, missing_ok=True)
+        listening = sockets[64804]  # the other one is still to do so
+        listening.listen()
+        listening.setblocking(False)
+        (make(place, _DEAD_PID, "1") / "what").touch()  # killed as it started: its socket is known by its time alone
+        start_another()
+        assert list(place.iterdir()) == []
+        assert all(Path(each.getsockname()).exists() for each in sockets.values())
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+
+
 @needs_root
 def test_a_display_of_another_pid_namespace_is_left_alone_as_long_as_it_lives(place: Path) -> None:
     command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-c", _HOLD]
