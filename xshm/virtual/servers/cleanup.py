@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 # The beginning of every `python -c` below: the package without its own __init__ and without site-packages, which halves
 # the start of the interpreter. Its words are how `_role` recognises supervisors and shells.
 BOOT = "import sys; xshm = type(sys)('xshm'); xshm.__path__ = [sys.argv[1]]; sys.modules['xshm'] = xshm; "
+# The exit code of a supervisor that has left nothing to clean up: one that no shell gives, and hardly a program that is
+# in the supervisor's place by mistake.
+FINISHED = 93
 _SERVER, _KEEPER = "server", "shell or supervisor"
 _KEYMAPS = ("/var/lib/xkb", "/tmp")  # noqa: S108 - where servers compile them
 _NEW = 60.0  # seconds; an unlocked directory of another PID namespace may be that of a display that is only starting
