@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from another_user import UID, Stranger, start_as_him
+from processes import parent
 
 import xshm
 from xshm import sysv
@@ -282,7 +283,7 @@ def _files(report: Report, display: xshm.VirtualDisplay, kept: Path) -> None:
     assert display.pid is not None
     assert display.xauthority is not None
     server = display.pid
-    supervisor = int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1])
+    supervisor = parent(server)
     paths = [display.xauthority, display.xauthority.parent, kept / "Xvfb_screen0"]
     for pid in (os.getpid(), supervisor, server):
         paths += [Path(f"/proc/{pid}/{name}") for name in ("environ", "fd", "maps", "mem", "fd/0", "map_files")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import stat
 import subprocess
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from another_user import UID, needs_root
+from processes import ended
 
 from xshm.errors import StartFailed
 from xshm.virtual.display import VirtualDisplay
@@ -34,17 +34,6 @@ def executable(path: Path, text: str) -> str:
 def another_program(where: Path, end: str) -> str:
     """Make a program that knows nothing of displays; it notes what it was started with."""
     return executable(where / "application", f"#!/bin/sh\nprintf '%s\\n' \"$@\" >>'{where}/words'\n{end}\n")
-
-
-def ended(pid: int) -> bool:
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([pidfd], [], [], 5)[0])
-    finally:
-        os.close(pidfd)
 
 
 def run_programs_for_ever() -> None:
