@@ -18,7 +18,8 @@ from Xlib import X
 import xshm
 from xshm.errors import RequestTimeout
 from xshm.x11.protocol import core
-from xshm.x11.windows.window_watch import WindowEvent, WindowWatch
+from xshm.x11.windows.known_windows import WindowEvent
+from xshm.x11.windows.window_watch import WindowWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
