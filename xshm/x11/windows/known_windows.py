@@ -7,7 +7,8 @@ it, is mapped. Always true:
    and what was queried may be newer than an event that is processed after it.
 2. A fact that makes a difference to somebody at the screen is an event, which `take_events` returns once, with the
    title that the window had then.
-3. `fresh`, `untitled` and `gone` say what is to be done at the server, which is not asked here.
+3. `fresh`, `untitled` and `gone` say what is to be done at the server, which is not asked here: no window is both fresh
+   and gone, since there is nothing to select of a window that came and went at once.
 """
 
 from __future__ import annotations
@@ -91,14 +92,18 @@ class KnownWindows:
 
     def replace(self, tops: Mapping[int, Top]) -> None:
         """Take in all children of the root window, from the bottom to the top; the differences are events."""
+        former = {*self.tops, *self._titles, *self.fresh, *self._open}
         self.tops.clear()
         self.tops.update(tops)
         self._stack[:] = tops
         before, self._open = self._open, {top.client: window for window, top in tops.items() if top.is_mapped}
         self._news += [_News("closed", client) for client in before if client not in self._open]
         self._news += [_News("opened", client) for client in self._open if client not in before]
-        self.fresh = dict.fromkeys([*tops, *self._open])
+        # A client whose frame is not mapped is renamed, too, once that is.
+        self.fresh = dict.fromkeys([*tops, *(top.client for top in tops.values())])
         self.untitled = dict.fromkeys(self.fresh)
+        self.gone |= former
+        self.gone -= self.fresh.keys()
 
     def add(self, window: int) -> None:
         """Note that the root window has a child."""
@@ -124,8 +129,10 @@ class KnownWindows:
 
     def destroy(self, window: int) -> None:
         """Note that there is no such window any more."""
-        self.remove(window)
         self.gone.add(window)
+        self.fresh.pop(window, None)  # (3)
+        self.untitled.pop(window, None)
+        self.remove(window)
 
     def show(self, window: int) -> None:
         """Note that a child of the root window is mapped."""
