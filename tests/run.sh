@@ -85,5 +85,6 @@ if [ "$(cat "$venv/installed" 2>/dev/null)" != "$stamp" ]; then
 fi
 
 [ -z "${XSHM_SETUP_ONLY:-}" ] || exit 0
-# Most of a test's time is a server's or a wait: two files at a time take little more than half as long.
-exec "$venv/bin/python" -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile "$@"
+# Most of a test's time is a server's or a wait, so one file more at a time than there are processors keeps all of them
+# busy. Not many more: tests that measure time would measure each other.
+exec "$venv/bin/python" -m pytest --numprocesses $(($(nproc) + 1)) --dist loadfile "$@"

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,10 @@ from leak_watch import DIRECTORY_VARIABLE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from painter import Painter
     from servers import Server
+
+    import xshm
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _IPC_PRIVATE, _IPC_CREAT, _IPC_RMID = 0, 0o1000, 0
@@ -146,3 +150,16 @@ def test_a_server_with_authority_refuses_who_has_no_cookie(make_server: Callable
     without = server.env() | {"XAUTHORITY": os.devnull}
     refused = subprocess.run(["xdpyinfo"], env=without, capture_output=True, check=False)
     assert refused.returncode == 1
+
+
+def test_threads_can_paint_at_the_same_time(screen: xshm.Screen, painter: Painter) -> None:
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
+
+    def paint(number: int) -> None:
+        for row in range(100):
+            painter.fill((40 * number, row, 40, 1), colours[number])
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(paint, range(len(colours))))
+    for number, colour in enumerate(colours):
+        assert (screen.grab((40 * number, 0, 40, 100)).rgb() == colour).all()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image
+from processes import ended, terminal
 from programs import eventually
 from terminals import Terminal
 
@@ -29,20 +30,6 @@ _RUN = [sys.executable, "-m", "xshm", "run"]
 def run(*words: object) -> subprocess.CompletedProcess[str]:
     env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "XAUTHORITY")}
     return subprocess.run([*_RUN, *map(str, words)], capture_output=True, text=True, check=False, env=env, timeout=50)
-
-
-def gone(pid: int) -> bool:
-    """Wait until a process that is not our child has ended."""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    try:
-        return bool(poll.poll(5000))
-    finally:
-        os.close(pidfd)
 
 
 # -- the command's own exit code ---------------------------------------------------------------------------------------
@@ -109,10 +96,10 @@ def test_what_xvfb_run_is_told_is_understood(tmp_path: Path) -> None:
     ],
 )
 def test_an_error_is_told_in_a_line_and_is_exit_code_2(words: list[str], result: str) -> None:
-    ended = run(*words)
-    assert ended.returncode == 2
-    assert result in ended.stderr
-    assert ended.stderr.count("\n") == 1
+    done = run(*words)
+    assert done.returncode == 2
+    assert result in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_it_works_without_home_and_path_to_anything_else() -> None:
@@ -136,9 +123,9 @@ def test_signals_are_passed_on_to_the_command(number: signal.Signals) -> None:
 
 
 def test_what_the_command_leaves_running_ends_with_it() -> None:
-    ended = run("--", "sh", "-c", "sleep 60 >/dev/null & echo $!; exit 3")
-    assert ended.returncode == 3
-    assert gone(int(ended.stdout))
+    done = run("--", "sh", "-c", "sleep 60 >/dev/null & echo $!; exit 3")
+    assert done.returncode == 3
+    assert ended(int(done.stdout))
 
 
 def test_killing_it_ends_command_and_server() -> None:
@@ -150,8 +137,8 @@ def test_killing_it_ends_command_and_server() -> None:
             server = display.pid
         running.kill()
     assert server is not None
-    assert gone(int(pid))
-    assert gone(server)
+    assert ended(int(pid))
+    assert ended(server)
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -178,18 +165,18 @@ def test_the_shot_shows_the_last_window_on_a_server_without_extensions(missing: 
     shot = tmp_path / "end.png"
     server = ["--size", "300x200", "-s", f"-extension {missing}"]
     words = ["xterm", "-bg", "#0000ff", "-fg", "#0000ff", "-geometry", "99x99-5-5", "-e", "sleep 1"]
-    ended = run(*server, "--shot", shot, "--", *words)
-    assert ended.returncode == 0
-    assert "Traceback" not in ended.stderr
+    done = run(*server, "--shot", shot, "--", *words)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
     assert coloured(shot, (0, 0, 255)) > 0.5
     assert run(*server, "true").stderr == ""
 
 
 def test_a_shot_that_can_t_be_written_hides_no_failure_of_the_command(tmp_path: Path) -> None:
     nowhere, shot = tmp_path / "nowhere" / "end.png", tmp_path / "failure.png"
-    ended = run("--shot", nowhere, "--shot-on-failure", shot, "--", "sh", "-c", "exit 5")
-    assert ended.returncode == 5
-    assert str(nowhere) in ended.stderr
+    done = run("--shot", nowhere, "--shot-on-failure", shot, "--", "sh", "-c", "exit 5")
+    assert done.returncode == 5
+    assert str(nowhere) in done.stderr
     assert shot.exists()
     assert run("--shot", nowhere, "--", "true").returncode == 2
 
@@ -204,10 +191,10 @@ def test_the_shot_shows_what_is_there_at_the_end_and_success_is_no_failure(tmp_p
 
 def test_a_program_that_never_ends_is_photographed_when_its_window_is_drawn(tmp_path: Path) -> None:
     shot = tmp_path / "clock.png"
-    ended = run(
+    done = run(
         "--wait-window", "--shot", shot, "--size", "200x200", "--", "xclock", "-bg", "red", "-geometry", "200x200+0+0"
     )
-    assert ended.returncode == 0, ended.stderr
+    assert done.returncode == 0, done.stderr
     assert coloured(shot, (255, 0, 0)) > 0.5
 
 
@@ -221,9 +208,9 @@ def test_a_program_that_never_ends_is_photographed_when_its_window_is_drawn(tmp_
 )
 def test_a_window_that_does_not_come_is_a_failure(command: list[str], code: int, result: str, tmp_path: Path) -> None:
     shot = tmp_path / "failure.png"
-    ended = run("--wait-window", "--timeout", "2", "--shot-on-failure", shot, "--", *command)
-    assert ended.returncode == code
-    assert result in ended.stderr
+    done = run("--wait-window", "--timeout", "2", "--shot-on-failure", shot, "--", *command)
+    assert done.returncode == code
+    assert result in done.stderr
     assert shot.exists()
 
 
@@ -248,7 +235,7 @@ def test_without_a_command_the_display_is_there_until_a_signal_comes(number: sig
         assert running.wait(timeout=10) == 0
     assert not Path(environment["XAUTHORITY"]).exists()
     assert server is not None
-    assert gone(server)
+    assert ended(server)
 
 
 def test_without_a_command_the_death_of_the_server_is_an_error() -> None:
@@ -310,11 +297,11 @@ def at_a_shell(shell: Terminal, *words: str, becomes: str = "") -> None:
 
 def programs_at(shell: Terminal) -> list[str]:
     """Return the programs whose controlling terminal is this one."""
-    terminal = Path(f"/proc/{shell.pid}/stat").read_text().rpartition(")")[2].split()[4]
+    own = terminal(shell.pid)
     found = []
     for entry in os.listdir("/proc"):  # noqa: PTH208 - names
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, NotADirectoryError):
-            if entry.isdigit() and Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[4] == terminal:
+            if entry.isdigit() and terminal(int(entry)) == own:
                 found.append(Path(f"/proc/{entry}/cmdline").read_bytes().partition(b"\0")[0].decode())
     return found
 
@@ -392,4 +379,4 @@ def test_a_stopped_command_ends_when_its_terminal_does(how: str, tmp_path: Path)
             shell.expect("Stopped")
         os.close(shell.fd)
         shell.fd = os.open(os.devnull, os.O_RDONLY)
-        assert gone(int(result.read_text()))
+        assert ended(int(result.read_text()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import ended
 
 _RUN = [sys.executable, "-m", "xshm", "run"]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for namespaces")
@@ -25,18 +25,6 @@ _ZOMBIES = (
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*_RUN, *map(str, words)], capture_output=True, text=True, check=False, timeout=50)
-
-
-def ended(pid: int) -> bool:
-    """Wait until a process that need not be our child has ended."""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([pidfd], [], [], 5)[0])
-    finally:
-        os.close(pidfd)
 
 
 def _skip_without_namespaces(stderr: str) -> None:

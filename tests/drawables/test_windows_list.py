@@ -358,9 +358,12 @@ def test_the_number_of_windows_adds_no_round_trips(
 
     def round_trips() -> int:
         nonlocal waits
-        waits = 0
-        assert len(screen.windows()) >= 1
-        return waits
+        counts = []
+        for _ in range(10):  # the least counts: on a busy machine replies come in pieces, and each is waited for
+            waits = 0
+            assert len(screen.windows()) >= 1
+            counts.append(waits)
+        return min(counts)
 
     painter.window((0, 0, 50, 50), BLUE, "0")
     screen.windows()  # what is asked once: extensions, atoms

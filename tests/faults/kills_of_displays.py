@@ -28,6 +28,7 @@ if __name__ == "__main__":
     sys.path[:1] = [str(_TESTS), str(_TESTS / "helpers")]
 
 import namespaces
+from processes import children, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,7 +84,7 @@ def _end_owner_and_orphans(found: dict[str, int]) -> None:
     """Kill all that becomes ours, as a subreaper does that wants no orphans of its workers."""
     _kill_group(found)
     deadline = time.monotonic() + _ENDING
-    while time.monotonic() < deadline and (orphans := _children(os.getpid())):
+    while time.monotonic() < deadline and (orphans := children(os.getpid())):
         for pid in orphans:
             os.kill(pid, signal.SIGKILL)
         namespaces.reap()
@@ -238,10 +239,10 @@ class _Trial:
             left = namespaces.difference(self._before)
             mine = {f"{pid} " for pid in spared}
             if self._kind == "forked child":  # it is none of the display's, and may live on
-                mine |= {f"{pid} " for pid in _children(1)}
+                mine |= {f"{pid} " for pid in children(1)}
             alive = [each for each in left.get("processes", ()) if not any(each.startswith(pid) for pid in mine)]
             if spared:  # an owner that lives has yet to reap its children
-                alive = [each for each in alive if not _is_zombie(each.split()[0])]
+                alive = [each for each in alive if state(int(each.split()[0])) != "Z"]
             left = {what: new for what, new in {**left, "processes": alive}.items() if new and (not of or what in of)}
             if not left or time.monotonic() > deadline:
                 return str(left) if left else None
@@ -317,7 +318,7 @@ def _use(display: VirtualDisplay, kind: str) -> None:
 
 
 def _kill_own_children(*_: object) -> None:
-    for pid in _children(os.getpid()):
+    for pid in children(os.getpid()):
         os.kill(pid, signal.SIGKILL)
     os._exit(0)
 
@@ -326,23 +327,15 @@ def _find(owner: int) -> dict[str, int]:
     """Return those of the four that are there."""
     found = {"owner": owner}
     for above, name in (("owner", "shell"), ("shell", "supervisor"), ("supervisor", "server")):
-        named = _children(found[above])[:1]
+        named = children(found[above])[:1]
         if name == "shell":  # and no program of the display's
             named = [
-                pid for pid in _children(owner) if b"xshm.virtual.servers.cleanup" in _read(f"/proc/{pid}/cmdline")
+                pid for pid in children(owner) if b"xshm.virtual.servers.cleanup" in _read(f"/proc/{pid}/cmdline")
             ][:1]
         if not named:
             break
         found[name] = named[0]
     return found
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in _read(f"/proc/{pid}/task/{pid}/children").split()]
-
-
-def _is_zombie(pid: str) -> bool:
-    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1] == [b"Z"]
 
 
 def _read(path: str) -> bytes:

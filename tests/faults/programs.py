@@ -18,6 +18,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from processes import parent
+
 from xshm.virtual.display import VirtualDisplay
 
 if TYPE_CHECKING:
@@ -152,7 +154,7 @@ def supervisor_killed(kinds: list[str], bound: float) -> Failures:
     """Kill -9 of the supervisor, then VirtualDisplay.close()."""
     with Lives(kinds) as lives, VirtualDisplay(64, 48) as display:
         _run(display, kinds, lives)
-        os.kill(_parent(display.pid or 0), signal.SIGKILL)
+        os.kill(parent(display.pid or 0), signal.SIGKILL)
         started = time.monotonic()
         display.close()
         return _late(lives.outcome(0.0, started), time.monotonic() - started, bound)
@@ -164,7 +166,7 @@ def supervisor_killed_program_end(kinds: list[str], bound: float) -> Failures:
     for kind in kinds:
         with Lives([kind]) as lives, VirtualDisplay(64, 48) as display:
             program, *_ = _run(display, [kind], lives)
-            os.kill(_parent(display.pid or 0), signal.SIGKILL)
+            os.kill(parent(display.pid or 0), signal.SIGKILL)
             started = time.monotonic()
             program.end()
             failures |= _late(lives.outcome(0.0, started), time.monotonic() - started, bound)
@@ -212,10 +214,6 @@ def _xshm_run(lives: Lives) -> subprocess.Popen[bytes]:
 
 def _late(failures: Failures, took: float, bound: float) -> Failures:
     return {kind: how or (f"took {took:.1f} s" if took > bound else None) for kind, how in failures.items()}
-
-
-def _parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def provoke(report: Report, effort: int) -> None:

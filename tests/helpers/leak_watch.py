@@ -19,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from processes import lives
+
 # The variable that names a directory for the run's files; it is removed at the end, however the run ends.
 DIRECTORY_VARIABLE = "XSHM_TESTS_DIRECTORY"
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -146,10 +148,9 @@ def _command(pid: int) -> str:
     """Return a process's command line; "" where it has ended or is one that may stay."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
         return ""
-    if state == "Z":
+    if not lives(pid):
         return ""
     return "" if _MAY_STAY in words else words.replace(b"\0", b" ").decode(errors="replace").strip()[:200] or "?"
 

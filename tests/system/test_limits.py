@@ -12,11 +12,11 @@ import sys
 import textwrap
 import time
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from descriptors import new_descriptors, open_descriptors
+from processes import parent
 
 import xshm
 from xshm import ConnectFailed, InvalidArgument, StartFailed
@@ -25,6 +25,7 @@ from xshm.virtual.processes import process_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from servers import Server
 
@@ -128,7 +129,7 @@ def test_what_a_killed_supervisor_leaves_is_ended_as_soon_as_there_is_a_descript
     assert program.stdout is not None
     with program.stdout:
         beside = os.pidfd_open(int(program.stdout.readline()))
-    supervisor = int(Path(f"/proc/{display.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    supervisor = parent(display.pid)
     os.kill(supervisor, signal.SIGKILL)
     with _no_descriptor_free():
         with pytest.raises(ConnectFailed, match=r"the program's processes can't be looked for: .*RLIMIT_NOFILE"):

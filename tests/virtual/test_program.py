@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from processes import children, parent, state
 from programs import eventually
 
 from xshm.errors import Closed, StartFailed
@@ -75,18 +76,13 @@ def test_an_exit_code_that_the_kernel_would_lose_is_refused(display: VirtualDisp
 def test_programs_that_nobody_waits_for_leave_no_zombies_and_keep_their_exit_codes() -> None:
     with VirtualDisplay(64, 48) as display:
         held = display.run(["sh", "-c", "exit 3"])
-        supervisor = Path(f"/proc/{display.pid}/stat").read_text().rpartition(")")[2].split()[1]
+        supervisor = parent(display.pid)
         for _ in range(40):
             display.run(["true"])
-        families = (
-            Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children"),
-            Path(f"/proc/{supervisor}/task/{supervisor}/children"),
-        )
 
         def zombies() -> int:
             display.run(["true"]).wait()
-            children = [pid for family in families for pid in family.read_text().split()]
-            return sum(" Z " in Path(f"/proc/{pid}/stat").read_text() for pid in children)
+            return [state(pid) for family in (os.getpid(), supervisor) for pid in children(family)].count("Z")
 
         eventually(lambda: zombies() <= 3)
         assert not Path(f"/proc/{held.pid}").exists()
@@ -119,7 +115,7 @@ def test_programs_beside_few_descriptors_end_in_time_and_all_of_them() -> None:
 @pytest.mark.parametrize("what", ["run", "poll", "end", "close"])
 def test_a_signal_handler_can_use_a_display_of_which_something_is_being_asked(what: str) -> None:
     with VirtualDisplay(64, 48) as display:
-        supervisor = int(Path(f"/proc/{display.pid}/stat").read_text().rpartition(")")[2].split()[1])
+        supervisor = parent(display.pid)
         other = display.run(["sh", "-c", "exit 3"])
         os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
         program = display.run(["sleep", "20"])
@@ -171,7 +167,7 @@ def test_what_was_started_and_interrupted_ends_though_its_supervisor_was_killed(
 ) -> None:
     pids = []
     with VirtualDisplay(64, 48) as display, monkeypatch.context() as patch:
-        supervisor = int(Path(f"/proc/{display.pid}/stat").read_text().rpartition(")")[2].split()[1])
+        supervisor = parent(display.pid)
 
         def interrupt(pid: int, _: int) -> None:
             pids.append(pid)

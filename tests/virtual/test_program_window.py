@@ -209,6 +209,22 @@ def test_what_it_says_can_be_asked_for_later(display: xshm.VirtualDisplay) -> No
 
 
 @pytest.mark.parametrize(
+    ("verb", "words", "command"),
+    [
+        ("launch", ("xclock", "-update", "1"), r"launch\(\['xclock', '-update', '1'\]\)"),
+        ("launch", ("xclock", "-update", "1", "-digital"), r"launch\(\['xclock', '-update', '1', '-digital'\]\)"),
+        ("launch", (["xclock"], "-update", "1"), r"launch\(\['xclock', '-update', '1'\]\)"),
+        ("run", ("sleep", "60"), r"run\(\['sleep', '60'\]\)"),
+    ],
+)
+def test_words_that_are_given_one_by_one_are_refused_with_the_list_that_they_are_to_be(
+    display: xshm.VirtualDisplay, verb: str, words: tuple[Any, ...], command: str
+) -> None:
+    with pytest.raises(InvalidType, match=f"a command is one list: {command}$"):
+        getattr(display, verb)(*words)
+
+
+@pytest.mark.parametrize(
     ("arguments", "error"),
     [
         ({"window": 5}, InvalidType),

@@ -8,7 +8,6 @@ import math
 import os
 import pickle
 import re
-import select
 import signal
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from descriptors import open_file_of
+from processes import ended, lives, parent
 from programs import eventually
 
 from xshm.drawables.screen import Screen
@@ -55,32 +55,6 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be ano
 def display() -> Iterator[VirtualDisplay]:
     with VirtualDisplay(640, 480) as display:
         yield display
-
-
-def exists(pid: int) -> bool:
-    """Tell whether a process lives; one that is dead and not buried does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def ended(pid: int, seconds: float = 5) -> bool:
-    """Wait until a process that need not be our child has ended."""
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        poll = select.poll()
-        poll.register(pidfd, select.POLLIN)
-        return bool(poll.poll(seconds * 1000))
-    finally:
-        os.close(pidfd)
-
-
-def supervisor_of(display: VirtualDisplay) -> int:
-    return int(Path(f"/proc/{display.pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def socket_file(display: VirtualDisplay) -> Path:
@@ -247,12 +221,12 @@ def test_leaving_a_program_ends_its_group_and_nobody_else(display: VirtualDispla
     with display.run(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, text=True) as program:
         assert program.stdout is not None
         child = int(program.stdout.readline())
-        assert exists(child)
+        assert lives(child)
     assert program.returncode == -signal.SIGTERM
     assert ended(child)
     with display.run(["sh", "-c", "sleep 60 >/dev/null & echo $!"], stdout=subprocess.PIPE, text=True) as program:
         child = int(program.communicate()[0])
-        assert exists(child), "the program has left it behind"
+        assert lives(child), "the program has left it behind"
     assert program.returncode == 0
     assert ended(child)
     assert other.poll() is None
@@ -267,14 +241,14 @@ def test_closing_ends_programs_that_are_stopped_or_deaf_with_all_their_children(
         assert deaf.stdout.readline() == "ready\n"
         left = display.run(["sh", "-c", "sleep 60 >/dev/null & echo $!"], stdout=subprocess.PIPE, text=True)
         orphan = int(left.communicate()[0])
-        assert exists(orphan)
+        assert lives(orphan)
     deaf.stdout.close()
     assert (stopped.returncode, deaf.returncode, left.returncode) == (-signal.SIGTERM, -signal.SIGKILL, 0)
-    assert not exists(orphan)
+    assert not lives(orphan)
 
 
 def test_hundreds_of_programs_leave_no_groups_behind(display: VirtualDisplay) -> None:
-    supervisor = supervisor_of(display)
+    supervisor = parent(display.pid)
     for _ in range(100):
         assert display.run("true").wait() == 0
     children = Path(f"/proc/{supervisor}/task/{supervisor}/children")
@@ -417,15 +391,15 @@ def test_a_framebuffer_without_room_is_refused_with_the_numbers() -> None:
 
 def test_closing_leaves_no_process_no_socket_and_no_file() -> None:
     display = VirtualDisplay(64, 48)
-    server, supervisor, authority, place = display.pid, supervisor_of(display), display.xauthority, socket_file(display)
+    server, supervisor, authority, place = display.pid, parent(display.pid), display.xauthority, socket_file(display)
     assert server is not None
     assert authority is not None
     before = stamp(place)
     assert before
     display.close()
     display.close()
-    assert not exists(server)
-    assert not exists(supervisor)
+    assert not lives(server)
+    assert not lives(supervisor)
     assert not authority.parent.exists()
     assert stamp(place) != before, "or it is another server's by now"
 
@@ -453,7 +427,7 @@ def test_a_display_that_is_forgotten_is_ended_with_a_warning() -> None:
     with pytest.warns(ResourceWarning, match="was not closed"):
         gc.collect()
     assert server is not None
-    assert not exists(server)
+    assert not lives(server)
 
 
 @pytest.mark.parametrize(
@@ -503,7 +477,7 @@ def test_a_server_that_is_stopped_is_ended_all_the_same() -> None:
     with VirtualDisplay(64, 48) as display:
         assert display.pid is not None
         os.kill(display.pid, signal.SIGSTOP)
-    assert not exists(display.pid)
+    assert not lives(display.pid)
 
 
 def test_closing_does_the_supervisor_s_work_when_that_was_killed() -> None:
@@ -512,7 +486,7 @@ def test_closing_does_the_supervisor_s_work_when_that_was_killed() -> None:
     program = display.run(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE, text=True)
     assert program.stdout is not None
     child, server, before = int(program.stdout.readline()), display.pid, stamp(socket_file(display))
-    os.kill(supervisor_of(display), signal.SIGKILL)
+    os.kill(parent(display.pid), signal.SIGKILL)
     with pytest.raises(StartFailed, match="supervisor was killed"):
         display.run("true")
     assert server is not None
@@ -540,13 +514,13 @@ def test_a_ctrl_c_or_sigterm_that_reaches_everybody_ends_only_who_wants_it() -> 
         [sys.executable, "-c", program], stdin=pipe, stdout=pipe, text=True, process_group=0
     ) as owner:
         assert owner.stdout is not None
-        server = owner.stdout.readline().strip()
-        supervisor = int(Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()[1])
+        server = int(owner.stdout.readline())
+        supervisor = parent(server)
         os.killpg(owner.pid, signal.SIGINT)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             os.kill(supervisor, number)
         assert owner.communicate("\n")[0] == "alive\n"
-    assert not exists(int(server))
+    assert not lives(server)
 
 
 # -- forks and pickles -------------------------------------------------------------------------------------------------

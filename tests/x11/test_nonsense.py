@@ -159,16 +159,21 @@ def test_an_answer_that_is_left_out_is_an_error_at_once(liar: Liar, lost: str) -
     with xshm.Screen(liar.name, timeout=20) as screen:
         display = screen.xlib
         screen.grab()
-        said = 0
+        is_lost = threading.Event()
 
         def lose_one(message: Message) -> list[bytes]:
-            nonlocal said
-            said += message.kind == "reply"
-            return [] if message.kind == "reply" and said == 1 else [message.data]
+            if message.kind != "reply" or is_lost.is_set():
+                return [message.data]
+            is_lost.set()
+            return []
+
+        def bring_to_light() -> None:
+            is_lost.wait(10)
+            _quietly(screen.connection.sync)
 
         liar.lie = lose_one
-        others = threading.Timer(0.1, lambda: _quietly(screen.connection.sync))
-        others.start()  # whoever asks next brings it to light
+        others = threading.Thread(target=bring_to_light)
+        others.start()
         started = time.monotonic()
         calls: dict[str, Callable[[], object]] = {
             "ask": lambda: screen.connection.request(core.GetInputFocus),

@@ -19,7 +19,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, Never, NoReturn, Self
 
 from xshm import _arguments
 from xshm.drawables.recordable import Recordable
@@ -31,6 +31,7 @@ from xshm.system.printable import quoted
 from xshm.virtual import find_framebuffer, start
 from xshm.virtual.directories import AuthorityFile
 from xshm.virtual.processes import environment, process_groups
+from xshm.virtual.processes.command import check_is_one
 from xshm.virtual.program import Program
 from xshm.virtual.program_window import check_wait
 from xshm.virtual.screens import Screens, open_server, server_pid
@@ -238,7 +239,7 @@ class VirtualDisplay(Recordable, Closing):
         command: Command,
         window: str | re.Pattern[str] | None = None,
         timeout: float = 10.0,
-        *,
+        *words: Never,
         env: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Program:
@@ -253,6 +254,8 @@ class VirtualDisplay(Recordable, Closing):
         WaitTimeout, with the screen's picture, when `timeout` seconds are over; RequestTimeout where the server did not
         even reply. In each case, and after any other exception, the program is ended.
         """
+        are_words = words or (isinstance(window, str) and isinstance(timeout, str))
+        check_is_one("launch", command, (window, timeout, *words) if are_words else ())
         check_wait(window, timeout)
         program = self._start_program(command, env, options, keep_stderr=True)  # for the message of WindowNotFound
         try:
@@ -267,7 +270,7 @@ class VirtualDisplay(Recordable, Closing):
             raise WaitTimeout(f"{error}; {hint}", frame=error.frame) from None
         return program
 
-    def run(self, command: Command, *, env: Mapping[str, str] | None = None, **options: Any) -> Program:
+    def run(self, command: Command, *words: Never, env: Mapping[str, str] | None = None, **options: Any) -> Program:
         """Start a program on the display, a window manager as well: a subprocess.Popen that ends with the display.
 
         `command` is a list of words, or a text that is split as by a shell, and run without one; a script without "#!"
@@ -276,6 +279,7 @@ class VirtualDisplay(Recordable, Closing):
         starts ends with it, or with the display, daemons too. Raises what Popen raises, and StartFailed while SIGCHLD
         is ignored, which loses exit codes.
         """
+        check_is_one("run", command, words)
         return self._start_program(command, env, options, keep_stderr=False)
 
     # -- its server, and the end ---------------------------------------------------------------------------------------

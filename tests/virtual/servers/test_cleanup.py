@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from processes import below, lives, parent, state
 
 from xshm.errors import StartFailed
 from xshm.virtual.display import VirtualDisplay
@@ -81,26 +82,10 @@ def start_another() -> None:
         pass
 
 
-def parent(pid: int | None) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def lives(pid: int) -> bool:
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    return False
-
-
 def segments() -> dict[int, int]:
     """Return the segments that there are, and the process that made each."""
     names, *rows = (line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines())
     return {int(row[names.index("shmid")]): int(row[names.index("cpid")]) for row in rows}
-
-
-def below(pid: int) -> list[int]:
-    """Return a process and all that descend from it, each after its parent."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(each for child in children for each in below(int(child)))]
 
 
 def make(place: Path, pid: int, started: str, namespace: str | None = None, mode: int = 0o700) -> Path:
@@ -224,15 +209,14 @@ def test_a_directory_s_name_need_not_be_text_in_this_locale(tmp_path: Path) -> N
     place.mkdir(mode=0o700)
     script = (
         "import os, sys\n"
-        "from pathlib import Path\n"
         "from xshm.virtual.display import VirtualDisplay\n"
+        "from xshm.virtual.processes import process_groups\n"
         "assert sys.getfilesystemencoding() == 'ascii'\n"
         "for kills in (False, True):\n"
         "    with VirtualDisplay(64, 48) as display:\n"
         "        assert display.run(['true']).wait() == 0\n"
         "        display.screen.grab()\n"
-        "        stat = Path(f'/proc/{display.pid}/stat').read_text()\n"
-        "        if kills: os.kill(int(stat.rpartition(')')[2].split()[1]), 9)\n"
+        "        if kills: os.kill(process_groups.process(display.pid).parent, 9)\n"
     )
     locale = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "XDG_RUNTIME_DIR": str(place)}
     result = subprocess.run(
@@ -275,6 +259,25 @@ def test_only_sockets_that_nobody_listens_on_and_that_a_dead_display_made_are_re
         os.utime(unnoted / "what", (noted.st_ctime,) * 2)
         start_another()
         assert [path.name for path in paths if path.exists()] == ["X64801"]
+
+
+def test_a_start_connects_to_no_server_of_others(place: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        sockets = {number: stack.enter_context(socket.socket(socket.AF_UNIX)) for number in (64804, 64805)}
+        for number, each in sockets.items():
+            path = Path(f"/tmp/.X11-unix/X{number}")  # noqa: S108 - where X servers listen
+            path.parent.mkdir(mode=0o1777, exist_ok=True)
+            each.bind(str(path))
+            stack.callback(path.unlink, missing_ok=True)
+        listening = sockets[64804]  # the other one is still to do so
+        listening.listen()
+        listening.setblocking(False)
+        (make(place, _DEAD_PID, "1") / "what").touch()  # killed as it started: its socket is known by its time alone
+        start_another()
+        assert list(place.iterdir()) == []
+        assert all(Path(each.getsockname()).exists() for each in sockets.values())
+        with pytest.raises(BlockingIOError):
+            listening.accept()
 
 
 @needs_root
@@ -378,23 +381,17 @@ def test_a_server_beside_another_program_in_the_supervisor_s_place_goes_with_the
     assert not lives(stranger)
 
 
-def _is_stopped(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-    except OSError:
-        return False
-
-
 def test_a_segment_goes_with_the_next_start_though_all_were_killed_as_the_shell_had_just_started_the_server(
     place: Path,
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", _STOPPED_AFTER_THE_FORK]) as owner:
-        while not (set(segments().values()) & set(found := below(owner.pid)) and any(map(_is_stopped, found))):
+        while not (set(segments().values()) & set(found := below(owner.pid)) and "T" in map(state, found)):
             time.sleep(0.01)
         killed = below(owner.pid)  # from now on the shell starts and reaps nothing
         made = [shmid for shmid, creator in segments().items() if creator in killed]
         for pid in killed:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # the program that has stopped the shell has ended meanwhile
+                os.kill(pid, signal.SIGKILL)
     assert len(killed) >= 4, "owner, shell, its child, the server, and what these wait for"
     assert len(list(place.iterdir())) == 1
     start_another()

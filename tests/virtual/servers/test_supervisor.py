@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import stat
 import subprocess
@@ -13,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from another_user import UID, needs_root
+from processes import ended
 
 from xshm.errors import StartFailed
 from xshm.virtual.display import VirtualDisplay
+from xshm.virtual.servers import server_files
 
 if TYPE_CHECKING:
     from xshm.virtual.spec import FramebufferKind
@@ -32,17 +34,6 @@ def executable(path: Path, text: str) -> str:
 def another_program(where: Path, end: str) -> str:
     """Make a program that knows nothing of displays; it notes what it was started with."""
     return executable(where / "application", f"#!/bin/sh\nprintf '%s\\n' \"$@\" >>'{where}/words'\n{end}\n")
-
-
-def ended(pid: int) -> bool:
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([pidfd], [], [], 5)[0])
-    finally:
-        os.close(pidfd)
 
 
 def run_programs_for_ever() -> None:
@@ -132,6 +123,28 @@ def test_an_application_that_is_started_as_its_own_supervisor_starts_no_further_
     assert f"{program} was to look after the display, and ended with exit code 1" in result.stderr
     assert "this process was started to look after a display" in result.stderr
     assert (tmp_path / "starts").read_text() == "started\n" * 2
+
+
+@pytest.mark.parametrize("kind", ["link", pytest.param("directory", marks=needs_root)])
+def test_a_start_fails_at_once_where_somebody_else_was_first_to_make_the_display_s_directory(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr("secrets.token_hex", lambda size: "7" * 2 * size)
+    planted = Path(server_files.directory_name(str(tmp_path), "7" * 16))
+    theirs = tmp_path / "theirs" if kind == "link" else planted
+    theirs.mkdir()
+    (theirs / "Xauthority").write_text("theirs")
+    if kind == "link":
+        planted.symlink_to(theirs)
+    else:
+        os.chown(planted, UID, UID)
+    before = time.monotonic()
+    with pytest.raises(StartFailed, match=rf"could not be started; it said: mkdir: .*{planted}.*File exists"):
+        VirtualDisplay(64, 48)
+    assert time.monotonic() - before < 5  # seconds; the end of a supervisor that does not answer takes 13
+    assert (theirs / "Xauthority").read_text() == "theirs"
+    assert planted.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount")

@@ -18,7 +18,8 @@ from Xlib import X
 import xshm
 from xshm.errors import RequestTimeout
 from xshm.x11.protocol import core
-from xshm.x11.windows.window_watch import WindowEvent, WindowWatch
+from xshm.x11.windows.known_windows import WindowEvent
+from xshm.x11.windows.window_watch import WindowWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -110,6 +111,42 @@ def test_what_came_and_went_before_anybody_looked_is_reported(screen: xshm.Scree
         assert not watch.windows
 
 
+def selected(screen: xshm.Screen) -> set[int]:
+    """Return the windows that are selected for anybody, without the root window."""
+    return set(screen._window_context().masks._entries) - {screen.connection.setup.root.id}
+
+
+def test_nothing_stays_selected_of_what_came_and_went_between_two_updates(
+    screen: xshm.Screen, painter: Painter
+) -> None:
+    with watching(screen) as watch:
+        windows = [painter.window((10, 10, 50, 50), BLUE, "flash") for _ in range(3)]
+        for window in windows:
+            window.destroy()
+        there = painter.window((10, 10, 50, 50), BLUE, "there")
+        painter.display.sync()
+        seen(screen, watch)
+        assert selected(screen) == {there.id}
+
+
+def test_nothing_stays_selected_of_what_went_while_more_happened_than_the_queue_holds(
+    screen: xshm.Screen, painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xshm.x11.windows.window_watch._MOST_MESSAGES", 8)
+    with watching(screen) as watch:
+        there = painter.window((10, 10, 50, 50), BLUE, "there")
+        windows = [painter.window((10, 10, 50, 50), BLUE, "closed") for _ in range(3)]
+        seen(screen, watch)
+        assert selected(screen) == {there.id, *(window.id for window in windows)}
+        for window in windows:
+            window.destroy()
+        for step in range(9):
+            there.set_wm_name(f"there {step}")
+        painter.display.sync()
+        assert sorted(seen(screen, watch)) == [*[("closed", "closed")] * 3, ("renamed", "there 8")]
+        assert selected(screen) == {there.id}
+
+
 def test_hundreds_of_windows_that_flash_are_all_seen(screen: xshm.Screen, painter: Painter) -> None:
     def flash() -> None:
         for number in range(300):  # python-xlib gives all of them the same id
@@ -134,7 +171,7 @@ def test_hundreds_of_windows_that_flash_are_all_seen(screen: xshm.Screen, painte
         assert all(title in ("", f"flash {number}") for number, title in enumerate(titles))
         assert sum(title != "" for title in titles) > 150
         assert not watch.windows
-        assert not screen._window_context().masks._entries.keys() - {screen.connection.setup.root.id}
+        assert not selected(screen)
 
 
 def test_without_news_nothing_is_sent_and_nobody_is_woken(server: Server, painter: Painter) -> None:
@@ -241,6 +278,22 @@ def test_under_openbox_windows_are_reported_by_their_own_ids(server: Server, scr
             happens("root.destroy()", ("closed", "third"))
             assert watch.windows == {there: "there"}
             assert list(watch.opened.values()) == ["third", "third"]
+
+
+def test_a_window_that_was_iconified_when_the_watch_began_is_renamed_once_it_is_open(
+    server: Server, screen: xshm.Screen
+) -> None:
+    with Programs(server) as programs:
+        programs.manage(programs.show("there", "xlogo", "-title", "there", "-geometry", "50x50+300+300"))
+        tk = programs.talk(sys.executable, "-c", _TK)
+        eventually(lambda: "first" in [window.title for window in screen.windows()])
+        tk("root.iconify()")
+        eventually(lambda: "first" not in [window.title for window in screen.windows()])
+        with watching(screen) as watch:
+            tk("root.deiconify()")
+            eventually(lambda: ("opened", "first") in seen(screen, watch))
+            tk("root.title('second')")
+            eventually(lambda: ("renamed", "second") in seen(screen, watch))
 
 
 def test_a_window_manager_that_starts_and_ends_opens_and_closes_no_program(server: Server, screen: xshm.Screen) -> None:

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 
 class WindowEvent(Protocol):
-    """What happened to a window; `x11.windows.window_watch.WindowEvent` is one."""
+    """What happened to a window; `x11.windows.known_windows.WindowEvent` is one."""
 
     @property
     def kind(self) -> str:

@@ -44,6 +44,13 @@ def split(command: object) -> list[str | os.PathLike[str]]:
     return words
 
 
+def check_is_one(verb: str, command: object, further: Sequence[object]) -> None:
+    """Raise InvalidType where words of a command were given as further arguments, as on a command line."""
+    if further:
+        words = [*command, *further] if isinstance(command, list | tuple) else [command, *further]
+        raise InvalidType(f"a command is one list: {verb}([{', '.join(map(quoted, words))}])")
+
+
 def by_the_shell(
     words: Sequence[str | os.PathLike[str]], environment: Mapping[str, str], options: Mapping[str, Any]
 ) -> list[str] | None:

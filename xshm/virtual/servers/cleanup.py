@@ -15,7 +15,6 @@ Imported by the supervisor, whose start-up time counts: no `os`, `signal`, `subp
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # the C half of `signal`; its enums take longer than all other imports
-import _socket
 import fcntl
 import posix
 import sys
@@ -31,13 +30,15 @@ if TYPE_CHECKING:
 # The beginning of every `python -c` below: the package without its own __init__ and without site-packages, which halves
 # the start of the interpreter. Its words are how `_role` recognises supervisors and shells.
 BOOT = "import sys; xshm = type(sys)('xshm'); xshm.__path__ = [sys.argv[1]]; sys.modules['xshm'] = xshm; "
+# The exit code of a supervisor that has left nothing to clean up: one that no shell gives, and hardly a program that is
+# in the supervisor's place by mistake.
+FINISHED = 93
 _SERVER, _KEEPER = "server", "shell or supervisor"
 _KEYMAPS = ("/var/lib/xkb", "/tmp")  # noqa: S108 - where servers compile them
 _NEW = 60.0  # seconds; an unlocked directory of another PID namespace may be that of a display that is only starting
 _SWEEP = 2.0  # seconds, after which no further removal begins: programs may ignore SIGTERM, and a start must not wait
 _START = 60.0  # seconds at most from the start of a server to its files, where it was killed before it was ready
 _ROUNDING = 2.0  # seconds: a segment's time is one of whole seconds
-_RETRY = 0.005  # seconds between two attempts: a socket refuses connections between its bind(2) and listen(2)
 
 
 def sweep(places: list[str]) -> None:
@@ -121,7 +122,7 @@ def remove_socket(directory: str) -> None:
         found = files.socket_identity(path)
         if not found or (noted[1:] != found if noted else not _within(int(found[1]) / 1e9, start)):
             continue
-        if _is_dead(path) and files.socket_identity(path) == found:
+        if files.is_socket_dead(path) and files.socket_identity(path) == found:
             for keymaps in _KEYMAPS:  # of a server that was killed while it started; as a rule there is none
                 keymap = f"{keymaps}/server-{number}.xkm"
                 if (made := files.status(keymap)) and _within(made.st_mtime, start):
@@ -226,24 +227,6 @@ def _role(pid: int, directory: str) -> str:
 
 def _within(made: float, start: float) -> bool:
     return -_ROUNDING <= made - start <= _START
-
-
-def _is_dead(path: str) -> bool:
-    """Tell whether no process listens on a socket, in any namespace."""
-    for pause in (_RETRY, 0.0):
-        client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        client.setblocking(False)
-        try:
-            client.connect(path)
-        except ConnectionRefusedError:
-            time.sleep(pause)
-        except OSError:
-            return False
-        else:
-            return False
-        finally:
-            client.close()
-    return True
 
 
 def _remove_kept(directory: str, screens: int, is_held: bool) -> None:

@@ -145,6 +145,7 @@ def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark
             "flags": "-B" if sys.dont_write_bytecode else "",
             "boot": _BOOT,
             "clean": _CLEAN,
+            "finished": cleanup.FINISHED,
             "package": Path(__file__).parents[2],
             "free": next(digit for digit in range(4, 10) if digit not in passed),
             "ready": ready,

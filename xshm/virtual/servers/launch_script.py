@@ -73,13 +73,15 @@ eval "exec $free>&2 2>/dev/null"
 )
 status=$?
 
-# 7. The supervisor has ended. If its directory is still there, or it was killed before it made that, when there may be
-#    framebuffers of the caller's already: report that to the owner, and clean up.
+# 7. The supervisor has ended. By its exit code it has removed all, or found in its directory's place what is another's:
+#    then so does this shell. Otherwise, wherever the start has come to, report that to the owner, and clean up; even
+#    before the directory is made there may be framebuffers of the caller's.
 #    Without the file "supervisor", which a supervisor makes at its start, $python may be no interpreter but, say, a
 #    frozen application, and step 7 would start that once more. So leave the cleanup to the owner: wait until the owner
 #    has closed the control socket, or died, and only then end the process group (this shell has a trap) and clean up.
+[ "$status" -ne "$finished" ] || exit 0
 eval "exec 2>&$free $free>&-"
-if [ -n "$directory" ] && { [ -d "$directory" ] || [ "$status" -ne 0 ]; }; then
+if [ -n "$directory" ]; then
   exec >/dev/null
   echo "gone $status" 2>/dev/null >&0
   [ -e "$directory/supervisor" ] || { read -r end; kill -TERM 0; }

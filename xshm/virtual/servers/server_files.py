@@ -26,6 +26,7 @@ _PREFIX = "xshm"
 _FIELDS = 5  # of a directory's name: prefix, process id, start, namespace, token
 SOCKETS = "/tmp/.X11-unix"  # noqa: S108 - where X servers listen
 _TYPE, _DIRECTORY = 0o170000, 0o040000  # of st_mode: S_IFMT, S_IFDIR
+_LISTENS = 1 << 16  # of the flags in /proc/net/unix: __SO_ACCEPTCON
 _WILD, _LOCAL = 65535, 256  # address families of authority entries
 _PROTOCOL = b"MIT-MAGIC-COOKIE-1"
 COOKIE_SIZE = 16  # bytes
@@ -175,7 +176,7 @@ def socket_of(number: str, server: int) -> list[str]:
     """Return what is noted of a server's socket: its number, and the identity of its file, where it has one."""
     path = f"{SOCKETS}/X{number}"
     # A server of another network namespace may have the same number, and the file.
-    return [number, *(socket_identity(path) if _listener(path) == server else [])]
+    return [number, *(socket_identity(path) if _listens(server, path) else [])]
 
 
 def socket_identity(path: str) -> list[str]:
@@ -184,14 +185,40 @@ def socket_identity(path: str) -> list[str]:
     return [str(found.st_ino), str(found.st_ctime_ns)] if found else []
 
 
-def _listener(path: str) -> int:
-    """Return the process id of the server that listens on a socket, -1 where none does."""
-    client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+def is_socket_dead(path: str) -> bool:
+    """Tell whether no process has a socket of that name, in any namespace, without connecting to one.
+
+    A connection is not for servers that may be anybody's: an Xvfb without XFIXES aborts when one of several ends. With
+    a datagram socket, connect(2) finds the stream socket, and refuses it for its type before that learns of it; what it
+    refuses otherwise is a name without a socket. A socket between its bind(2) and listen(2) is one, too.
+    """
+    client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
     try:
         client.connect(path)
-        credentials = client.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)
-    except OSError:
-        return -1
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # EPROTOTYPE; or a file that is gone, or that we may not write
+        return False
     finally:
         client.close()
-    return int.from_bytes(credentials[:4], sys.byteorder)
+    return False
+
+
+def _listens(server: int, path: str) -> bool:
+    """Tell whether a server listens on a socket of that name; it does not notice (`is_socket_dead` has the reason)."""
+    descriptors = f"/proc/{server}/fd"
+    try:
+        with open(f"/proc/{server}/net/unix", "rb") as table:  # noqa: PTH123 - pathlib is slow to import
+            rows = [line.split(maxsplit=7) for line in table if line.endswith(b" " + path.encode() + b"\n")]
+        listening = {f"socket:[{int(row[6])}]" for row in rows if int(row[3], 16) & _LISTENS}
+        return any(_link(f"{descriptors}/{name}") in listening for name in posix.listdir(descriptors))
+    except OSError:  # it has ended
+        return False
+
+
+def _link(path: str) -> str:
+    """Return what a link leads to, "" where it is gone."""
+    try:
+        return posix.readlink(path)
+    except FileNotFoundError:
+        return ""

@@ -72,8 +72,8 @@ class Supervisor:
         self._pidfd = posix.pidfd_open(self._pid) if self._pid else -1
         self._number = b""  # what the server has written on `ready` so far
 
-    def run(self) -> None:
-        """Serve the owner until the end, and clean up."""
+    def run(self) -> bool:
+        """Serve the owner until the end, and clean up; return whether nothing is left for the shell to do."""
         try:
             if self._pid:
                 self._prepare_for_kills()
@@ -91,6 +91,7 @@ class Supervisor:
             except (OSError, ValueError) as error:
                 problems.append(str(error))
         self._send(f"ended {'; '.join(problems)}")
+        return not problems or not files.status(self._directory)
 
     # -- the server ----------------------------------------------------------------------------------------------------
 
@@ -247,5 +248,5 @@ def main() -> None:
 
     The script has it ignore the signals that go to all processes of a job: it has to outlive the others.
     """
-    Supervisor(dict(word.split("=", 1) for word in sys.argv[2:])).run()
-    posix._exit(0)  # noqa: SLF001 - its public name
+    is_finished = Supervisor(dict(word.split("=", 1) for word in sys.argv[2:])).run()
+    posix._exit(cleanup.FINISHED if is_finished else 1)  # noqa: SLF001 - its public name

@@ -7,7 +7,8 @@
 - `event_masks`: the events that are selected of windows, for all users of a connection
 - `structure_events`: changes of windows, for any number of subscribers
 - `shape`: bounding shapes, and their changes
-- `window_watch`: top-level windows that are opened, closed, renamed, restacked
+- `known_windows`: which top-level windows are open, and what has become of them, from single facts
+- `window_watch`: the selections and queries that tell those facts
 - `redirection`: windows redirected off-screen, and the pixmaps that hold their pixels
 - `own_window`: windows of our own
 """

@@ -1,7 +1,7 @@
 """A watch of a screen's top-level windows: which are opened, closed, renamed and restacked (core protocol, ICCCM 2.0).
 
-A window is a client's, by its own id, with a window manager and without. It is open while it, or the frame that a
-manager has put around it, is mapped. Three selections report all of that:
+Three selections report what happens to windows; `known_windows` has what follows from that, which windows are open and
+what has become of them:
 
 - SubstructureNotify on the root window: its children, frames and clients, are created, mapped, unmapped, destroyed,
   restacked, and reparented into a frame or out of it.
@@ -13,16 +13,14 @@ Always true:
 
 1. The thread that reads only queues messages; `update` does the rest, in the thread that has the watch. While nothing
    happens to the windows there is no request, and no wake-up.
-2. Messages are facts about one window each ("is mapped"), and facts that are known already change nothing: so what is
-   queried may be newer than a message that is processed after it, and a message may come twice.
-3. Where a signal handler has interrupted `update`, or more came than the queue holds, all windows are queried anew.
+2. Where a signal handler has interrupted `update`, or more came than the queue holds, all windows are queried anew.
 """
 
 from __future__ import annotations
 
 import struct
 from collections import deque
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from Xlib import X, Xatom
 
@@ -31,6 +29,7 @@ from xshm.system.deadlines import holding
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
 from xshm.x11.windows.event_masks import WINDOWS
+from xshm.x11.windows.known_windows import KnownWindows, Top
 from xshm.x11.windows.properties import Title, window_id
 from xshm.x11.windows.tree import ancestors, have_one_creator, top_levels
 
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from xshm.x11.connection import Connection
     from xshm.x11.windows.event_masks import EventMasks
+    from xshm.x11.windows.known_windows import WindowEvent
     from xshm.x11.windows.properties import Atoms
 
 _OF_ROOT: Final = X.SubstructureNotifyMask
@@ -52,16 +52,6 @@ _OF_CHILD: Final = frozenset(
 _OF_CLIENT: Final = (X.DestroyNotify, X.UnmapNotify, X.MapNotify)
 _THIRD = struct.Struct("=12xI")  # the new parent, or the sibling below
 _PLACE = struct.Struct("=16xB")  # CirculateNotify
-
-Kind = Literal["opened", "closed", "renamed", "restacked"]
-
-
-class WindowEvent(NamedTuple):
-    """What happened to a window, and the title that it had then; "" where it has none, or was gone before a reply."""
-
-    kind: Kind
-    id: int
-    title: str
 
 
 class WatchContext(Protocol):
@@ -79,7 +69,7 @@ class _Listener:
 
     __slots__ = ("__weakref__", "_above", "_names", "_queue", "_tops", "mask")
 
-    def __init__(self, mask: int, queue: deque[bytes], tops: dict[int, _Top], names: frozenset[int]) -> None:
+    def __init__(self, mask: int, queue: deque[bytes], tops: dict[int, Top], names: frozenset[int]) -> None:
         self.mask = mask
         self._queue = queue
         self._tops = tops
@@ -109,27 +99,6 @@ class _Listener:
             self._queue.append(message)
 
 
-class _Top:
-    """A child of the root window. `client`: the window inside a frame, else itself."""
-
-    __slots__ = ("client", "is_mapped")
-
-    def __init__(self, client: int, *, is_mapped: bool = False) -> None:
-        self.client = client
-        self.is_mapped = is_mapped
-
-
-class _News:
-    """An event whose title may still be queried (None)."""
-
-    __slots__ = ("client", "kind", "title")
-
-    def __init__(self, kind: Kind, client: int) -> None:
-        self.kind: Kind = kind
-        self.client = client
-        self.title: str | None = None
-
-
 class WindowWatch:
     """A watch of all top-level windows, from now until `close`; a Waitable (`x11.protocol.requests`).
 
@@ -149,22 +118,14 @@ class WindowWatch:
     def __init__(self, context: WatchContext) -> None:
         self._context = context
         self._queue: deque[bytes] = deque(maxlen=_MOST_MESSAGES)
-        self._tops: dict[int, _Top] = {}  # by window
-        self._stack: list[int] = []  # the children of the root window, from the bottom to the top
-        self._open: dict[int, int] = {}  # by client, the child of the root window that it is shown in
-        self._titles: dict[int, str] = {}  # by client
-        self._ignored: set[int] = set()  # InputOnly windows, and the one by which a window manager shows that it runs
-        self._fresh: dict[int, None] = {}  # windows that are to be selected: a set in order, as the next
-        self._untitled: dict[int, None] = {}  # windows whose titles are to be queried
-        self._destroyed: set[int] = set()  # windows that are to be forgotten, once they are not open any more
-        self._news: list[_News] = []
+        self._known = KnownWindows()
         self._events: deque[WindowEvent] = deque(maxlen=_MOST_EVENTS)
         names = frozenset((int(Xatom.WM_NAME), context.atoms.net_name))
-        self._of_root: _Listener | None = _Listener(_OF_ROOT, self._queue, self._tops, names)
-        self._of_children: _Listener | None = _Listener(_OF_CHILDREN, self._queue, self._tops, names)
-        self._is_unsure = True  # rule 3
+        self._of_root: _Listener | None = _Listener(_OF_ROOT, self._queue, self._known.tops, names)
+        self._of_children: _Listener | None = _Listener(_OF_CHILDREN, self._queue, self._known.tops, names)
+        self._is_unsure = True  # rule 2
         self._query_all()
-        self._news.clear()  # what was there before
+        self._known.take_events()  # what was there before
         self._is_unsure = False
 
     @property
@@ -175,7 +136,7 @@ class WindowWatch:
     @property
     def windows(self) -> dict[int, str]:
         """The windows that are open, by id, with their titles; as of the last `update`."""
-        return {client: self._titles.get(client, "") for client in self._open if client not in self._ignored}
+        return self._known.open
 
     @property
     def events(self) -> tuple[WindowEvent, ...]:
@@ -209,13 +170,7 @@ class WindowWatch:
             while self._queue:
                 self._process(self._queue.popleft())
             self._query_new()
-        events = [
-            WindowEvent(news.kind, news.client, self._title_of(news))
-            for news in self._news
-            if news.client not in self._ignored
-        ]
-        self._news.clear()
-        self._forget_destroyed()
+        events = self._known.take_events()
         self._events.extend(events)
         self._is_unsure = False
         return events
@@ -238,104 +193,45 @@ class WindowWatch:
 
     def _process(self, message: bytes) -> None:
         """Note what a message reports; its requests are made by `_query_new`, for all messages at once."""
-        code = message[0]
+        known, code = self._known, message[0]
         on, about = WINDOWS.unpack_from(message)
         if code == X.PropertyNotify:
-            self._untitled[on] = None
+            known.untitled[on] = None
         elif code == X.DestroyNotify:
-            self._remove(about)
-            self._destroyed.add(about)
+            known.destroy(about)
         elif on != self._context.root:
             pass  # a client was mapped or unmapped in its frame: a wake-up, since it may be viewable now
         elif code == X.UnmapNotify:
-            self._hide(about)
+            known.hide(about)
         elif code == X.ConfigureNotify:
-            self._restack(about, *_THIRD.unpack_from(message))
+            known.restack(about, *_THIRD.unpack_from(message))
         elif code == X.CirculateNotify:
-            (place,) = _PLACE.unpack_from(message)
-            others = [window for window in self._stack if window != about]
-            self._restack(about, others[-1] if others and place == X.PlaceOnTop else X.NONE)
+            if _PLACE.unpack_from(message)[0] == X.PlaceOnTop:
+                known.raise_above_all(about)
+            else:
+                known.restack(about, X.NONE)
         elif code == X.ReparentNotify and (parent := _THIRD.unpack_from(message)[0]) != self._context.root:
-            self._remove(about)
+            known.remove(about)
             self._enframe(about, parent)
         else:  # created, mapped, or reparented back to the root window
-            self._add(about)
+            known.add(about)
             if code == X.MapNotify:
-                self._show(about)
-
-    def _add(self, window: int) -> None:
-        if window in self._tops:
-            return
-        if window in self._destroyed:  # the id of a former window
-            self._destroyed.discard(window)
-            for news in self._news:
-                if news.client == window:
-                    news.title = self._title_of(news)
-            self._titles.pop(window, None)
-            self._ignored.discard(window)
-        self._tops[window] = _Top(window)
-        self._stack.append(window)
-        self._fresh[window] = self._untitled[window] = None
-
-    def _remove(self, window: int) -> None:
-        if window in self._tops:
-            self._hide(window)
-            del self._tops[window]
-            self._stack.remove(window)
-
-    def _show(self, window: int) -> None:
-        top = self._tops[window]
-        top.is_mapped = True
-        if top.client not in self._open:
-            self._news.append(_News("opened", top.client))
-            self._untitled[top.client] = None
-        self._open[top.client] = window  # also where it was open in a frame that is left now
-
-    def _hide(self, window: int) -> None:
-        top = self._tops.get(window)
-        if top is None or not top.is_mapped:
-            return
-        top.is_mapped = False
-        if self._open.get(top.client) == window:
-            del self._open[top.client]
-            self._news.append(_News("closed", top.client))
+                known.show(about)
 
     def _enframe(self, client: int, parent: int) -> None:
         """Note that a window manager has put a client into a frame, or a program a window into another.
 
         What a program puts into a window of its own is a part of that one: Tk's toplevels, whose wrapper has the title.
         """
-        if parent not in self._tops:  # a part of a frame
+        connection, tops = self._context.connection, self._known.tops
+        if parent not in tops:  # a part of a frame
             try:
-                parent = [parent, *ancestors(self._context.connection, parent)][-1]
+                parent = [parent, *ancestors(connection, parent)][-1]
             except ServerError:  # it was destroyed
                 return
-        top = self._tops.get(parent)
-        if top is None or top.client == client or have_one_creator(self._context.connection, client, parent):
-            return
-        was_mapped = top.is_mapped
-        self._hide(parent)
-        top.client = client
-        if was_mapped:
-            self._show(parent)
-
-    def _restack(self, window: int, below: int) -> None:
-        """Note that a window is above the sibling `below` now, or at the bottom (0)."""
-        top = self._tops.get(window)
-        if top is None or (below and below not in self._tops):
-            return
-        before = self._stack.index(window)
-        del self._stack[before]
-        after = self._stack.index(below) + 1 if below else 0
-        self._stack.insert(after, window)
-        if after != before and self._open.get(top.client) == window:
-            self._news.append(_News("restacked", top.client))
-
-    def _forget_destroyed(self) -> None:
-        for window in [each for each in self._destroyed if each not in self._open]:
-            self._destroyed.discard(window)
-            self._titles.pop(window, None)
-            self._ignored.discard(window)
+        top = tops.get(parent)
+        if top is not None and top.client != client and not have_one_creator(connection, client, parent):
+            self._known.enframe(client, parent)
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
@@ -347,51 +243,39 @@ class WindowWatch:
         # InputOnly windows are in the tree, not among the top levels.
         tree = Cookie(context.connection, core.QueryTree, window=context.root)
         found = {top.window: top for top in top_levels(context.connection, context.atoms, context.root, mapped=None)}
-        self._stack[:] = [child.id for child in tree.reply().children]
-        self._tops.clear()
-        for window in self._stack:
-            top = found.get(window)
-            self._tops[window] = _Top(top.client if top else window, is_mapped=top is not None and top.is_mapped)
-        before, self._open = self._open, {top.client: window for window, top in self._tops.items() if top.is_mapped}
-        self._news += [_News("closed", client) for client in before if client not in self._open]
-        self._news += [_News("opened", client) for client in self._open if client not in before]
-        self._fresh = dict.fromkeys([*self._stack, *self._open])
-        self._untitled = dict.fromkeys(self._fresh)
+        children = [child.id for child in tree.reply().children]
+        clients = ((window, found.get(window)) for window in children)
+        self._known.replace(
+            {window: Top(top.client, is_mapped=top.is_mapped) if top else Top(window) for window, top in clients}
+        )
         self._query_new()
 
     def _query_new(self) -> None:
         """Select the events of new windows, then query titles: one that is set after that is reported."""
-        context = self._context
-        if self._destroyed and self._of_children is not None:
-            holding(context.lock, context.masks.release, self._of_children, tuple(self._destroyed))
-        fresh = list(self._fresh)
+        context, known = self._context, self._known
+        if known.gone and self._of_children is not None:
+            holding(context.lock, context.masks.release, self._of_children, tuple(known.gone))
+        fresh = list(known.fresh)
         self._select(self._of_children, fresh)
-        untitled = list(self._untitled)
+        untitled = list(known.untitled)
         classes = [Cookie(context.connection, core.GetWindowAttributes, window=window) for window in fresh]
         check = context.atoms.get_property(context.root, context.atoms.net_check, Xatom.WINDOW)
         titles = [Title(context.atoms, window) for window in untitled]
         for window, cookie in zip(fresh, classes, strict=True):
             attributes = cookie.reply_or_none()
             if attributes is not None and attributes.win_class == X.InputOnly:
-                self._ignored.add(window)
+                known.ignore(window)
         if (managers := window_id(check)) is not None:
-            self._ignored.add(managers)
-        opened = {news.client for news in self._news if news.kind == "opened"}
+            known.ignore(managers)
         texts = [title.text() for title in titles]
         # Ids are used again at once: a reply that came after another window's creation is perhaps that one's title.
         again = {WINDOWS.unpack_from(message)[1] for message in tuple(self._queue) if message[0] == X.CreateNotify}
-        for window, text in zip(untitled, texts, strict=True):
-            if text is None or window in again:  # destroyed: the last one stays
-                continue
-            if window in self._open and window not in opened and self._titles.get(window, text) != text:
-                self._news.append(_News("renamed", window))
-            self._titles[window] = text
-        self._fresh.clear()
-        self._untitled.clear()
+        named = zip(untitled, texts, strict=True)
+        # Without a text it was destroyed: the last one stays.
+        known.name({window: text for window, text in named if text is not None and window not in again})
+        known.fresh.clear()
+        known.untitled.clear()
 
     def _select(self, listener: _Listener | None, windows: Sequence[int]) -> None:
         if listener is not None and windows:
             holding(self._context.lock, self._context.masks.select, listener, windows)
-
-    def _title_of(self, news: _News) -> str:
-        return self._titles.get(news.client, "") if news.title is None else news.title
