@@ -7,6 +7,7 @@ import gc
 import os
 from typing import TYPE_CHECKING, Any
 
+import disks
 import hypothesis
 import leak_watch
 import pytest
@@ -19,6 +20,7 @@ from xshm import Screen, Surface
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 # No deadline for an example: on a busy machine its time means nothing.
 hypothesis.settings.register_profile("xshm", deadline=None)
@@ -111,3 +113,17 @@ def _start(*args: Any, **options: Any) -> Server:
         if os.environ.get("XSHM_SERVERS") == "required" and missing.package not in absent:
             pytest.fail(str(missing))
         pytest.skip(str(missing))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a directory on a disk of 512 KiB."""
+    with disks.small_disk(tmp_path) as place:
+        yield place
+
+
+@pytest.fixture
+def own_directory(tmp_path: Path) -> Iterator[Path]:
+    """Give a directory that is anybody's to enter and nobody's but its owner's to write; the way there is open."""
+    with disks.own_directory(tmp_path) as place:
+        yield place

@@ -69,11 +69,16 @@ if TYPE_CHECKING:
         OutOfBounds,
         PoolExhausted,
         ReadOnlyMemory,
+        RecordingFailed,
+        RecordingStalled,
         RequestTimeout,
         RootlessServer,
         ServerError,
         ServerNonsense,
         StartFailed,
+        TargetDenied,
+        TargetIsDirectory,
+        TargetNotFound,
         TransportUnavailable,
         UnsupportedFormat,
         UntrustedServer,
@@ -90,6 +95,7 @@ if TYPE_CHECKING:
     from xshm.image.files.encode import Encoded
     from xshm.image.frame import Frame
     from xshm.pixels.format import PixelFormat, VisualClass
+    from xshm.record.recorder import Recorder
     from xshm.shm.pool import PoolStats
     from xshm.shm.transport import Transport
     from xshm.surface.surface import Surface
@@ -149,6 +155,9 @@ __all__ = [
     "PoolStats",
     "Program",
     "ReadOnlyMemory",
+    "Recorder",
+    "RecordingFailed",
+    "RecordingStalled",
     "Rect",
     "RequestTimeout",
     "RootlessServer",
@@ -161,6 +170,9 @@ __all__ = [
     "Stats",
     "Stream",
     "Surface",
+    "TargetDenied",
+    "TargetIsDirectory",
+    "TargetNotFound",
     "Transport",
     "TransportUnavailable",
     "UnsupportedFormat",
@@ -203,6 +215,7 @@ _HOMES = {
     "Pixmap": "drawables.pixmap",
     "PoolStats": "shm.pool",
     "Program": "virtual.program",
+    "Recorder": "record.recorder",
     "Rect": "geometry",
     "Screen": "drawables.screen",
     "ScreenSpec": "virtual.spec",

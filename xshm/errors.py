@@ -150,6 +150,26 @@ class WindowNotViewable(WindowError):
     """The window has no picture: it is unmapped, iconified, or InputOnly."""
 
 
+class TargetNotFound(XshmError, FileNotFoundError):
+    """The directory of the file that is to be written is missing. Nothing was changed."""
+
+
+class TargetIsDirectory(XshmError, IsADirectoryError):
+    """What is to be written as a file is a directory. Nothing was changed; name a file in it."""
+
+
+class TargetDenied(XshmError, PermissionError):
+    """The file may not be written there: rights, a read-only disk. Nothing was changed; write to another directory."""
+
+
+class RecordingFailed(XshmError):
+    """The recording could not go on, or does not allow the call in its state; what was recorded so far is kept."""
+
+
+class RecordingStalled(RecordingFailed, TimeoutError):
+    """What a recording is written to has taken nothing for too long: a pipe whose reader has stopped, a dead line."""
+
+
 class MissingExtra(XshmError, ImportError):
     """A library that an optional feature needs is not installed; the message names the extra that brings it."""
 

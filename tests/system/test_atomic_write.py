@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import errno
 import gc
 import os
@@ -12,10 +10,11 @@ import select
 import stat
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
+from disks import MS_BIND, NOBODY, as_nobody, descriptors, fill, mount, names
 from interrupt_points import at_every_point
 
 from xshm.geometry import Rect
@@ -23,67 +22,8 @@ from xshm.image.frame import Frame
 from xshm.pixels.format import PixelFormat, VisualClass
 from xshm.system.atomic_write import create_file, replace_file, write_all
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 OLD, NEW = b"old " * 1000, b"new " * 50_000
 _BGRX = PixelFormat(24, 32, 32, "little", 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)
-_NOBODY = 65534
-_MS_BIND, _MNT_DETACH = 0x1000, 2
-_mount = ctypes.CDLL(None, use_errno=True).mount
-_unmount = ctypes.CDLL(None, use_errno=True).umount2
-
-
-def mount(source: str, place: Path, kind: str, flags: int = 0, options: str = "") -> contextlib.ExitStack:
-    """Mount until the returned context is left; skip where that is not permitted (containers)."""
-    if _mount(source.encode(), bytes(place), kind.encode(), flags, options.encode()):
-        pytest.skip(f"can't mount here: {os.strerror(ctypes.get_errno())}")
-    mounted = contextlib.ExitStack()
-    mounted.callback(unmount, place)
-    return mounted
-
-
-def unmount(place: Path) -> None:
-    # At once, though a test may still have its working directory there.
-    if _unmount(bytes(place), _MNT_DETACH):
-        raise OSError(ctypes.get_errno(), f"can't unmount {place}")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a directory on a disk of 512 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    with mount("none", place, "tmpfs", options="size=512k"):
-        yield place
-
-
-@contextlib.contextmanager
-def as_nobody() -> Iterator[None]:
-    """Be a user whom modes keep out; root is let in everywhere."""
-    if os.geteuid() == 0:
-        os.setegid(_NOBODY)
-        os.seteuid(_NOBODY)
-    try:
-        yield
-    finally:
-        if os.getuid() == 0:
-            os.seteuid(0)
-            os.setegid(0)
-
-
-def fill(disk: Path, left: int) -> None:
-    """Leave so many bytes on a disk."""
-    room = os.statvfs(disk)
-    (disk / "filler").write_bytes(bytes(room.f_bavail * room.f_frsize - left))
-
-
-def descriptors() -> set[str]:
-    return set(names(Path("/proc/self/fd")))
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(each.name for each in directory.iterdir())
 
 
 # -- no room -----------------------------------------------------------------------------------------------------------
@@ -263,23 +203,11 @@ def test_a_file_that_is_mounted_is_written_to(tmp_path: Path) -> None:
     outside, inside = tmp_path / "outside", tmp_path / "inside"
     for file in (outside, inside):
         file.write_bytes(OLD)
-    with mount(str(outside), inside, "none", _MS_BIND):
+    with mount(str(outside), inside, "none", MS_BIND):
         replace_file(inside, NEW)
         assert inside.read_bytes() == NEW
     assert outside.read_bytes() == NEW
     assert names(tmp_path) == ["inside", "outside"]
-
-
-@pytest.fixture
-def own_directory(tmp_path: Path) -> Iterator[Path]:
-    """Give a directory that is anybody's to enter and nobody's but its owner's to write; the way there is open."""
-    opened = [each for each in (tmp_path, *tmp_path.parents) if not each.stat().st_mode & 0o001]
-    for each in opened:
-        each.chmod(each.stat().st_mode | 0o011)
-    place = tmp_path / "place"
-    place.mkdir(mode=0o755)
-    yield place
-    place.chmod(0o755)
 
 
 def test_a_file_that_may_be_written_is_written_though_its_directory_may_not(own_directory: Path) -> None:
@@ -329,7 +257,7 @@ def test_what_others_have_put_where_everybody_can_is_neither_followed_nor_writte
         theirs.chmod(0o666)
     else:
         theirs.symlink_to(ours)
-    os.chown(theirs, _NOBODY, _NOBODY, follow_symlinks=False)
+    os.chown(theirs, NOBODY, NOBODY, follow_symlinks=False)
     own_directory.chmod(0o1777)
     with pytest.raises(PermissionError, match=r"shot\.png"):
         replace_file(theirs, NEW)

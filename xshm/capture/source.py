@@ -118,6 +118,11 @@ class Source:
         """Whether an event has arrived that `_update_extent` has to act on; no round trip."""
         return False
 
+    @property
+    def _geometry_events(self) -> object:
+        """A value that is another one after each event about the extent, also while there is no picture."""
+        return ()
+
     def _current(self) -> Rect:
         """Return the extent after all events that have arrived. Raises as any grab does: Closed, WindowGone."""
         self._check_grabbable()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, overload
 from xshm import _arguments
 from xshm.capture.session import Stats
 from xshm.capture.source import Source
+from xshm.drawables.recordable import Recordable
 from xshm.errors import InvalidArgument, InvalidType
 from xshm.geometry import Sized
 from xshm.pixels.raster import why_unfit
@@ -41,7 +42,7 @@ else:
     from xshm._numpy import np
 
 
-class Drawable(Sized, Closing, Source):
+class Drawable(Sized, Closing, Recordable, Source):
     """Something on the X server that can be grabbed: a Screen, a Window or a Pixmap.
 
     `rect` is all of it, in its own coordinates; `format` the layout of its pixels.
@@ -321,6 +322,9 @@ class Drawable(Sized, Closing, Source):
         return None
 
     # -- shared by several of them -----------------------------------------------------------------------------------
+
+    def _recorded(self) -> Source:
+        return self
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType(

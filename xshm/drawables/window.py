@@ -169,6 +169,10 @@ class Window(Operable):
         """Whether the window was mapped, unmapped, resized or destroyed since it was located; no round trip."""
         return self._pixels.stale or self._relocating
 
+    @property
+    def _geometry_events(self) -> object:
+        return self._pixels.events
+
     def _update_extent(self) -> Rect:
         if ENDS:  # some verb has a time limit, which may be this thread's
             return holding(self._locating, self._locate)

@@ -74,6 +74,12 @@ class _WindowPixels:
         """Whether the window was destroyed (2)."""
         return self._changes.gone
 
+    @property
+    def events(self) -> object:
+        """A value that is another one after each event that sets a flag, whether or not the flag was set before."""
+        changes = self._changes
+        return changes, changes.events
+
     def close(self) -> None:
         """End the subscription, as dropping this object does. Closing twice is fine."""
         if not self._context.connection.closed:

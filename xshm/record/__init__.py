@@ -4,5 +4,13 @@ A capture thread waits for changes and paints them into pictures; an encoder thr
 
 In reading order:
 
-`feed`: Feed, where the pixels of a recording come from, and Captured, what one look at them gives.
+`recorder`: Recorder, what `record` returns, from its start to its stop.
+`choose`: what is written to, by target and settings.
+`pipeline`: Pipeline, the two threads of a recording, and what they do when something ends it.
+`handover`: Handover, three pictures between the threads, of which the newest wins.
+`writer`: SinkWriter, the encoder thread's work: new pictures, repeats and keep-alives.
+`timing`: Clock, Pace and Grid: times that stand still in pauses, a bound of the rate, a constant rate.
+`feed`: Feed, where the pixels of a recording come from, and Captured, what one look at them gives. `source_feed`:
+what all feeds of a source share: region, wait, black where nothing is. `tracker_feed`: frames in shared memory.
+`feeds`: the choice between them.
 """

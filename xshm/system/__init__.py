@@ -1,4 +1,4 @@
-"""Operating system services for all layers: deadlines, resource limits, polling, atomic writes, printable text.
+"""Operating system services for all layers: deadlines, limits, polling, files that are replaced, printable text.
 
 Files, in reading order:
 - `printable`: untrusted text in one line of a message;
@@ -7,5 +7,6 @@ Files, in reading order:
 - `deadlines`: a thread's deadline for the replies to its requests;
 - `user_namespace`: the overflow uid, which several users may share;
 - `closing`: `with` for what has `close`;
-- `atomic_write`: files that are written whole or not at all.
+- `atomic_write`: files that are written whole or not at all;
+- `replacement`: a file that is written over time, and gets its name late.
 """

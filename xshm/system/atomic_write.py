@@ -46,7 +46,7 @@ def replace_file(path: str | bytes | os.PathLike[str], data: bytes) -> None:
         except FileNotFoundError as error:
             if is_a_handlers(error):
                 raise
-            _write_beside(_followed(name) or name, data, None)
+            _write_beside(followed(name) or name, data, None)
         else:
             _overwrite(name, target, data)
     except OSError as error:
@@ -89,9 +89,9 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
 def _overwrite(name: str, target: int, data: bytes) -> None:
     """Write over the file that is open as `target`: by a rename if possible, else in place."""
     status = os.fstat(target)
-    place = _followed(name)
+    place = followed(name)
     if place is not None:
-        _check_owner(place, status)
+        check_owner(place, status)
     if not stat.S_ISREG(status.st_mode):
         write_all(target, data)
         return
@@ -110,11 +110,11 @@ def _write_beside(place: str, data: bytes, former: int | None) -> None:
     """Write a file with mode, owner and attributes of the open file `former`, and rename it to `place`."""
     beside = os.path.join(os.path.dirname(place), f".xshm-{os.urandom(8).hex()}")  # noqa: PTH118, PTH120 - no pathlib
     try:
-        # 0600 until `_copy_attributes`: the file may replace a private one. O_EXCL: a link of that name is not
+        # 0600 until `copy_attributes`: the file may replace a private one. O_EXCL: a link of that name is not
         # followed.
         made = owned(os.open, beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if former is None else 0o600)
         if former is not None:
-            _copy_attributes(former, made)
+            copy_attributes(former, made)
         _write_and_flush(made, data)
         os.rename(beside, place)  # noqa: PTH104 - a screenshot needs no pathlib
     except BaseException:
@@ -139,7 +139,7 @@ def _write_in_place(target: int, size: int, data: bytes) -> None:
     os.ftruncate(target, len(data))  # last: a shorter file loses its end only after the new bytes are written
 
 
-def _copy_attributes(former: int, made: int) -> None:
+def copy_attributes(former: int, made: int) -> None:
     """Copy owner, mode and extended attributes, which include access control lists, to another open file."""
     before, now = os.fstat(former), os.fstat(made)
     if (before.st_uid, before.st_gid) != (now.st_uid, now.st_gid):
@@ -162,7 +162,7 @@ def _write_and_flush(descriptor: int, data: bytes) -> None:
     deque(map(os.close, map(os.dup, (descriptor,))), maxlen=0)
 
 
-def _followed(name: str) -> str | None:
+def followed(name: str) -> str | None:
     """Return the path at the end of a chain of symbolic links; None where one is a link of /proc to a descriptor."""
     while True:
         try:
@@ -171,14 +171,14 @@ def _followed(name: str) -> str | None:
             if is_a_handlers(error):
                 raise
             return name
-        _check_owner(name, os.lstat(name))
+        check_owner(name, os.lstat(name))
         directory = os.path.dirname(name)  # noqa: PTH120 - as above
         if os.stat(directory or ".").st_dev == os.stat("/proc").st_dev:  # noqa: PTH116 - as above
             return None
         name = os.path.join(directory, link)  # noqa: PTH118 - as above
 
 
-def _check_owner(name: str, status: os.stat_result) -> None:
+def check_owner(name: str, status: os.stat_result) -> None:
     """Raise PermissionError for another user's file or link in a sticky directory that everybody can write."""
     directory = os.stat(os.path.dirname(name) or ".")  # noqa: PTH116, PTH120 - as above
     if directory.st_mode & _SHARED == _SHARED and status.st_uid not in (os.geteuid(), directory.st_uid):

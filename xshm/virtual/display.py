@@ -22,13 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from xshm import _arguments
-from xshm.errors import (
-    Closed,
-    InvalidType,
-    StartFailed,
-    TransportUnavailable,
-    WaitTimeout,
-)
+from xshm.drawables.recordable import Recordable
+from xshm.errors import Closed, InvalidType, StartFailed, TransportUnavailable, WaitTimeout
 from xshm.system import limits
 from xshm.system.closing import Closing
 from xshm.system.deadlines import within
@@ -62,7 +57,7 @@ if TYPE_CHECKING:
 _HELD: Final[set[SupervisedServer]] = set()
 
 
-class VirtualDisplay(Closing):
+class VirtualDisplay(Recordable, Closing):
     """An X display of its own, without hardware: an Xvfb.
 
     - `width`, `height`, `depth` (8, 15, 16, 24 or 30 bits): the first screen; `screens` are further ones, ScreenSpecs.
@@ -351,6 +346,9 @@ class VirtualDisplay(Closing):
                 self.close()
             elif supervision is not None:
                 supervision.disconnect_at_exit()
+
+    def _recorded(self) -> Screen:
+        return self.screen
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType(

@@ -75,7 +75,7 @@ def _without_palette(
     if colour_type == png_chunks.RGBA:
         straighten(samples)
     if level:  # filters make rows compressible, so an uncompressed file does without
-        _filter(rows, pixel)
+        filter_rows(rows, pixel)
     return png_chunks.write(width, height, colour_type, rows, level, bits=8 * kind.itemsize)
 
 
@@ -91,7 +91,7 @@ def _indices(raster: Raster, out: NDArray[np.uint8]) -> NDArray[Any] | None:
     return np.arange(int(out.max()) + 1)
 
 
-def _filter(rows: NDArray[np.uint8], pixel: int) -> None:
+def filter_rows(rows: NDArray[np.uint8], pixel: int) -> None:
     """Filter in place the bands that gain from it (`png_chunks.STEPS`), from the last: each needs the raw row above."""
     sample = rows[:: png_chunks.EVERY]
     change = sample[:, 1 + pixel :] - sample[:, 1:-pixel]

@@ -25,17 +25,18 @@ class Subscription:
     """What has happened to one window, as flags that events set and the subscriber clears.
 
     `stale`: anything has changed. `reparented`: the window has other ancestors. `reshaped`: it has another bounding
-    shape (`shape`). `gone`: it was destroyed; never cleared.
+    shape (`shape`). `gone`: it was destroyed; never cleared. `events` counts those that have set `stale`.
     """
 
     mask = X.StructureNotifyMask  # as a Holder
 
-    __slots__ = ("__weakref__", "_size", "gone", "reparented", "reshaped", "stale", "windows")
+    __slots__ = ("__weakref__", "_size", "events", "gone", "reparented", "reshaped", "stale", "windows")
 
     def __init__(self, windows: Sequence[int]) -> None:
         self.windows = tuple(windows)  # the window itself, then its ancestors
         self.stale = True
         self.gone = False
+        self.events = 0
         self.reparented = False
         self.reshaped = True
         self._size: tuple[int, ...] | None = None  # of the last ConfigureNotify, with the border's width
@@ -51,6 +52,7 @@ class Subscription:
             # An ancestor's size does not matter; a window that was moved or restacked has its pixels where they were.
             if is_own and (size := _SIZE.unpack_from(message)) != self._size:
                 self.stale = True
+                self.events += 1
                 self._size = size
             return
         if code == X.ReparentNotify:
@@ -58,6 +60,7 @@ class Subscription:
         if code == X.DestroyNotify and is_own:
             self.gone = True
         self.stale = True
+        self.events += 1
 
 
 def subscribe(masks: EventMasks, windows: Sequence[int]) -> Subscription:

@@ -1,0 +1,86 @@
+"""Recordable: `record`, of all whose picture changes: a Screen, a Window, a Pixmap, a VirtualDisplay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
+
+from xshm.system import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xshm.capture.source import Source
+    from xshm.geometry import Region
+    from xshm.record.choose import Target
+    from xshm.record.recorder import Recorder
+    from xshm.record.ring import Ring
+
+    class Choices(TypedDict, total=False):
+        """The arguments of `record` that a Recorder and a Ring share."""
+
+        region: Region | None
+        fps: float | None
+        cursor: bool
+        codec: str | None
+        quality: Literal["screen", "small", "lossless"]
+        options: Mapping[str, str | int | float | bool] | None
+        max_edge: int | None
+        constant: bool
+        format: str | None
+
+
+class Recordable:
+    """What can be recorded."""
+
+    __slots__ = ()
+
+    def _recorded(self) -> Source:
+        """Return what `record` records."""
+        raise NotImplementedError
+
+    @overload
+    def record(self, target: Target, **choices: Unpack[Choices]) -> Recorder: ...
+
+    @overload
+    def record(
+        self, target: None = None, *, keep_last: float, max_bytes: int | None = None, **choices: Unpack[Choices]
+    ) -> Ring: ...
+
+    def record(
+        self,
+        target: Target | None = None,
+        *,
+        region: Region | None = None,
+        fps: float | None = 30,
+        cursor: bool = False,
+        codec: str | None = None,
+        quality: Literal["screen", "small", "lossless"] = "screen",
+        options: Mapping[str, str | int | float | bool] | None = None,
+        max_edge: int | None = None,
+        constant: bool = False,
+        format: str | None = None,  # noqa: A002 - the container's word
+        keep_last: float | None = None,
+        max_bytes: int | None = None,
+    ) -> Recorder | Ring:
+        """Record a video to a file, a pipe or a URL; `with screen.record("out.mp4"):` begins and ends it.
+
+        `target` is a path, whose suffix names the container: .mp4, .mkv, .webm, .mov, .ts, .gif, .apng, .webp, .y4m;
+        "-" is standard output, as y4m or format="bgr0"; or a URL, as rtmp://… . A file is replaced, once the new one
+        has a picture that plays. .mp4 and the like need PyAV: pip install 'xshm[video]'.
+
+        - `fps`: at most so many pictures a second; None: each change. A still screen costs nothing. `constant`: exactly
+          so many, repeated where nothing changes. `cursor`: with the pointer.
+        - `quality`: "screen", colour in full resolution (4:4:4), so that coloured text stays sharp; "small" (4:2:0),
+          which every player plays; "lossless", the exact pixels.
+        - `codec` by its name, "h264", "vp9"; `options` are the encoder's, {"crf": 18}; `format` is the container where
+          the suffix does not name it. `max_edge`: scaled down to so many pixels along the longer edge.
+        - `keep_last`: keep the last seconds in memory, at most `max_bytes` of them, instead of a target: `ring.save`.
+
+        The size stays that of the start: of a window that is resized the rest is black, or cut.
+        """
+        with limits.loading():
+            from xshm.record.recorder import open_recorder  # noqa: PLC0415 - a screenshot does not pay for it
+            from xshm.record.sinks.settings import Settings  # noqa: PLC0415
+
+        chosen = Settings(fps, constant, cursor, quality, codec, options or {}, format, max_edge)
+        return open_recorder(self._recorded(), target, region, chosen, keep_last, max_bytes)

@@ -1,0 +1,114 @@
+"""Handover: three pictures between the thread that paints them and the thread that writes them; the newest wins.
+
+Always true:
+
+1. A picture is in one place: free, being painted, waiting, or with the writer. The writer keeps the one that it wrote
+   last, to write it again; so of three one is always free to be painted.
+2. `stale` of a picture has the rectangles, in the source's pixels, that were drawn to since it was painted (buffer
+   age). Only the painting thread uses it.
+3. A picture that waits while the next one is finished is replaced by it, and counted in `dropped`. Its changed
+   rectangles join the newer one's: `changed` is always against what the writer took last.
+
+Locking rules: `condition` guards what is shared, its attributes included, and is notified of each change. It is never
+held while anything is painted or written.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from xshm.geometry import Rect, merged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xshm.record.pictures.picture import Picture
+
+# Rectangles are joined where they are more: to convert the pixels between two costs less than one more call.
+_MOST_RECTS: Final = 16
+
+
+@dataclass(slots=True, eq=False)
+class Kept:
+    """A picture, and what of it is stale."""
+
+    picture: Picture
+    stale: list[Rect]
+
+
+@dataclass(slots=True, eq=False)
+class Finished:
+    """A picture of a time; `changed` has the rectangles, in its own pixels, where it differs from the one before."""
+
+    kept: Kept
+    at: int
+    changed: list[Rect] = field(default_factory=list)
+
+
+class Handover:
+    """Pictures on their way from the painting thread to the writing one."""
+
+    def __init__(self, pictures: Sequence[Picture], whole: Rect) -> None:
+        self.condition = threading.Condition()
+        self.dropped = 0
+        self.end: int | None = None  # the recording's length, once nothing more comes
+        self._all = [Kept(each, [whole]) for each in pictures]
+        self._whole = whole
+        self._free = list(self._all)
+        self._waiting: Finished | None = None
+
+    # -- the painting thread -------------------------------------------------------------------------------------------
+
+    def begin(self) -> Kept:
+        """Take a free picture to paint; `hand_over` or `give_back` ends that."""
+        with self.condition:
+            return self._free.pop()
+
+    def note(self, changed: Sequence[Rect]) -> None:
+        """Note what was drawn to, which makes that part of all pictures stale."""
+        for kept in self._all:
+            kept.stale = list(merged([*kept.stale, *changed], _MOST_RECTS))
+
+    def hand_over(self, finished: Finished) -> None:
+        """Give the writer a picture that is up to date, in place of one that waits still."""
+        finished.kept.stale = []
+        with self.condition:
+            former, self._waiting = self._waiting, finished
+            if former is not None:
+                self.dropped += 1
+                finished.changed = list(merged([*former.changed, *finished.changed], _MOST_RECTS))
+                self._free.append(former.kept)
+            self.condition.notify_all()
+
+    def give_back(self, kept: Kept) -> None:
+        """Return a picture that was not painted to its end: all of it is stale."""
+        kept.stale = [self._whole]
+        with self.condition:
+            self._free.append(kept)
+
+    def finish(self, end: int) -> None:
+        """Say that nothing more comes, and how long the recording is."""
+        with self.condition:
+            if self.end is None:
+                self.end = end
+            self.condition.notify_all()
+
+    # -- the writing thread --------------------------------------------------------------------------------------------
+
+    def take(self, deadline: float) -> Finished | None:
+        """Wait for a picture, the end, or any notification; return the picture, None where there is none."""
+        with self.condition:
+            if self._waiting is None and self.end is None:
+                left = deadline - time.monotonic()
+                if left > 0:
+                    self.condition.wait(min(left, threading.TIMEOUT_MAX))
+            found, self._waiting = self._waiting, None
+            return found
+
+    def recycle(self, kept: Kept) -> None:
+        """Return a picture that is not written again."""
+        with self.condition:
+            self._free.append(kept)

@@ -1,0 +1,246 @@
+"""Codecs: which encoder a name means, which planes it reads at each quality, and its options by default.
+
+1. What is said of an encoder here is what this library was tried with; of others libav's own list is asked.
+2. Defaults are for screens as they are recorded: in real time, one picture in, its packet out, so that a killed process
+   loses no more than the last one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from xshm.errors import InvalidArgument, MissingExtra
+from xshm.system.printable import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from xshm.record.pictures.picture import Layout
+    from xshm.record.sinks.settings import Quality
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """An encoder of libav. `kind` is the format of its packets ("h264"), by which containers know them.
+
+    - `layouts`: the planes that it is given at each quality; a quality that it has not is missing.
+    - `formats`: libav's name of the pixels it encodes, where it is none of the planes' own: they are converted then.
+    - `options`: the encoder's options by default, at each quality.
+    - `threads`: how many it runs; 0 is as many as there are processors.
+    - `keeps`: it may read a picture after the call that gave it, which is therefore given a copy.
+    """
+
+    name: str
+    kind: str
+    title: str
+    layouts: Mapping[Quality, Layout]
+    options: Mapping[Quality, Mapping[str, str]] = field(default_factory=dict)
+    formats: Mapping[Quality, str] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    threads: int = 0
+    keeps: bool = False
+
+
+_444: Final[Mapping[Quality, Layout]] = {"screen": "yuv444p", "small": "yuv420p"}
+_420: Final[Mapping[Quality, Layout]] = {"screen": "yuv420p", "small": "yuv420p"}
+
+_X264: Final = {"preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1"}
+_X265: Final = {"preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1"}
+_VPX: Final = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "b": "0"}
+_VP9: Final = {**_VPX, "row-mt": "1", "tile-columns": "2"}
+_NVENC: Final = {"preset": "p4", "tune": "ull", "rc": "vbr", "zerolatency": "1", "delay": "0", "forced-idr": "1"}
+# Low delay without lookahead: the encoder holds no picture back.
+_SVT: Final = {"preset": "12", "svtav1-params": "pred-struct=1:lookahead=0"}
+
+
+def _nvenc(kind: str, title: str) -> Codec:
+    options: dict[Quality, Mapping[str, str]] = {
+        "screen": {**_NVENC, "cq": "20"},
+        "small": {**_NVENC, "cq": "25"},
+    }
+    layouts = _420 if kind == "av1" else _444
+    return Codec(f"{kind}_nvenc", kind, f"{title} on the graphics card", layouts, options)
+
+
+_CODECS: Final = (
+    Codec(
+        "libx264",
+        "h264",
+        "H.264",
+        _444,
+        {"screen": {**_X264, "crf": "20"}, "small": {**_X264, "crf": "23"}},
+        aliases=("h264", "x264", "avc"),
+        threads=1,
+    ),
+    Codec(
+        "libx264rgb",
+        "h264",
+        "H.264 of RGB",
+        {"screen": "bgr0", "lossless": "bgr0"},
+        {"screen": {**_X264, "crf": "20"}, "lossless": {**_X264, "qp": "0"}},
+        aliases=("x264rgb",),
+        threads=1,
+    ),
+    Codec(
+        "libx265",
+        "hevc",
+        "H.265",
+        {**_444, "lossless": "gbrp"},
+        {
+            "screen": {**_X265, "crf": "22", "x265-params": "log-level=none"},
+            "small": {**_X265, "crf": "25", "x265-params": "log-level=none"},
+            "lossless": {**_X265, "x265-params": "log-level=none:lossless=1"},
+        },
+        aliases=("h265", "hevc", "x265"),
+    ),
+    Codec(
+        "libvpx",
+        "vp8",
+        "VP8",
+        _420,
+        {"screen": {**_VPX, "crf": "10", "b": "6000000"}, "small": {**_VPX, "crf": "20", "b": "3000000"}},
+        aliases=("vp8",),
+    ),
+    Codec(
+        "libvpx-vp9",
+        "vp9",
+        "VP9",
+        {**_444, "lossless": "gbrp"},
+        {"screen": {**_VP9, "crf": "24"}, "small": {**_VP9, "crf": "32"}, "lossless": {**_VP9, "lossless": "1"}},
+        aliases=("vp9",),
+    ),
+    Codec(
+        "libsvtav1",
+        "av1",
+        "AV1",
+        _420,
+        {"screen": {**_SVT, "crf": "28"}, "small": {**_SVT, "crf": "35"}},
+        aliases=("av1", "svtav1", "svt-av1"),
+    ),
+    Codec(
+        "ffv1",
+        "ffv1",
+        "FFV1",
+        {**_444, "lossless": "bgr0"},
+        dict.fromkeys(("screen", "small", "lossless"), {"level": "3", "slices": "4", "g": "1"}),
+    ),
+    Codec(
+        "mjpeg",
+        "mjpeg",
+        "Motion JPEG",
+        {"screen": "bgr0", "small": "bgr0"},
+        {"screen": {"qmin": "2", "qmax": "3"}, "small": {"qmin": "3", "qmax": "6"}},
+        {"screen": "yuvj444p", "small": "yuvj420p"},  # JPEG is of full range, whatever a file says
+    ),
+    Codec(
+        "mpeg4",
+        "mpeg4",
+        "MPEG-4 Part 2",
+        _420,
+        {"screen": {"qmin": "2", "qmax": "4"}, "small": {"qmin": "3", "qmax": "8"}},
+        keeps=True,
+    ),
+    Codec(
+        "prores_ks",
+        "prores",
+        "ProRes",
+        {"screen": "bgr0", "small": "bgr0"},
+        {"screen": {"profile": "4444", "alpha_bits": "0"}, "small": {"profile": "standard"}},
+        {"screen": "yuv444p10le", "small": "yuv422p10le"},
+        aliases=("prores",),
+    ),
+    _nvenc("h264", "H.264"),
+    _nvenc("hevc", "H.265"),
+    _nvenc("av1", "AV1"),
+)
+_BY_NAME: Final = {name: codec for codec in _CODECS for name in (codec.name, *codec.aliases)}
+# The encoder that takes over where the named one has not the quality.
+_INSTEAD: Final[Mapping[tuple[str, Quality], str]] = {("libx264", "lossless"): "libx264rgb"}
+
+# Encoders of single pictures, for which there are formats of their own.
+_STILL: Final = ("apng", "gif", "libwebp", "libwebp_anim", "png")
+_HAVE_LOSSLESS: Final = "libx264rgb, libx265, vp9 and ffv1"
+
+
+def libav() -> Any:
+    """Return the package `av`, or raise MissingExtra."""
+    try:
+        import av  # noqa: PLC0415 - heavy, and an extra
+    except ImportError as error:
+        raise MissingExtra(
+            "a video of this kind needs PyAV: pip install 'xshm[video]'; .apng, .gif, .webp and y4m need nothing"
+        ) from error
+    return av
+
+
+def find(name: str, quality: Quality) -> tuple[Codec, str]:
+    """Return the codec that a name means, and what has to be said about it at this quality, or "".
+
+    Raises InvalidArgument for a name that is no video encoder's, and for a quality that the codec has not.
+    """
+    codec = _BY_NAME.get(name.lower()) or _other(name)
+    codec = _BY_NAME.get(_INSTEAD.get((codec.name, quality), ""), codec)
+    if quality not in codec.layouts:
+        if quality == "lossless":
+            raise InvalidArgument(f"{codec.name} can't be lossless; {_HAVE_LOSSLESS} can")
+        raise InvalidArgument(f"{codec.name} has no quality {quality!r}; it has {' and '.join(codec.layouts)}")
+    if quality == "screen" and codec.formats.get(quality, codec.layouts[quality]) == "yuv420p":
+        return codec, f"{codec.name} has no full-resolution colour (4:4:4), so coloured text is softened"
+    return codec, ""
+
+
+def _other(name: str) -> Codec:
+    """Return a video encoder that libav knows and the table does not."""
+    av = libav()
+    try:
+        known = av.Codec(name, "w")
+    except ValueError:  # UnknownCodecError
+        near = difflib.get_close_matches(name.lower(), [*_BY_NAME, *_encoders()], n=4)
+        like = f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(_usual())} and others of libav"
+        raise InvalidArgument(f"no codec is named {quoted(name)}{like}") from None
+    if known.type != "video" or known.name in _STILL:
+        what = f"an encoder of {known.type}" if known.type != "video" else "an encoder of single pictures"
+        raise InvalidArgument(f"{known.name} is {what}, not of video; there are {', '.join(_usual())}")
+    if known.name in _BY_NAME:  # "hevc" of libav's own names
+        return _BY_NAME[known.name]
+    return _described(known)
+
+
+def _described(known: Any) -> Codec:
+    """Return a Codec by what libav says of an encoder: the pixels that it takes, whether it is lossless."""
+    formats = [each.name for each in known.video_formats or ()]
+    choices: Mapping[Quality, tuple[Layout, ...]] = {
+        "screen": ("yuv444p", "bgr0", "gbrp", "yuv420p"),
+        "small": ("yuv420p", "yuv444p", "bgr0", "gbrp"),
+        "lossless": ("bgr0", "gbrp") if known.lossless and not known.lossy else (),
+    }
+    layouts: dict[Quality, Layout] = {}
+    for quality, wanted in choices.items():
+        layouts.update({quality: each for each in wanted[::-1] if each in formats})
+    if not layouts:
+        raise InvalidArgument(
+            f"{known.name} takes {', '.join(formats[:8]) or 'no pixels that are known'}, and a recording has yuv420p, "
+            "yuv444p, gbrp and bgr0"
+        )
+    return Codec(known.name, known.canonical_name, known.long_name, layouts, keeps=True)
+
+
+def _usual() -> list[str]:
+    return [codec.aliases[0] if codec.aliases else codec.name for codec in _CODECS]
+
+
+def _encoders() -> list[str]:
+    """Return the names of all video encoders of libav."""
+    av = libav()
+    found = []
+    for name in itertools.chain(av.codecs_available):
+        try:
+            codec = av.Codec(name, "w")
+        except ValueError:  # a decoder's
+            continue
+        if codec.type == "video":
+            found.append(codec.name)
+    return found

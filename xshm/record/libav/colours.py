@@ -1,0 +1,41 @@
+"""Colours: the tags by which a decoder knows what the numbers of a picture mean.
+
+Planes of Y, U and V are BT.601 in limited range, with primaries and transfer curve of BT.709, as screens have them.
+With these tags pure colours are decoded within 2 of 255 by ffmpeg and by browsers; without, browsers take BT.709 for
+granted in anything as large as a screen and are off by 40.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """Numbers of ITU-T H.273: matrix, range (1 limited, 2 full), primaries, transfer characteristics."""
+
+    matrix: int
+    range: int
+    primaries: int
+    transfer: int
+
+
+BT601: Final = Tags(6, 1, 1, 1)
+BT601_FULL: Final = Tags(6, 2, 1, 1)  # JPEG
+RGB: Final = Tags(0, 2, 1, 13)  # 13: sRGB
+
+
+def tags_of(pixel_format: str) -> Tags:
+    """Return the tags of pixels by libav's name of their format."""
+    if pixel_format.startswith("yuvj"):
+        return BT601_FULL
+    return BT601 if pixel_format.startswith("yuv") else RGB
+
+
+def tag(target: Any, tags: Tags) -> None:
+    """Tag a codec context or a frame of libav."""
+    target.colorspace = tags.matrix
+    target.color_range = tags.range
+    target.color_primaries = tags.primaries
+    target.color_trc = tags.transfer

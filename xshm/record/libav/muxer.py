@@ -1,0 +1,147 @@
+"""Muxer: packets of an Encoder into a container.
+
+1. The header is written with the first packet; without one nothing is written.
+2. Packets come in the order in which they are decoded, and their times rise.
+3. An error of the disk or the line is an OSError with the output's name; after one nothing more is written.
+4. `finish` or `abort` is the last call. It is one thread's at a time.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Final
+
+from xshm.errors import XshmError
+from xshm.record.libav import codecs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from xshm.record.libav.containers import Container
+    from xshm.record.libav.encoder import Encoder
+    from xshm.record.libav.outputs import Output
+
+_NANOSECONDS: Final = Fraction(1, 1_000_000_000)
+
+
+class Muxer:
+    """Writes packets of one encoder. Times are moved so that `start`, in the encoder's units, is 0."""
+
+    def __init__(self, output: Output, container: Container, encoder: Encoder, *, start: int = 0) -> None:
+        self._output, self._encoder, self._start = output, encoder, start
+        self._av = codecs.libav()
+        options = dict(container.options if output.is_seekable else container.streamed)
+        with _Errors(output.name, self._av):
+            self._file = self._av.open(output.opened(), "w", format=container.muxer, container_options=options)
+            self._stream = self._file.add_stream_from_template(encoder.stream, opaque=True)
+        if tag := container.tags.get(encoder.codec.kind):
+            self._stream.codec_context.codec_tag = tag
+        self._by_decoding = container.muxer in ("mp4", "mov")
+        self._first: int | None = None
+        self._last: int | None = None
+        self._shown_until = 0
+        self._ended = False
+        self._bytes = 0
+        self.packets = 0
+        self.header = 0  # bytes after the first packet: it is written with the second one
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes were written."""
+        return self._output.nbytes(self._bytes)
+
+    def write(self, packets: Iterable[Any]) -> None:
+        """Write packets; each reaches the file with the next one at the latest. They are not to be used again."""
+        for packet in packets:
+            if self._start:
+                packet.pts -= self._start
+                packet.dts -= self._start
+            self._check(packet)
+            packet.stream = self._stream
+            try:
+                with _Errors(self._output.name, self._av):
+                    self._file.mux_one(packet)
+            except BaseException:
+                self._ended = True
+                raise
+            self.packets += 1
+            self._bytes += packet.size
+            if self.packets == 1:
+                self.header = self.nbytes
+
+    def _check(self, packet: Any) -> None:
+        if self._ended:
+            raise XshmError(f"nothing more is written to {self._output.name}")
+        if packet.dts is None or (self._last is not None and packet.dts <= self._last):
+            raise XshmError(f"{self._encoder.codec.name} gave packets whose times don't rise: {packet.dts}")
+        self._first = packet.dts if self._first is None else self._first
+        self._last = packet.dts
+        self._shown_until = max(self._shown_until, packet.pts + packet.duration)
+
+    def write_last(self, packets: Sequence[Any]) -> None:
+        """Write the last packets, the last of all with the time that is left until each picture was shown.
+
+        Where pictures are encoded in another order than shown, it is not the one that is shown last, and mp4 counts by
+        the order of decoding.
+        """
+        if packets and self._by_decoding:
+            first = packets[0].dts if self._first is None else self._first
+            until = max(packet.pts + packet.duration for packet in packets) - self._start
+            packets[-1].duration = max(until, self._shown_until) - (packets[-1].dts - self._start) + min(first, 0)
+        self.write(packets)
+
+    def finish(self, chapters: Sequence[tuple[int, int, str]] = ()) -> None:
+        """Complete the container, with chapters of (start, end, title) in ns."""
+        if self._last is not None and not self._ended and chapters:
+            self._file.set_chapters(
+                [
+                    {"id": number, "start": start, "end": end, "time_base": _NANOSECONDS, "metadata": {"title": title}}
+                    for number, (start, end, title) in enumerate(chapters)
+                ]
+            )
+        with _Errors(self._output.name, self._av):
+            self._close()
+        self._output.complete()
+
+    def abort(self) -> bool:
+        """Complete what is written, and return whether that was possible. Raises nothing."""
+        with suppress(Exception):
+            self._close()
+            return self.packets > 0
+        return False
+
+    def _close(self) -> None:
+        self._ended = True
+        try:
+            self._file.close()
+        except BaseException:
+            # The trailer is not tried again; the file is closed.
+            with suppress(Exception):
+                self._file.close()
+            raise
+
+
+class _Errors:
+    """Raise libav's errors as OSError with a name where the kernel has a number for them, else as XshmError."""
+
+    def __init__(self, name: str, av: Any) -> None:
+        self._name, self._kind = name, av.FFmpegError
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if not isinstance(error, self._kind):
+            return
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, self._name) from None
+        raise XshmError(f"{self._name}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def kept(packet: Any) -> Any:
+    """Return a packet over the same bytes, to be written, while this one is kept to be written again."""
+    copy = codecs.libav().Packet(packet)
+    copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+    copy.is_keyframe = packet.is_keyframe
+    return copy

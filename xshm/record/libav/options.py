@@ -1,0 +1,292 @@
+"""Options of encoders: checked before anything is opened, since encoders ignore what they don't know, and clamp.
+
+1. Names, types and ranges are libav's own lists, narrowed here where an encoder takes less than libav lets pass.
+2. What goes on to the encoder's library as it is (`x264-params`) is tried in a process of its own, since libraries end
+   the program over some values.
+3. What the recording decides by itself (size, times, tags of colours) is no option.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from xshm._arguments import text
+from xshm.errors import InvalidArgument, InvalidType
+from xshm.record.libav import codecs
+from xshm.system.printable import printable, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from xshm.record.libav.codecs import Codec
+    from xshm.record.sinks.settings import Option, Quality
+
+_ENCODING, _VIDEO, _READ_ONLY = 1, 16, 128  # AV_OPT_FLAG_*
+_OURS: Final = frozenset(
+    (
+        *("video_size", "pixel_format", "time_base", "framerate", "g", "keyint_min", "thread_type", "flags", "flags2"),
+        *("color_primaries", "color_trc", "colorspace", "color_range", "field_order", "stats", "passlogfile"),
+        *("x265-stats", "dump_separator", "debug", "export_side_data", "aspect", "sar", "max_pixels"),
+    )
+)
+_X264: Final = ("libx264", "libx264rgb")
+_PRESETS: Final = (
+    *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"),
+)
+_X264_TUNES: Final = ("film", "animation", "grain", "stillimage", "psnr", "ssim", "fastdecode", "zerolatency")
+_X265_TUNES: Final = ("psnr", "ssim", "grain", "animation", "fastdecode", "zerolatency")
+# What the encoders themselves take, where libav's lists say more: (encoder, option) → lowest, highest.
+_RANGES: Final[Mapping[tuple[str, str], tuple[float, float]]] = {
+    **{
+        (name, option): bounds
+        for name in (*_X264, "libx265")
+        for option, bounds in {
+            "crf": (0, 51),
+            "crf_max": (0, 51),
+            "qp": (0, 51),
+            "bf": (0, 16),
+            "refs": (0, 16),
+            "rc-lookahead": (0, 250),
+            "aq-mode": (0, 3),
+            "aq-strength": (0, 3),
+            "qmin": (0, 69),
+            "qmax": (0, 69),
+            "subq": (0, 11),
+            "trellis": (0, 2),
+        }.items()
+    },
+    **{(name, "lag-in-frames"): (0, 25) for name in ("libvpx", "libvpx-vp9")},
+    **{(name, "crf"): (0, 63) for name in ("libvpx", "libvpx-vp9", "libsvtav1")},
+    **{(name, "qmin"): (0, 63) for name in ("libvpx", "libvpx-vp9", "libsvtav1")},
+    **{(name, "qmax"): (0, 63) for name in ("libvpx", "libvpx-vp9", "libsvtav1")},
+}
+_WORDS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    **{(name, "preset"): _PRESETS for name in (*_X264, "libx265")},
+    **{(name, "tune"): _X264_TUNES for name in _X264},
+    ("libx265", "tune"): _X265_TUNES,
+    ("libx264", "profile"): ("baseline", "main", "high", "high10", "high422", "high444"),
+    ("libx264rgb", "profile"): ("high444",),
+}
+_SEVERAL: Final = {(name, "tune") for name in _X264}  # "animation,zerolatency"
+_PASSED_ON: Final = ("x264-params", "x264opts", "x265-params", "svtav1-params")
+_THREADS: Final = 64
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?([kKMG]i?)?")
+_WHOLE: Final = frozenset(("INT", "INT64", "UINT", "UINT64", "FLAGS", "BOOL"))
+_REAL: Final = frozenset(("DOUBLE", "FLOAT"))
+_BOOLS: Final = {"true": "1", "yes": "1", "on": "1", "false": "0", "no": "0", "off": "0", "1": "1", "0": "0"}
+_TRIAL_SECONDS: Final = 20.0
+_ERROR_LEVEL, _WARNING_LEVEL = 16, 24  # AV_LOG_*
+
+
+def checked(codec: Codec, quality: Quality, given: Mapping[str, Option]) -> dict[str, str]:
+    """Return the encoder's options: its own by default, with those given in their place.
+
+    Raises InvalidArgument, InvalidType for what the encoder does not take, or not as it is given.
+    """
+    known = _known(codec) if given else {}
+    found = {name: _value(codec, _option(codec, name, known), value) for name, value in given.items()}
+    if any(name in found for name in _PASSED_ON):
+        _try(codec, {name: found[name] for name in _PASSED_ON if name in found})
+    merged = {**codec.options.get(quality, {}), **found}
+    if {"qp", "b"} & found.keys() and "crf" not in found:
+        merged.pop("crf", None)  # another way to say how good it has to be
+    usual = codec.options.get(quality, {}).get("x265-params")
+    if usual and "x265-params" in found:
+        merged["x265-params"] = f"{usual}:{found['x265-params']}"
+    return merged
+
+
+def _known(codec: Codec) -> dict[str, Any]:
+    """Return libav's descriptions of a video encoder's options by name; its own before those that all have."""
+    options = codecs.libav().CodecContext.create(codec.name, "w").supported_options
+    wanted = _ENCODING | _VIDEO
+    return {
+        each.name: each
+        for each in (*options.generic, *options.private)
+        if each.flags & wanted == wanted and not each.flags & _READ_ONLY
+    }
+
+
+def _option(codec: Codec, name: object, known: Mapping[str, Any]) -> Any:
+    if not isinstance(name, str):
+        raise InvalidType(f"an option's name is a text, not {type(name).__name__}: {quoted(name)}")
+    if name in _OURS:
+        raise InvalidArgument(f"{name} is set by the recording itself, and is no option")
+    if name not in known:
+        near = difflib.get_close_matches(name, [each for each in known if each not in _OURS], n=4, cutoff=0.5)
+        like = f"; near it are {', '.join(near)}" if near else ""
+        raise InvalidArgument(f"{codec.name} has no option {quoted(name)}{like}")
+    return known[name]
+
+
+def _value(codec: Codec, option: Any, value: object) -> str:
+    """Return an option's value as libav takes it."""
+    kind = getattr(option.type, "name", str(option.type))
+    if isinstance(value, bool):
+        value = str(int(value))
+    elif isinstance(value, int | float):
+        if not math.isfinite(value):
+            raise _refused(codec, option, kind, value)
+        value = repr(value)
+    elif not isinstance(value, str):
+        raise InvalidType(
+            f"{option.name} of {codec.name} is a text or a number, not {type(value).__name__}: {quoted(value)}"
+        )
+    text(value, f"{option.name} of {codec.name}")
+    if "\0" in value:
+        raise _refused(codec, option, kind, value)
+    words = _WORDS.get((codec.name, option.name))
+    if words:
+        parts = re.split(r"[,.+]", value) if (codec.name, option.name) in _SEVERAL else [value]
+        if not all(part in words for part in parts):
+            raise InvalidArgument(f"{option.name} of {codec.name} is one of {', '.join(words)}; not {quoted(value)}")
+        return value
+    if kind in _WHOLE or kind in _REAL:
+        return _numeric(codec, option, kind, value)
+    return value
+
+
+def _numeric(codec: Codec, option: Any, kind: str, value: str) -> str:
+    """Return a number's text, or the name of one of the option's constants."""
+    names = {choice.name for choice in option.choices}
+    if value in names:
+        return value
+    if kind == "BOOL" and value.lower() in _BOOLS:
+        return _BOOLS[value.lower()]
+    if kind == "FLAGS" and names and all(part in names for part in re.split(r"[+-]", value.lstrip("+-"))):
+        return value
+    low, high = _bounds(codec, option, kind)
+    number = _number(value)
+    whole = kind not in _REAL
+    if number is None or not low <= number <= high or (whole and number != int(number)):
+        raise _refused(codec, option, kind, value)
+    return value
+
+
+def _number(value: str) -> float | None:
+    """Return what libav reads as a number, with k, M, G behind it; None for another text."""
+    match = _NUMBER.fullmatch(value)
+    if not match:
+        return None
+    suffix = match[3] or ""
+    number = float(value.removesuffix(suffix))
+    base = 1024 if suffix.endswith("i") else 1000
+    return number * base ** " kMG".index(suffix[0].replace("K", "k")) if suffix else number
+
+
+def _bounds(codec: Codec, option: Any, kind: str) -> tuple[float, float]:
+    if option.name == "threads":
+        return 0, _THREADS
+    if kind == "BOOL":
+        return max(option.min, -1), 1
+    return _RANGES.get((codec.name, option.name), (option.min, option.max))
+
+
+def _refused(codec: Codec, option: Any, kind: str, value: object) -> InvalidArgument:
+    low, high = _bounds(codec, option, kind)
+    names = ", ".join(choice.name for choice in option.choices)
+    if kind == "BOOL":
+        what = "True or False"
+    elif kind == "FLAGS" and names:
+        what = f"some of {names}, with + between them"
+    else:
+        what = "a number" if kind in _REAL else "a whole number"
+        if low > -(2**31):
+            what += f" from {low:g}" + (f" to {high:g}" if high < 2**31 - 1 else "")
+        if names:
+            what += f", or one of {names}"
+    return InvalidArgument(f"{option.name} of {codec.name} is {what}; not {quoted(value)}")
+
+
+# -- what only the encoder's library knows -----------------------------------------------------------------------------
+
+_START: Final = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from xshm.record.libav import options; "
+    "options.try_here(sys.argv[2], json.loads(sys.argv[3]))"
+)
+# Told with each picture, or about nothing that was asked for.
+_NO_COMPLAINT: Final = ("deprecated", "using cpu", "profile ", "[info]", "thread priority")
+
+
+def _try(codec: Codec, given: Mapping[str, str]) -> None:
+    """Raise InvalidArgument where the encoder's library complains about what is passed on to it, or ends over it."""
+    what = ", ".join(f"{name} {quoted(value)}" for name, value in given.items())
+    command = [sys.executable, "-c", _START, json.dumps(sys.path), codec.name, json.dumps(given)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own code
+            command, capture_output=True, timeout=_TRIAL_SECONDS, check=False, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        raise InvalidArgument(f"{codec.name} did not open within {_TRIAL_SECONDS:g} s with {what}") from None
+    if done.returncode < 0:
+        raise InvalidArgument(f"{codec.name} ends the program (signal {-done.returncode}) over {what}")
+    lines = [line.strip() for line in (done.stdout + done.stderr).decode(errors="replace").splitlines()]
+    said = [line for line in lines if line and not any(words in line.lower() for words in _NO_COMPLAINT)]
+    if done.returncode or said:
+        raise InvalidArgument(f"{codec.name} does not take {what}: {printable('; '.join(said[:3]))}")
+
+
+def try_here(name: str, given: dict[str, str]) -> None:
+    """Open an encoder, print what it complains about, and end with 1 where it can't be opened. It is a process's work."""
+    av = codecs.libav()
+    os.environ.setdefault("SVT_LOG", "2")  # warnings
+    av.logging.set_level(_WARNING_LEVEL)
+    av.logging.restore_default_callback()
+    context = _context(av, name, (64, 64), "yuv420p", given)
+    if name == "libx264rgb":
+        context.pix_fmt = "bgr0"
+    try:
+        context.open()
+        frame = av.VideoFrame(64, 64, context.pix_fmt)
+        frame.pts = 0
+        context.encode(frame)
+        context.encode(None)
+    except av.FFmpegError as error:
+        sys.stdout.write(f"{error.strerror}\n")
+        os._exit(1)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def reason(codec: Codec, size: tuple[int, int], pixels: str, given: Mapping[str, str]) -> str:
+    """Return what a codec says when it can't be opened, in one line; "" where it opens, or says nothing."""
+    av = codecs.libav()
+    before = av.logging.get_level()
+    av.logging.set_level(_ERROR_LEVEL)
+    try:
+        with av.logging.Capture() as logs, contextlib.suppress(av.FFmpegError, ValueError):
+            _context(av, codec.name, size, pixels, given).open()
+        return "; ".join(printable(line.strip().rstrip(".")) for _, _, line in logs if line.strip())
+    finally:
+        av.logging.set_level(before)
+
+
+def _context(av: Any, name: str, size: tuple[int, int], pixels: str, given: Mapping[str, str]) -> Any:
+    context = av.CodecContext.create(name, "w")
+    context.width, context.height = size
+    context.pix_fmt = pixels
+    context.framerate = 30
+    context.options = dict(given)
+    context.thread_count = 1
+    return context
+
+
+@contextlib.contextmanager
+def quiet(codec: Codec) -> Iterator[None]:
+    """Keep SVT-AV1 from telling standard error about itself when it is opened, unless the environment says how much."""
+    if codec.name != "libsvtav1" or "SVT_LOG" in os.environ:
+        yield
+        return
+    os.environ["SVT_LOG"] = "1"  # errors
+    try:
+        yield
+    finally:
+        os.environ.pop("SVT_LOG", None)

@@ -1,0 +1,263 @@
+"""Pipeline: a recording at work: one thread captures and paints, another encodes and writes, three pictures between.
+
+Always true:
+
+1. The first picture is taken by the thread that starts the recording: what the source refuses, `start` raises.
+2. The capture thread never waits for the encoder: where that is slower, or hangs, pictures are dropped and counted.
+3. However capturing ends (`stop`, an error, the end of the server or the window), the encoder thread completes the file
+   with what was captured until then; however that ends, capturing ends too.
+4. A sink of which no call returns, and that writes nothing and computes nothing for PATIENCE, is aborted, and the
+   recording ends: RecordingStalled.
+5. Both threads are daemons, and go on to the end after an exception in `stop`, Ctrl-C too. What is not stopped when the
+   interpreter ends is stopped then.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from xshm.errors import PoolExhausted, RecordingStalled, RequestTimeout, WindowGone, WindowNotViewable, XshmError
+from xshm.geometry import Rect, subtract
+from xshm.record.handover import Finished, Handover
+from xshm.record.timing import SECOND, Clock, Grid, Pace
+from xshm.record.writer import SinkWriter
+
+if TYPE_CHECKING:
+    from xshm.record.feed import Captured, Feed
+    from xshm.record.handover import Kept
+    from xshm.record.pictures.painter import Painter
+    from xshm.record.sinks.sink import Sink
+
+PATIENCE: Final = 10.0  # seconds that a sink may do nothing
+_PATROL: Final = 2.0  # seconds after which a thread that waits for changes looks whether the sink does nothing
+_LAST_LOOK: Final = 2.0  # seconds for the server's answer when a recording ends
+_RETRY: Final = 0.02  # seconds after which what was refused for a moment is tried again
+_PICTURES: Final = 3
+_TRIES: Final = 3  # of a picture that is drawn to while it is read
+
+_running: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+
+
+class Pipeline:
+    """A recording from its first picture to its completed file. `start` once, `stop` at the end, by any thread."""
+
+    def __init__(self, feed: Feed, painter: Painter, sink: Sink, fps: float | None, *, constant: bool) -> None:
+        self.clock = Clock()
+        self._feed = feed
+        self._painter = painter
+        self._sink = sink
+        self._pace = Pace(fps)
+        self._handover = Handover([sink.new_picture() for _ in range(_PICTURES)], Rect(0, 0, *feed.size))
+        self.writer = SinkWriter(sink, self._handover, self.clock, Grid(fps) if constant and fps is not None else None)
+        self._stopping = False
+        self._error: BaseException | None = None  # what ended the capture thread
+        self.process = os.getpid()
+        self._watched: tuple[object, float] = (None, 0.0)
+        self._capturing = threading.Thread(target=self._capture, name="xshm-record-capture", daemon=True)
+        self._writing = threading.Thread(target=self._write, name="xshm-record-write", daemon=True)
+
+    # -- what the Recorder shows ---------------------------------------------------------------------------------------
+
+    @property
+    def dropped(self) -> int:
+        """How many pictures were replaced by newer ones since the sink was slower."""
+        return self._handover.dropped
+
+    @property
+    def duration(self) -> float:
+        """Seconds that are recorded so far, without the pauses."""
+        end = self._handover.end
+        return (self.clock.now() if end is None else end) / SECOND
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has begun, and nothing has ended it."""
+        return self._writing.ident is not None and self._handover.end is None and not self._stopping
+
+    @property
+    def ended(self) -> BaseException | None:
+        """What ended the recording before `stop`."""
+        return self.writer.error or self._error
+
+    # -- its course ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take the first picture, and begin. Raises what the source raises; then nothing was begun."""
+        captured = self._feed.capture()
+        if captured is None:
+            raise WindowNotViewable("what is to be recorded has no picture: it is unmapped or iconified")
+        self.clock.begin(captured.at)
+        self._receive(captured)
+        _running.add(self)
+        self._writing.start()
+        self._capturing.start()
+
+    def pause(self) -> None:
+        """Let the recording's time stand still."""
+        with self._handover.condition:
+            self.clock.pause()
+            self._handover.condition.notify_all()
+        self._feed.wake()
+
+    def resume(self) -> None:
+        """Go on: what has changed meanwhile is captured at once."""
+        with self._handover.condition:
+            self.clock.resume()
+            self._handover.condition.notify_all()
+
+    def request_stop(self) -> None:
+        """Have both threads finish by themselves."""
+        with self._handover.condition:
+            self._stopping = True
+            self._handover.condition.notify_all()
+        self._feed.wake()
+        if self._capturing.ident is None:  # `start` was interrupted
+            self._handover.finish(self.clock.now())
+            self._feed.close()
+
+    def stop(self) -> None:
+        """End the recording, and wait until the file is complete; raise what ended it early, but for a closed window.
+
+        Again it waits for what is not done yet, if it was interrupted, and raises the same.
+        """
+        self.request_stop()
+        if self._capturing.ident is not None:
+            self._capturing.join(_LAST_LOOK)
+        self._handover.finish(self.clock.now())  # by now it is; but for a server that doesn't answer
+        while self._writing.is_alive() and not self._is_stalled():
+            self._writing.join(_PATROL / 4)
+        _running.discard(self)
+        error = self.ended
+        if error is not None and not (isinstance(error, WindowGone) and self.writer.frames):
+            raise error
+
+    # -- the threads ---------------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        try:
+            self.writer.run()
+        finally:
+            self._feed.wake()
+
+    def _capture(self) -> None:
+        try:
+            while not self._stopping and self._handover.end is None:
+                self._step()
+                self._is_stalled()
+            if self._handover.end is None and not self.clock.paused:
+                self._look()  # what was drawn last is in the recording, too
+        except RequestTimeout:  # of the last look
+            pass
+        except BaseException as error:  # noqa: BLE001 - `stop` raises it, in a thread that can act on it
+            self._error = error
+        finally:
+            self._handover.finish(self.clock.now())
+            with suppress(XshmError, OSError):
+                self._feed.close()
+
+    def _step(self) -> None:
+        """Wait until a picture is due and likely, or for a while; capture it."""
+        condition = self._handover.condition
+        with condition:
+            if self._stopping:
+                return
+            if self.clock.paused:
+                condition.wait()
+                return
+            left = self._pace.due - time.monotonic()
+            if left > 0:
+                condition.wait(min(left, _PATROL))
+                return
+        if not self._feed.wait(time.monotonic() + _PATROL):
+            return
+        try:
+            if not self.clock.paused and not self._stopping:
+                self._look()
+        except (PoolExhausted, RequestTimeout):  # the caller holds all frames; the server is stopped or grabbed
+            with condition:
+                condition.wait(_RETRY)
+
+    def _look(self) -> None:
+        captured = self._feed.capture()
+        if captured is not None:
+            self._receive(captured)
+
+    def _receive(self, captured: Captured) -> None:
+        """Paint what was captured into a free picture, and hand that over."""
+        kept = self._handover.begin()
+        try:
+            at, changed = self._paint(kept, captured)
+        except BaseException:
+            self._handover.give_back(kept)
+            raise
+        self._pace.captured(at)
+        self._handover.hand_over(Finished(kept, self.clock.at(at), changed))
+
+    def _paint(self, kept: Kept, captured: Captured) -> tuple[int, list[Rect]]:
+        """Bring a picture up to date; return the moment that it shows, and where it differs from the one before.
+
+        Of pixels that were drawn to while they were converted, what has changed is converted again.
+        """
+        changed: list[Rect] = []
+        for tries in range(_TRIES - 1, -1, -1):
+            try:
+                self._handover.note(captured.changed)
+                # What is stale and what is new apart: only the latter differs from the picture before.
+                stale = subtract(kept.stale, *captured.changed)
+                if stale:
+                    self._painter.paint(kept.picture, captured.pixels, stale, captured.colormap)
+                changed += self._painter.paint(kept.picture, captured.pixels, captured.changed, captured.colormap)
+                kept.stale = []
+                at = captured.at
+                torn = captured.is_torn()
+            finally:
+                captured.release()
+            again = self._feed.capture() if torn and tries else None
+            if again is None:
+                break
+            captured = again
+        return at, changed
+
+    # -- a sink that hangs ---------------------------------------------------------------------------------------------
+
+    def _is_stalled(self) -> bool:
+        """Return whether the sink has done nothing for too long; then it was aborted."""
+        seen = (self.writer.calls, self._sink.nbytes, _cpu_time(self._writing.native_id)) if self.writer.busy else None
+        before, since = self._watched
+        now = time.monotonic()
+        if seen is None or seen != before:
+            self._watched = seen, now
+            return False
+        if now - since < PATIENCE:
+            return False
+        self.writer.abort(
+            RecordingStalled(
+                f"the recording ended after {self.duration:.1f} s: what it is written to has taken nothing for "
+                f"{PATIENCE:.0f} s; its reader may be stopped, or its line down"
+            )
+        )
+        return True
+
+
+def _cpu_time(thread: int | None) -> int:
+    """Return how many tenths of a second of CPU a thread has used; 0 where /proc does not tell."""
+    with suppress(OSError, ValueError):
+        return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[0]) * 10 // SECOND
+    return 0
+
+
+def _stop_all() -> None:
+    """Complete the files of all recordings, when the interpreter ends."""
+    for pipeline in [each for each in _running if each.process == os.getpid()]:
+        with suppress(Exception):  # nobody is there to whom it could be told
+            pipeline.stop()
+
+
+atexit.register(_stop_all)
