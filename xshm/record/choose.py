@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from xshm import _arguments
 from xshm.errors import InvalidArgument
+from xshm.record.libav import containers
 from xshm.system.printable import quoted
 from xshm.system.replacement import Replacement
 
@@ -46,6 +47,11 @@ def as_target(value: Target) -> str:
     return target
 
 
+def is_url(target: str) -> bool:
+    """Return whether a target is a URL of libav's, and no path."""
+    return "://" in target
+
+
 def complete(target: str, settings: Settings) -> Settings:
     """Return the settings with the format that the target means, and a constant rate where the format needs it.
 
@@ -57,17 +63,21 @@ def complete(target: str, settings: Settings) -> Settings:
 
 def open_sink(target: str, size: tuple[int, int], settings: Settings) -> Sink:
     """Open the Sink for a target, with settings that are `complete`, and pictures of `size`."""
-    if settings.format not in _OWN:
-        from xshm.record.libav.sink import LibavSink  # noqa: PLC0415 - it needs PyAV, which the others do not
-
-        return LibavSink(target, size, settings)
-    make = _own_format(settings.format)
+    make = _libav if settings.format not in _OWN else _own_format(settings.format)
+    if is_url(target):
+        return _libav(target, size, settings)
     output = _open(target)
     try:
         return make(output, size, settings)
     except BaseException:
         output.discard()
         raise
+
+
+def _libav(output: Output | str, size: tuple[int, int], settings: Settings) -> Sink:
+    from xshm.record.libav.sink import LibavSink  # noqa: PLC0415 - it needs PyAV, which the others do not
+
+    return LibavSink(output, size, settings)
 
 
 def _own_format(name: str) -> Callable[[Output, tuple[int, int], Settings], Sink]:
@@ -95,4 +105,12 @@ def _format_of(target: str, settings: Settings) -> str | None:
     name = _ALIASES.get(name, name)
     if name == "png":
         raise InvalidArgument(f"a PNG is one picture: name the animation {quoted(target)} .apng, or save a frame")
-    return name if name in _OWN else settings.format
+    if name in _OWN:
+        if is_url(target):
+            raise InvalidArgument(f"{name} goes to files and pipes, not to {quoted(target)}; leave format= out")
+        return name
+    if containers.find(target, settings.format) is None:
+        what = f"no container is named {quoted(name)}" if settings.format else f"{quoted(target)} names no container"
+        way = "" if settings.format else "; give it one of these suffixes, or name one by format="
+        raise InvalidArgument(f"{what}; there are {', '.join((*containers.NAMES, *_OWN))}{way}")
+    return settings.format

@@ -172,4 +172,4 @@ class LibavSink:
 
     def _chapters(self, end: int) -> list[tuple[int, int, str]]:
         ends = [at for at, _ in self._marks[1:]] + [end]
-        return [(at, max(until, at + 1), title) for (at, title), until in zip(self._marks, ends, strict=True)]
+        return [(at, max(until, at + 1), title) for (at, title), until in zip(self._marks, ends, strict=False)]
