@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import av
@@ -28,7 +28,8 @@ _PAGE = """<!doctype html><meta charset="utf-8"><title>Sign up</title><style>
   input, button { font: inherit; box-sizing: border-box; width: 440px; height: 46px }
   input:focus { background: #ffd; outline: 3px solid #e8b339 } button { background: #2b6cb0; color: #fff; border: 0 }
   p { top: 270px; color: #b02b2b; font-weight: bold }</style><h1>Sign up</h1>
-<form><input name="name" placeholder="Name" style="top: 90px"><input name="mail" placeholder="E-mail" style="top: 150px">
+<form><input name="name" placeholder="Name" style="top: 90px">
+<input name="mail" placeholder="E-mail" style="top: 150px">
 <button style="top: 210px">Create the account</button></form><p></p><script>
   document.querySelector("form").onsubmit = event => {
     event.preventDefault(); const mail = event.target.mail.value
@@ -43,7 +44,7 @@ _CHROMIUM = [
 
 
 def fill_in(screen: Screen, recorder: Recorder) -> None:
-    """The test: a wrong address is told, a right one is welcome."""
+    """Test the form: a wrong address is refused, a right one is welcome."""
     steps = (
         ("name", (300, 113), "Ada Lovelace"),
         ("wrong address", (300, 173), "ada"),
@@ -63,25 +64,20 @@ def fill_in(screen: Screen, recorder: Recorder) -> None:
 
 def contact_sheet(video: str, columns: int = 2) -> Image.Image:
     """Return a picture of the last frame of each chapter, with its time and title."""
-    font = ImageFont.load_default(16)
+    last: dict[str, tuple[float, Any]] = {}
     with av.open(video) as container:
-        chapters = [(each["start"] * each["time_base"], each["metadata"]["title"]) for each in container.chapters()]
-        ends = [start for start, _ in chapters[1:]] + [float("inf")]
-        last: dict[str, Image.Image] = {}
+        chapters: Any = container.chapters()
         for frame in container.decode(video=0):
-            for (start, title), end in zip(chapters, ends, strict=True):
-                if start <= frame.time < end:
-                    last[f"{frame.time:5.2f} s  {title}"] = picture = frame.to_image()
-                    for former in [name for name in last if name.endswith(f"  {title}")][:-1]:
-                        del last[former]
-    width, height = picture.width // 2, picture.height // 2 + 24
-    rows = -(-len(last) // columns)
-    sheet = Image.new("RGB", (columns * (width + 8) + 8, rows * (height + 8) + 8), (36, 52, 79))
-    draw = ImageDraw.Draw(sheet)
-    for number, (title, shown) in enumerate(last.items()):
-        x, y = 8 + number % columns * (width + 8), 8 + number // columns * (height + 8)
-        draw.text((x + 2, y), title, (255, 255, 255), font)
-        sheet.paste(shown.resize((width, height - 24), Image.Resampling.LANCZOS), (x, y + 24))
+            begun = [each["metadata"]["title"] for each in chapters if each["start"] * each["time_base"] <= frame.time]
+            last[begun[-1] if begun else "the form"] = (frame.time, Image.fromarray(frame.to_ndarray(format="rgb24")))
+    font = ImageFont.load_default(16)
+    width, height = (edge // 2 for edge in last["the form"][1].size)
+    step = (width + 8, height + 32)
+    sheet = Image.new("RGB", (columns * step[0] + 8, -(-len(last) // columns) * step[1] + 8), (36, 52, 79))
+    for number, (title, (time, picture)) in enumerate(last.items()):
+        x, y = 8 + number % columns * step[0], 8 + number // columns * step[1]
+        ImageDraw.Draw(sheet).text((x + 2, y), f"{time:.2f} s  {title}", (255, 255, 255), font)
+        sheet.paste(picture.resize((width, height), Image.Resampling.LANCZOS), (x, y + 24))
     return sheet
 
 
@@ -89,9 +85,11 @@ def main() -> None:
     video = sys.argv[1] if len(sys.argv) > 1 else "test.mp4"
     with tempfile.TemporaryDirectory() as home, VirtualDisplay(800, 340) as display:
         command = [*_CHROMIUM, f"--user-data-dir={home}", f"--app=data:text/html,{quote(_PAGE)}"]
-        with display.launch(command, "Sign up", timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
-            with display.record(video, fps=30, cursor=True) as recorder:
-                fill_in(display.screen, recorder)
+        with (
+            display.launch(command, "Sign up", timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL),
+            display.record(video, fps=30, cursor=True) as recorder,
+        ):
+            fill_in(display.screen, recorder)
     print(f"{video}: {recorder.duration:.1f} s, {recorder.frames} frames, {recorder.bytes / 1000:.0f} kB")
     print(recorder.how)
     if len(sys.argv) > 2:  # noqa: PLR2004 - the picture's name
