@@ -70,9 +70,9 @@ def test_what_does_not_differ_between_two_changes_is_transparent(begin: Begin) -
     script.first(noise(WHOLE, colours=200))  # 6 KiB of a GIF, 8 of others
     for number in range(1, 4):
         colour = (number, 0, 0)
-        script.write(
-            number * 100 * MS, script.paint(Rect(0, 0, 1, 1), colour), script.paint(Rect(66, 40, 1, 1), colour)
-        )
+        for corner in (Rect(0, 0, 1, 1), Rect(66, 40, 1, 1)):
+            script.paint(corner, colour)
+        script.write(number * 100 * MS, WHOLE)
         before = script.sink.nbytes
         script.write(number * 100 * MS + 50 * MS, WHOLE)
         script.write(number * 100 * MS + 60 * MS)
