@@ -65,6 +65,22 @@ def test_only_what_differs_is_in_the_file(begin: Begin) -> None:
     assert np.array_equal(read[2][1], script.shown[3][1])
 
 
+def test_what_does_not_differ_between_two_changes_is_transparent(begin: Begin) -> None:
+    script, path = begin()
+    script.first(noise(WHOLE, colours=200))  # 6 KiB of a GIF, 8 of others
+    for number in range(1, 4):
+        colour = (number, 0, 0)
+        for corner in (Rect(0, 0, 1, 1), Rect(66, 40, 1, 1)):
+            script.paint(corner, colour)
+        script.write(number * 100 * MS, WHOLE)
+        before = script.sink.nbytes
+        script.write(number * 100 * MS + 50 * MS, WHOLE)
+        script.write(number * 100 * MS + 60 * MS)
+        assert script.sink.nbytes - before < 400
+    script.sink.finish(500 * MS)
+    assert np.array_equal(by_pillow(path)[-1][1], script.shown[-1][1])
+
+
 def test_what_is_painted_anew_all_the_time_keeps_nothing_back(begin: Begin) -> None:
     script, path = begin()
     script.first()
@@ -239,13 +255,16 @@ def test_whatever_is_drawn_each_frame_is_what_was_shown_at_its_time(begin: Begin
 
 def test_it_goes_behind_what_is_in_an_open_file(begin: Begin, tmp_path: Path) -> None:
     script, path = begin()
-    descriptor = script.sink._file._output.descriptor
+    descriptor = os.dup(script.sink._file._output.descriptor)
     os.write(descriptor, b"before")
     script.first()
     script.write(100 * MS, script.paint(Rect(3, 3, 2, 2), (255, 0, 0)))
     script.sink.finish(200 * MS)
     data = path.read_bytes()
     assert data[:6] == b"before"
+    os.write(descriptor, b"after")
+    os.close(descriptor)
+    assert path.read_bytes() == data + b"after"
     (tmp_path / "cut").write_bytes(data[6:])
     assert starts(tmp_path / "cut") == [0, 100, 200]
 
