@@ -63,4 +63,5 @@ def last_picture(path: Path) -> NDArray[np.uint8]:
     ]
     done = subprocess.run(command, capture_output=True, check=True)
     pixels: NDArray[np.uint8] = np.frombuffer(done.stdout, np.uint8).reshape(-1, size[1], size[0], 3)
-    return pixels[-1]
+    last: NDArray[np.uint8] = pixels[-1]
+    return last
