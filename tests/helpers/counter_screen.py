@@ -34,7 +34,7 @@ def counter_picture(number: int) -> NDArray[np.uint8]:
 def counter_in(rgb: NDArray[Any], scale: float = 1.0) -> int:
     """Return the number in the upper left corner of a picture; AssertionError where it is torn or none is there."""
     middles = ((np.arange(BITS) + 0.5) * _EDGE * scale).astype(int)
-    gray = np.asarray(rgb)[..., :3].mean(axis=2) if np.ndim(rgb) > 2 else np.asarray(rgb)
+    gray = np.asarray(rgb)[..., :3].mean(axis=2) if np.ndim(rgb) > 2 else np.asarray(rgb).astype(int)
     upper, lower = (gray[int((row + 0.5) * _EDGE * scale), middles] for row in (0, 1))
     bits = upper > 127
     assert (abs(upper - lower) > 100).all(), f"no counter: {upper}, {lower}"

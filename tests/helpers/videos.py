@@ -62,7 +62,9 @@ def paint(picture: Picture, rgb: NDArray[np.uint8]) -> None:
         plane[:] = np.rint(values).astype(np.uint8)
 
 
-def record(sink: Sink, pictures: list[NDArray[np.uint8]], *, period: int = SECOND // 25, end: int | None = None) -> None:
+def record(
+    sink: Sink, pictures: list[NDArray[np.uint8]], *, period: int = SECOND // 25, end: int | None = None
+) -> None:
     """Write pictures at a steady rate, and complete the file."""
     whole = Rect(0, 0, *sink.size)
     kept = sink.new_picture()

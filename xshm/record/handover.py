@@ -108,13 +108,20 @@ class Handover:
 
     # -- the writing thread --------------------------------------------------------------------------------------------
 
-    def take(self, deadline: float) -> Finished | None:
-        """Wait for a picture, the end, or any notification; return the picture, None where there is none."""
+    def wait(self, deadline: float) -> int | None:
+        """Wait for a picture, the end, or any notification; return the time of the picture that waits, or None."""
         with self.condition:
             if self._waiting is None and self.end is None and self.looked <= self.written:
                 left = deadline - time.monotonic()
                 if left > 0:
                     self.condition.wait(min(left, threading.TIMEOUT_MAX))
+            return None if self._waiting is None else self._waiting.at
+
+    def take(self, at: int) -> Finished | None:
+        """Return the picture that waits, if it is still the one of that time."""
+        with self.condition:
+            if self._waiting is None or self._waiting.at != at:
+                return None
             found, self._waiting = self._waiting, None
             return found
 

@@ -6,8 +6,7 @@ is in the memory. Always true:
 1. What is drawn after the DamageSubtract of a capture sends an event, and is in the next capture. So where no event has
    come by the reply to a later request, the pixels were the same from the capture to that reply: `is_torn`.
 2. Where they were not, all pixels that may have been read half drawn are in the next capture's `changed`.
-3. `_is_whole` is True from before a capture's requests until after its reply: where it is interrupted, the next one has
-   the whole picture.
+3. `_is_whole` is True while a capture is on its way: where it is interrupted, the next one has the whole picture.
 
 What does not work: `is_torn` by the events that have arrived, without the round trip. The server sends an event when it
 has processed what a client has sent at once: milliseconds after the drawing.
@@ -75,21 +74,23 @@ class LiveFeed(SourceFeed):
     def capture(self) -> LivePixels | None:
         """See `Feed.capture`."""
         source, drawn = self._source, list[Rect]()
+        is_whole, self._is_whole = self._is_whole, True
         for _ in range(_TRIES):
             is_resized = source._geometry_changed
             extent = source._current()
             if is_resized or extent is not self._extent:
-                self._is_whole, self._canvas, self._extent = True, None, extent
+                is_whole, self._canvas, self._extent = True, None, extent
             drawn += self._collect()
             if not source._geometry_changed:
                 break
         at = time.monotonic_ns()
-        if self._is_whole:
-            drawn = [self.rect]
-        elif not drawn:
+        if not (drawn or is_whole):
+            self._is_whole = False
             return None
         colormap = self._memory.colormap if self.format.needs_colormap else None
-        changed = self._changed(drawn)
+        if self._is_recoloured(colormap):
+            is_whole, self._canvas = True, None
+        changed = self._changed([self.rect] if is_whole else drawn)
         pixels = self._pixels if extent.contains(self.rect) else self._pasted(extent, changed, colormap)
         self._is_whole = False
         return LivePixels(self, pixels, colormap, changed, at)
@@ -112,18 +113,15 @@ class LiveFeed(SourceFeed):
         self._damage.close()
 
     def _is_drawn(self) -> bool:
-        return bool(self._damage.events)
+        return self._is_whole or bool(self._damage.events)
 
     def _collect(self) -> list[Rect]:
         """Return what was drawn inside the region since the last call."""
-        damage, is_whole = self._damage, self._is_whole
-        self._is_whole = True
+        damage = self._damage
         damage.events.clear()  # first: what is drawn from here on sends a new event
         collect, fetched = damage.collect(), damage.fetch()
         self._wire.send_all((*collect, fetched))
-        drawn = damage.read(fetched, *collect)
-        self._is_whole = is_whole
-        return drawn
+        return damage.read(fetched, *collect)
 
     def _changed(self, drawn: list[Rect]) -> Sequence[Rect]:
         """Return rectangles from the region's corner."""

@@ -65,7 +65,6 @@ class Ring(Recorder):
         self._pipeline.catch_up()
         with target.open() as file:  # which discards it, unless it was committed
             self._packets.save(file, target.container)
-            file.commit()
 
     def _open_sink(self, size: tuple[int, int]) -> Sink:
         self._packets = PacketSink(size, self._settings, self._seconds, self._max_bytes)

@@ -9,7 +9,10 @@ Always true:
 3. A wait shares the connection with all other threads: it reads for them, and they for it. `wake` sends the smallest
    request that has a reply, so that whichever thread reads looks at the waits that are over.
 
-What does not work: `wake` while the server is stopped. It replies nothing, and the wait ends at its deadline.
+What does not work:
+- `wake` while the server is stopped. It replies nothing, and the wait ends at its deadline.
+- Events of what sends none: a pixmap that is freed, colours of an 8-bit screen that are stored anew. Both are seen with
+  the next drawing, or capture.
 """
 
 from __future__ import annotations
@@ -53,6 +56,7 @@ class SourceFeed:
         self._wire = source._session.connection.wire
         self._woken = False
         self._extent: Rect | None = None  # the source's, as of the last capture; None: hidden, or there was none
+        self._colormap: NDArray[np.uint16] | None = None  # of the last picture
         self._hidden: object = None  # while the source is hidden: `_geometry_events` as of then
 
     # -- waiting -------------------------------------------------------------------------------------------------------
@@ -86,6 +90,11 @@ class SourceFeed:
         with contextlib.suppress(Closed, DisplayGone):  # the wait has ended by that already
             self._wire.queue(Request(SYNC))
             self._wire.pump()
+
+    def _is_recoloured(self, colormap: NDArray[np.uint16] | None) -> bool:
+        """Return whether a picture has other colours than the last one, though their indices may be the same."""
+        before, self._colormap = self._colormap, colormap
+        return colormap is not None and before is not None and not np.array_equal(before, colormap)
 
     def _is_drawn(self) -> bool:
         raise NotImplementedError

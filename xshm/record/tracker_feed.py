@@ -13,15 +13,13 @@ import numpy as np
 
 from xshm.capture.changes import ChangeTracker
 from xshm.errors import OutOfBounds, WindowNotViewable
+from xshm.geometry import Rect
 from xshm.record.source_feed import Canvas, CapturedPixels, SourceFeed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from xshm.capture.source import Source
-    from xshm.geometry import Rect
     from xshm.image.frame import Frame
 
 _TRIES: Final = 5  # of one capture, of a source that is resized all the time
@@ -51,7 +49,6 @@ class TrackerFeed(SourceFeed):
         self._cursor = cursor
         self._part: Rect | None = self.rect  # what of `rect` the source has
         self._canvas: Canvas | None = None
-        self._colormap: NDArray[np.uint16] | None = None  # of the last frame
         self._tracker: ChangeTracker | None = ChangeTracker(source, self.rect, cursor)
         self.how = self._tracker.how
 
@@ -82,7 +79,7 @@ class TrackerFeed(SourceFeed):
             tracker.close()
 
     def _is_drawn(self) -> bool:
-        return self._tracker is not None and self._tracker.done
+        return self._part is not None if self._tracker is None else self._tracker.done
 
     def _next_poll(self) -> float:
         return super()._next_poll() if self._tracker is None else self._tracker.next_poll
@@ -92,10 +89,9 @@ class TrackerFeed(SourceFeed):
         if part == self._part and (part is None or self._tracker is not None):
             return False
         self.close()
-        self._canvas = None
+        self._part, self._canvas = part, None
         if part is not None:
             self._tracker = ChangeTracker(self._source, part, self._cursor)
-        self._part = part
         return part is None
 
     def _black(self) -> CapturedPixels:
@@ -109,12 +105,14 @@ class TrackerFeed(SourceFeed):
         if x or y:
             changed = [rect.moved(-x, -y) for rect in changed]
         captured = CapturedFrame(frame, changed)
-        self._colormap = captured.colormap
+        if self._is_recoloured(captured.colormap):
+            self._canvas = None
+            changed = captured.changed = (Rect(0, 0, *frame.size),)
         if frame.rect == self.rect:
             return captured
         if self._canvas is None:
             self._canvas = Canvas(self.size, self.format, captured.colormap)
             captured.changed = (self._whole,)
-        self._canvas.paste(frame.pixels, changed)
+        self._canvas.paste(captured.pixels, changed)
         captured.pixels = self._canvas.pixels
         return captured

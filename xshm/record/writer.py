@@ -8,7 +8,6 @@ sink ends it: then the sink is aborted, and `error` has it.
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from xshm.record.timing import KEEP_ALIVE, TICK, Grid
 
 if TYPE_CHECKING:
     from xshm.geometry import Rect
-    from xshm.record.handover import Finished, Handover, Kept
+    from xshm.record.handover import Handover, Kept
     from xshm.record.sinks.sink import Sink
     from xshm.record.timing import Clock
 
@@ -43,7 +42,6 @@ class SinkWriter:
         self._marks: deque[tuple[int, str]] = deque()
         self._current: Kept | None = None  # the picture of now: written last, or at a constant rate to be written next
         self._changed: list[Rect] = []  # where it differs from what was written last
-        self._aborted = False
         self._last = -TICK  # the time of what was written last
 
     def mark(self, title: str) -> None:
@@ -57,28 +55,29 @@ class SinkWriter:
                 self._step()
             self._conclude(end)
         except BaseException as error:  # noqa: BLE001 - whatever it is, `stop` raises it, in a thread that can act on it
-            self.error = self.error or error
-            self.abort()
+            self.abort(error)
         finally:
             self.busy = False
             self._handover.note_written(math.inf)
             self._handover.finish(self._clock.now())  # after an error nobody has to go on capturing
 
-    def abort(self, error: BaseException | None = None) -> None:
-        """Abort the sink, once, because of `error`; a call of it that hangs ends then, if that is possible."""
+    def abort(self, error: BaseException) -> None:
+        """Abort the sink because of `error`: a call of it that hangs ends then, if that is possible.
+
+        Where another thread has done that, the thread that writes does it again at its end: then nothing is at work,
+        and all can be released.
+        """
         self.error = self.error or error
-        if not self._aborted:
-            self._aborted = True
-            self._sink.abort()
+        self._sink.abort()
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
     def _step(self) -> None:
         """Write what comes, or what is due where nothing comes."""
-        finished = self._handover.take(self._deadline())
+        at = self._handover.wait(self._deadline())
         looked = self._handover.looked
-        if finished is not None:
-            self._receive(finished)
+        if at is not None:
+            self._receive(at)
         elif looked > self._handover.written:
             self._catch_up()
             self._handover.note_written(looked)
@@ -103,10 +102,18 @@ class SinkWriter:
             return math.inf
         return self._clock.monotonic(self._last + KEEP_ALIVE if self._grid is None else self._grid.deadline())
 
-    def _receive(self, finished: Finished) -> None:
-        """Take a new picture: write it, or, at a constant rate, all that is shown before it."""
-        if self._grid is not None and self._current is not None:
-            self._repeat(self._grid.due(finished.at))
+    def _receive(self, at: int) -> None:
+        """Write the picture that waits; at a constant rate first, one at a call, those that are shown before it.
+
+        It is taken when its turn has come, so that a newer one replaces it until then: with the one that is written,
+        the one that waits and the one that is painted all three are in use.
+        """
+        if self._grid is not None and self._current is not None and self._grid.due(at) > 0:
+            self._repeat(1)
+            return
+        finished = self._handover.take(at)
+        if finished is None:
+            return
         former, self._current = self._current, finished.kept
         self._changed = list(merged([*self._changed, *finished.changed], _MOST_RECTS))
         if former is not None:
@@ -136,9 +143,8 @@ class SinkWriter:
 
     def _conclude(self, end: int) -> None:
         """Write what waits still, and complete the file."""
-        finished = self._handover.take(time.monotonic())
-        if finished is not None:
-            self._receive(finished)
+        while (at := self._handover.wait(0.0)) is not None:
+            self._receive(at)
         end = max(end, self._last + TICK)
         if self._grid is not None:
             self._repeat(max(self._grid.due(end), 1 - self._grid.count))  # the shortest one has its first picture

@@ -168,7 +168,7 @@ class VirtualDisplay(Recordable, Closing):
             address = self.name if self._supervision.has_socket_file else f"unix:@/tmp/.X11-unix/X{number}"
             self._screens = Screens(self.name, address, self.xauthority)
             self._framebuffers = find_framebuffer.of_our_server(spec, self._supervision, self._screen_of)
-            self._screens.live = tuple(each.live() for each in self._framebuffers)
+            self._screens.live = tuple(each._live() for each in self._framebuffers)  # noqa: SLF001 - not for users
             self._supervision.close_framebuffers()
         except BaseException:
             self.close()

@@ -237,13 +237,6 @@ class Framebuffer(Sized, ArrayExport, Closing):
             pointer.draw(frame)
         return frame
 
-    def live(self) -> LiveDump | None:
-        """Return the memory for a recording of the screen; None where it is not to be read without a check (5)."""
-        memory = self._held()
-        if memory.file is not None or self.has_pointer is None:
-            return None
-        return LiveDump(self._header, memory.shared, self.has_pointer)
-
     def close(self) -> None:
         """Drop this object's reference to the memory; the last array over it unmaps it. Closing twice is fine."""
         self._memory = self._shown = None  # `_memory` first: another thread's `pixels` reads `_shown` first
@@ -258,6 +251,13 @@ class Framebuffer(Sized, ArrayExport, Closing):
         return f"<Framebuffer :{self.number}.{self.screen_number} {self.rect} {self.format}{state}>"
 
     # -- its memory ----------------------------------------------------------------------------------------------------
+
+    def _live(self) -> LiveDump | None:
+        """Return the memory for a recording of the screen; None where it is not to be read without a check (5)."""
+        memory = self._held()
+        if memory.file is not None or self.has_pointer is None:
+            return None
+        return LiveDump(self._header, memory.shared, self.has_pointer)
 
     def _exported(self, copy: bool | None) -> NDArray[Any]:
         """Return for DLPack the live `pixels` where they were opened to be written, else a copy as `peek` takes it."""

@@ -76,9 +76,7 @@ def _shown(directory: Path) -> dict[str, Any]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), lambda *given: Handler(*given, directory=str(directory))
-    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), lambda *given: Handler(*given, directory=str(directory)))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}).start()
     quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
     command = ["chromium", "--headless", "--no-sandbox", *quiet, "--disable-component-update"]

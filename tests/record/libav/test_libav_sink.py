@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pytest
 import videos
 from videos import SECOND
 
-from xshm import InvalidArgument
+from xshm import InvalidArgument, MissingExtra
 from xshm.geometry import Rect
 from xshm.record.libav.sink import LibavSink
 from xshm.record.sinks.settings import Settings
@@ -22,7 +21,6 @@ from xshm.system.replacement import Replacement
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 192, 96
 
@@ -82,7 +80,8 @@ def test_ffmpeg_decodes_each_codec_with_its_colours_and_times(
 
 
 @pytest.mark.parametrize(
-    ("suffix", "codec"), [("mp4", None), ("mkv", None), ("webm", None), ("mkv", "ffv1"), ("mkv", "h265"), ("mp4", "vp9")]
+    ("suffix", "codec"),
+    [("mp4", None), ("mkv", None), ("webm", None), ("mkv", "ffv1"), ("mkv", "h265"), ("mp4", "vp9")],
 )
 def test_lossless_gives_back_the_exact_pixels(tmp_path: Path, suffix: str, codec: str | None) -> None:
     path = tmp_path / f"out.{suffix}"
@@ -96,7 +95,12 @@ def test_lossless_gives_back_the_exact_pixels(tmp_path: Path, suffix: str, codec
 
 @pytest.mark.parametrize(
     ("suffix", "quality", "size"),
-    [("mp4", "screen", (67, 35)), ("mp4", "small", (68, 36)), ("webm", "screen", (67, 35)), ("webm", "small", (68, 36))],
+    [
+        ("mp4", "screen", (67, 35)),
+        ("mp4", "small", (68, 36)),
+        ("webm", "screen", (67, 35)),
+        ("webm", "small", (68, 36)),
+    ],
 )
 def test_odd_sizes_are_padded_where_colour_is_in_pairs(
     tmp_path: Path, suffix: str, quality: Any, size: tuple[int, int]
@@ -134,9 +138,7 @@ def test_times_are_those_of_the_pictures_and_the_last_is_shown_to_the_end(tmp_pa
 
 def test_a_constant_rate_has_exact_times_and_no_picture_more(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    videos.record(
-        sink(path, fps=29.97, constant=True), [videos.bars(WIDTH, HEIGHT)] * 12, period=round(SECOND / 29.97)
-    )
+    videos.record(sink(path, fps=29.97, constant=True), [videos.bars(WIDTH, HEIGHT)] * 12, period=round(SECOND / 29.97))
     stream = videos.probe(path)["streams"][0]
     assert stream["avg_frame_rate"] == stream["r_frame_rate"] == "2997/100"
     assert stream["nb_frames"] == "12"
@@ -155,7 +157,9 @@ def test_pictures_that_are_encoded_out_of_order_begin_at_0(tmp_path: Path, suffi
     videos.record(sink(path, options={"bf": 2}), pictures)
     packets = subprocess.run(
         ["ffprobe", "-v", "error", "-show_entries", "frame=pict_type", "-of", "csv=p=0", path],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     assert "B" in packets
     found = videos.probe(path)
@@ -188,10 +192,11 @@ def test_marks_are_chapters(tmp_path: Path, suffix: str) -> None:
     written.write(written.new_picture(), 0, ())
     written.mark(0, "begin")
     written.mark(SECOND // 2, "Formular geöffnet: 12 €")
+    written.mark(SECOND, "half a pair: \ud800")
     written.finish(2 * SECOND)
     chapters = videos.probe(path)["chapters"]
-    assert [each["tags"]["title"] for each in chapters] == ["begin", "Formular geöffnet: 12 €"]
-    assert [(float(each["start_time"]), float(each["end_time"])) for each in chapters] == [(0, 0.5), (0.5, 2)]
+    assert [each["tags"]["title"] for each in chapters] == ["begin", "Formular geöffnet: 12 €", "half a pair: ?"]
+    assert [(float(each["start_time"]), float(each["end_time"])) for each in chapters] == [(0, 0.5), (0.5, 1), (1, 2)]
 
 
 def test_a_container_without_chapters_says_so(tmp_path: Path) -> None:
@@ -282,6 +287,14 @@ def test_what_does_not_fit_is_refused_before_a_file_is_made(
     with pytest.raises(InvalidArgument, match=said):
         sink(tmp_path / name, **settings)
     assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"old"]
+
+
+def test_without_pyav_the_extra_is_named_before_a_file_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    for target in (Replacement(tmp_path / "out.mp4"), "tcp://127.0.0.1:9"):
+        with pytest.raises(MissingExtra, match=r"pip install 'xshm\[video\]'"):
+            LibavSink(target, (WIDTH, HEIGHT), Settings())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_format_names_the_container_where_the_suffix_does_not(tmp_path: Path) -> None:

@@ -232,6 +232,18 @@ def test_standard_output_is_the_recordings_alone_while_it_lasts(tmp_path: Path, 
     assert any("goes to standard output already" in line for line in lines)
 
 
+def test_what_is_printed_goes_nowhere_where_standard_error_is_closed() -> None:
+    program = (
+        "import os; from xshm.record.sinks.target import Target\n"
+        "with Target.parse('-').open() as file: file.write(b'VIDEO'); os.write(1, b'printed')\n"
+        "os.write(1, b' after')"
+    )
+    run = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-c", program], stdout=subprocess.PIPE, check=True
+    )
+    assert run.stdout == b"VIDEO after"
+
+
 def test_standard_output_that_is_closed_is_refused() -> None:
     program = "from xshm.record.sinks.target import Target; Target.parse('-').open()"
     run = subprocess.run(f'{sys.executable} -c "{program}" >&-', shell=True, capture_output=True, check=False)  # noqa: S602

@@ -50,8 +50,10 @@ _420: Final[Mapping[Quality, Layout]] = {"screen": "yuv420p", "small": "yuv420p"
 _X264: Final = {"preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1"}
 _X265: Final = {"preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1"}
 _VPX: Final = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "b": "0"}
-_VP9: Final = {**_VPX, "row-mt": "1", "tile-columns": "2"}
+_VP8: Final = {"screen-content-mode": "1"}
+_VP9: Final = {**_VPX, "tune-content": "screen", "row-mt": "1", "tile-columns": "2"}
 _NVENC: Final = {"preset": "p4", "tune": "ull", "rc": "vbr", "zerolatency": "1", "delay": "0", "forced-idr": "1"}
+_FFV1: Final = {"level": "3", "slices": "4", "g": "1"}
 # Low delay without lookahead: the encoder holds no picture back.
 _SVT: Final = {"preset": "12", "svtav1-params": "pred-struct=1:lookahead=0"}
 
@@ -101,7 +103,7 @@ _CODECS: Final = (
         "vp8",
         "VP8",
         _420,
-        {"screen": {**_VPX, "crf": "10", "b": "6000000"}, "small": {**_VPX, "crf": "20", "b": "3000000"}},
+        {"screen": {**_VPX, "crf": "10", "b": "6M", **_VP8}, "small": {**_VPX, "crf": "20", "b": "3M", **_VP8}},
         aliases=("vp8",),
     ),
     Codec(
@@ -125,7 +127,7 @@ _CODECS: Final = (
         "ffv1",
         "FFV1",
         {**_444, "lossless": "bgr0"},
-        dict.fromkeys(("screen", "small", "lossless"), {"level": "3", "slices": "4", "g": "1"}),
+        {"screen": _FFV1, "small": _FFV1, "lossless": _FFV1},
     ),
     Codec(
         "mjpeg",
@@ -199,7 +201,9 @@ def _other(name: str) -> Codec:
         known = av.Codec(name, "w")
     except ValueError:  # UnknownCodecError
         near = difflib.get_close_matches(name.lower(), [*_BY_NAME, *_encoders()], n=4)
-        like = f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(_usual())} and others of libav"
+        like = (
+            f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(_usual())} and others of libav"
+        )
         raise InvalidArgument(f"no codec is named {quoted(name)}{like}") from None
     if known.type != "video" or known.name in _STILL:
         what = f"an encoder of {known.type}" if known.type != "video" else "an encoder of single pictures"
@@ -219,7 +223,9 @@ def _described(known: Any) -> Codec:
     }
     layouts: dict[Quality, Layout] = {}
     for quality, wanted in choices.items():
-        layouts.update({quality: each for each in wanted[::-1] if each in formats})
+        fitting = [each for each in wanted if each in formats]
+        if fitting:
+            layouts[quality] = fitting[0]
     if not layouts:
         raise InvalidArgument(
             f"{known.name} takes {', '.join(formats[:8]) or 'no pixels that are known'}, and a recording has yuv420p, "

@@ -21,6 +21,9 @@ class Tags:
     transfer: int
 
 
+_LIMITED, _FULL = 1, 2
+_ITU601: Final = 5  # libswscale's number of the matrix
+
 BT601: Final = Tags(6, 1, 1, 1)
 BT601_FULL: Final = Tags(6, 2, 1, 1)  # JPEG
 RGB: Final = Tags(0, 2, 1, 13)  # 13: sRGB
@@ -39,3 +42,22 @@ def tag(target: Any, tags: Tags) -> None:
     target.color_range = tags.range
     target.color_primaries = tags.primaries
     target.color_trc = tags.transfer
+
+
+def converted(frame: Any, pixels: str) -> Any:
+    """Return a frame of bgr0 in Y, U and V of another format, for codecs that take none of a Picture's layouts."""
+    made = frame.reformat(
+        format=pixels,
+        src_colorspace=_ITU601,
+        dst_colorspace=_ITU601,
+        src_color_range=_FULL,
+        dst_color_range=tags_of(pixels).range,
+    )
+    return alike(made, frame)
+
+
+def alike(made: Any, frame: Any) -> Any:
+    """Give a frame that was made of another one its time and kind, and the tags of its own pixels."""
+    made.pts, made.time_base, made.pict_type = frame.pts, frame.time_base, frame.pict_type
+    tag(made, tags_of(made.format.name))
+    return made

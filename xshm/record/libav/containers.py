@@ -44,8 +44,6 @@ _HYBRID: Final = {"movflags": "+hybrid_fragmented+negative_cts_offsets", **_FRAG
 _PIPED: Final = {"movflags": "+frag_keyframe+empty_moov+default_base_moof+negative_cts_offsets", **_FRAGMENT}
 _CLUSTERS: Final = {"cluster_time_limit": "100", "flush_packets": "1"}  # ms
 _FLUSHED: Final = {"flush_packets": "1"}
-# The tables of programs come again each 0.1 s of what is sent, so that a player can join.
-_TS: Final = {"flush_packets": "1", "pat_period": "0.1"}
 _APPLE: Final = {"hevc": "hvc1"}  # QuickTime and Safari play H.265 by this tag alone
 
 _CONTAINERS: Final = (
@@ -71,8 +69,17 @@ _CONTAINERS: Final = (
     ),
     Container("matroska", ("mkv", "matroska"), "libx264", (), _CLUSTERS, _CLUSTERS, chapters=True),
     Container("webm", ("webm",), "libvpx-vp9", ("vp8", "vp9", "av1"), _CLUSTERS, _CLUSTERS, chapters=True),
-    Container("mpegts", ("ts", "mpegts", "m2ts", "mts"), "libx264", ("h264", "hevc", "mpeg2video", "mpeg4"), _TS, _TS),
-    Container("flv", ("flv",), "libx264", ("h264", "flv1"), _FLUSHED, {**_FLUSHED, "flvflags": "+no_duration_filesize"}),
+    Container(
+        "mpegts",
+        ("ts", "mpegts", "m2ts", "mts"),
+        "libx264",
+        ("h264", "hevc", "mpeg2video", "mpeg4"),
+        _FLUSHED,
+        _FLUSHED,
+    ),
+    Container(
+        "flv", ("flv",), "libx264", ("h264", "flv1"), _FLUSHED, {**_FLUSHED, "flvflags": "+no_duration_filesize"}
+    ),
 )
 _BY_NAME: Final = {name: container for container in _CONTAINERS for name in container.names}
 _BY_SCHEME: Final = {
@@ -84,7 +91,7 @@ NAMES: Final = tuple(_BY_NAME)
 
 
 def find(target: str, name: str | None) -> Container | None:
-    """Return the container that a name means or, without one, the suffix of a path or the scheme of a URL; else None."""
+    """Return the container that a name means; without one, what a path's suffix or a URL's scheme means; else None."""
     if name is not None:
         return _BY_NAME.get(name.lower().removeprefix("."))
     if "://" in target:
@@ -108,7 +115,9 @@ def named(target: str, name: str | None) -> Container:
 def check(container: Container, codec: Codec, quality: Quality) -> None:
     """Raise InvalidArgument for a codec that players do not find in a container."""
     if container.kinds and codec.kind not in container.kinds:
-        fitting = [each for each in ("h264", "h265", "vp8", "vp9", "av1", "mpeg4", "mjpeg", "prores") if _has(container, each)]
+        fitting = [
+            each for each in ("h264", "h265", "vp8", "vp9", "av1", "mpeg4", "mjpeg", "prores") if _has(container, each)
+        ]
         wanted = f"; for quality {quality!r}" if quality == "lossless" else ""
         raise InvalidArgument(
             f"players do not find {codec.title} ({codec.name}) in .{container.names[0]}; it takes "

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import InvalidArgument
 from xshm.record.libav import codecs, colours, frames, options
+from xshm.record.pictures.picture import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xshm.geometry import Rect
     from xshm.record.libav.codecs import Codec
-    from xshm.record.pictures.picture import Picture
     from xshm.record.sinks.settings import Settings
 
 _SECOND: Final = 1_000_000_000  # ns
@@ -96,10 +96,18 @@ class Encoder:
 
     def new_picture(self) -> Picture:
         """Return a black picture in memory that the codec reads."""
-        return frames.new_picture(self.layout, *self.size)
+        frame, planes = frames.new_frame(self.layout, *self.size)
+        colours.tag(frame, colours.tags_of(self.layout))
+        return Picture(self.layout, *self.size, planes, frame)
 
     def encode(self, picture: Picture, at: int, changed: Sequence[Rect]) -> list[Any]:
         """Return the packets that are complete with a picture which is shown from `at`, in ns; often its own."""
+        if (picture.layout, picture.width, picture.height) != (self.layout, *self.size):  # libav would convert it
+            width, height = self.size
+            raise InvalidArgument(
+                f"a picture of {picture.layout}, {picture.width}x{picture.height}, is none of this encoder's: "
+                f"{self.layout}, {width}x{height}"
+            )
         now = max(round(at * self.time_base.denominator / (self.time_base.numerator * _SECOND)), self._last_time + 1)
         frame = picture.handle
         self._changed += sum(rect.width * rect.height for rect in changed)
@@ -133,8 +141,8 @@ class Encoder:
     def _readable(self, frame: Any) -> Any:
         """Return the frame as the codec reads it: converted where it has other pixels, copied where it keeps it."""
         if self._pixels != self.layout:
-            return frames.converted(frame, self._pixels)
-        return frames.copied(frame) if self.codec.keeps else frame
+            return colours.converted(frame, self._pixels)
+        return _copied(frame) if self.codec.keeps else frame
 
     def _timed(self, packets: list[Any]) -> list[Any]:
         """Give each packet the duration of a picture, by which a container knows how long the last one is shown."""
@@ -151,3 +159,11 @@ class Encoder:
     def period(self) -> Fraction:
         """How long the last picture is shown, in seconds."""
         return self._period * self.time_base
+
+
+def _copied(frame: Any) -> Any:
+    """Return a frame of the same pixels and time in memory of its own."""
+    copy = codecs.libav().VideoFrame(frame.width, frame.height, frame.format.name)
+    for plane, own in zip(frame.planes, copy.planes, strict=True):
+        own.update(plane)
+    return colours.alike(copy, frame)

@@ -1,68 +1,35 @@
-"""Frames of libav over planes that numpy writes and an encoder reads, without a copy between them."""
+"""Frames of libav as planes that are painted, in the memory that an encoder reads.
+
+Planes are views of the frame's own memory: `VideoFrame.from_numpy_buffer` would lay a frame over other memory, but not
+of each layout (bgr0 is refused, gbrp is copied), and as yuv420p its height is wrong unless it is a multiple of 4.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from xshm._numpy import np
-from xshm.record.libav import codecs, colours
-from xshm.record.pictures.picture import Picture
+from xshm.record.pictures.picture import blacken, plane_shapes
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from xshm.record.pictures.picture import Layout
-
-_BLACK_Y, _NO_COLOUR = 16, 128  # limited range
-_ITU601: Final = 5  # of sws: the matrix
-
-
-def new_picture(layout: Layout, width: int, height: int) -> Picture:
-    """Return a black picture whose `handle` is a VideoFrame over its planes."""
-    frame = codecs.libav().VideoFrame(width, height, layout)
-    colours.tag(frame, colours.tags_of(layout))
-    planes = planes_of(frame, layout)
-    if layout == "bgr0":
-        planes[0][:] = (0, 0, 0, 255)
-    elif layout == "gbrp":
-        for plane in planes:
-            plane[:] = 0
-    else:
-        for plane, value in zip(planes, (_BLACK_Y, _NO_COLOUR, _NO_COLOUR), strict=True):
-            plane[:] = value
-    return Picture(layout, width, height, planes, frame)
+else:
+    from xshm._numpy import np
 
 
-def planes_of(frame: Any, layout: Layout) -> tuple[NDArray[np.uint8], ...]:
-    """Return the writable planes of a frame; their rows may be padded."""
-    found = []
-    for plane in frame.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-        if layout == "bgr0":
-            found.append(rows[:, : 4 * plane.width].reshape(plane.height, plane.width, 4))
-        else:
-            found.append(rows[:, : plane.width])
-    return tuple(found)
+def new_frame(layout: Layout, width: int, height: int) -> tuple[Any, tuple[NDArray[np.uint8], ...]]:
+    """Return an av.VideoFrame, black, and its planes, which keep its memory alive; rows are padded as libav likes it.
 
+    yuv420p's width and height are even.
+    """
+    import av  # noqa: PLC0415 - optional, and its import takes longer than a screenshot
 
-def copied(frame: Any) -> Any:
-    """Return a frame of the same pixels and time in memory of its own."""
-    copy = codecs.libav().VideoFrame(frame.width, frame.height, frame.format.name)
-    for plane, own in zip(frame.planes, copy.planes, strict=True):
-        own.update(plane)
-    return _like(copy, frame, frame.format.name)
-
-
-def converted(frame: Any, pixels: str) -> Any:
-    """Return a frame of bgr0 in other pixels, for codecs that know none of a Picture's layouts."""
-    full = 2 if pixels.startswith("yuvj") else 1
-    made = frame.reformat(
-        format=pixels, src_colorspace=_ITU601, dst_colorspace=_ITU601, src_color_range=2, dst_color_range=full
-    )
-    return _like(made, frame, pixels)
-
-
-def _like(made: Any, frame: Any, pixels: str) -> Any:
-    made.pts, made.time_base, made.pict_type = frame.pts, frame.time_base, frame.pict_type
-    colours.tag(made, colours.tags_of(pixels))
-    return made
+    frame = av.VideoFrame(width, height, layout)
+    planes = []
+    for plane, shape in zip(frame.planes, plane_shapes(layout, width, height), strict=True):
+        strides = (plane.line_size, *((4, 1) if layout == "bgr0" else (1,)))
+        planes.append(np.ndarray(shape, np.uint8, memoryview(plane), 0, strides))
+    blacken(layout, planes)
+    return frame, tuple(planes)

@@ -34,7 +34,13 @@ class Muxer:
         self._av = codecs.libav()
         options = dict(container.options if output.is_seekable else container.streamed)
         with _Errors(output.name, self._av):
-            self._file = self._av.open(output.opened(), "w", format=container.muxer, container_options=options)
+            self._file = self._av.open(
+                output.opened(),
+                "w",
+                format=container.muxer,
+                container_options=options,
+                buffer_size=output.buffer_size,
+            )
             self._stream = self._file.add_stream_from_template(encoder.stream, opaque=True)
         if tag := container.tags.get(encoder.codec.kind):
             self._stream.codec_context.codec_tag = tag
@@ -43,14 +49,8 @@ class Muxer:
         self._last: int | None = None
         self._shown_until = 0
         self._ended = False
-        self._bytes = 0
         self.packets = 0
         self.header = 0  # bytes after the first packet: it is written with the second one
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes were written."""
-        return self._output.nbytes(self._bytes)
 
     def write(self, packets: Iterable[Any]) -> None:
         """Write packets; each reaches the file with the next one at the latest. They are not to be used again."""
@@ -67,9 +67,8 @@ class Muxer:
                 self._ended = True
                 raise
             self.packets += 1
-            self._bytes += packet.size
             if self.packets == 1:
-                self.header = self.nbytes
+                self.header = self._output.nbytes()
 
     def _check(self, packet: Any) -> None:
         if self._ended:
@@ -97,13 +96,18 @@ class Muxer:
         if self._last is not None and not self._ended and chapters:
             self._file.set_chapters(
                 [
-                    {"id": number, "start": start, "end": end, "time_base": _NANOSECONDS, "metadata": {"title": title}}
+                    {
+                        "id": number,
+                        "start": start,
+                        "end": end,
+                        "time_base": _NANOSECONDS,
+                        "metadata": {"title": _encodable(title)},
+                    }
                     for number, (start, end, title) in enumerate(chapters)
                 ]
             )
         with _Errors(self._output.name, self._av):
             self._close()
-        self._output.complete()
 
     def abort(self) -> bool:
         """Complete what is written, and return whether that was possible. Raises nothing."""
@@ -138,6 +142,11 @@ class _Errors:
         if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, self._name) from None
         raise XshmError(f"{self._name}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _encodable(title: str) -> str:
+    """Return a title that libav takes: what can't be UTF-8 would keep the whole file from being completed."""
+    return title.encode(errors="replace").decode().replace("\0", "?")
 
 
 def kept(packet: Any) -> Any:

@@ -215,7 +215,9 @@ _START: Final = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from xshm.record.libav import options; "
     "options.try_here(sys.argv[2], json.loads(sys.argv[3]))"
 )
-_COMPLAINT: Final = re.compile("error|unknown|invalid|unrecogni[sz]ed|not supported|must be|out of range|signal", re.I)
+_COMPLAINT: Final = re.compile(
+    "error|unknown|invalid|unrecogni[sz]ed|not supported|must be|out of range|signal", re.IGNORECASE
+)
 _PREFIX: Final = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] *")
 
 
@@ -224,21 +226,23 @@ def _try(codec: Codec, given: Mapping[str, str]) -> None:
     what = ", ".join(f"{name} {quoted(value)}" for name, value in given.items())
     command = [sys.executable, "-c", _START, json.dumps(sys.path), codec.name, json.dumps(given)]
     try:
-        done = subprocess.run(  # noqa: S603 - our own code
+        done = subprocess.run(
             command, capture_output=True, timeout=_TRIAL_SECONDS, check=False, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired:
         raise InvalidArgument(f"{codec.name} did not open within {_TRIAL_SECONDS:g} s with {what}") from None
     if done.returncode < 0:
         raise InvalidArgument(f"{codec.name} ends the program (signal {-done.returncode}) over {what}")
-    lines = [_PREFIX.sub("", line.strip()) for line in (done.stderr + done.stdout).decode(errors="replace").splitlines()]
+    lines = [
+        _PREFIX.sub("", line.strip()) for line in (done.stderr + done.stdout).decode(errors="replace").splitlines()
+    ]
     said = [line for line in lines if _COMPLAINT.search(line) and "thread priority" not in line]
     if done.returncode or said:
         raise InvalidArgument(f"{codec.name} does not take {what}: {printable('; '.join((said or lines)[:3]))}")
 
 
 def try_here(name: str, given: dict[str, str]) -> None:
-    """Open an encoder, print what it complains about, and end with 1 where it can't be opened. It is a process's work."""
+    """Open an encoder, tell what it complains about, and end with 1 where it can't be opened: a process's work."""
     av = codecs.libav()
     os.environ.setdefault("SVT_LOG", "2")  # warnings
     av.logging.set_level(_WARNING_LEVEL)

@@ -1,45 +1,22 @@
-"""Outputs of a muxer: an open file, a pipe, a URL.
+"""Output: a file, a pipe or a URL, as a muxer writes to it.
 
-A file is opened by libav itself, through its descriptor. Everything else is written to here: libav connects, and writes
-a trailer, with the interpreter's lock held, so that a line that hangs would stop the whole program.
+A file is opened by libav itself, through its descriptor: nothing of Python is called for each packet then. Everything
+else is written to by Python, with limits of time.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
-import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from xshm.record.libav.relay import Relay
-from xshm.system.polling import ready
+from xshm.record.libav.network import Line
+from xshm.record.sinks.timed_writer import TimedWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Buffer
+    from xshm.system.replacement import Replacement
 
-_LOOK: Final = 0.2  # s between two looks whether a write that waits was given up
-
-
-class Target(Protocol):
-    """An open file or pipe, as `xshm.system.replacement.Replacement` has it."""
-
-    @property
-    def name(self) -> str:
-        """What errors call it."""
-
-    @property
-    def descriptor(self) -> int:
-        """Where to write. Asked for when there is something to write: that may empty the old file."""
-
-    def commit(self) -> None:
-        """Give the file its name."""
-
-    def close(self) -> None:
-        """Close it, and report the disk's last errors."""
-
-    def discard(self) -> None:
-        """Close it; without `commit` nothing of it remains."""
+_BUFFER: Final = 32768  # bytes, PyAV's own
 
 
 class Output(Protocol):
@@ -47,119 +24,104 @@ class Output(Protocol):
 
     name: str
     is_seekable: bool
+    buffer_size: int
 
     def opened(self) -> Any:
         """Return what PyAV opens: a path, or an object with `write`."""
 
-    def nbytes(self, packets: int) -> int:
-        """Return how many bytes were written, where the packets written have so many."""
+    def nbytes(self) -> int:
+        """Return how many bytes were written."""
 
-    def complete(self) -> None:
-        """Let the last bytes be written; raise OSError where they were not."""
+    def commit(self) -> None:
+        """Let a file have its name."""
 
-    def give_up(self) -> None:
-        """End a write that waits; from any thread."""
+    def close(self) -> None:
+        """Close it, after the muxer; raise OSError where the last bytes were not written."""
+
+    def discard(self) -> None:
+        """Close it; without `commit` nothing of a file remains. Raises nothing."""
+
+    def abort(self) -> None:
+        """End a write that waits; from any thread. Raises nothing."""
 
 
 class FileOutput:
-    """A regular file that is open; it stays the caller's, and is written from its begin."""
+    """A regular file, written from its begin."""
 
     is_seekable = True
+    buffer_size = _BUFFER
 
-    def __init__(self, descriptor: int, name: str) -> None:
-        self.name = name
-        self._descriptor = descriptor
+    def __init__(self, file: Replacement) -> None:
+        self.name = file.name
+        self._file = file
+        self._nbytes = 0
+        self.commit, self.close, self.discard = file.commit, file.close, file.discard
 
     def opened(self) -> str:
-        """Return its path, which libav opens anew."""
-        return f"/proc/self/fd/{self._descriptor}"
+        """Return its path, which libav opens anew: it may have no name, or get another one."""
+        return f"/proc/self/fd/{self._file.descriptor}"
 
-    def nbytes(self, packets: int) -> int:
-        """Return its size."""
+    def nbytes(self) -> int:
+        """Return its size; that of the end once it is closed."""
         try:
-            return os.fstat(self._descriptor).st_size
-        except OSError:  # closed
-            return packets
+            self._nbytes = os.fstat(self._file.descriptor).st_size
+        except Exception:  # noqa: BLE001 - Closed, or by another thread at this moment
+            return self._nbytes
+        return self._nbytes
 
-    def complete(self) -> None:
-        """Do nothing: libav has written all of it."""
-
-    def give_up(self) -> None:
+    def abort(self) -> None:
         """Do nothing: a disk ends by itself."""
 
 
-class PipeOutput:
-    """A pipe, a terminal, a socket that is open; it stays the caller's."""
+class StreamOutput:
+    """A pipe, a device, a socket, a URL: it takes bytes one after the other."""
 
     is_seekable = False
 
-    def __init__(self, descriptor: int, name: str) -> None:
-        self.name = name
-        self._descriptor = descriptor
-        self._written = 0
-        self._given_up = threading.Event()
+    def __init__(self, writer: TimedWriter | Line, file: Replacement | None = None) -> None:
+        self.name = writer.name
+        self.buffer_size = writer.buffer_size if isinstance(writer, Line) else _BUFFER
+        self._writer, self._file = writer, file
+        self.abort = writer.abort
 
-    def opened(self) -> PipeOutput:
-        """Return itself."""
-        return self
+    def opened(self) -> TimedWriter | Line:
+        """Return what has `write`."""
+        return self._writer
 
-    def write(self, data: Buffer) -> int:
-        """Write all bytes; waits as long as their reader, or until `give_up`."""
-        left = memoryview(data).cast("B")
-        size = len(left)
-        while left:
-            self._wait()
-            # A pipe that poll(2) calls writable takes PIPE_BUF bytes without waiting.
-            left = left[os.write(self._descriptor, left[: self._portion]) :]
-        self._written += size
-        return size
-
-    _portion = 4096
-
-    def _wait(self) -> None:
-        while not ready((), (self._descriptor,), _LOOK):
-            if self._given_up.is_set():
-                raise OSError(errno.ECANCELED, "given up, since nobody took what was written", self.name)
-
-    def nbytes(self, _packets: int) -> int:
+    def nbytes(self) -> int:
         """Return how many bytes were taken."""
-        return self._written
+        return self._writer.nbytes
 
-    def complete(self) -> None:
-        """Do nothing: all was written."""
+    def commit(self) -> None:
+        """Do nothing: what is written is with its reader."""
 
-    def give_up(self) -> None:
-        """End a write that waits."""
-        self._given_up.set()
+    def close(self) -> None:
+        """Close it."""
+        self._writer.close()
+        if self._file:
+            self._file.close()
 
-
-class UrlOutput(PipeOutput):
-    """A URL, which a process of its own writes to. It is connected when this is made: raises OSError, XshmError."""
-
-    def __init__(self, url: str) -> None:
-        self._relay = Relay(url)
-        super().__init__(self._relay.descriptor, url)
-
-    def write(self, data: Buffer) -> int:
-        """Write all bytes, or raise what the line's end was."""
-        try:
-            return super().write(data)
-        except BrokenPipeError:
-            raise self._relay.error() from None
-
-    def complete(self) -> None:
-        """Wait until the last bytes are sent."""
-        self._relay.finish()
-
-    def give_up(self) -> None:
-        """End the process."""
-        super().give_up()
-        self._relay.kill()
+    def discard(self) -> None:
+        """Close it at once."""
+        self._writer.abort()
+        if isinstance(self._writer, Line):
+            self._writer.close()  # it does not wait, after `abort`
+        else:
+            self._writer.discard()
+        if self._file:
+            self._file.discard()
 
 
-def to_target(target: Target) -> Output:
-    """Return the output for an open file or pipe."""
+def to_output(target: Replacement | TimedWriter | str) -> Output:
+    """Return the Output for what is open already; or for a URL, which is connected to.
+
+    A Replacement that is empty still is asked for its descriptor first here, which may empty the old file.
+    """
+    if isinstance(target, str):
+        return StreamOutput(Line(target))
+    if isinstance(target, TimedWriter):
+        return StreamOutput(target)
     descriptor = target.descriptor
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return FileOutput(descriptor, target.name)
-    return PipeOutput(descriptor, target.name)
+        return FileOutput(target)
+    return StreamOutput(TimedWriter(descriptor, target.name), target)

@@ -19,15 +19,16 @@ from xshm.errors import RecordingFailed
 from xshm.record.libav import codecs, containers
 from xshm.record.libav.encoder import Encoder
 from xshm.record.libav.muxer import Muxer, kept
-from xshm.record.libav.outputs import to_target
+from xshm.record.libav.outputs import to_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xshm.geometry import Rect
-    from xshm.record.libav.outputs import Target
     from xshm.record.pictures.picture import Layout, Picture
     from xshm.record.sinks.settings import Settings
+    from xshm.record.sinks.timed_writer import TimedWriter
+    from xshm.system.replacement import Replacement
 
 _SECOND: Final = 1_000_000_000
 _CLOSING: Final = 1.5  # periods that the last picture may be old at the end without being written again
@@ -71,12 +72,6 @@ class PacketSink:
         words = f"{codec.title} ({codec.name}), {self._encoder.colour}, the last {self._seconds:g} s in memory{bound}"
         return f"{words}; {self._note}" if self._note else words
 
-    @property
-    def kept(self) -> float:
-        """How many seconds are kept, from the first key frame on."""
-        with self._lock:
-            return (self._end - self._groups[0].start) / _SECOND if self._groups else 0.0
-
     def new_picture(self) -> Picture:
         """Return a black picture that `write` reads without a copy."""
         return self._encoder.new_picture()
@@ -108,8 +103,8 @@ class PacketSink:
     def abort(self) -> None:
         """Do nothing: what is kept stays."""
 
-    def save(self, target: Target, container: str) -> None:
-        """Write what is kept, as one file of that container. The target stays open.
+    def save(self, target: Replacement | TimedWriter, container: str) -> None:
+        """Write what is kept, as one file of that container, and close the target; after an error it is as it was.
 
         Raises InvalidArgument for a container that does not take the codec, RecordingFailed where nothing is kept.
         """
@@ -121,14 +116,19 @@ class PacketSink:
             marks, end = list(self._marks), self._end
         if not packets:
             raise RecordingFailed("nothing is recorded yet that could be saved")
-        output = to_target(target)
-        muxer = Muxer(output, found, self._encoder, start=packets[0].pts)
+        output = to_output(target)
+        muxer: Muxer | None = None
         try:
+            muxer = Muxer(output, found, self._encoder, start=packets[0].pts)
             muxer.write(packets[:-1])
             muxer.write_last(packets[-1:])
             muxer.finish(_chapters(marks, start, end))
+            output.commit()
+            output.close()
         except BaseException:
-            muxer.abort()
+            if muxer is not None:
+                muxer.abort()
+            output.discard()
             raise
 
     def _keep(self, packets: list[Any], at: int) -> None:

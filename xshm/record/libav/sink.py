@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from xshm.record.libav import codecs, containers
 from xshm.record.libav.encoder import Encoder
 from xshm.record.libav.muxer import Muxer, check
-from xshm.record.libav.outputs import Target, UrlOutput, to_target
+from xshm.record.libav.outputs import to_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from xshm.record.libav.outputs import Output
     from xshm.record.pictures.picture import Layout, Picture
     from xshm.record.sinks.settings import Settings
+    from xshm.record.sinks.timed_writer import TimedWriter
+    from xshm.system.replacement import Replacement
 
 _SECOND: Final = 1_000_000_000
 _CLOSING: Final = 1.5  # periods that the last picture may be old at the end without being written again
@@ -30,7 +32,7 @@ class LibavSink:
     write's waiting, and the write's own thread releases everything.
     """
 
-    def __init__(self, target: Target | str, size: tuple[int, int], settings: Settings) -> None:
+    def __init__(self, target: Replacement | TimedWriter | str, size: tuple[int, int], settings: Settings) -> None:
         """Check everything, and open the codec. `target` is what is open already, or a URL, which is connected to."""
         name = target if isinstance(target, str) else target.name
         self._container = containers.named(name, settings.format)
@@ -48,8 +50,9 @@ class LibavSink:
             in_band=self._container.muxer == "mpegts",
         )
         check(self._container, self._encoder)
-        self._target = None if isinstance(target, str) else target
-        self._output: Output | None = UrlOutput(target) if isinstance(target, str) else None
+        self._target = target
+        # A URL is connected to now. A file is asked for when there is a picture, since that may empty the old one.
+        self._output: Output | None = to_output(target) if isinstance(target, str) else None
         self._muxer: Muxer | None = None
         self._committed = False
         self._last: Picture | None = None
@@ -74,12 +77,14 @@ class LibavSink:
             notes.append("browsers show RGB in H.264 in wrong colours; ffmpeg, mpv and VLC are right")
         if not self._container.chapters:
             notes.append(f".{self._container.names[0]} has no chapters")
-        return "; ".join((f"{codec.title} ({codec.name}), {self._encoder.colour}, in {self._container.names[0]}", *notes))
+        return "; ".join(
+            (f"{codec.title} ({codec.name}), {self._encoder.colour}, in {self._container.names[0]}", *notes)
+        )
 
     @property
     def nbytes(self) -> int:
         """How many bytes were written so far."""
-        return self._muxer.nbytes if self._muxer else 0
+        return self._output.nbytes() if self._output else 0
 
     def new_picture(self) -> Picture:
         """Return a black picture that `write` reads without a copy."""
@@ -100,18 +105,14 @@ class LibavSink:
 
     def _opened(self) -> Muxer:
         if self._muxer is None:
-            if self._output is None:
-                assert self._target
-                self._output = to_target(self._target)
+            self._output = self._output or to_output(self._target)
             self._muxer = Muxer(self._output, self._container, self._encoder)
         return self._muxer
 
     def _name_when_playable(self) -> None:
         """Give the file its name once it holds more than its header: fragments and clusters come whole."""
-        if self._committed or not self._target or not self._muxer:
-            return
-        if self._muxer.nbytes > self._muxer.header:
-            self._target.commit()
+        if self._muxer and self._output and not self._committed and self._output.nbytes() > self._muxer.header:
+            self._output.commit()
             self._committed = True
 
     def mark(self, at: int, title: str) -> None:
@@ -126,8 +127,6 @@ class LibavSink:
             except BaseException:
                 self._release()
                 raise
-        if self._target:
-            self._target.close()
 
     def _conclude(self, end: int) -> None:
         period = round(self._encoder.period * _SECOND)
@@ -138,16 +137,18 @@ class LibavSink:
             muxer = self._opened()
             muxer.write_last(packets)
             muxer.finish(self._chapters(end))
-            if self._target:
-                self._target.commit()
-        elif self._output:
-            self._output.complete()
+        if self._output is None:
+            self._discard()
+            return
+        if self._muxer:
+            self._output.commit()
+        self._output.close()
 
     def abort(self) -> None:
         """Give up what is not written yet, and end a write that waits."""
         self._aborted = True
         if self._output:
-            self._output.give_up()
+            self._output.abort()
         self._after()
 
     def _after(self) -> None:
@@ -162,18 +163,20 @@ class LibavSink:
         """Complete the file as far as it is written, and close it; raise nothing."""
         with suppress(Exception):
             self._encoder.finish()
-        if self._muxer and self._muxer.abort() and self._target:
+        if self._muxer and self._output and self._muxer.abort():
             with suppress(Exception):
-                self._target.commit()
-        if self._output:
-            self._output.give_up()
-        if self._target:
-            with suppress(Exception):
+                self._output.commit()
+        self._discard()
+
+    def _discard(self) -> None:
+        """Close what is written to; a file without its name goes."""
+        with suppress(Exception):
+            if self._output:
+                self._output.discard()
+            elif not isinstance(self._target, str):
                 self._target.discard()
 
     def _chapters(self, end: int) -> list[tuple[int, int, str]]:
         begins = [at for at, _ in self._marks]
         until = [*begins[1:], end]
-        return [
-            (at, max(after, at + 1), title) for (at, title), after in zip(self._marks, until, strict=False)
-        ]
+        return [(at, max(after, at + 1), title) for (at, title), after in zip(self._marks, until, strict=False)]

@@ -33,19 +33,17 @@ class StandardOutput(TimedWriter):
     def __init__(self, timeout: float = TIMEOUT) -> None:
         if _OUTPUT in _taken:
             raise InvalidArgument("a recording goes to standard output already; write this one to a file")
-        if sys.__stdout__ is not None:
-            with Ignored(OSError, ValueError):  # closed
-                sys.__stdout__.flush()  # what was printed before comes before
+        _flush()  # what was printed before comes before
+        _open_missing_error()
         self._process = os.getpid()
         self._original: Descriptor | None = _duplicate(_OUTPUT, "standard output")
         super().__init__(self._original, "standard output", timeout)
-        _taken.add(_OUTPUT)
         try:
+            _taken.add(_OUTPUT)
             os.dup2(_ERROR, _OUTPUT)
-        except OSError as error:  # standard error is closed
-            if is_a_handlers(error):
-                raise
-            os.dup2(owned(os.open, os.devnull, os.O_WRONLY), _OUTPUT)
+        except BaseException:
+            self.discard()
+            raise
 
     def discard(self) -> None:
         """Give standard output back. Twice is fine. Raises nothing."""
@@ -53,9 +51,7 @@ class StandardOutput(TimedWriter):
         original, self._original = self._original, None
         if original is None or os.getpid() != self._process:  # a forked child has its own
             return
-        if sys.__stdout__ is not None:
-            with Ignored(OSError, ValueError):
-                sys.__stdout__.flush()  # what was printed meanwhile
+        _flush()  # what was printed meanwhile
         with Ignored(OSError):
             os.dup2(original, _OUTPUT)
         _taken.discard(_OUTPUT)
@@ -97,6 +93,26 @@ def _open(path: str, timeout: float) -> Descriptor | None:
         if time.monotonic() >= until:
             return None
         time.sleep(_LOOK)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.__stdout__):  # a program may have put another in place of Python's own
+        if stream is not None:
+            with Ignored(OSError, ValueError):  # closed
+                stream.flush()
+
+
+def _open_missing_error() -> None:
+    """Open /dev/null as standard error where that is closed: else the video's own descriptor would get its number."""
+    try:
+        os.fstat(_ERROR)
+    except OSError as error:
+        if is_a_handlers(error):
+            raise
+        made = os.open(os.devnull, os.O_WRONLY)
+        if made != _ERROR:  # standard input is closed, too
+            os.dup2(made, _ERROR, inheritable=False)
+            os.close(made)
 
 
 def _duplicate(descriptor: int, name: str) -> Descriptor:

@@ -7,8 +7,8 @@ Rules of each sink:
 2. `write`, `mark` and `finish` are called by one thread, the encoder thread, one at a time; `new_picture` by the thread
    that starts the recording. `abort` may come from any thread, and ends a `write` that hangs where that is possible.
 3. After `write` returns nothing refers to the picture's memory: it is painted anew.
-4. `finish` or `abort` is the last call, and is called once. A file that was there before stays until a picture of the
-   new one can be played.
+4. `finish` or `abort` is the last call. After an `abort` by another thread, and after an error of `finish`, the encoder
+   thread calls `abort` once more. A file that was there before stays until a picture of the new one can be played.
 """
 
 from __future__ import annotations

@@ -1,0 +1,143 @@
+"""Rings: the last seconds of a recording, bounded in time and bytes, written on demand, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from counted import counted, length, numbers
+from counter_screen import CounterScreen
+from disks import fill, small_disk
+
+from xshm.errors import InvalidArgument, RecordingFailed, TargetNotFound
+from xshm.record.libav import encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from painter import Painter
+    from servers import Server
+
+    import xshm
+
+_REGION = (0, 0, 300, 100)
+
+
+@pytest.fixture
+def counter(xvfb: Server) -> Iterator[CounterScreen]:
+    with CounterScreen(xvfb.name) as counter:
+        yield counter
+
+
+def _count(counter: CounterScreen, count: int) -> None:
+    for _ in range(count):
+        time.sleep(0.02)
+        counter.count()
+
+
+def _chapters(path: Path) -> list[tuple[str, float]]:
+    command = ["ffprobe", "-v", "error", "-show_chapters", "-of", "json", str(path)]
+    found: Any = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["chapters"]
+    return [(each["tags"]["title"], float(each["start_time"])) for each in found]
+
+
+@pytest.mark.parametrize("name", ["saved.mp4", "saved.mkv", "saved.ts"])
+def test_what_is_saved_lasts_until_that_moment_and_recording_goes_on(
+    screen: xshm.Screen, counter: CounterScreen, tmp_path: Path, name: str
+) -> None:
+    with screen.record(keep_last=30, region=_REGION, fps=None) as ring:
+        _count(counter, 5)
+        ring.save(tmp_path / name)  # at once after the last change
+        _count(counter, 5)
+    ring.save(tmp_path / f"later-{name}")
+    assert numbers(counted(tmp_path / name)) == list(range(6))
+    assert numbers(counted(tmp_path / f"later-{name}")) == list(range(11))
+    assert length(tmp_path / f"later-{name}") == pytest.approx(ring.duration, abs=0.06)
+
+
+def test_only_the_last_seconds_are_kept_from_a_key_frame_on_with_their_chapter(
+    screen: xshm.Screen, counter: CounterScreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder, "_JOINED_KEY_SECONDS", 0.2)
+    with screen.record(keep_last=0.3, region=_REGION, fps=None) as ring:
+        ring.mark("gone")
+        _count(counter, 5)
+        ring.mark("begins before")
+        _count(counter, 30)
+        ring.mark("inside")
+        _count(counter, 5)
+        ring.save(tmp_path / "saved.mkv")
+    found = counted(tmp_path / "saved.mkv")
+    assert found[0][0] == 0
+    seen = numbers(found)
+    assert seen == list(range(seen[0], 41))
+    assert 0.3 <= found[-1][0] < 0.65
+    (first, start), (second, inside) = _chapters(tmp_path / "saved.mkv")
+    assert (first, second, start) == ("begins before", "inside", 0)
+    assert inside == pytest.approx(found[-1][0] - 0.1, abs=0.06)
+
+
+def test_the_bytes_are_bounded(screen: xshm.Screen, counter: CounterScreen, painter: Painter, tmp_path: Path) -> None:
+    with screen.record(keep_last=60, max_bytes=200_000, region=_REGION, fps=None) as ring:
+        for _ in range(40):
+            painter.noise((0, 40, 300, 60))  # some 25 KB a picture
+            counter.count()
+            time.sleep(0.01)
+            assert ring.bytes <= 240_000
+        ring.save(tmp_path / "saved.mkv")
+    assert (tmp_path / "saved.mkv").stat().st_size <= 240_000
+    seen = numbers(counted(tmp_path / "saved.mkv"))
+    assert seen[0] > 0
+    assert seen[-1] == 40
+
+
+def test_a_file_is_saved_whole_or_the_old_one_stays(
+    screen: xshm.Screen, counter: CounterScreen, painter: Painter, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path) as disk, screen.record(keep_last=60, region=_REGION, fps=None) as ring:
+        for _ in range(5):
+            painter.noise((0, 40, 300, 60))
+            counter.count()
+            time.sleep(0.02)
+        (disk / "saved.mp4").write_bytes(b"old")
+        fill(disk, 20_000)
+        with pytest.raises(OSError, match=r"saved\.mp4"):
+            ring.save(disk / "saved.mp4")
+        assert (disk / "saved.mp4").read_bytes() == b"old"
+        assert {each.name for each in disk.iterdir() if each.name.startswith(".xshm")} == set()
+        ring.save(tmp_path / "saved.mp4")  # and the ring is as it was
+    assert numbers(counted(tmp_path / "saved.mp4"))[-1] == 5
+
+
+def test_what_can_not_be_saved_is_refused(screen: xshm.Screen, tmp_path: Path) -> None:
+    ring = screen.record(keep_last=5, region=_REGION)
+    with pytest.raises(RecordingFailed, match="start"):
+        ring.save(tmp_path / "early.mp4")
+    with ring:
+        for name, error in (
+            ("saved.webm", InvalidArgument),  # not of H.264
+            ("saved.gif", InvalidArgument),
+            ("saved", InvalidArgument),
+            ("nowhere/saved.mp4", TargetNotFound),
+        ):
+            with pytest.raises(error):
+                ring.save(tmp_path / name)
+        with pytest.raises(InvalidArgument, match="file"):
+            ring.save("tcp://127.0.0.1:9")
+        assert not list(tmp_path.iterdir())
+        ring.save(tmp_path / "named", format="mkv")
+    assert length(tmp_path / "named") > 0
+
+
+def test_a_ring_encodes_by_the_codec_that_was_asked_for(
+    screen: xshm.Screen, counter: CounterScreen, tmp_path: Path
+) -> None:
+    with screen.record(keep_last=5, region=_REGION, format="webm", quality="small") as ring:
+        _count(counter, 3)
+    assert "VP9" in ring.how
+    ring.save(tmp_path / "saved.webm")
+    assert numbers(counted(tmp_path / "saved.webm"))[-1] == 3
