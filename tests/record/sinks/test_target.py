@@ -35,7 +35,7 @@ from xshm.system.replacement import Replacement
         ("-", "bgr0", "descriptor", "bgr0"),
         ("/dev/stdout", None, "descriptor", "y4m"),
         ("/dev/fd/7", "ts", "descriptor", "ts"),
-        (f"/proc/{os.getpid()}/fd/7", None, "descriptor", "y4m"),
+        pytest.param(f"/proc/{os.getpid()}/fd/7", None, "descriptor", "y4m", id="/proc/own pid/fd/7"),
         ("/dev/null", None, "stream", "y4m"),
         ("rtmp://host/live/key", None, "url", "flv"),
         ("udp://127.0.0.1:9", None, "url", "ts"),
