@@ -1,8 +1,8 @@
 """Write blue, green, red into a picture's planes by libswscale, which PyAV brings (`xshm[video]`).
 
 Its samples differ by at most 1 from those of the other converters. Chroma of yuv420p is the mean of 2x2 pixels as
-theirs by AREA and FULL_CHR_H_INP, which is also the fastest of its ways: 2.6 ms of a 1080p picture, and 3.6 by default
-(tests/bench/record_conversions.py).
+theirs by AREA and FULL_CHR_H_INP, which is also the faster way: 2.6 ms of a 1080p picture, 3.6 by default. PyAV makes a
+frame of its own for the result, whose copy takes 0.5 ms more (tests/bench/record_conversions.py).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FEW = 1024  # pixels that numpy converts sooner, and any width of them
 class LibavWriter:
     """The conversions of bands; for one thread."""
 
-    loss: Final = 1.2e-9  # seconds that a pixel takes longer than by OpenCV (tests/bench/record_conversions.py)
+    loss: Final = 1e-9  # seconds that a pixel takes longer than by OpenCV (tests/bench/record_conversions.py)
 
     def __init__(self, av: ModuleType) -> None:
         self.name = f"libswscale of PyAV {av.__version__}"
@@ -59,6 +59,7 @@ class LibavWriter:
             for at, (plane, made) in enumerate(zip(planes, frame.planes, strict=True)):
                 part = plane[halves if at and layout == "yuv420p" else rows]
                 part[...] = np.ndarray(part.shape, np.uint8, memoryview(made), 0, (made.line_size, 1))
+            del frame, made  # so that the next one gets this memory, which is mapped already
 
 
 def installed() -> LibavWriter | None:

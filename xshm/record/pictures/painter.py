@@ -21,10 +21,10 @@ from xshm.errors import InvalidArgument
 from xshm.geometry import Rect
 from xshm.pixels import opencv
 from xshm.record.pictures import libav_planes
-from xshm.record.pictures.bands import Reader
 from xshm.record.pictures.numpy_planes import NumpyWriter
 from xshm.record.pictures.opencv_planes import OpenCVWriter
 from xshm.record.pictures.picture import LAYOUTS
+from xshm.record.pictures.reader import Reader
 from xshm.record.pictures.scale import scaled_size
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xshm.pixels.format import PixelFormat
-    from xshm.record.pictures.bands import Box
     from xshm.record.pictures.numpy_planes import Planes
     from xshm.record.pictures.picture import Layout, Picture
+    from xshm.record.pictures.reader import Box
 
 _SMALLEST_EDGE: Final = 2
 # Two rectangles are converted as one where that adds at most so many pixels: what a rectangle costs by itself.

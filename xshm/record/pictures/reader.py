@@ -1,4 +1,4 @@
-"""Read bands of a source's pixels as blue, green, red: any depth, any part, scaled, with a repeated edge."""
+"""Read boxes of a source's pixels as blue, green, red: of any depth, scaled, with a repeated edge."""
 
 from __future__ import annotations
 
