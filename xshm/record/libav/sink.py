@@ -92,9 +92,11 @@ class LibavSink:
 
     def write(self, picture: Picture, at: int, changed: Sequence[Rect]) -> None:
         """Append a picture that is shown from `at`."""
-        with self._using:
-            self._write(picture, at, changed)
-        self._after()
+        try:
+            with self._using:
+                self._write(picture, at, changed)
+        finally:
+            self._after()
 
     def _write(self, picture: Picture, at: int, changed: Sequence[Rect]) -> None:
         packets = self._encoder.encode(picture, at, changed)
