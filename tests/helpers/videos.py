@@ -89,11 +89,13 @@ def times(path: Path | str) -> list[float]:
     return [float(frame["pts_time"]) for frame in probe(path, frames=True)["frames"]]
 
 
-def decode(path: Path | str) -> NDArray[np.uint8]:
+def decode(path: Path | str, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Return all pictures of a file as ffmpeg decodes them: (pictures, height, width, 3), RGB."""
-    stream = probe(path)["streams"][0]
+    if size is None:
+        stream = probe(path)["streams"][0]
+        size = stream["width"], stream["height"]
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-fps_mode", "passthrough"]
     command += ["-sws_flags", "accurate_rnd+full_chroma_int", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     done = subprocess.run(command, capture_output=True, check=True, timeout=30)
     assert not done.stderr, done.stderr
-    return np.frombuffer(done.stdout, np.uint8).reshape(-1, stream["height"], stream["width"], 3)
+    return np.frombuffer(done.stdout, np.uint8).reshape(-1, size[1], size[0], 3)

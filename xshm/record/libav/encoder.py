@@ -91,8 +91,11 @@ class Encoder:
             with options.quiet(self.codec):
                 self._null.start_encoding()
         except (av.FFmpegError, ValueError) as error:
-            why = options.reason(self.codec, self.size, self._pixels, self.options) or str(error)
-            raise InvalidArgument(f"{self.codec.name} can't be opened here: {why}") from None
+            why = options.reason(self.codec, self.size, self._pixels, self.options)
+            why = why or getattr(error, "strerror", None) or str(error)
+            raise InvalidArgument(
+                f"{self.codec.name} can't be opened here: {why} (pictures of {width}x{height})"
+            ) from None
 
     def new_picture(self) -> Picture:
         """Return a black picture in memory that the codec reads."""

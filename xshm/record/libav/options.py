@@ -101,9 +101,10 @@ def checked(codec: Codec, quality: Quality, given: Mapping[str, Option]) -> dict
         raise InvalidArgument(f"profile {merged['profile']} of {codec.name} has no 4:4:4; quality='small' has 4:2:0")
     if {"qp", "b"} & found.keys() and "crf" not in found:
         merged.pop("crf", None)  # another way to say how good it has to be
-    usual = codec.options.get(quality, {}).get("x265-params")
-    if usual and "x265-params" in found:
-        merged["x265-params"] = f"{usual}:{found['x265-params']}"
+    for name in _PASSED_ON:  # lists of settings, of which the later ones win
+        usual = codec.options.get(quality, {}).get(name)
+        if usual and name in found:
+            merged[name] = f"{usual}:{found[name]}"
     return merged
 
 
@@ -271,7 +272,7 @@ def reason(codec: Codec, size: tuple[int, int], pixels: str, given: Mapping[str,
     try:
         with av.logging.Capture() as logs, contextlib.suppress(av.FFmpegError, ValueError):
             _context(av, codec.name, size, pixels, given).open()
-        return "; ".join(printable(line.strip().rstrip(".")) for _, _, line in logs if line.strip())
+        return "; ".join(printable(line.strip().rstrip(".")) for _, name, line in logs if name == codec.name)
     finally:
         av.logging.set_level(before)
 

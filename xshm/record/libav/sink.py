@@ -30,6 +30,9 @@ class LibavSink:
 
     Where abort and a write meet: `_using` is held by whoever is inside libav. An abort that finds it held ends the
     write's waiting, and the write's own thread releases everything.
+
+    The picture written last is encoded once more by `finish`: whoever writes does not paint it over before, as it does
+    not where it may have to be written again.
     """
 
     def __init__(self, target: Replacement | TimedWriter | str, size: tuple[int, int], settings: Settings) -> None:
@@ -92,9 +95,11 @@ class LibavSink:
 
     def write(self, picture: Picture, at: int, changed: Sequence[Rect]) -> None:
         """Append a picture that is shown from `at`."""
-        with self._using:
-            self._write(picture, at, changed)
-        self._after()
+        try:
+            with self._using:
+                self._write(picture, at, changed)
+        finally:
+            self._after()
 
     def _write(self, picture: Picture, at: int, changed: Sequence[Rect]) -> None:
         packets = self._encoder.encode(picture, at, changed)
