@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from xshm.cli.last_picture import LastPicture
     from xshm.cli.orphans import Orphans
     from xshm.virtual.display import VirtualDisplay
-    from xshm.virtual.program import Program
+    from xshm.virtual.programs.program import Program
 
 FALSE: Final = 1
 _WINDOW_TIMEOUT: Final = 10.0  # seconds, as `program.wait_window` has them
