@@ -27,7 +27,7 @@ _LAYERS = (
     *("record.pictures", "record.sinks", "record.formats", "record.libav", "record"),
     "drawables",
     "surface",
-    *("virtual.processes", "virtual.servers", "virtual"),
+    *("virtual.processes", "virtual.servers", "virtual.programs", "virtual"),
     "__init__",
     *("cli", "cli.recording", "cli.commands", "__main__"),
 )

@@ -105,7 +105,7 @@ if TYPE_CHECKING:
     from xshm.surface.surface import Surface
     from xshm.virtual.display import VirtualDisplay
     from xshm.virtual.framebuffer import Framebuffer
-    from xshm.virtual.program import Program
+    from xshm.virtual.programs.program import Program
     from xshm.virtual.spec import DisplaySpec, ScreenSpec
 
 __version__ = "0.2.0"
@@ -222,7 +222,7 @@ _HOMES = {
     "PixelFormat": "pixels.format",
     "Pixmap": "drawables.pixmap",
     "PoolStats": "shm.pool",
-    "Program": "virtual.program",
+    "Program": "virtual.programs.program",
     "Recorder": "record.recorder",
     "Ring": "record.ring",
     "Rect": "geometry",

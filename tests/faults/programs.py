@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from faults.report import Report
-    from xshm.virtual.program import Program
+    from xshm.virtual.programs.program import Program
 
     Failures = dict[str, str | None]
 

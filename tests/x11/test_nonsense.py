@@ -31,7 +31,7 @@ from xshm.drawables.window_context import WindowContext
 from xshm.errors import BadAlloc, InvalidArgument, RequestTimeout, ServerNonsense, XshmError
 from xshm.surface import target
 from xshm.surface.inbox import Inbox
-from xshm.virtual.program_window import wait_windows
+from xshm.virtual.programs.program_window import wait_windows
 from xshm.x11.connection import Connection
 from xshm.x11.io import packet_reader, shared_socket
 from xshm.x11.protocol import core

@@ -16,7 +16,7 @@ from xshm.virtual.processes import process_groups
 if TYPE_CHECKING:
     from types import FrameType
 
-    from xshm.virtual.program import Program
+    from xshm.virtual.programs.program import Program
 
 _STDIN: Final = 0  # by its number: sys.stdin is None where it is closed
 _ENDING: Final = (signal.SIGHUP, signal.SIGTERM)

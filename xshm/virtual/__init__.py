@@ -3,11 +3,9 @@
 `display`: VirtualDisplay, what a program calls.
 `spec`: DisplaySpec, the description of a display; `directories`: where its files may lie, and why not elsewhere.
 `start`: start a server in those directories; `screens`: the connections to it.
-`program`: Program, a subprocess.Popen that ends with its display.
-`program_window`: wait for a program's window, until it is painted and at rest.
 `framebuffer`: Framebuffer, one screen's memory as an array; `framebuffer_file`: map the file that it is in.
 `xwd`: the dump in that memory: header, colours, pixels.
 `find_framebuffer`: where a server keeps its screens.
 
-`processes` and `servers` are packages of their own, below this one.
+`processes`, `servers` and `programs` are packages of their own, below this one.
 """

@@ -23,17 +23,17 @@ from typing import TYPE_CHECKING, Any, Final, Never, NoReturn, Self
 
 from xshm import _arguments
 from xshm.drawables.recordable import Recordable
-from xshm.errors import Closed, InvalidType, StartFailed, TransportUnavailable, WaitTimeout
+from xshm.errors import Closed, InvalidType, StartFailed, TransportUnavailable
 from xshm.system import limits
 from xshm.system.closing import Closing
-from xshm.system.deadlines import within
 from xshm.system.printable import quoted
 from xshm.virtual import find_framebuffer, start
 from xshm.virtual.directories import AuthorityFile
 from xshm.virtual.processes import environment, process_groups
 from xshm.virtual.processes.command import check_is_one
-from xshm.virtual.program import Program
-from xshm.virtual.program_window import check_wait
+from xshm.virtual.programs.program import Program
+from xshm.virtual.programs.program_list import ProgramList
+from xshm.virtual.programs.program_window import check_wait
 from xshm.virtual.screens import Screens, open_server, server_pid
 from xshm.virtual.servers.launch import Directories
 from xshm.virtual.servers.server import SupervisedServer
@@ -147,7 +147,7 @@ class VirtualDisplay(Recordable, Closing):
         self._lock = threading.RLock()
         self._supervision: SupervisedServer | None = None
         self._log: ServerLog | None = None
-        self._programs: list[Program] = []
+        self._programs = ProgramList()
         self._screens = Screens("", "", None)
         self._framebuffers: tuple[Framebuffer, ...] | None = None
         self._writable = False
@@ -258,16 +258,7 @@ class VirtualDisplay(Recordable, Closing):
         check_is_one("launch", command, (window, timeout, *words) if are_words else ())
         check_wait(window, timeout)
         program = self._start_program(command, env, options, keep_stderr=True)  # for the message of WindowNotFound
-        try:
-            within(time.monotonic() + timeout, lambda: program.wait_painted(self.screen, window, timeout=timeout))
-        except BaseException as error:
-            program.end()
-            with self._lock:  # else its standard error would be kept
-                self._programs = [each for each in self._programs if each is not program]
-            if not isinstance(error, WaitTimeout):
-                raise
-            hint = "run() starts a program without waiting, and its wait_window() waits for no more than a window"
-            raise WaitTimeout(f"{error}; {hint}", frame=error.frame) from None
+        self._programs.wait_painted(program, lambda: self.screen, window, timeout)
         return program
 
     def run(self, command: Command, *words: Never, env: Mapping[str, str] | None = None, **options: Any) -> Program:
@@ -332,8 +323,8 @@ class VirtualDisplay(Recordable, Closing):
                 _HELD.add(self._supervision)
                 self._closed = False
                 raise
-        for program in self._programs if os.getpid() == self._owner else ():
-            program.reap()
+        if os.getpid() == self._owner:
+            self._programs.reap()
         if self._log is not None:
             self._log.close()
         self._ended = True
@@ -375,9 +366,7 @@ class VirtualDisplay(Recordable, Closing):
         with limits.Explained(StartFailed, "the program can't be started"):
             server = self._supervised()
             program = Program(server, self._connect, command, variables, options, keep_stderr=keep_stderr)
-        with self._lock:
-            self._programs = [each for each in self._programs if each.poll() is None]  # a Program has its exit code
-            self._programs.append(program)
+        self._programs.add(program)
         return program
 
     def _screen_of(self, framebuffer: int) -> Screen:  # a method: framebuffers keep the display alive

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from xshm.cli.recording.of_a_run import RunRecording
     from xshm.record.sinks.target import Target
     from xshm.virtual.display import VirtualDisplay
-    from xshm.virtual.program import Program
+    from xshm.virtual.programs.program import Program
 
     Recorded = contextlib.AbstractContextManager[RunRecording | None]
 

@@ -38,11 +38,11 @@ from xshm.system import limits
 from xshm.system.deadlines import nearest, within
 from xshm.system.polling import LONGEST
 from xshm.system.printable import printable, quoted
-from xshm.virtual import program_window
 from xshm.virtual.processes import command as commands
 from xshm.virtual.processes import marked_fork, process_groups
 from xshm.virtual.processes.descendants import Descendants, has_mark, with_mark
-from xshm.virtual.program_window import check_wait
+from xshm.virtual.programs import program_window
+from xshm.virtual.programs.program_window import check_wait
 from xshm.virtual.servers.control_socket import NoAnswer
 from xshm.x11.windows.window_watch import WindowWatch
 
