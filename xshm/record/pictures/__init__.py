@@ -8,4 +8,5 @@ In reading order:
 `bands`: bands of a source's pixels, of any depth, as blue, green, red.
 `numpy_planes`, `opencv_planes`: blue, green, red written into planes.
 `painter`: Painter, which converts changed rectangles into a Picture.
+`handover`: Handover, three pictures between two threads, of which the newest wins.
 """
