@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Final
 
 from xshm.errors import PoolExhausted, RecordingStalled, RequestTimeout, WindowGone, WindowNotViewable, XshmError
 from xshm.geometry import Rect, subtract
-from xshm.record.handover import Finished, Handover
+from xshm.record.pictures.handover import Finished, Handover
 from xshm.record.timing import SECOND, Clock, Grid, Pace
 from xshm.record.writer import SinkWriter
 
 if TYPE_CHECKING:
     from xshm.record.feed import Captured, Feed
-    from xshm.record.handover import Kept
+    from xshm.record.pictures.handover import Kept
     from xshm.record.pictures.painter import Painter
     from xshm.record.sinks.sink import Sink
 
@@ -58,6 +58,7 @@ class Pipeline:
         self._pace = Pace(fps)
         self._handover = Handover([sink.new_picture() for _ in range(_PICTURES)], Rect(0, 0, *feed.size))
         self.writer = SinkWriter(sink, self._handover, self.clock, Grid(fps) if constant and fps is not None else None)
+        self.has_begun = False
         self._stopping = False
         self._error: BaseException | None = None  # what ended the capture thread
         self.process = os.getpid()
@@ -81,7 +82,7 @@ class Pipeline:
     @property
     def is_running(self) -> bool:
         """Whether it has begun, and nothing has ended it."""
-        return self._writing.ident is not None and self._handover.end is None and not self._stopping
+        return self.has_begun and self._handover.end is None and not self._stopping
 
     @property
     def ended(self) -> BaseException | None:
@@ -97,6 +98,7 @@ class Pipeline:
             raise WindowNotViewable("what is to be recorded has no picture: it is unmapped or iconified")
         self.clock.begin(captured.at)
         self._receive(captured)
+        self.has_begun = True  # from here on the threads end it, also where this is interrupted
         _running.add(self)
         self._writing.start()
         self._capturing.start()
@@ -140,10 +142,11 @@ class Pipeline:
 
         Again it waits for what is not done yet, if it was interrupted, and raises the same.
         """
+        end = self.clock.now()
         self.request_stop()
         if self._capturing.ident is not None:
             self._capturing.join(_LAST_LOOK)
-        self._handover.finish(self.clock.now())  # by now it is; but for a server that doesn't answer
+        self._handover.finish(end)  # by now it is; but for a server that doesn't answer
         while self._writing.is_alive() and not self._is_stalled():
             self._writing.join(_PATROL / 4)
         _running.discard(self)

@@ -131,7 +131,7 @@ class Recorder:
             self._feed_how, self._painter = feed.how, painter
             pipeline.start()
         except BaseException:  # not only Exception: Ctrl-C must leave nothing open
-            if pipeline is not None and pipeline.is_running:
+            if pipeline is not None and pipeline.has_begun:
                 pipeline.request_stop()
                 raise
             if sink is not None:

@@ -8,4 +8,5 @@ In reading order:
 `reader`: boxes of a source's pixels, of any depth, as blue, green, red.
 `numpy_planes`, `opencv_planes`, `libav_planes`: blue, green, red written into planes, by three libraries.
 `painter`: Painter, which converts changed rectangles into a Picture.
+`handover`: Handover, three pictures between two threads, of which the newest wins.
 """
