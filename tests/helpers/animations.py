@@ -43,6 +43,19 @@ class OpenFile:
     discard = close
 
 
+class Pipe(OpenFile):
+    """A Stream over a descriptor."""
+
+    def write(self, data: bytes | memoryview) -> int:
+        written = 0
+        while written < len(data):
+            written += os.write(self.descriptor, memoryview(data)[written:])
+        return written
+
+    def abort(self) -> None:
+        pass
+
+
 def output(path: Path, flags: int = 0) -> OpenFile:
     return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666), str(path))
 
@@ -81,11 +94,12 @@ def noise(rect: Rect, seed: int = 0, colours: int | None = None) -> NDArray[np.u
 
 def by_pillow(path: Path) -> list[tuple[int, NDArray[np.uint8]]]:
     """Return duration in ms and R G B of each frame."""
+    found = []
     with Image.open(path) as image:
-        return [
-            (round(frame.info["duration"]), np.asarray(frame.convert("RGB")).copy())
-            for frame in ImageSequence.Iterator(image)
-        ]
+        for frame in ImageSequence.Iterator(image):
+            pixels = np.asarray(frame.convert("RGB")).copy()
+            found.append((round(frame.info["duration"]), pixels))  # of a WebP known only now
+    return found
 
 
 def by_ffmpeg(path: Path | str, data: bytes | None = None) -> list[tuple[int, int, NDArray[np.uint8]]]:

@@ -8,7 +8,6 @@ In reading order:
 `ring`: Ring, a recording of which the last seconds are in memory until they are saved.
 `choose`: what is written to, by target and settings.
 `pipeline`: Pipeline, the two threads of a recording, and what they do when something ends it.
-`handover`: Handover, three pictures between the threads, of which the newest wins.
 `writer`: SinkWriter, the encoder thread's work: new pictures, repeats and keep-alives.
 `timing`: Clock, Pace and Grid: times that stand still in pauses, a bound of the rate, a constant rate.
 `feed`: Feed, where the pixels of a recording come from, and Captured, what one look at them gives. `source_feed`:

@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Final
 
 from xshm.errors import PoolExhausted, RecordingStalled, RequestTimeout, WindowGone, WindowNotViewable, XshmError
 from xshm.geometry import Rect, subtract
-from xshm.record.handover import Finished, Handover
+from xshm.record.pictures.handover import Finished, Handover
 from xshm.record.timing import SECOND, Clock, Grid, Pace
 from xshm.record.writer import SinkWriter
 
 if TYPE_CHECKING:
     from xshm.record.feed import Captured, Feed
-    from xshm.record.handover import Kept
+    from xshm.record.pictures.handover import Kept
     from xshm.record.pictures.painter import Painter
     from xshm.record.sinks.sink import Sink
 

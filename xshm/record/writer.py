@@ -16,7 +16,7 @@ from xshm.record.timing import KEEP_ALIVE, TICK, Grid
 
 if TYPE_CHECKING:
     from xshm.geometry import Rect
-    from xshm.record.handover import Handover, Kept
+    from xshm.record.pictures.handover import Handover, Kept
     from xshm.record.sinks.sink import Sink
     from xshm.record.timing import Clock
 

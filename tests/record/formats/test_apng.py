@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from animations import MS, OpenFile, Script, by_ffmpeg, by_pillow, noise, output
+from animations import MS, OpenFile, Pipe, Script, by_ffmpeg, by_pillow, noise, output
 
 from xshm.geometry import Rect
 from xshm.record.formats.apng import ApngSink
@@ -103,9 +103,10 @@ def test_it_is_complete_after_each_frame(tmp_path: Path) -> None:
     assert [duration for duration, _ in by_pillow(path)] == [100] * 5
 
 
+@pytest.mark.parametrize("kind", [OpenFile, Pipe])
 @pytest.mark.parametrize("is_finished", [True, False])
 def test_what_went_through_a_pipe_plays_though_its_number_of_frames_was_not_known(
-    tmp_path: Path, *, is_finished: bool
+    tmp_path: Path, kind: type[OpenFile], *, is_finished: bool
 ) -> None:
     reads, writes = os.pipe()
     received: list[bytes] = []
@@ -116,7 +117,7 @@ def test_what_went_through_a_pipe_plays_though_its_number_of_frames_was_not_know
 
     reader = threading.Thread(target=receive)
     reader.start()
-    script = played(ApngSink(OpenFile(writes), SIZE, Settings()))
+    script = played(ApngSink(kind(writes), SIZE, Settings()))
     if is_finished:
         script.sink.finish(3000 * MS)
     else:

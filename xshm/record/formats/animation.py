@@ -39,7 +39,7 @@ else:
 
 _SECOND: Final = 1_000_000_000  # ns
 _MOST_RECTS: Final = 16
-_OPAQUE: Final = np.uint32(0xFF000000)
+OPAQUE: Final = np.uint32(0xFF000000)
 _CORNER: Final = Rect(0, 0, 1, 1)
 # Seconds after which a picture that was painted anew, with the same pixels, is a keep-alive too: together with the
 # 0.8 s to the next one that is about a second.
@@ -66,7 +66,10 @@ class _Held:
 
 
 class Animation:
-    """A Sink whose subclass encodes frames. `size` is at most `most_edge`; `shortest` and `longest` are in ticks."""
+    """A Sink whose subclass encodes frames. `output` is its own once it is made; before that, see `check`.
+
+    Durations of frames, `shortest` and `longest`, are in ticks; `most_edge` is in pixels.
+    """
 
     kind: ClassVar[str]
     ticks: ClassVar[int]  # a second
@@ -78,7 +81,7 @@ class Animation:
     layout: Layout = "bgr0"
 
     def __init__(self, output: Output, size: tuple[int, int], settings: Settings) -> None:
-        self._check(size, settings)
+        self.check(size, settings)
         self.size = size
         self.settings = settings
         self._file = GrowingFile(output, self.trailer)
@@ -90,6 +93,30 @@ class Animation:
         # B G R and 255 of each pixel, as a number: the picture with the frame that is held back, and the one before it.
         self._shown: NDArray[np.uint32] = np.zeros((height, width), "<u4")
         self._written: NDArray[np.uint32] = np.zeros((height, width), "<u4")
+
+    @classmethod
+    def check(cls, size: tuple[int, int], settings: Settings) -> None:
+        """Raise InvalidArgument for what the format does not have, before an output is opened."""
+        kind, most = cls.kind, cls.ticks // cls.shortest
+        if settings.codec is not None and settings.codec.lower() != kind.lower():
+            raise InvalidArgument(
+                f"{kind} is format and codec in one; leave codec={quoted(settings.codec)} out, or record to .mp4, .mkv "
+                f"or .webm"
+            )
+        if settings.options:
+            raise InvalidArgument(
+                f"{kind} has no options, so {', '.join(map(quoted, settings.options))} can't be set; quality= can"
+            )
+        if settings.constant and settings.fps is not None and settings.fps > most:
+            raise InvalidArgument(
+                f"{kind} has at most {most} pictures a second, since browsers show shorter ones for 0.1 s; not a "
+                f"constant {settings.fps:g}; record to .mp4, .mkv or .webm"
+            )
+        if max(size) > cls.most_edge:
+            raise InvalidArgument(
+                f"{kind} has at most {cls.most_edge} pixels along an edge, not {size[0]}x{size[1]}; pass max_edge= or "
+                f"a region"
+            )
 
     @property
     def how(self) -> str:
@@ -123,7 +150,7 @@ class Animation:
                 if found or not changed or self.settings.constant or waited >= _UNCHANGED * self.ticks:
                     self._hold(start, found)
             for rect in found:
-                np.bitwise_or(pixels[rect.slices], _OPAQUE, out=self._shown[rect.slices])
+                np.bitwise_or(pixels[rect.slices], OPAQUE, out=self._shown[rect.slices])
 
     def mark(self, at: int, title: str) -> None:
         """Do nothing: the format has no chapters."""
@@ -131,14 +158,17 @@ class Animation:
     def finish(self, end: int) -> None:
         """Write the frame that is held back, to be shown until `end`, and close the file."""
         with self._writing():
-            if self._held is not None:
-                self._write_held(max(end * self.ticks // _SECOND, self._held.start + self.shortest))
-            self._file.close()
-            self._is_over = True
+            try:
+                if self._held is not None:
+                    self._write_held(max(end * self.ticks // _SECOND, self._held.start + self.shortest))
+                self._file.close()
+            finally:
+                self._is_over = True
 
     def abort(self) -> None:
         """Close the file as it is, complete up to the last frame that was written."""
         self._is_over = True
+        self._file.end_write()
         self._release()
 
     def _how(self) -> str:
@@ -178,29 +208,6 @@ class Animation:
                 self._file.discard()
             finally:
                 self._lock.release()
-
-    def _check(self, size: tuple[int, int], settings: Settings) -> None:
-        """Raise InvalidArgument for what the format does not have."""
-        kind, most = self.kind, self.ticks // self.shortest
-        if settings.codec is not None and settings.codec.lower() != kind.lower():
-            raise InvalidArgument(
-                f"{kind} is format and codec in one; leave codec={quoted(settings.codec)} out, or record to .mp4, .mkv "
-                f"or .webm"
-            )
-        if settings.options:
-            raise InvalidArgument(
-                f"{kind} has no options, so {', '.join(map(quoted, settings.options))} can't be set; quality= can"
-            )
-        if settings.constant and settings.fps is not None and settings.fps > most:
-            raise InvalidArgument(
-                f"{kind} has at most {most} pictures a second, since browsers show shorter ones for 0.1 s; not a "
-                f"constant {settings.fps:g}; record to .mp4, .mkv or .webm"
-            )
-        if max(size) > self.most_edge:
-            raise InvalidArgument(
-                f"{kind} has at most {self.most_edge} pixels along an edge, not {size[0]}x{size[1]}; pass max_edge= or "
-                f"a region"
-            )
 
     def _differing(self, pixels: NDArray[np.uint32], rect: Rect) -> Rect | None:
         """Return the part of `rect` around the pixels that differ from the frame that is held back; None for none."""

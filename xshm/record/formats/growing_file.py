@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from xshm._signal_safety import Ignored, is_a_handlers
 from xshm.system.atomic_write import write_all
@@ -23,7 +23,7 @@ _NOTHING: Final[Mapping[int, bytes]] = {}
 
 
 class Output(Protocol):
-    """An open file or pipe, as `xshm.system.replacement.Replacement` has it."""
+    """An open file, as a Replacement has it."""
 
     @property
     def name(self) -> str:
@@ -31,7 +31,7 @@ class Output(Protocol):
 
     @property
     def descriptor(self) -> int:
-        """Where to write. Asked for when there is something to write: that may empty the old file."""
+        """Where to write. Asked for when there is something to write: that may empty an old file."""
 
     def commit(self) -> None:
         """Give the file its name."""
@@ -41,6 +41,17 @@ class Output(Protocol):
 
     def discard(self) -> None:
         """Close it; without `commit` nothing of it remains."""
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """An Output that has a way of its own to write, so that a reader that hangs is an error in time."""
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Write all of it."""
+
+    def abort(self) -> None:
+        """End a write that hangs."""
 
 
 class GrowingFile:
@@ -53,35 +64,28 @@ class GrowingFile:
         self._trailer = trailer
         self._descriptor = -1
         self._start: int | None = None  # where in the file it begins; None where nothing can be corrected
-
-    def is_seekable(self) -> bool:
-        """Return whether what was written can be corrected."""
-        if self._descriptor < 0:
+        self._stream: Stream | None = output if isinstance(output, Stream) else None
+        if self._stream is not None:  # else see `Output.descriptor`
             self._open()
-        return self._start is not None
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether what was written can be corrected; True also where that is not known before the first frame."""
+        return self._start is not None or self._descriptor < 0
 
     def append(self, data: bytes, corrections: Mapping[int, bytes] = _NOTHING) -> None:
         """Write a frame, after the header where it is the first; `corrections` are bytes by their offset in the file.
 
-        Raises OSError, with the file's name. A first frame gives the file its name.
+        The file then has its name. Raises OSError, with the file's name.
         """
         if self._descriptor < 0:
             self._open()
-        try:
-            if self._start is None:
-                write_all(self._descriptor, data)
-            else:
-                self._write_at(self.end, data + self._trailer)
-        except OSError as error:
-            if is_a_handlers(error):
-                raise
-            self._take_back()
-            raise OSError(error.errno, error.strerror, self._output.name) from error
-        self.end += len(data)
-        self.nbytes = self.end + len(self._trailer) * (self._start is not None)
-        if self._start is not None:
-            for offset, corrected in corrections.items():
-                self._write_at(offset, corrected)
+        if self._start is None:
+            self._write(data)
+            self.end = self.nbytes = self.end + len(data)
+        else:
+            self._write_frame(data, corrections)
+            self.nbytes = self.end + len(self._trailer)
         self._output.commit()
 
     def close(self) -> None:
@@ -90,17 +94,17 @@ class GrowingFile:
             self._output.discard()
             return
         if self._start is None:
-            try:
-                write_all(self._descriptor, self._trailer)
-            except OSError as error:
-                if is_a_handlers(error):
-                    raise
-                raise OSError(error.errno, error.strerror, self._output.name) from error
+            self._write(self._trailer)
             self.nbytes += len(self._trailer)
         else:
             # Another program that writes to the same open file, as after `> file` in a shell, goes on behind it.
             os.lseek(self._descriptor, self._start + self.nbytes, os.SEEK_SET)
         self._output.close()
+
+    def end_write(self) -> None:
+        """End a write to a Stream that hangs. Any thread may call it. Raises nothing."""
+        if self._stream is not None:
+            self._stream.abort()
 
     def discard(self) -> None:
         """Close the file as it is, complete up to its last frame. Raises nothing."""
@@ -113,6 +117,30 @@ class GrowingFile:
         if stat.S_ISREG(os.fstat(descriptor).st_mode) and not appended:
             self._start = os.lseek(descriptor, 0, os.SEEK_CUR)
         self._descriptor = descriptor
+
+    def _write(self, data: bytes) -> None:
+        """Write to what is only appended to."""
+        if self._stream is not None:
+            self._stream.write(data)
+            return
+        try:
+            write_all(self._descriptor, data)
+        except OSError as error:
+            if is_a_handlers(error):
+                raise
+            raise OSError(error.errno, error.strerror, self._output.name) from error
+
+    def _write_frame(self, data: bytes, corrections: Mapping[int, bytes]) -> None:
+        try:
+            self._write_at(self.end, data + self._trailer)
+            self.end += len(data)
+            for offset, corrected in corrections.items():
+                self._write_at(offset, corrected)
+        except OSError as error:
+            if is_a_handlers(error):
+                raise
+            self._take_back()
+            raise OSError(error.errno, error.strerror, self._output.name) from error
 
     def _write_at(self, offset: int, data: bytes) -> None:
         assert self._start is not None  # noqa: S101 - callers have tested it

@@ -55,7 +55,7 @@ class FileOutput:
         self.name = file.name
         self._file = file
         self._nbytes = 0
-        self.commit, self.close, self.discard = file.commit, file.close, file.discard
+        self.commit, self.discard = file.commit, file.discard
 
     def opened(self) -> str:
         """Return its path, which libav opens anew: it may have no name, or get another one."""
@@ -68,6 +68,11 @@ class FileOutput:
         except Exception:  # noqa: BLE001 - Closed, or by another thread at this moment
             return self._nbytes
         return self._nbytes
+
+    def close(self) -> None:
+        """Note its size, and close it."""
+        self.nbytes()
+        self._file.close()
 
     def abort(self) -> None:
         """Do nothing: a disk ends by itself."""

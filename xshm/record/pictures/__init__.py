@@ -6,6 +6,7 @@ In reading order:
 `yuv`: the samples of YUV as whole numbers, which are the same in each converter.
 `scale`: pictures scaled down, part by part.
 `bands`: bands of a source's pixels, of any depth, as blue, green, red.
-`numpy_planes`, `opencv_planes`: blue, green, red written into planes.
+`numpy_planes`, `opencv_planes`, `libav_planes`: blue, green, red written into planes, by three libraries.
 `painter`: Painter, which converts changed rectangles into a Picture.
+`handover`: Handover, three pictures between two threads, of which the newest wins.
 """

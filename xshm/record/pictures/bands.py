@@ -39,6 +39,10 @@ class Reader:
         (left, right), (top, bottom) = self._axes[0].touched(box[0], box[2]), self._axes[1].touched(box[1], box[3])
         return left, top, right, bottom
 
+    def is_plain(self, box: Box) -> bool:
+        """Return whether the pixels of a box are read as they are: no band of it needs memory of its own."""
+        return self._as_is and self._axes is None and box[2] <= self._size[0] and box[3] <= self._size[1]
+
     def read(self, pixels: NDArray[Any], colormap: NDArray[Any] | None, box: Box) -> NDArray[np.uint8]:
         """Return a box as (height, width, 3 or 4) uint8, blue, green, red and a byte without meaning.
 

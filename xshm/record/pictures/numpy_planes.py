@@ -1,13 +1,13 @@
-"""Write pixels into a picture's planes by numpy alone."""
+"""Write blue, green, red into a picture's planes by numpy alone; as all converters do it, for small parts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from xshm.record.pictures import yuv
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -18,27 +18,42 @@ if TYPE_CHECKING:
 else:
     from xshm._numpy import np
 
-BAND = 8192  # pixels converted at a time: the intermediate numbers, four bytes each, then stay in the cache
-_OPAQUE = 255
+_OPAQUE: Final = 255
 
 
-def write(pixels: NDArray[np.uint8], planes: Planes, layout: Layout) -> None:
-    """Convert (height, width, 3 or 4) blue, green, red into planes of that size; yuv420p takes even sizes only."""
-    if layout == "bgr0":
-        write_bgr0(pixels, planes[0])
-    elif layout == "gbrp":
-        for plane, place in zip(planes, (1, 0, 2), strict=True):
-            plane[...] = pixels[..., place]
-    else:
-        colours = yuv.channels(pixels)
-        if layout == "yuv444p":
-            for plane, coefficients in zip(planes, yuv.FULL, strict=True):
-                yuv.sample(colours, coefficients, plane)
+_BAND: Final = 8192  # pixels at a time: the intermediate numbers, four bytes each, then stay in the cache
+
+
+class NumpyWriter:
+    """The conversion of pixels."""
+
+    loss: Final = 6e-9  # seconds that a pixel takes longer than by OpenCV (tests/bench/record_conversions.py)
+    name: Final = "numpy"
+
+    def write(self, pixels: NDArray[np.uint8], planes: Planes, layout: Layout) -> None:
+        """Convert (height, width, 3 or 4) blue, green, red into planes of that size; yuv420p's is even."""
+        if layout == "bgr0":
+            write_bgr0(pixels, planes[0])
             return
-        yuv.sample(colours, yuv.LUMA, planes[0])
-        means = yuv.halved(colours)
-        for plane, coefficients in zip(planes[1:], yuv.FULL[1:], strict=True):
-            yuv.sample(means, coefficients, plane)
+        for rows, halves in bands(pixels.shape[0], pixels.shape[1], _BAND):
+            band = pixels[rows]
+            if layout == "gbrp":
+                for plane, place in zip(planes, (1, 0, 2), strict=True):
+                    plane[rows] = band[..., place]
+                continue
+            colours = yuv.channels(band)
+            for at, plane in enumerate(planes):
+                samples = yuv.samples(colours, at)
+                if at and layout == "yuv420p":
+                    plane[halves] = yuv.halved(samples)
+                else:
+                    plane[rows] = samples
+
+
+def bands(height: int, width: int, pixels: int) -> Iterator[tuple[slice, slice]]:
+    """Return slices of rows from the top, of an even number of them and about so many pixels, and those of half."""
+    rows = max(pixels // width // 2 * 2, 2)
+    return ((slice(top, top + rows), slice(top // 2, (top + rows) // 2)) for top in range(0, height, rows))
 
 
 def write_bgr0(pixels: NDArray[np.uint8], plane: NDArray[Any]) -> None:

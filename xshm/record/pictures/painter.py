@@ -2,22 +2,28 @@
 
 Always true:
 
-1. What is painted of a rectangle does not depend on how changes are cut into rectangles, nor on the converter: a
-   picture that was painted part by part equals one that was painted at once.
-2. Each pixel of the source is read from the top down, and of BGRX pixels few times in a row: bands of rows that stay in
-   the cache. They may be live memory; whoever owns them tells whether anything was drawn meanwhile.
+1. What is painted of a rectangle does not depend on how changes are cut into rectangles, nor on when a converter took
+   over from another: a picture that was painted part by part equals one that was painted at once. The samples of
+   libswscale alone may differ from others, its own included, by 1.
+2. Pixels are read in bands from the top down, and each once: they may be live memory, whose owner tells whether
+   anything was drawn meanwhile. Only pictures that are scaled read some rows and columns twice.
+3. No thread is started, and no setting of OpenCV, which is the process's own, is changed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import math
+import sys
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from xshm import _arguments
 from xshm.errors import InvalidArgument
 from xshm.geometry import Rect
 from xshm.pixels import opencv
-from xshm.record.pictures import numpy_planes, opencv_planes
+from xshm.record.pictures import libav_planes
 from xshm.record.pictures.bands import Reader
+from xshm.record.pictures.numpy_planes import NumpyWriter
+from xshm.record.pictures.opencv_planes import OpenCVWriter
 from xshm.record.pictures.picture import LAYOUTS
 from xshm.record.pictures.scale import scaled_size
 
@@ -29,13 +35,30 @@ if TYPE_CHECKING:
 
     from xshm.pixels.format import PixelFormat
     from xshm.record.pictures.bands import Box
+    from xshm.record.pictures.numpy_planes import Planes
     from xshm.record.pictures.picture import Layout, Picture
 
 _SMALLEST_EDGE: Final = 2
 # Two rectangles are converted as one where that adds at most so many pixels: what a rectangle costs by itself.
 _JOINED: Final = 8192
 _LOOKED_AT: Final = 8  # rectangles before one that it may be joined with; they are sorted by rows
-_DEAR: Final = 64_000_000  # pixels that numpy converts before OpenCV is imported: by then its 0.15 s are worth it
+_BAND: Final = 32768  # pixels that are read at a time where they are not as the converters want them
+_IMPORT: Final = 0.05  # seconds that the import of OpenCV takes
+
+
+class Writer(Protocol):
+    """A converter of pixels."""
+
+    @property
+    def name(self) -> str:
+        """The library and its version."""
+
+    @property
+    def loss(self) -> float:
+        """Seconds that a pixel takes longer than by OpenCV."""
+
+    def write(self, pixels: NDArray[np.uint8], planes: Planes, layout: Layout) -> None:
+        """Convert (height, width, 3 or 4) blue, green, red into planes of that size; yuv420p's is even."""
 
 
 class Painter:
@@ -56,14 +79,15 @@ class Painter:
         self._step = step = 2 if layout == "yuv420p" else 1
         self.size = (-(-width // step) * step, -(-height // step) * step)
         self._layout = layout
-        self._opencv: opencv_planes.Writer | None = None
-        self._converted = 0  # pixels, by numpy
-        self._why = "OpenCV is not imported for so little"
+        self._writer: Writer = NumpyWriter()
+        self._why = ""
+        self._lost = 0.0  # seconds that OpenCV would have saved so far; infinite once it is known not to be there
+        self._choose()
 
     @property
     def how(self) -> str:
         """What converts the pixels, and why."""
-        return "OpenCV" if self._opencv is not None else f"numpy: {self._why}"
+        return self._writer.name + self._why
 
     def paint(
         self, picture: Picture, pixels: NDArray[Any], rects: Iterable[Rect], colormap: NDArray[Any] | None = None
@@ -72,6 +96,10 @@ class Painter:
         boxes = [self._aligned(self._reader.touched(box)) for box in _joined(rects, self._source)]
         for box in boxes:
             self._paint(picture, pixels, colormap, box)
+        if self._writer.loss and self._lost < math.inf:
+            self._lost += self._writer.loss * sum(map(_area, boxes))
+            if self._lost >= _IMPORT or "cv2" in sys.modules:
+                self._choose()
         return [Rect.from_ltrb(*box) for box in boxes]
 
     def _aligned(self, box: Box) -> Box:
@@ -81,19 +109,13 @@ class Painter:
 
     def _paint(self, picture: Picture, pixels: NDArray[Any], colormap: NDArray[Any] | None, box: Box) -> None:
         left, top, right, bottom = box
-        writer = self._writer((right - left) * (bottom - top))
-        band = numpy_planes.BAND if writer is None else opencv_planes.BAND
-        write = numpy_planes.write if writer is None else writer.write
-        # A band is of whole rows, but for pictures so wide that two rows are more than a band.
         step = self._step
-        rows = max(band // (right - left) // step * step, step)
-        columns = band // rows // step * step
+        # Where reading needs memory, of bands that stay in the cache.
+        rows = bottom - top if self._reader.is_plain(box) else max(_BAND // (right - left) // step * step, step)
         for y in range(top, bottom, rows):
-            end = min(y + rows, bottom)
-            for x in range(left, right, columns):
-                part = (x, y, min(x + columns, right), end)
-                found = self._reader.read(pixels, colormap, part)
-                write(found, self._planes(picture, part), self._layout)
+            part = (left, y, right, min(y + rows, bottom))
+            found = self._reader.read(pixels, colormap, part)
+            self._writer.write(found, self._planes(picture, part), self._layout)
 
     def _planes(self, picture: Picture, box: Box) -> tuple[NDArray[np.uint8], ...]:
         left, top, right, bottom = box
@@ -102,16 +124,28 @@ class Painter:
         rest = slice(top // step, bottom // step), slice(left // step, right // step)
         return first[top:bottom, left:right], *(plane[rest] for plane in others)
 
-    def _writer(self, pixels: int) -> opencv_planes.Writer | None:
-        """Return OpenCV's conversions where it is loaded, or worth its import; None for numpy."""
-        if self._opencv is None and self._layout != "bgr0":
-            self._converted += pixels
-            cv2 = opencv.loaded()
-            if cv2 is None and self._converted > _DEAR:
-                cv2, self._why = opencv.module()
+    def _choose(self) -> None:
+        """Take the best converter there is, if its import is worth it by now: what it would have saved is as much.
+
+        At worst that takes twice the time of the better decision.
+        """
+        if self._layout == "bgr0":
+            self._why = ", which copies BGRX as fast as anything"
+            return
+        cv2 = opencv.loaded()
+        if cv2 is not None:
+            self._writer, self._why = OpenCVWriter(cv2), ""
+        elif self._lost < _IMPORT:
+            self._writer = libav_planes.loaded() or self._writer
+            self._why = ": OpenCV is not imported for so little"
+        else:
+            cv2, reason = opencv.module()
             if cv2 is not None:
-                self._opencv = opencv_planes.Writer(cv2)
-        return self._opencv
+                self._writer, self._why = OpenCVWriter(cv2), ""
+            else:
+                self._writer = libav_planes.installed() or self._writer
+                self._why = f": {reason}"
+                self._lost = math.inf
 
 
 def _joined(rects: Iterable[Rect], whole: Rect) -> list[Box]:

@@ -69,4 +69,4 @@ def scaled(
     high = down.apply(window, *rows)
     wide = across.apply(high.swapaxes(0, 1), *columns).swapaxes(0, 1)
     wide += np.float32(0.5)
-    return wide.astype(np.uint8)
+    return wide.astype(np.uint8, order="C")
