@@ -100,7 +100,7 @@ def test_without_tqdm_it_says_so_and_records(xvfb: Server, tmp_path: Path) -> No
     (tmp_path / "tqdm.py").write_text("raise ImportError('not installed')")
     path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
     env = xvfb.env() | {"PYTHONPATH": path}
-    with Terminal(*_RECORD, str(tmp_path / "a.mp4"), "--duration", "0.5", env=env) as terminal:
+    with Terminal(*_RECORD, str(tmp_path / "a.mp4"), "--duration", "0.1", env=env) as terminal:
         said = terminal.rest()
         assert terminal.exit_code() == 0
     assert said.count("no progress is shown without tqdm, which pip install xshm[video] brings") == 1
