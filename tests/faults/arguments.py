@@ -183,6 +183,7 @@ class Objects:
         self._pixmap = root.create_pixmap(16, 16, root.get_geometry().depth)
         self.pixmap = self._closing.enter_context(self.screen.pixmap(self._pixmap.id))
         self.stream = self._closing.enter_context(self.screen.stream())
+        self.ring = self._closing.enter_context(self.screen.record(keep_last=1))
         self.framebuffer = self.display.framebuffer
         self.program = self.display.run(["sleep", "1000"])
         self.frame = self.screen.grab((0, 0, 16, 16), cursor="layer")
@@ -229,6 +230,7 @@ class Objects:
         assert self.display.env()["DISPLAY"] == self.display.name
         assert len(self.view) == sysv.size(self.shmid)
         assert self.program.returncode is None
+        assert self.ring.is_running
 
 
 def provoke(report: Report, effort: int) -> None:
@@ -522,6 +524,8 @@ GOOD: Final[dict[str, dict[str, Callable[[Objects], Any]]]] = {
     "display.launch": {"command": lambda _: ["true"], "timeout": lambda _: 0.5},
     "program.wait_painted": {"screen": lambda objects: objects.screen},
     "rect.moved": {"dx": lambda _: 1, "dy": lambda _: 1},
+    "ring.mark": {"title": lambda _: "title"},
+    "ring.save": {"path": lambda _: "ring.mkv"},
     "sysv.shmget": {"key": lambda _: sysv.IPC_PRIVATE, "size": lambda _: 4096, "flags": lambda _: 0o600},
     "sysv.shmat": {},
     "sysv.shmdt": {"view": lambda objects: sysv.shmat(objects.shmid)},
@@ -533,6 +537,8 @@ GOOD: Final[dict[str, dict[str, Callable[[Objects], Any]]]] = {
 for _verb in ("wait_for", "wait_pixel", "wait_image", "wait_stable", "grab_many", "grab_into"):
     for _source in ("window", "pixmap"):
         GOOD[f"{_source}.{_verb}"] = GOOD[f"screen.{_verb}"]
+for _source in ("screen", "window", "pixmap", "display"):
+    GOOD[f"{_source}.record"] = {"target": lambda _: "video.y4m"}
 for _verb in ("drag", "scroll", "press", "type", "key_down", "key_up"):
     GOOD[f"window.{_verb}"] = GOOD[f"screen.{_verb}"]
 

@@ -84,7 +84,7 @@ class Recordable:
         with limits.loading():
             from xshm.record.sinks.settings import Settings  # noqa: PLC0415 - a screenshot does not pay for it
 
-        chosen = Settings(fps, constant, cursor, quality, codec, options or {}, format, max_edge)
+        chosen = Settings(fps, constant, cursor, quality, codec, {} if options is None else options, format, max_edge)
         if keep_last is not None:
             if target is not None:
                 raise InvalidArgument("a ring of the last seconds has no target; ring.save(path) writes it to one")

@@ -58,6 +58,7 @@ class Pipeline:
         self._pace = Pace(fps)
         self._handover = Handover([sink.new_picture() for _ in range(_PICTURES)], Rect(0, 0, *feed.size))
         self.writer = SinkWriter(sink, self._handover, self.clock, Grid(fps) if constant and fps is not None else None)
+        self.has_begun = False
         self._stopping = False
         self._error: BaseException | None = None  # what ended the capture thread
         self.process = os.getpid()
@@ -81,7 +82,7 @@ class Pipeline:
     @property
     def is_running(self) -> bool:
         """Whether it has begun, and nothing has ended it."""
-        return self._writing.ident is not None and self._handover.end is None and not self._stopping
+        return self.has_begun and self._handover.end is None and not self._stopping
 
     @property
     def ended(self) -> BaseException | None:
@@ -97,6 +98,7 @@ class Pipeline:
             raise WindowNotViewable("what is to be recorded has no picture: it is unmapped or iconified")
         self.clock.begin(captured.at)
         self._receive(captured)
+        self.has_begun = True  # from here on the threads end it, also where this is interrupted
         _running.add(self)
         self._writing.start()
         self._capturing.start()
@@ -125,11 +127,15 @@ class Pipeline:
         with handover.condition:
             handover.condition.wait_for(lambda: handover.written >= asked, _CATCH_UP)
 
-    def request_stop(self) -> None:
-        """Have both threads finish by themselves."""
-        with self._handover.condition:
+    def abandon(self) -> None:
+        """Have both threads finish by themselves, within PATROL. For finalizers: it sends no request."""
+        with self._handover.condition:  # an RLock's: the collector may have interrupted its owner
             self._stopping = True
             self._handover.condition.notify_all()
+
+    def request_stop(self) -> None:
+        """Have both threads finish by themselves, at once."""
+        self.abandon()
         self._feed.wake()
         if self._capturing.ident is None:  # `start` was interrupted
             self._handover.finish(self.clock.now())
@@ -140,10 +146,11 @@ class Pipeline:
 
         Again it waits for what is not done yet, if it was interrupted, and raises the same.
         """
+        end = self.clock.now()
         self.request_stop()
         if self._capturing.ident is not None:
             self._capturing.join(_LAST_LOOK)
-        self._handover.finish(self.clock.now())  # by now it is; but for a server that doesn't answer
+        self._handover.finish(end)  # by now it is; but for a server that doesn't answer
         while self._writing.is_alive() and not self._is_stalled():
             self._writing.join(_PATROL / 4)
         _running.discard(self)
