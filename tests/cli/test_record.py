@@ -16,6 +16,8 @@ import pytest
 from ffprobe import last_picture, probe
 from programs import eventually
 
+from xshm.cli import main
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -70,6 +72,22 @@ def record(xvfb: Server, tmp_path: Path) -> Iterator[Callable[..., Recording]]:
             each.run.communicate()
 
 
+@pytest.fixture
+def inside(
+    xvfb: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Give a function that runs the command in this process; it returns what `Recording.end` does."""
+    for name, value in xvfb.env().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+    def inside(*arguments: str) -> tuple[int, str, str]:
+        code = main.main(["record", *arguments])
+        return code, *capsys.readouterr()
+
+    return inside
+
+
 # -- the end -----------------------------------------------------------------------------------------------------------
 
 
@@ -87,11 +105,11 @@ def test_int_term_and_hup_end_it_properly_and_a_pipe_gets_no_numbers(record: Any
 
 
 def test_a_duration_is_that_of_the_video_and_the_numbers_are_those_of_ffprobe(
-    record: Any, painter: Painter, tmp_path: Path
+    inside: Any, painter: Painter, tmp_path: Path
 ) -> None:
     painter.fill((0, 0, 320, 200), (200, 30, 60))
-    running = record("a.mkv", *_SMALL, "--duration", "0.6", "-r", "20", "--constant", "-q", "lossless", "--json")
-    code, out, error = running.end()
+    flags = ["--duration", "0.6", "-r", "20", "--constant", "-q", "lossless", "--json"]
+    code, out, error = inside("a.mkv", *_SMALL, *flags)
     assert (code, error) == (0, "")
     said, video = json.loads(out), probe(tmp_path / "a.mkv")
     assert list(said) == ["file", "seconds", "frames", "dropped", "bytes", "how"]
@@ -209,16 +227,16 @@ def test_a_reader_who_leaves_is_said_as_shot_says_it(xvfb: Server, tmp_path: Pat
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_name_it_has_date_and_size_and_y_replaces(record: Any, painter: Painter, tmp_path: Path) -> None:
-    code, out, error = record(*_SMALL, "--duration", "0.1").end()
+def test_without_a_name_it_has_date_and_size_and_y_replaces(inside: Any, painter: Painter, tmp_path: Path) -> None:
+    code, out, error = inside(*_SMALL, "--duration", "0.1")
     assert (code, error) == (0, "")
     assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}_320x200_xshm\.mp4\n", out)
     name = out.strip()
     before = (tmp_path / name).read_bytes()
     painter.fill((0, 0, 320, 200), (200, 30, 60))
-    assert record(name, *_SMALL, "--duration", "0.1").end()[0] == 2
+    assert inside(name, *_SMALL, "--duration", "0.1")[0] == 2
     assert (tmp_path / name).read_bytes() == before
-    assert record(name, *_SMALL, "--duration", "0.1", "-y").end() == (0, "", "")
+    assert inside(name, *_SMALL, "--duration", "0.1", "-y") == (0, "", "")
     assert (abs(last_picture(tmp_path / name).astype(int) - (200, 30, 60)) < 6).all()
 
 
@@ -238,10 +256,10 @@ def test_without_a_name_it_has_date_and_size_and_y_replaces(record: Any, painter
     ],
 )
 def test_what_can_not_be_recorded_is_said_in_one_line_and_leaves_no_file(
-    record: Any, tmp_path: Path, arguments: list[str], words: str
+    inside: Any, tmp_path: Path, arguments: list[str], words: str
 ) -> None:
     (tmp_path / "made.mp4").mkdir()
-    code, out, error = record(*arguments).end()
+    code, out, error = inside(*arguments)
     assert (code, out, error.count("\n")) == (2, "", 1), error
     assert words in error
     assert [each.name for each in tmp_path.iterdir()] == ["made.mp4"]
@@ -264,14 +282,16 @@ def test_the_last_seconds_are_saved_by_usr1_and_at_the_end(record: Any, tmp_path
         assert 0.5 < probe(tmp_path / name).duration < 2.2
 
 
-def test_a_person_chooses_the_region_by_slop(xvfb: Server, painter: Painter, tmp_path: Path) -> None:
+def test_a_person_chooses_the_region_by_slop(
+    inside: Any, painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A program of that name stands in for the person and the tool that asks them."""
     painter.fill((40, 30, 20, 10), (9, 99, 199))
     slop = tmp_path / "slop"
     slop.write_text("#!/bin/sh\necho 20 10 40 30\n")
     slop.chmod(0o755)
-    command = [*_RECORD, "-s", "a.apng", "--duration", "0.1"]
-    subprocess.run(command, env=xvfb.env() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}, cwd=tmp_path, check=True)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert inside("-s", "a.apng", "--duration", "0.1") == (0, "", "")
     picture = last_picture(tmp_path / "a.apng")
     assert picture.shape == (10, 20, 3)
     assert (picture == (9, 99, 199)).all()

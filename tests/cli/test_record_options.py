@@ -54,6 +54,7 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> tuple[Any, str]:
         ("run --record-on-failure udp://127.0.0.1:9 -- true", "xshm: --record-on-failure names a file, which can be"),
         ("run --record - -- true", "xshm: standard output is the command's own; name a file to record to"),
         ("run --record a.nonsense -- true", "xshm: .nonsense is no container of a recording; there are mp4,"),
+        ("record --format nonsense", "xshm: format 'nonsense' is no container of a recording; there are mp4,"),
         ("record a.png", "xshm: .png: a still picture is no recording; .apng is PNG in motion"),
         ("record a", "xshm: the name 'a' has no suffix that tells its container; name it so ('a.mp4'), or name"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import termios
@@ -92,4 +93,15 @@ def test_the_terminal_is_left_alone_where_standard_input_is_something_else(xvfb:
     line = f"read a; {' '.join(_RECORD)} a.mp4 --duration 0.3; read b; echo $a $b"
     with Terminal("bash", "-c", f"cd {tmp_path}; printf 'one\\nq\\n' | ( {line} )", env=xvfb.env()) as terminal:
         assert "one q\r\n" in terminal.rest()
+    assert probe(tmp_path / "a.mp4").duration < 1
+
+
+def test_without_tqdm_it_says_so_and_records(xvfb: Server, tmp_path: Path) -> None:
+    (tmp_path / "tqdm.py").write_text("raise ImportError('not installed')")
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    env = xvfb.env() | {"PYTHONPATH": path}
+    with Terminal(*_RECORD, str(tmp_path / "a.mp4"), "--duration", "0.1", env=env) as terminal:
+        said = terminal.rest()
+        assert terminal.exit_code() == 0
+    assert said.count("no progress is shown without tqdm, which pip install xshm[video] brings") == 1
     assert probe(tmp_path / "a.mp4").duration < 1

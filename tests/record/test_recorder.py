@@ -251,8 +251,9 @@ def test_a_forked_child_leaves_the_recording_alone(screen: xshm.Screen, counter:
 
 @pytest.mark.usefixtures("no_collector")
 def test_a_recorder_that_is_dropped_stops_and_completes_its_file(
-    screen: xshm.Screen, counter: CounterScreen, tmp_path: Path
+    screen: xshm.Screen, counter: CounterScreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(pipeline, "_PATROL", 0.2)
     before = set(threading.enumerate())
     recorder = screen.record(tmp_path / "video.mp4", region=_REGION)
     recorder.start()

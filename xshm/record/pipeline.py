@@ -127,11 +127,15 @@ class Pipeline:
         with handover.condition:
             handover.condition.wait_for(lambda: handover.written >= asked, _CATCH_UP)
 
-    def request_stop(self) -> None:
-        """Have both threads finish by themselves."""
-        with self._handover.condition:
+    def abandon(self) -> None:
+        """Have both threads finish by themselves, within PATROL. For finalizers: it sends no request."""
+        with self._handover.condition:  # an RLock's: the collector may have interrupted its owner
             self._stopping = True
             self._handover.condition.notify_all()
+
+    def request_stop(self) -> None:
+        """Have both threads finish by themselves, at once."""
+        self.abandon()
         self._feed.wake()
         if self._capturing.ident is None:  # `start` was interrupted
             self._handover.finish(self.clock.now())

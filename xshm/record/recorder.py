@@ -194,7 +194,7 @@ class Recorder:
     def __del__(self) -> None:
         pipeline = getattr(self, "_pipeline", None)
         if pipeline is not None and not self._is_over and not self._is_elsewhere():
-            pipeline.request_stop()  # without a wait: this may be any thread, and at any moment
+            pipeline.abandon()  # without a wait, nor a request: this may be any thread, in the middle of anything
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType("a Recorder belongs to its process and its connection; send the path of what it has written")

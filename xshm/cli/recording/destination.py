@@ -30,7 +30,7 @@ def parse(name: str | None, container: str | None, *, overwrite: bool) -> Target
     from xshm.record.sinks.target import Target  # noqa: PLC0415 - not needed for --help
 
     if name is None:
-        return Target.parse(f"recording.{container or 'mp4'}")
+        return Target.parse("recording", container or "mp4")
     target = Target.parse(name, container)
     if target.kind == "file" and not overwrite:
         refuse_existing(target.path)
