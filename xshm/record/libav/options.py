@@ -22,6 +22,7 @@ from xshm._arguments import text
 from xshm.errors import InvalidArgument, InvalidType
 from xshm.record.libav import codecs
 from xshm.system.printable import printable, quoted
+from xshm.system.scheduling import without_real_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -252,7 +253,8 @@ def try_here(name: str, given: dict[str, str]) -> None:
     if name == "libx264rgb":
         context.pix_fmt = "bgr0"
     try:
-        context.open()
+        with without_real_time():
+            context.open()
         frame = av.VideoFrame(64, 64, context.pix_fmt)
         frame.pts = 0
         context.encode(frame)
@@ -270,7 +272,7 @@ def reason(codec: Codec, size: tuple[int, int], pixels: str, given: Mapping[str,
     before = av.logging.get_level()
     av.logging.set_level(_ERROR_LEVEL)
     try:
-        with av.logging.Capture() as logs, contextlib.suppress(av.FFmpegError, ValueError):
+        with av.logging.Capture() as logs, without_real_time(), contextlib.suppress(av.FFmpegError, ValueError):
             _context(av, codec.name, size, pixels, given).open()
         return "; ".join(printable(line.strip().rstrip(".")) for _, name, line in logs if name == codec.name)
     finally:
