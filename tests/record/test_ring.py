@@ -118,19 +118,26 @@ def test_what_can_not_be_saved_is_refused(screen: xshm.Screen, tmp_path: Path) -
     with pytest.raises(RecordingFailed, match="start"):
         ring.save(tmp_path / "early.mp4")
     with ring:
-        for name, error in (
-            ("saved.webm", InvalidArgument),  # not of H.264
-            ("saved.gif", InvalidArgument),
-            ("saved", InvalidArgument),
-            ("nowhere/saved.mp4", TargetNotFound),
+        for name, error, words in (
+            ("saved.webm", InvalidArgument, r"H\.264 .*saved as \.mp4, \.mov, .*; record it with format='webm'"),
+            ("saved.gif", InvalidArgument, r"saved as \.mp4, .*; gif is written while it is recorded"),
+            ("saved", InvalidArgument, "suffix"),
+            ("nowhere/saved.mp4", TargetNotFound, "nowhere"),
         ):
-            with pytest.raises(error):
+            with pytest.raises(error, match=words):
                 ring.save(tmp_path / name)
         with pytest.raises(InvalidArgument, match="file"):
             ring.save("tcp://127.0.0.1:9")
         assert not list(tmp_path.iterdir())
         ring.save(tmp_path / "named", format="mkv")
     assert length(tmp_path / "named") > 0
+
+
+def test_a_container_that_no_ring_can_be_saved_as_is_refused_before_the_recording(screen: xshm.Screen) -> None:
+    with pytest.raises(InvalidArgument, match=r"saved as mp4, .*not as 'gif'"):
+        screen.record(keep_last=5, format="gif")
+    with pytest.raises(InvalidArgument, match=r"VP8 .* in \.mp4"):
+        screen.record(keep_last=5, format="mp4", codec="vp8")
 
 
 def test_a_ring_encodes_by_the_codec_that_was_asked_for(

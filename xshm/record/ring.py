@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from xshm import _arguments
 from xshm.errors import InvalidArgument, RecordingFailed
+from xshm.record.libav import codecs, containers
 from xshm.record.libav.packets import PacketSink
 from xshm.record.recorder import Recorder
 from xshm.record.sinks.target import Target
@@ -44,6 +45,7 @@ class Ring(Recorder):
             raise InvalidArgument(f"keep_last is a number of seconds above 0, not {quoted(keep_last)}")
         if max_bytes is not None and _arguments.integer(max_bytes, "max_bytes is a whole number") < _LEAST_BYTES:
             raise InvalidArgument(f"max_bytes is at least {_LEAST_BYTES:,} bytes, not {quoted(max_bytes)}")
+        _check(settings)
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._packets: PacketSink | None = None
@@ -62,10 +64,24 @@ class Ring(Recorder):
             raise InvalidArgument(f"a ring is saved to a file, not to {target.name}")
         if self._packets is None or self._pipeline is None:
             raise RecordingFailed("this recording was not started yet; start() does, or `with`")
+        container = self._packets.container(target.container)
         self._pipeline.catch_up()
         with target.open() as file:  # which discards it, unless it was committed
-            self._packets.save(file, target.container)
+            self._packets.save(file, container)
 
     def _open_sink(self, size: tuple[int, int]) -> Sink:
         self._packets = PacketSink(size, self._settings, self._seconds, self._max_bytes)
         return self._packets
+
+
+def _check(settings: Settings) -> None:
+    """Raise InvalidArgument for a container that no ring is saved as, or that does not take the codec."""
+    if settings.format is None:
+        return
+    container = containers.find("", settings.format)
+    if container is None:
+        raise InvalidArgument(
+            f"a ring is saved as {', '.join(dict.fromkeys(containers.NAMES))}, not as {quoted(settings.format)}"
+        )
+    if settings.codec is not None:
+        containers.check(container, codecs.find(settings.codec, settings.quality)[0], settings.quality)

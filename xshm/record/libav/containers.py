@@ -125,5 +125,10 @@ def check(container: Container, codec: Codec, quality: Quality) -> None:
         )
 
 
+def fitting(codec: Codec) -> list[str]:
+    """Return the names of the containers in which players find a codec."""
+    return [each.names[0] for each in _CONTAINERS if not each.kinds or codec.kind in each.kinds]
+
+
 def _has(container: Container, codec: str) -> bool:
     return {"h265": "hevc"}.get(codec, codec) in container.kinds

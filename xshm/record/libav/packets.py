@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.errors import RecordingFailed
+from xshm.errors import InvalidArgument, RecordingFailed
 from xshm.record.libav import codecs, containers
 from xshm.record.libav.encoder import Encoder
 from xshm.record.libav.muxer import Muxer, kept
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xshm.geometry import Rect
+    from xshm.record.libav.containers import Container
     from xshm.record.pictures.picture import Layout, Picture
     from xshm.record.sinks.settings import Settings
     from xshm.record.sinks.timed_writer import TimedWriter
@@ -48,8 +49,8 @@ class PacketSink:
     """A Sink that keeps the last `seconds`, and at most `max_bytes`, in memory."""
 
     def __init__(self, size: tuple[int, int], settings: Settings, seconds: float, max_bytes: int | None) -> None:
-        self._container = containers.named("", settings.format or "mp4")
-        codec, note = codecs.find(settings.codec or self._container.codec, settings.quality)
+        usual = containers.named("", settings.format or "mp4").codec
+        codec, note = codecs.find(settings.codec or usual, settings.quality)
         self._note = note
         self.layout: Layout = codec.layouts[settings.quality]
         width, height = size
@@ -103,13 +104,23 @@ class PacketSink:
     def abort(self) -> None:
         """Do nothing: what is kept stays."""
 
-    def save(self, target: Replacement | TimedWriter, container: str) -> None:
+    def container(self, name: str) -> Container:
+        """Return the container of that name, or raise InvalidArgument with those that take what is kept."""
+        codec = self._encoder.codec
+        found = containers.find("", name)
+        if found is not None and (not found.kinds or codec.kind in found.kinds):
+            return found
+        how = f"record it with format={name!r}" if found else f"{name} is written while it is recorded, to a target"
+        fitting = ", ".join(f".{each}" for each in containers.fitting(codec))
+        raise InvalidArgument(
+            f"this ring keeps {codec.title} ({codec.name}), which is saved as {fitting}, not as .{name}; {how}"
+        )
+
+    def save(self, target: Replacement | TimedWriter, container: Container) -> None:
         """Write what is kept, as one file of that container, and close the target; after an error it is as it was.
 
-        Raises InvalidArgument for a container that does not take the codec, RecordingFailed where nothing is kept.
+        Raises RecordingFailed where nothing is kept.
         """
-        found = containers.named(target.name, container)
-        containers.check(found, self._encoder.codec, self._encoder.settings.quality)
         with self._lock:
             packets = [kept(packet) for group in self._groups for packet in group.packets]
             start = self._groups[0].start if self._groups else 0
@@ -119,7 +130,7 @@ class PacketSink:
         output = to_output(target)
         muxer: Muxer | None = None
         try:
-            muxer = Muxer(output, found, self._encoder, start=packets[0].pts)
+            muxer = Muxer(output, container, self._encoder, start=packets[0].pts)
             muxer.write(packets[:-1])
             muxer.write_last(packets[-1:])
             muxer.finish(_chapters(marks, start, end))
