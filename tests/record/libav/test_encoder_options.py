@@ -96,8 +96,29 @@ def test_options_reach_the_encoder(tmp_path: Path) -> None:
 
 
 def test_a_bit_rate_takes_the_place_of_the_usual_quality() -> None:
-    assert "crf" not in encoder("h264", {"b": "1M"}).options
-    assert encoder("h264", {}).options["crf"] == "20"
+    assert not {"crf", "qp"} & encoder("h264", {"b": "1M"}).options.keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "constant"),
+    [
+        ({}, True),
+        ({"preset": "ultrafast", "profile": "high444", "threads": 2}, True),
+        ({"qp": 30}, True),
+        ({"preset": "veryfast"}, False),
+        ({"crf": 20}, False),
+        ({"maxrate": "4M", "bufsize": "8M"}, False),
+        ({"qmax": 40}, False),
+        ({"x264-params": "qcomp=0.8"}, False),
+    ],
+)
+def test_x264_has_one_quality_for_all_pictures_unless_an_option_needs_its_rate_control(
+    tmp_path: Path, options: dict[str, Any], constant: bool
+) -> None:
+    path = tmp_path / "video.mp4"
+    videos.record(LibavSink(Replacement(path), (64, 48), Settings(options=options)), [videos.noise(64, 48, 1)])
+    # x264 writes its settings into the first packet.
+    assert (b"rc=cqp" in path.read_bytes(), b"rc=crf" in path.read_bytes()) == (constant, not constant)
 
 
 def test_encoders_are_quiet_on_standard_error() -> None:
