@@ -185,6 +185,27 @@ def test_the_end_of_the_server_completes_the_file_and_is_raised(
     assert numbers(counted(tmp_path / "video.mp4")) == [0, 1, 2, 3]
 
 
+def test_with_a_server_that_stands_still_the_file_ends_in_time_and_where_the_recording_does(
+    make_server: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_LAST_LOOK", 0.4)
+    server = make_server("Xvfb", 320, 200)
+    with xshm.Screen(server.name) as screen, CounterScreen(server.name) as counter:
+        recorder = screen.record(tmp_path / "video.mkv", fps=50, constant=True)
+        recorder.start()
+        _count(counter, 3)
+        server.pause()
+        try:
+            begun = time.monotonic()
+            recorder.stop()
+            assert time.monotonic() - begun < 3
+        finally:
+            server.resume()
+    found = counted(tmp_path / "video.mkv")
+    assert numbers(found) == [0, 1, 2, 3]
+    assert len(found) == round(recorder.duration * 50)
+
+
 def test_the_end_of_a_window_ends_the_recording_and_is_no_error(
     screen: xshm.Screen, xvfb: Server, tmp_path: Path
 ) -> None:

@@ -146,11 +146,11 @@ class Pipeline:
 
         Again it waits for what is not done yet, if it was interrupted, and raises the same.
         """
-        end = self.clock.now()
         self.request_stop()
         if self._capturing.ident is not None:
             self._capturing.join(_LAST_LOOK)
-        self._handover.finish(end)  # by now it is; but for a server that doesn't answer
+        # By now it is, but for a server that doesn't answer: then the last picture was written again until now.
+        self._handover.finish(self.clock.now())
         while self._writing.is_alive() and not self._is_stalled():
             self._writing.join(_PATROL / 4)
         _running.discard(self)

@@ -151,7 +151,10 @@ class Recorder:
             self._running().resume()
 
     def mark(self, title: str) -> None:
-        """Begin a chapter here; before the start: at the beginning. Containers without chapters drop it (`how`)."""
+        """Begin a chapter here; before the start: at the beginning. Containers without chapters drop it (`how`).
+
+        .mp4 and .mov keep the first 255.
+        """
         _arguments.text(title, "a chapter's title")
         if self._is_elsewhere():
             return

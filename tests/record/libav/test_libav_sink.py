@@ -206,10 +206,13 @@ def test_marks_are_chapters(tmp_path: Path, suffix: str) -> None:
     written.mark(0, "begin")
     written.mark(SECOND // 2, "Formular geöffnet: 12 €")
     written.mark(SECOND, "half a pair: \ud800")
+    written.mark(SECOND, "at the same time")
     written.finish(2 * SECOND)
     chapters = videos.probe(path)["chapters"]
-    assert [each["tags"]["title"] for each in chapters] == ["begin", "Formular geöffnet: 12 €", "half a pair: ?"]
-    assert [(float(each["start_time"]), float(each["end_time"])) for each in chapters] == [(0, 0.5), (0.5, 1), (1, 2)]
+    titles = ["begin", "Formular geöffnet: 12 €", "half a pair: ?", "at the same time"]
+    assert [each["tags"]["title"] for each in chapters] == titles
+    times = [(float(each["start_time"]), float(each["end_time"])) for each in chapters]
+    assert times == [(0, 0.5), (0.5, 1), (1, pytest.approx(1, abs=1e-4)), (pytest.approx(1, abs=1e-4), 2)]
 
 
 def test_a_container_without_chapters_says_so(tmp_path: Path) -> None:

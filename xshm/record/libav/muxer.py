@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from xshm.record.libav.outputs import Output
 
 _NANOSECONDS: Final = Fraction(1, 1_000_000_000)
+_APART: Final = 1000  # ns; mp4 counts a chapter's time in 100 ns
 
 
 class Muxer:
@@ -95,7 +96,7 @@ class Muxer:
         self.write(packets)
 
     def finish(self, chapters: Sequence[tuple[int, int, str]] = ()) -> None:
-        """Complete the container, with chapters of (start, end, title) in ns."""
+        """Complete the container, with chapters of (start, end, title) in ns; in mp4 and mov the first 255."""
         if self._last is not None and not self._ended and chapters:
             self._file.set_chapters(
                 [
@@ -151,6 +152,21 @@ class _Errors:
 def _encodable(title: str) -> str:
     """Return a title that libav takes: what can't be UTF-8 would keep the whole file from being completed."""
     return title.encode(errors="replace").decode().replace("\0", "?")
+
+
+def chapters(marks: Sequence[tuple[int, str]], end: int, start: int = 0) -> list[tuple[int, int, str]]:
+    """Return chapters of (start, end, title) for marks of (time, title), in ns, in a file that begins at `start`.
+
+    Those of one time begin a microsecond apart: players leave out chapters that do not begin after the one before.
+    """
+    begins: list[int] = []
+    for at, _ in marks:
+        begins.append(max(at - start, begins[-1] + _APART if begins else 0))
+    until = [*begins[1:], end - start]
+    return [
+        (begin, max(after, begin + _APART), title)
+        for begin, after, (_, title) in zip(begins, until, marks, strict=False)
+    ]
 
 
 def kept(packet: Any) -> Any:

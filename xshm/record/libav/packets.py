@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm.errors import InvalidArgument, RecordingFailed
 from xshm.record.libav import codecs, containers
 from xshm.record.libav.encoder import Encoder
-from xshm.record.libav.muxer import Muxer, kept
+from xshm.record.libav.muxer import Muxer, chapters, kept
 from xshm.record.libav.outputs import to_output
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class PacketSink:
             muxer = Muxer(output, container, self._encoder, start=packets[0].pts)
             muxer.write(packets[:-1])
             muxer.write_last(packets[-1:])
-            muxer.finish(_chapters(marks, start, end))
+            muxer.finish(chapters(marks, end, start))
             output.commit()
             output.close()
         except BaseException:
@@ -161,12 +161,3 @@ class PacketSink:
         if self._max_bytes is not None and self.nbytes > self._max_bytes:
             return True
         return self._groups[1].start <= self._end - self._seconds * _SECOND
-
-
-def _chapters(marks: list[tuple[int, str]], start: int, end: int) -> list[tuple[int, int, str]]:
-    """Return chapters of (start, end, title), as of the file that begins at `start`."""
-    begins = [max(at - start, 0) for at, _ in marks]
-    return [
-        (begin, max(until, begin + 1), title)
-        for begin, until, (_, title) in zip(begins, [*begins[1:], end - start], marks, strict=False)
-    ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from xshm.record.libav import codecs, containers
 from xshm.record.libav.encoder import Encoder
-from xshm.record.libav.muxer import Muxer, check
+from xshm.record.libav.muxer import Muxer, chapters, check
 from xshm.record.libav.outputs import to_output
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class LibavSink:
         if packets or self._muxer:
             muxer = self._opened()
             muxer.write_last(packets)
-            muxer.finish(self._chapters(end))
+            muxer.finish(chapters(self._marks, end))
         if self._output is None:
             self._discard()
             return
@@ -180,8 +180,3 @@ class LibavSink:
                 self._output.discard()
             elif not isinstance(self._target, str):
                 self._target.discard()
-
-    def _chapters(self, end: int) -> list[tuple[int, int, str]]:
-        begins = [at for at, _ in self._marks]
-        until = [*begins[1:], end]
-        return [(at, max(after, at + 1), title) for (at, title), after in zip(self._marks, until, strict=False)]
