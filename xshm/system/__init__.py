@@ -8,5 +8,6 @@ Files, in reading order:
 - `user_namespace`: the overflow uid, which several users may share;
 - `closing`: `with` for what has `close`;
 - `atomic_write`: files that are written whole or not at all;
-- `replacement`: a file that is written over time, and gets its name late.
+- `replacement`: a file that is written over time, and gets its name late;
+- `realtime`: threads that a library makes real-time ones, as they were again.
 """

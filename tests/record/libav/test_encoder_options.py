@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import videos
@@ -16,9 +18,6 @@ from xshm.record.libav.encoder import Encoder
 from xshm.record.libav.sink import LibavSink
 from xshm.record.sinks.settings import Settings
 from xshm.system.replacement import Replacement
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def encoder(name: str, options: dict[str, Any], quality: Any = "screen") -> Encoder:
@@ -126,3 +125,15 @@ def test_an_encoder_may_be_dropped_while_it_holds_pictures(name: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout == "dropped\n"
+
+
+def test_no_encoder_makes_real_time_threads() -> None:
+    def scheduled() -> list[int]:
+        return [os.sched_getscheduler(int(each.name)) for each in Path("/proc/self/task").iterdir()]
+
+    before = scheduled()
+    opened = encoder("av1", {})  # of a library that does, if root runs it
+    during = scheduled()
+    assert len(during) > len(before)
+    assert set(during) == set(before) == {os.SCHED_OTHER}
+    opened.finish()

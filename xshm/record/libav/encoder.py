@@ -88,7 +88,7 @@ class Encoder:
             context.flags |= _GLOBAL_HEADER
         colours.tag(context, colours.tags_of(self._pixels))
         try:
-            with options.quiet(self.codec):
+            with options.modest(self.codec):
                 self._null.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             why = options.reason(self.codec, self.size, self._pixels, self.options)

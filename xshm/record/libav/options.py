@@ -22,6 +22,7 @@ from xshm._arguments import text
 from xshm.errors import InvalidArgument, InvalidType
 from xshm.record.libav import codecs
 from xshm.system.printable import printable, quoted
+from xshm.system.realtime import no_realtime_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -252,7 +253,8 @@ def try_here(name: str, given: dict[str, str]) -> None:
     if name == "libx264rgb":
         context.pix_fmt = "bgr0"
     try:
-        context.open()
+        with no_realtime_threads():
+            context.open()
         frame = av.VideoFrame(64, 64, context.pix_fmt)
         frame.pts = 0
         context.encode(frame)
@@ -270,7 +272,7 @@ def reason(codec: Codec, size: tuple[int, int], pixels: str, given: Mapping[str,
     before = av.logging.get_level()
     av.logging.set_level(_ERROR_LEVEL)
     try:
-        with av.logging.Capture() as logs, contextlib.suppress(av.FFmpegError, ValueError):
+        with av.logging.Capture() as logs, modest(codec), contextlib.suppress(av.FFmpegError, ValueError):
             _context(av, codec.name, size, pixels, given).open()
         return "; ".join(printable(line.strip().rstrip(".")) for _, name, line in logs if name == codec.name)
     finally:
@@ -288,13 +290,19 @@ def _context(av: Any, name: str, size: tuple[int, int], pixels: str, given: Mapp
 
 
 @contextlib.contextmanager
-def quiet(codec: Codec) -> Iterator[None]:
-    """Keep SVT-AV1 from telling standard error about itself when it is opened, unless the environment says how much."""
-    if codec.name != "libsvtav1" or "SVT_LOG" in os.environ:
+def modest(codec: Codec) -> Iterator[None]:
+    """While SVT-AV1 is opened: keep it from real-time threads, and from telling standard error about itself.
+
+    Where the environment says how much it tells, that goes.
+    """
+    if codec.name != "libsvtav1":
         yield
         return
-    os.environ["SVT_LOG"] = "1"  # errors
+    told = "SVT_LOG" in os.environ
+    os.environ.setdefault("SVT_LOG", "1")  # errors
     try:
-        yield
+        with no_realtime_threads():
+            yield
     finally:
-        os.environ.pop("SVT_LOG", None)
+        if not told:
+            os.environ.pop("SVT_LOG", None)
