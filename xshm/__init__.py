@@ -15,8 +15,8 @@ with xshm.VirtualDisplay() as display:      # an Xvfb of its own, for programs t
 
 The packages, from the ground up: `sysv` (shmget(2) as Python), `pixels` (layouts and colours), `image` (Frame, files),
 `x11` (protocol, connection), `input` (clicks and keys), `shm` (segments, pool, transport), `capture` (frames, streams,
-waits), `drawables` (Screen, Window, Pixmap), `surface` (arrays into X), `virtual` (Xvfb), `cli`. What is not in
-`__all__` is private.
+waits), `record` (videos), `drawables` (Screen, Window, Pixmap), `surface` (arrays into X), `virtual` (Xvfb), `cli`.
+What is not in `__all__` is private.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ Files, in reading order:
 - `polling`: waiting for descriptors by poll(2);
 - `deadlines`: a thread's deadline for the replies to its requests;
 - `user_namespace`: the overflow uid, which several users may share;
+- `scheduling`: undo what a library does to the priority of threads;
 - `closing`: `with` for what has `close`;
 - `atomic_write`: files that are written whole or not at all;
-- `replacement`: a file that is written over time, and gets its name late;
-- `realtime`: threads that a library makes real-time ones, as they were again.
+- `replacement`: a file that is written over time, and gets its name late.
 """

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import videos
@@ -18,6 +16,9 @@ from xshm.record.libav.encoder import Encoder
 from xshm.record.libav.sink import LibavSink
 from xshm.record.sinks.settings import Settings
 from xshm.system.replacement import Replacement
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def encoder(name: str, options: dict[str, Any], quality: Any = "screen") -> Encoder:
@@ -95,8 +96,29 @@ def test_options_reach_the_encoder(tmp_path: Path) -> None:
 
 
 def test_a_bit_rate_takes_the_place_of_the_usual_quality() -> None:
-    assert "crf" not in encoder("h264", {"b": "1M"}).options
-    assert encoder("h264", {}).options["crf"] == "20"
+    assert not {"crf", "qp"} & encoder("h264", {"b": "1M"}).options.keys()
+
+
+@pytest.mark.parametrize(
+    ("options", "constant"),
+    [
+        ({}, True),
+        ({"preset": "ultrafast", "profile": "high444", "threads": 2}, True),
+        ({"qp": 30}, True),
+        ({"preset": "veryfast"}, False),
+        ({"crf": 20}, False),
+        ({"maxrate": "4M", "bufsize": "8M"}, False),
+        ({"qmax": 40}, False),
+        ({"x264-params": "qcomp=0.8"}, False),
+    ],
+)
+def test_x264_has_one_quality_for_all_pictures_unless_an_option_needs_its_rate_control(
+    tmp_path: Path, options: dict[str, Any], constant: bool
+) -> None:
+    path = tmp_path / "video.mp4"
+    videos.record(LibavSink(Replacement(path), (64, 48), Settings(options=options)), [videos.noise(64, 48, 1)])
+    # x264 writes its settings into the first packet.
+    assert (b"rc=cqp" in path.read_bytes(), b"rc=crf" in path.read_bytes()) == (constant, not constant)
 
 
 def test_encoders_are_quiet_on_standard_error() -> None:
@@ -125,15 +147,3 @@ def test_an_encoder_may_be_dropped_while_it_holds_pictures(name: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout == "dropped\n"
-
-
-def test_no_encoder_makes_real_time_threads() -> None:
-    def scheduled() -> list[int]:
-        return [os.sched_getscheduler(int(each.name)) for each in Path("/proc/self/task").iterdir()]
-
-    before = scheduled()
-    opened = encoder("av1", {})  # of a library that does, if root runs it
-    during = scheduled()
-    assert len(during) > len(before)
-    assert set(during) == set(before) == {os.SCHED_OTHER}
-    opened.finish()

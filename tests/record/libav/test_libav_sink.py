@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,17 @@ _CASES = [
     ("mkv", "ffv1", "screen", "ffv1", "yuv444p", 2),
     ("mkv", "ffv1", "small", "ffv1", "yuv420p", 2),
 ]
+
+
+def test_no_thread_of_this_process_becomes_real_time(tmp_path: Path) -> None:
+    # As root SVT-AV1 does that to its threads and to the caller, whose programs inherit it.
+    recording = sink(tmp_path / "video.webm", codec="av1")
+    picture = recording.new_picture()
+    recording.write(picture, 0, (Rect(0, 0, WIDTH, HEIGHT),))
+    kinds = {os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")}  # noqa: PTH208 - names
+    recording.finish(SECOND)
+    assert kinds == {os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 @pytest.mark.parametrize(("suffix", "codec", "quality", "kind", "pixels", "off"), _CASES)

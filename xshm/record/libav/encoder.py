@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm.errors import InvalidArgument
 from xshm.record.libav import codecs, colours, frames, options
 from xshm.record.pictures.picture import Picture
+from xshm.system.scheduling import without_real_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,7 @@ class Encoder:
             context.flags |= _GLOBAL_HEADER
         colours.tag(context, colours.tags_of(self._pixels))
         try:
-            with options.modest(self.codec):
+            with options.quiet(self.codec), without_real_time():
                 self._null.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             why = options.reason(self.codec, self.size, self._pixels, self.options)

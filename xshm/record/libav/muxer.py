@@ -2,7 +2,8 @@
 
 1. The header is written with the first packet; without one nothing is written.
 2. Packets come in the order in which they are decoded, and their times rise.
-3. An error of the disk or the line is an OSError with the output's name; after one nothing more is written.
+3. An error of the disk or the line is an OSError with the output's name; after one nothing more is written, and a file
+   ends with what was whole before: no player meets half a picture.
 4. `finish` or `abort` is the last call. It is one thread's at a time.
 """
 
@@ -50,6 +51,7 @@ class Muxer:
         self._shown_until = 0
         self._ended = False
         self.packets = 0
+        self._whole = 0  # bytes after the last packet that was written without an error
         self.header = 0  # bytes after the first packet: it is written with the second one
 
     def write(self, packets: Iterable[Any]) -> None:
@@ -67,8 +69,9 @@ class Muxer:
                 self._ended = True
                 raise
             self.packets += 1
+            self._whole = self._output.nbytes()
             if self.packets == 1:
-                self.header = self._output.nbytes()
+                self.header = self._whole
 
     def _check(self, packet: Any) -> None:
         if self._ended:
@@ -124,6 +127,7 @@ class Muxer:
             # The trailer is not tried again; the file is closed.
             with suppress(Exception):
                 self._file.close()
+            self._output.take_back(self._whole)
             raise
 
 

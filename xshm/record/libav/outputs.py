@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from xshm.errors import Closed
 from xshm.record.libav.network import Line
 from xshm.record.sinks.timed_writer import TimedWriter
+from xshm.system.replacement import about_target
 
 if TYPE_CHECKING:
     from xshm.system.replacement import Replacement
 
 _BUFFER: Final = 32768  # bytes, PyAV's own
+_HEADER: Final = 4096  # bytes, more than that of each container
 
 
 class Output(Protocol):
@@ -31,6 +35,9 @@ class Output(Protocol):
 
     def nbytes(self) -> int:
         """Return how many bytes were written."""
+
+    def take_back(self, nbytes: int) -> None:
+        """End a file after so many bytes: what comes behind was not written whole. Raises nothing."""
 
     def commit(self) -> None:
         """Let a file have its name."""
@@ -55,11 +62,21 @@ class FileOutput:
         self.name = file.name
         self._file = file
         self._nbytes = 0
-        self.commit, self.discard = file.commit, file.discard
+        self.commit = file.commit
 
     def opened(self) -> str:
-        """Return its path, which libav opens anew: it may have no name, or get another one."""
-        return f"/proc/self/fd/{self._file.descriptor}"
+        """Return its path, which libav opens anew: it may have no name, or get another one. Raises OSError.
+
+        There is room for a header: PyAV never closes a file whose header it could not write.
+        """
+        descriptor = self._file.descriptor
+        try:
+            os.posix_fallocate(descriptor, 0, _HEADER)
+        except OSError as error:
+            raise about_target(self.name, error) from error
+        finally:
+            os.ftruncate(descriptor, 0)
+        return f"/proc/self/fd/{descriptor}"
 
     def nbytes(self) -> int:
         """Return its size; that of the end once it is closed."""
@@ -69,10 +86,20 @@ class FileOutput:
             return self._nbytes
         return self._nbytes
 
+    def take_back(self, nbytes: int) -> None:
+        """Cut off what comes behind so many bytes."""
+        with suppress(OSError, Closed):
+            os.ftruncate(self._file.descriptor, nbytes)
+
     def close(self) -> None:
         """Note its size, and close it."""
         self.nbytes()
         self._file.close()
+
+    def discard(self) -> None:
+        """Note its size, and close it at once."""
+        self.nbytes()
+        self._file.discard()
 
     def abort(self) -> None:
         """Do nothing: a disk ends by itself."""
@@ -96,6 +123,9 @@ class StreamOutput:
     def nbytes(self) -> int:
         """Return how many bytes were taken."""
         return self._writer.nbytes
+
+    def take_back(self, nbytes: int) -> None:
+        """Do nothing: what is written is with its reader."""
 
     def commit(self) -> None:
         """Do nothing: what is written is with its reader."""
