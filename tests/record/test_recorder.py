@@ -345,13 +345,19 @@ def test_an_interrupted_stop_completes_the_file_nevertheless(
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
-    read = 0
     os.set_blocking(reader, True)
-    while data := os.read(reader, 1 << 20):
-        read += len(data)
-    assert read == recorder.frames * 1280 * 800 * 4
+    read: list[int] = []
+
+    def read_all() -> None:
+        time.sleep(0.2)
+        read.extend(map(len, iter(lambda: os.read(reader, 1 << 20), b"")))
+
+    reading = threading.Thread(target=read_all)
+    reading.start()
+    recorder.stop()  # which waits for the rest: after the interrupt, too
     assert recorder.frames == max(1, round(recorder.duration * 25))
-    recorder.stop()
+    reading.join()
+    assert sum(read) == recorder.frames * 1280 * 800 * 4
 
 
 @pytest.mark.parametrize(
