@@ -10,6 +10,7 @@ squares are large enough to outlive any codec, half the size, and colour of a qu
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -18,6 +19,8 @@ import xshm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from xshm.record.recorder import Recorder
 
 BITS: Final = 16
 _EDGE: Final = 16  # pixels
@@ -73,6 +76,22 @@ class CounterScreen:
         """Show the next number, and return it."""
         self.show(self.number + 1)
         return self.number
+
+    def count_for(self, recorder: Recorder, count: int, pause: float = 0.02) -> list[tuple[float, float]]:
+        """Show so many numbers, each once the one before is recorded, so that none is lost on a busy machine.
+
+        Return, for each, a moment (time.monotonic) before it was shown, and one after it was recorded. It needs a
+        recording whose rate is not constant.
+        """
+        moments = []
+        for _ in range(count):
+            time.sleep(pause)
+            frames, begun = recorder.frames, time.monotonic()
+            self.count()
+            while recorder.frames == frames and recorder.is_running and time.monotonic() < begun + 20:
+                time.sleep(0.001)
+            moments.append((begun, time.monotonic()))
+        return moments
 
     @property
     def window(self) -> Any:

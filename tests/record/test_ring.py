@@ -33,12 +33,6 @@ def counter(xvfb: Server) -> Iterator[CounterScreen]:
         yield counter
 
 
-def _count(counter: CounterScreen, count: int) -> None:
-    for _ in range(count):
-        time.sleep(0.02)
-        counter.count()
-
-
 def _chapters(path: Path) -> list[tuple[str, float]]:
     command = ["ffprobe", "-v", "error", "-show_chapters", "-of", "json", str(path)]
     found: Any = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["chapters"]
@@ -50,9 +44,9 @@ def test_what_is_saved_lasts_until_that_moment_and_recording_goes_on(
     screen: xshm.Screen, counter: CounterScreen, tmp_path: Path, name: str
 ) -> None:
     with screen.record(keep_last=30, region=_REGION, fps=None) as ring:
-        _count(counter, 5)
+        counter.count_for(ring, 5)
         ring.save(tmp_path / name)  # at once after the last change
-        _count(counter, 5)
+        counter.count_for(ring, 5)
     ring.save(tmp_path / f"later-{name}")
     assert numbers(counted(tmp_path / name)) == list(range(6))
     assert numbers(counted(tmp_path / f"later-{name}")) == list(range(11))
@@ -63,22 +57,31 @@ def test_only_the_last_seconds_are_kept_from_a_key_frame_on_with_their_chapter(
     screen: xshm.Screen, counter: CounterScreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoder, "_JOINED_KEY_SECONDS", 0.2)
-    with screen.record(keep_last=0.3, region=_REGION, fps=None) as ring:
+    with screen.record(keep_last=0.5, region=_REGION, fps=None) as ring:
         ring.mark("gone")
-        _count(counter, 5)
+        counter.count_for(ring, 5)
         ring.mark("begins before")
-        _count(counter, 30)
+        until = ring.duration + 1
+        while ring.duration < until:
+            counter.count_for(ring, 1)
+        inside = counter.number
         ring.mark("inside")
-        _count(counter, 5)
+        counter.count_for(ring, 3)
         ring.save(tmp_path / "saved.mkv")
     found = counted(tmp_path / "saved.mkv")
     assert found[0][0] == 0
     seen = numbers(found)
-    assert seen == list(range(seen[0], 41))
-    assert 0.3 <= found[-1][0] < 0.65
-    (first, start), (second, inside) = _chapters(tmp_path / "saved.mkv")
+    assert seen == list(range(seen[0], counter.number + 1))
+    # Up to the next key frame more than was asked for: without what is before that, it would be less.
+    assert found[-1][0] > 0.5
+    assert found[-1][0] - next(time for time, _ in found if time >= 0.2) < 0.501
+    (first, start), (second, begin) = _chapters(tmp_path / "saved.mkv")
     assert (first, second, start) == ("begins before", "inside", 0)
-    assert inside == pytest.approx(found[-1][0] - 0.1, abs=0.06)
+    assert _time_of(inside, found) < begin < _time_of(inside + 1, found)
+
+
+def _time_of(number: int, found: list[tuple[float, int]]) -> float:
+    return next(time for time, seen in found if seen == number)
 
 
 def test_the_bytes_are_bounded(screen: xshm.Screen, counter: CounterScreen, painter: Painter, tmp_path: Path) -> None:
@@ -144,7 +147,7 @@ def test_a_ring_encodes_by_the_codec_that_was_asked_for(
     screen: xshm.Screen, counter: CounterScreen, tmp_path: Path
 ) -> None:
     with screen.record(keep_last=5, region=_REGION, format="webm", quality="small") as ring:
-        _count(counter, 3)
+        counter.count_for(ring, 3)
     assert "VP9" in ring.how
     ring.save(tmp_path / "saved.webm")
     assert numbers(counted(tmp_path / "saved.webm"))[-1] == 3

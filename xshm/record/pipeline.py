@@ -63,6 +63,7 @@ class Pipeline:
         self._error: BaseException | None = None  # what ended the capture thread
         self.process = os.getpid()
         self._watched: tuple[object, float] = (None, 0.0)
+        self._captured, self._written = _End(), _End()
         self._capturing = threading.Thread(target=self._capture, name="xshm-record-capture", daemon=True)
         self._writing = threading.Thread(target=self._write, name="xshm-record-write", daemon=True)
 
@@ -147,12 +148,15 @@ class Pipeline:
         Again it waits for what is not done yet, if it was interrupted, and raises the same.
         """
         self.request_stop()
-        if self._capturing.ident is not None:
-            self._capturing.join(_LAST_LOOK)
+        if self._capturing.ident is not None and self._captured.wait(_LAST_LOOK):
+            self._capturing.join()
         # By now it is, but for a server that doesn't answer: then the last picture was written again until now.
         self._handover.finish(self.clock.now())
-        while self._writing.is_alive() and not self._is_stalled():
-            self._writing.join(_PATROL / 4)
+        if self._writing.ident is not None:
+            while not self._written.wait(_PATROL / 4) and not self._is_stalled():
+                pass
+            if self._written.over:
+                self._writing.join()
         _running.discard(self)
         error = self.ended
         if error is not None and not (isinstance(error, WindowGone) and self.writer.frames):
@@ -164,6 +168,7 @@ class Pipeline:
         try:
             self.writer.run()
         finally:
+            self._written.come()
             self._feed.wake()
 
     def _capture(self) -> None:
@@ -181,6 +186,7 @@ class Pipeline:
             self._handover.finish(self.clock.now())
             with suppress(XshmError, OSError):
                 self._feed.close()
+            self._captured.come()
 
     def _step(self) -> None:
         """Wait until a picture is due and likely, or for a while; capture it."""
@@ -278,6 +284,29 @@ class Pipeline:
             )
         )
         return True
+
+
+class _End:
+    """The end of a thread's work; any thread may wait for it, and a signal's handler may raise in that.
+
+    After that Thread.join takes a thread that is still at work for one that has ended, up to Python 3.12.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def come(self) -> None:
+        """Say that it is there; once."""
+        self.over = True  # first: whoever was interrupted with the lock in hand needs it no more
+        self._lock.release()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for it for so long, and return whether it is there."""
+        if not self.over and self._lock.acquire(timeout=seconds):
+            self._lock.release()
+        return self.over
 
 
 def _cpu_time(thread: int | None) -> int:

@@ -118,6 +118,8 @@ class Recorder:
         if self._pipeline is not None:
             raise RecordingFailed("this recording was started already; begin another one with record()")
         settings = self._settings
+        # A round trip: the recording has the size of now, and events that tell of it may be on their way.
+        self._source._session.connection.wire.sync()
         rect = None if self._region is None else self._source._within(self._region)
         feed = open_feed(self._source, rect, cursor=settings.cursor is True)
         sink: Sink | None = None
