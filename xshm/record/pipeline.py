@@ -162,6 +162,11 @@ class Pipeline:
         if error is not None and not (isinstance(error, WindowGone) and self.writer.frames):
             raise error
 
+    def give_up(self) -> None:
+        """End what hangs, and do not wait for it at the end of the program."""
+        _running.discard(self)
+        self._sink.abort()
+
     # -- the threads ---------------------------------------------------------------------------------------------------
 
     def _write(self) -> None:

@@ -208,6 +208,11 @@ class Recorder:
         state = "over" if self._is_over else "new" if self._pipeline is None else "running"
         return f"<{type(self).__name__} of {self._source!r}, {state}, {self.frames} frames, {self.duration:.1f} s>"
 
+    def _give_up(self) -> None:
+        """End a recording whose `stop` was interrupted, without a wait: what is not written yet is lost."""
+        if self._pipeline is not None:
+            self._pipeline.give_up()
+
     # -- shared with Ring ----------------------------------------------------------------------------------------------
 
     def _open_sink(self, size: tuple[int, int]) -> Sink:

@@ -33,7 +33,11 @@ def record(
                 begun()
                 _Attendant(recorder, endings, keyboard, progress, save).until_the_end(duration)
             finally:
-                recorder.stop()
+                try:
+                    recorder.stop()
+                except KeyboardInterrupt:  # the second signal
+                    recorder._give_up()  # noqa: SLF001 - nothing for a program, which has `stop`
+                    raise
                 progress.update(recorder)
         finally:
             progress.close()
