@@ -16,6 +16,7 @@ from xshm.geometry import Rect
 from xshm.record.pictures.numpy_planes import NumpyWriter
 from xshm.record.pictures.painter import Painter
 from xshm.record.pictures.picture import LAYOUTS, Picture, new_planes
+from xshm.record.pictures.reader import Reader
 from xshm.record.pictures.scale import scaled_size
 
 if TYPE_CHECKING:
@@ -96,6 +97,34 @@ def test_parts_are_those_of_the_whole(fmt: Any, size: tuple[int, int], max_edge:
         painter.paint(full, pixels, [Rect(0, 0, *size)], source.colormap)
         for plane, other in zip(kept.planes, full.planes, strict=True):
             assert np.array_equal(plane, other)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("size", "max_edge"), [((300, 200), 200), ((1366, 70), 1280), ((301, 203), 100), ((100, 399), 398), ((90, 60), 45)]
+)
+def test_opencv_scales_parts_as_the_whole_and_as_numpy(size: tuple[int, int], max_edge: int, layout: Layout) -> None:
+    cv2 = pytest.importorskip("cv2")
+    generator = np.random.default_rng(4)
+    pixels, new = random_picture(BGRX, *size).pixels.copy(), random_picture(BGRX, *size).pixels
+    painters = [Painter(BGRX, size, layout, max_edge=max_edge) for _ in range(2)]
+    fast, exact = painters
+    fast._reader.use(cv2)
+    exact._reader = Reader(BGRX, size, scaled_size(size, max_edge))  # by numpy
+    for painter in painters:
+        painter._writer, painter._lost = NumpyWriter(), np.inf
+    kept, full, other = (Picture(layout, *fast.size, new_planes(layout, *fast.size)) for _ in range(3))
+    fast.paint(kept, pixels, [Rect(0, 0, *size)])
+    for _ in range(12):
+        x, y = (int(generator.integers(0, edge)) for edge in size)
+        rect = Rect(x, y, *(int(generator.integers(1, size[at] - (x, y)[at] + 1)) for at in (0, 1)))
+        pixels[rect.slices] = new[rect.slices]
+        fast.paint(kept, pixels, [rect])
+        fast.paint(full, pixels, [Rect(0, 0, *size)])
+        exact.paint(other, pixels, [Rect(0, 0, *size)])
+        for plane, whole, slow in zip(kept.planes, full.planes, other.planes, strict=True):
+            assert np.array_equal(plane, whole)
+            assert np.abs(plane.astype(int) - slow).max() <= 1
 
 
 def test_it_is_what_pillow_makes_of_it() -> None:

@@ -4,7 +4,7 @@ Always true:
 
 1. What is painted of a rectangle does not depend on how changes are cut into rectangles, nor on when a converter took
    over from another: a picture that was painted part by part equals one that was painted at once. The samples of
-   libswscale alone may differ from others, its own included, by 1.
+   libswscale, and those of pictures that OpenCV has scaled, alone may differ from others, their own included, by 1.
 2. Pixels are read in bands from the top down, and each once: they may be live memory, whose owner tells whether
    anything was drawn meanwhile. Only pictures that are scaled read some rows and columns twice.
 3. No thread is started, and no setting of OpenCV, which is the process's own, is changed.
@@ -81,7 +81,9 @@ class Painter:
         self._layout = layout
         self._writer: Writer = NumpyWriter()
         self._why = ""
-        self._lost = 0.0  # seconds that OpenCV would have saved so far; infinite once it is known not to be there
+        # Seconds that OpenCV would have saved so far; infinite once it is known not to be there. The first picture is
+        # the whole one, and scaling that by numpy takes longer than the import.
+        self._lost = self._reader.loss * width * height
         self._choose()
 
     @property
@@ -96,8 +98,9 @@ class Painter:
         boxes = [self._aligned(self._reader.touched(box)) for box in _joined(rects, self._source)]
         for box in boxes:
             self._paint(picture, pixels, colormap, box)
-        if self._writer.loss and self._lost < math.inf:
-            self._lost += self._writer.loss * sum(map(_area, boxes))
+        loss = self._writer.loss + self._reader.loss
+        if loss and self._lost < math.inf:
+            self._lost += loss * sum(map(_area, boxes))
             if self._lost >= _IMPORT or "cv2" in sys.modules:
                 self._choose()
         return [Rect.from_ltrb(*box) for box in boxes]
@@ -109,11 +112,11 @@ class Painter:
 
     def _paint(self, picture: Picture, pixels: NDArray[Any], colormap: NDArray[Any] | None, box: Box) -> None:
         left, top, right, bottom = box
-        step = self._step
+        step = math.lcm(self._step, self._reader.rows)
         # Where reading needs memory, of bands that stay in the cache.
         rows = bottom - top if self._reader.is_plain(box) else max(_BAND // (right - left) // step * step, step)
-        for y in range(top, bottom, rows):
-            part = (left, y, right, min(y + rows, bottom))
+        for y in range(top // step * step, bottom, rows):
+            part = (left, max(y, top), right, min(y + rows, bottom))
             found = self._reader.read(pixels, colormap, part)
             self._writer.write(found, self._planes(picture, part), self._layout)
 
@@ -129,23 +132,24 @@ class Painter:
 
         At worst that takes twice the time of the better decision.
         """
-        if self._layout == "bgr0":
+        is_copied = self._layout == "bgr0"
+        if is_copied and not self._reader.loss:
             self._why = ", which copies BGRX as fast as anything"
             return
         cv2 = opencv.loaded()
+        if cv2 is None and self._lost < _IMPORT:
+            self._writer = self._writer if is_copied else libav_planes.loaded() or self._writer
+            self._why = ": OpenCV is not imported for so little"
+            return
+        if cv2 is None:
+            cv2, reason = opencv.module()
         if cv2 is not None:
             self._writer, self._why = OpenCVWriter(cv2), ""
-        elif self._lost < _IMPORT:
-            self._writer = libav_planes.loaded() or self._writer
-            self._why = ": OpenCV is not imported for so little"
-        else:
-            cv2, reason = opencv.module()
-            if cv2 is not None:
-                self._writer, self._why = OpenCVWriter(cv2), ""
-            else:
-                self._writer = libav_planes.installed() or self._writer
-                self._why = f": {reason}"
-                self._lost = math.inf
+            self._reader.use(cv2)
+            return
+        self._writer = self._writer if is_copied else libav_planes.installed() or self._writer
+        self._why = f": {reason}"
+        self._lost = math.inf
 
 
 def _joined(rects: Iterable[Rect], whole: Rect) -> list[Box]:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from xshm.pixels import to_rgb
 from xshm.pixels.raster import Raster
+from xshm.record.pictures import opencv_scale
 from xshm.record.pictures.scale import Axis, scaled
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -31,6 +34,16 @@ class Reader:
         four = fmt.bits_per_pixel == 4 * _BYTE and not fmt.needs_colormap
         self._as_is = four and fmt.byte_offsets == _BGR_FIRST
         self._axes = None if size == scaled_size else tuple(map(Axis, size, scaled_size))
+        self._cv2: ModuleType | None = None
+        self.rows = 1  # so many at a time, or a multiple, are read without reading any twice
+        # Seconds that a pixel takes longer than by OpenCV.
+        self.loss = 50e-9 if self._axes is not None and opencv_scale.fits(*self._axes) else 0.0
+
+    def use(self, cv2: ModuleType) -> None:
+        """Scale by OpenCV from now on, where it can."""
+        if self.loss and self._axes is not None:
+            self._cv2, self.loss = cv2, 0.0
+            self.rows = self._axes[1].period
 
     def touched(self, box: Box) -> Box:
         """Return the scaled pixels that a box of the source's is in."""
@@ -63,9 +76,15 @@ class Reader:
         if self._axes is None:
             return self._colours(pixels, colormap, box)
         across, down = self._axes
-        (x, end), (y, last) = across.covered(left, right), down.covered(top, bottom)
-        window = self._colours(pixels, colormap, (x, y, end, last))[..., :3]
-        return scaled(window, down, across, (top, bottom), (left, right))
+        columns, rows = (left, right), (top, bottom)
+        if self._cv2 is not None:
+            columns, rows = across.aligned(left, right), down.aligned(top, bottom)
+        (x, end), (y, last) = across.covered(*columns), down.covered(*rows)
+        window = self._colours(pixels, colormap, (x, y, end, last))
+        if self._cv2 is None:
+            return scaled(window[..., :3], down, across, rows, columns)
+        found = opencv_scale.scaled(self._cv2, window, down, across, rows, columns)
+        return found[top - rows[0] : bottom - rows[0], left - columns[0] : right - columns[0]]
 
     def _colours(self, pixels: NDArray[Any], colormap: NDArray[Any] | None, box: Box) -> NDArray[np.uint8]:
         left, top, right, bottom = box

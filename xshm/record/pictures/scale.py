@@ -6,6 +6,7 @@ the whole, and show no seam.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Axis:
         self._weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
         self._places = np.minimum(places, source - 1)  # past the end the weight is 0
         self._source, self._target = source, target
+        # So many scaled pixels begin where a pixel of the source does, and so do the next ones.
+        self.period = target // math.gcd(source, target)
 
     def covered(self, start: int, stop: int) -> tuple[int, int]:
         """Return the first pixel of the source that pixels `start` to `stop` (excluded) are made of, and the end."""
@@ -49,6 +52,10 @@ class Axis:
     def touched(self, start: int, stop: int) -> tuple[int, int]:
         """Return the first scaled pixel that any of the source's `start` to `stop` (excluded) is in, and the end."""
         return start * self._target // self._source, -(-stop * self._target // self._source)
+
+    def aligned(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the pixels from `start` to `stop`, and those before and after them up to whole periods."""
+        return start // self.period * self.period, -(-stop // self.period) * self.period
 
     def apply(self, samples: NDArray[Any], start: int, stop: int) -> NDArray[np.float32]:
         """Return pixels `start` to `stop` along the first axis; `samples` begin at the first one that they cover."""
