@@ -7,19 +7,23 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import numpy as np
-from counter_screen import counter_in
+from counter_screen import HEIGHT, WIDTH, counter_in
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def counted(path: Path, scale: float = 1.0) -> list[tuple[float, int]]:
-    """Return the time in seconds, and the number, of each picture; a torn one is an AssertionError."""
+    """Return the time in seconds, and the number, of each picture; a torn one is an AssertionError.
+
+    The counter is in the upper left corner; of a large picture only that is decoded into memory.
+    """
     probed = _run("ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_frames", str(path))
     found = json.loads(probed)
     (stream,) = found["streams"]
-    width, height = stream["width"], stream["height"]
-    plain = ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    width, height = (min(stream[edge], round(most * scale)) for edge, most in (("width", WIDTH), ("height", HEIGHT)))
+    cut = ["-vf", f"crop={width}:{height}:0:0:exact=1"]
+    plain = [*cut, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-"]
     raw = _run("ffmpeg", "-v", "fatal", "-i", str(path), *plain)
     pictures = np.frombuffer(raw, np.uint8).reshape(-1, height, width)
     times = [float(frame["pts_time"]) for frame in found["frames"]]
