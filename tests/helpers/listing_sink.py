@@ -9,6 +9,7 @@ import numpy as np
 from counter_screen import counter_in
 
 from xshm.record.pictures.picture import Picture, new_planes
+from xshm.record.sinks.sink import KEEP_ALIVE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,7 @@ class ListingSink:
         self.size = size
         self.nbytes = 0
         self.delay = 0.0
+        self.keep_alive = KEEP_ALIVE
         self.pictures: list[tuple[int, int]] = []
         self.alive: list[int] = []
         self.marks: list[tuple[int, str]] = []

@@ -125,7 +125,7 @@ def test_the_rate_is_bounded(screen: xshm.Screen, counter: CounterScreen) -> Non
 def test_a_still_screen_costs_nothing_but_a_keep_alive(
     screen: xshm.Screen, counter: CounterScreen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("xshm.record.writer.KEEP_ALIVE", _SECOND // 10)
+    monkeypatch.setattr("listing_sink.KEEP_ALIVE", _SECOND // 10)
     with _Recording(screen) as (pipeline, sink):
         time.sleep(0.45)
     assert sink.pictures == [(0, counter.number)]

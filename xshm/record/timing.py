@@ -13,9 +13,6 @@ from typing import Final
 SECOND: Final = 10**9  # nanoseconds
 # The least between two pictures: containers count in milliseconds, and two of the same time are one for a player.
 TICK: Final = SECOND // 1000
-# The longest that no picture is written. Players and editors choke on gaps of more than a second; and libav's muxer
-# keeps a packet until the next one, so that a kill loses this much at most.
-KEEP_ALIVE: Final = 8 * SECOND // 10
 # How long after its time a frame of a constant rate is repeated: a picture of that time may be on its way still.
 _LAG: Final = SECOND // 20
 

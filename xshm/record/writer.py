@@ -1,8 +1,8 @@
 """SinkWriter: the encoder thread's work: it writes each new picture to the sink, or the last one again.
 
-The last picture is written again where nothing has changed for KEEP_ALIVE, when a pause begins, and, at a constant
-rate, for each frame that no new picture has come for. What it writes has strictly rising times. An exception of the
-sink ends it: then the sink is aborted, and `error` has it.
+The last picture is written again where nothing has changed for the sink's `keep_alive`, when a pause begins, and, at a
+constant rate, for each frame that no new picture has come for. What it writes has strictly rising times. An exception
+of the sink ends it: then the sink is aborted, and `error` has it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from xshm.geometry import merged
-from xshm.record.timing import KEEP_ALIVE, TICK, Grid
+from xshm.record.timing import TICK, Grid
 
 if TYPE_CHECKING:
     from xshm.geometry import Rect
@@ -85,7 +85,7 @@ class SinkWriter:
             self._repeat(self._grid.passed(self._clock.now()))
         elif self._current is not None:
             now = self._clock.now()
-            if now >= self._last + KEEP_ALIVE or (self._clock.paused and now >= self._last + TICK):
+            if now >= self._last + self._sink.keep_alive or (self._clock.paused and now >= self._last + TICK):
                 self._write(self._current, now)
 
     def _catch_up(self) -> None:
@@ -100,7 +100,9 @@ class SinkWriter:
         """Return when the last picture has to be written again."""
         if self._current is None:
             return math.inf
-        return self._clock.monotonic(self._last + KEEP_ALIVE if self._grid is None else self._grid.deadline())
+        return self._clock.monotonic(
+            self._last + self._sink.keep_alive if self._grid is None else self._grid.deadline()
+        )
 
     def _receive(self, at: int) -> None:
         """Write the picture that waits; at a constant rate first, one at a call, those that are shown before it.

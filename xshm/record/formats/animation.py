@@ -23,6 +23,7 @@ from xshm.errors import Closed, InvalidArgument
 from xshm.geometry import Rect, merged
 from xshm.record.formats.growing_file import GrowingFile
 from xshm.record.pictures.picture import Picture
+from xshm.record.sinks.sink import KEEP_ALIVE
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Animation:
     trailer: ClassVar[bytes]
 
     layout: Layout = "bgr0"
+    keep_alive = KEEP_ALIVE
 
     def __init__(self, output: Output, size: tuple[int, int], settings: Settings) -> None:
         self.check(size, settings)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from xshm._signal_safety import Ignored, is_a_handlers
 from xshm.errors import Closed, InvalidArgument
+from xshm.record.sinks.sink import KEEP_ALIVE
 from xshm.record.sinks.timed_writer import TimedWriter
 from xshm.system.atomic_write import write_all
 from xshm.system.printable import quoted
@@ -32,6 +33,7 @@ class Streamed:
 
     kind: ClassVar[str]
     layout: Layout
+    keep_alive = KEEP_ALIVE  # of no effect at a constant rate
 
     def __init__(self, output: Replacement | TimedWriter, size: tuple[int, int], settings: Settings) -> None:
         if settings.codec is not None and settings.codec.lower() != self.kind:

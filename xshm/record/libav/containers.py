@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from xshm.errors import InvalidArgument
+from xshm.record.sinks.sink import KEEP_ALIVE
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Container:
     streamed: Mapping[str, str]
     chapters: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
+    keep_alive: int = KEEP_ALIVE
 
 
 _FRAGMENT: Final = {"frag_duration": "100000", "flush_packets": "1"}  # µs
@@ -44,6 +46,9 @@ _HYBRID: Final = {"movflags": "+hybrid_fragmented+negative_cts_offsets", **_FRAG
 _PIPED: Final = {"movflags": "+frag_keyframe+empty_moov+default_base_moof+negative_cts_offsets", **_FRAGMENT}
 _CLUSTERS: Final = {"cluster_time_limit": "100", "flush_packets": "1"}  # ms
 _FLUSHED: Final = {"flush_packets": "1"}
+# ns: a cluster is written with the first picture of the next one, and a picture's length is where the next one begins:
+# a kill loses two of them.
+_CLUSTERS_ALIVE: Final = 480_000_000
 _APPLE: Final = {"hevc": "hvc1"}  # QuickTime and Safari play H.265 by this tag alone
 
 _CONTAINERS: Final = (
@@ -67,8 +72,19 @@ _CONTAINERS: Final = (
         chapters=True,
         tags=_APPLE,
     ),
-    Container("matroska", ("mkv", "matroska"), "libx264", (), _CLUSTERS, _CLUSTERS, chapters=True),
-    Container("webm", ("webm",), "libvpx-vp9", ("vp8", "vp9", "av1"), _CLUSTERS, _CLUSTERS, chapters=True),
+    Container(
+        "matroska", ("mkv", "matroska"), "libx264", (), _CLUSTERS, _CLUSTERS, chapters=True, keep_alive=_CLUSTERS_ALIVE
+    ),
+    Container(
+        "webm",
+        ("webm",),
+        "libvpx-vp9",
+        ("vp8", "vp9", "av1"),
+        _CLUSTERS,
+        _CLUSTERS,
+        chapters=True,
+        keep_alive=_CLUSTERS_ALIVE,
+    ),
     Container(
         "mpegts",
         ("ts", "mpegts", "m2ts", "mts"),

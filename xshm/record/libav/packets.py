@@ -20,6 +20,7 @@ from xshm.record.libav import codecs, containers
 from xshm.record.libav.encoder import Encoder
 from xshm.record.libav.muxer import Muxer, chapters, kept
 from xshm.record.libav.outputs import to_output
+from xshm.record.sinks.sink import KEEP_ALIVE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,8 @@ class _Group:
 
 class PacketSink:
     """A Sink that keeps the last `seconds`, and at most `max_bytes`, in memory."""
+
+    keep_alive = KEEP_ALIVE
 
     def __init__(self, size: tuple[int, int], settings: Settings, seconds: float, max_bytes: int | None) -> None:
         usual = containers.named("", settings.format or "mp4").codec

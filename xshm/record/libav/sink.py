@@ -89,6 +89,11 @@ class LibavSink:
         """How many bytes were written so far."""
         return self._output.nbytes() if self._output else 0
 
+    @property
+    def keep_alive(self) -> int:
+        """After how many ns the last picture is written again where nothing changes."""
+        return self._container.keep_alive
+
     def new_picture(self) -> Picture:
         """Return a black picture that `write` reads without a copy."""
         return self._encoder.new_picture()

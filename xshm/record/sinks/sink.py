@@ -13,13 +13,17 @@ Rules of each sink:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xshm.geometry import Rect
     from xshm.record.pictures.picture import Layout, Picture
+
+# ns: the longest that no picture is written. Players and editors choke on gaps of more than a second; and most sinks
+# keep a picture until the next one, so that a kill loses this much at most.
+KEEP_ALIVE: Final = 800_000_000
 
 
 class Sink(Protocol):
@@ -40,6 +44,10 @@ class Sink(Protocol):
     @property
     def nbytes(self) -> int:
         """How many bytes were written so far."""
+
+    @property
+    def keep_alive(self) -> int:
+        """After how many ns the last picture is written again where nothing changes."""
 
     def new_picture(self) -> Picture:
         """Return a further picture in memory that `write` reads without a copy; black."""
