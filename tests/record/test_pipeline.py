@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from counter_screen import CounterScreen
 from listing_sink import ListingSink, shows
 
 from xshm.errors import InvalidArgument, RecordingStalled
@@ -19,20 +18,12 @@ from xshm.record.pictures.painter import Painter as PicturePainter
 from xshm.record.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from counter_screen import CounterScreen
     from painter import Painter
-    from servers import Server
 
     import xshm
 
 _SECOND = 1_000_000_000
-
-
-@pytest.fixture
-def counter(xvfb: Server) -> Iterator[CounterScreen]:
-    with CounterScreen(xvfb.name) as counter:
-        yield counter
 
 
 class _Recording:
@@ -161,9 +152,9 @@ def test_a_constant_rate_has_exactly_its_frames(screen: xshm.Screen, counter: Co
     assert times == [round(place * _SECOND / fps) for place in range(len(times))]
 
 
+@pytest.mark.usefixtures("counter")
 def test_the_shortest_recording_has_a_frame(screen: xshm.Screen) -> None:
-    counter = CounterScreen(screen.display)
-    with counter, _Recording(screen, 1, constant=True) as (pipeline, _):
+    with _Recording(screen, 1, constant=True) as (pipeline, _):
         pass
     assert pipeline.writer.frames == 1
 

@@ -45,12 +45,6 @@ if TYPE_CHECKING:
 _REGION = (0, 0, 300, 100)
 
 
-@pytest.fixture
-def counter(xvfb: Server) -> Iterator[CounterScreen]:
-    with CounterScreen(xvfb.name) as counter:
-        yield counter
-
-
 def _count(counter: CounterScreen, count: int, pause: float = 0.04) -> list[float]:
     """Show some numbers; return when each was there."""
     shown = []

@@ -9,28 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from counted import counted, length, numbers
-from counter_screen import CounterScreen
 from disks import fill, small_disk
 
 from xshm.errors import InvalidArgument, RecordingFailed, TargetNotFound
 from xshm.record.libav import encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from counter_screen import CounterScreen
     from painter import Painter
-    from servers import Server
 
     import xshm
 
 _REGION = (0, 0, 300, 100)
-
-
-@pytest.fixture
-def counter(xvfb: Server) -> Iterator[CounterScreen]:
-    with CounterScreen(xvfb.name) as counter:
-        yield counter
 
 
 def _chapters(path: Path) -> list[tuple[str, float]]:
