@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import videos
 from counted import counted, length, numbers
 from counter_screen import CounterScreen, counter_in
 from PIL import Image
@@ -45,15 +45,12 @@ if TYPE_CHECKING:
 _REGION = (0, 0, 300, 100)
 
 
-def _count(counter: CounterScreen, count: int, pause: float = 0.04) -> list[float]:
-    """Show some numbers; return when each was there."""
-    shown = []
+def _count(counter: CounterScreen, count: int, pause: float = 0.04) -> None:
+    """Show some numbers."""
     for _ in range(count):
         time.sleep(pause)
         counter.count()
-        shown.append(time.monotonic())
     time.sleep(pause)
-    return shown
 
 
 # -- what is in the file -----------------------------------------------------------------------------------------------
@@ -124,8 +121,7 @@ def test_chapters_and_a_pause(screen: xshm.Screen, counter: CounterScreen, tmp_p
         time.sleep(0.1)
     assert numbers(counted(tmp_path / "video.mkv")) == [0, 1, 2, 200]
     assert length(tmp_path / "video.mkv") < time.monotonic() - begun - 0.25
-    probe = ["ffprobe", "-v", "error", "-show_chapters", "-of", "json", str(tmp_path / "video.mkv")]
-    first, second = json.loads(subprocess.run(probe, capture_output=True, check=True).stdout)["chapters"]
+    first, second = videos.probe(tmp_path / "video.mkv")["chapters"]
     assert (first["tags"]["title"], float(first["start_time"])) == ("begin", 0)
     assert second["tags"]["title"] == "after the pause"
     assert paused - 0.001 <= float(second["start_time"]) <= resumed

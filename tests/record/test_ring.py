@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+import videos
 from counted import counted, length, numbers
 from disks import fill, small_disk
 
@@ -26,9 +25,7 @@ _REGION = (0, 0, 300, 100)
 
 
 def _chapters(path: Path) -> list[tuple[str, float]]:
-    command = ["ffprobe", "-v", "error", "-show_chapters", "-of", "json", str(path)]
-    found: Any = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["chapters"]
-    return [(each["tags"]["title"], float(each["start_time"])) for each in found]
+    return [(each["tags"]["title"], float(each["start_time"])) for each in videos.probe(path)["chapters"]]
 
 
 @pytest.mark.parametrize("name", ["saved.mp4", "saved.ts"])
