@@ -350,9 +350,11 @@ def test_a_window_that_is_closed_meanwhile_ends_it(
     opened = screen.window(painter.window((100, 50, 200, 100), BLUE).id)
     picture = Recorded(feeds(opened))
     picture.update()
-    threading.Timer(0.05, opened.close).start()
+    closing = threading.Timer(0.05, opened.close)
+    closing.start()
     with pytest.raises(Closed, match="the window"):
         picture.follow()
+    closing.join()
 
 
 def test_a_server_that_dies_ends_it_in_wait_and_capture(make_server: Callable[..., Server]) -> None:
