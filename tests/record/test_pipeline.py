@@ -13,6 +13,7 @@ from listing_sink import ListingSink, shows
 
 from xshm.errors import InvalidArgument, RecordingStalled
 from xshm.record import pipeline as module
+from xshm.record import writer
 from xshm.record.feeds import open_feed
 from xshm.record.pictures.painter import Painter as PicturePainter
 from xshm.record.pipeline import Pipeline
@@ -211,7 +212,7 @@ class _HangingSink(ListingSink):
 def test_a_sink_that_hangs_is_an_error_in_time_and_holds_up_nothing(
     screen: xshm.Screen, counter: CounterScreen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.6)
+    monkeypatch.setattr(writer, "PATIENCE", 0.6)
     monkeypatch.setattr(module, "_PATROL", 0.1)
     monkeypatch.setattr("test_pipeline.ListingSink", _HangingSink)
     recording = _Recording(screen)
