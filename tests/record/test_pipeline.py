@@ -9,9 +9,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from counter_screen import HEIGHT, CounterScreen
 from listing_sink import ListingSink, shows
+from programs import eventually
 
+import xshm
 from xshm.errors import InvalidArgument, RecordingStalled
+from xshm.geometry import Rect
 from xshm.record import pipeline as module
 from xshm.record import writer
 from xshm.record.feeds import open_feed
@@ -19,10 +23,11 @@ from xshm.record.pictures.painter import Painter as PicturePainter
 from xshm.record.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from counter_screen import CounterScreen
+    from collections.abc import Callable
+
     from painter import Painter
 
-    import xshm
+    from xshm.record.feed import Feed
 
 _SECOND = 1_000_000_000
 
@@ -101,6 +106,43 @@ def test_a_slow_sink_costs_pictures_which_are_counted_and_the_newest_wins(
     assert seen[-1] == 30
     assert len(seen) + pipeline.dropped == 31
     assert pipeline.writer.frames == len(seen)
+
+
+class _OvertakenPainter(PicturePainter):
+    """Paints the upper half of a counter, then lets the next number be shown, and paints the lower one."""
+
+    def __init__(self, painter: PicturePainter, feed: Feed, count: Callable[[], object]) -> None:
+        super().__init__(feed.format, feed.size, painter._layout)
+        self._count = count
+        self.overtakes = 2
+
+    def paint(self, picture: Any, pixels: Any, rects: Any, colormap: Any = None) -> list[Rect]:
+        upper, lower = Rect(0, 0, 400, HEIGHT // 2), Rect(0, HEIGHT // 2, 400, 200 - HEIGHT // 2)
+        painted = []
+        for half in (upper, lower):
+            parts = [part for rect in rects if (part := rect.intersect(half))]
+            painted += super().paint(picture, pixels, parts, colormap)
+            if half is upper and self.overtakes:
+                self.overtakes -= 1
+                self._count()
+        return painted
+
+
+def test_what_is_drawn_to_while_it_is_painted_is_painted_again() -> None:
+    with (
+        xshm.VirtualDisplay(400, 200) as display,
+        display.activate(),
+        CounterScreen(display.name) as counter,
+    ):
+        recording = _Recording(display.screen)
+        pipeline = recording.pipeline
+        overtaken = pipeline._painter = _OvertakenPainter(pipeline._painter, pipeline._feed, counter.count)
+        with recording as (_, sink):
+            eventually(lambda: sink.pictures)
+            assert sink.pictures == [(0, 2)]  # which the sink has found whole
+            overtaken.overtakes = 1
+            counter.count()
+    assert [number for _, number in sink.pictures] == [2, 4]
 
 
 def test_the_rate_is_bounded(screen: xshm.Screen, counter: CounterScreen) -> None:

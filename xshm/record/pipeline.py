@@ -92,7 +92,6 @@ class Pipeline:
         captured = self._feed.capture()
         if captured is None:
             raise WindowNotViewable("what is to be recorded has no picture: it is unmapped or iconified")
-        self.clock.begin(captured.at)
         self._receive(captured)
         self.has_begun = True  # from here on the threads end it, also where this is interrupted
         _running.add(self)
@@ -237,6 +236,8 @@ class Pipeline:
         except BaseException:
             self._handover.give_back(kept)
             raise
+        if not self.has_begun:
+            self.clock.begin(at)
         self._pace.captured(at)
         self._handover.hand_over(Finished(kept, self.clock.at(at), changed))
 
