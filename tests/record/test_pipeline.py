@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import threading
 import time
@@ -23,7 +24,7 @@ from xshm.record.pictures.painter import Painter as PicturePainter
 from xshm.record.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from painter import Painter
 
@@ -91,21 +92,52 @@ def test_what_is_drawn_last_before_the_stop_is_recorded(screen: xshm.Screen, cou
     assert [number for _, number in sink.pictures] == [0, 77]
 
 
+def _outrun(pipeline: Pipeline, sink: ListingSink, draws: Iterable[Callable[[], object]]) -> None:
+    """Draw while the sink stands still; return when each drawing is captured, and the sink has the first one."""
+    sink.free.clear()
+    for draw in draws:
+        before = pipeline._pace.due
+        draw()
+        eventually(lambda before=before: pipeline._pace.due > before)  # type: ignore[misc]
+        eventually(lambda: pipeline.writer._busy)
+
+
 def test_a_slow_sink_costs_pictures_which_are_counted_and_the_newest_wins(
     screen: xshm.Screen, counter: CounterScreen
 ) -> None:
     with _Recording(screen) as (pipeline, sink):
-        sink.delay = 0.15
-        for _ in range(30):
-            counter.count()
-            time.sleep(0.01)
-        time.sleep(0.1)
-    seen = [number for _, number in sink.pictures]
-    assert len(seen) < 10
-    assert seen == sorted(set(seen))
-    assert seen[-1] == 30
-    assert len(seen) + pipeline.dropped == 31
-    assert pipeline.writer.frames == len(seen)
+        _outrun(pipeline, sink, [counter.count] * 12)
+        assert pipeline.dropped == 10
+        sink.free.set()
+    assert [number for _, number in sink.pictures] == [0, 1, 12]
+    assert pipeline.writer.frames == 3
+
+
+def test_a_picture_that_replaces_others_tells_what_was_drawn_in_any_of_them(
+    screen: xshm.Screen, counter: CounterScreen, painter: Painter
+) -> None:
+    painter.fill((0, 40, 400, 160), (9, 9, 9))
+    boxes = [(10 + 90 * place, 50 + 30 * place, 8, 8) for place in range(4)]
+    with _Recording(screen) as (pipeline, sink):
+        _outrun(pipeline, sink, [functools.partial(painter.fill, box, (255, 0, 99)) for box in boxes])
+        sink.free.set()
+    assert len(sink.areas) == 3
+    assert shows(sink, screen.grab((0, 0, 400, 200)).rgb())
+    assert counter.number == 0
+
+
+def test_a_picture_of_a_constant_rate_tells_what_was_drawn_in_others_of_its_time(
+    screen: xshm.Screen, counter: CounterScreen, painter: Painter
+) -> None:
+    painter.fill((0, 40, 400, 160), (9, 9, 9))
+    with _Recording(screen, 4, constant=True) as (pipeline, sink):
+        eventually(lambda: sink.areas)
+        for place in range(3):
+            painter.fill((10 + 90 * place, 50 + 30 * place, 8, 8), (255, 0, 99))
+            pipeline.catch_up()
+        eventually(lambda: len(sink.areas) > 1)
+    assert shows(sink, screen.grab((0, 0, 400, 200)).rgb())
+    assert counter.number == 0
 
 
 class _OvertakenPainter(PicturePainter):
@@ -228,7 +260,8 @@ def test_an_error_of_the_sink_ends_the_capture_and_is_raised_by_stop(
     recording = _Recording(screen)
     recording.pipeline.start()
     counter.count()
-    recording.pipeline._capturing.join(5)
+    recording.pipeline._capturing.join(1)
+    assert not recording.pipeline._capturing.is_alive()
     assert not recording.pipeline.is_running
     with pytest.raises(OSError, match="No space left"):
         recording.pipeline.stop()
@@ -267,6 +300,37 @@ def test_a_sink_that_hangs_is_an_error_in_time_and_holds_up_nothing(
         recording.pipeline.stop()
     recording.pipeline._writing.join(5)
     assert recording.sink.aborted == 2  # by the thread that has noticed, and by the one that has hung
+
+
+class _ToilingSink(ListingSink):
+    """Computes, or writes, for longer than a sink may do nothing."""
+
+    computes = False
+
+    def write(self, picture: Any, at: int, changed: Any) -> None:
+        super().write(picture, at, changed)
+        if len(self.pictures) > 1 and self.computes:
+            until = time.thread_time() + 0.8
+            while time.thread_time() < until:
+                pass
+        elif len(self.pictures) > 1:
+            for _ in range(8):
+                time.sleep(0.1)
+                self.nbytes += 1
+
+
+@pytest.mark.parametrize("computes", [True, False])
+def test_a_sink_that_toils_is_left_alone(
+    screen: xshm.Screen, counter: CounterScreen, monkeypatch: pytest.MonkeyPatch, computes: bool
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE", 0.5)
+    monkeypatch.setattr(module, "_PATROL", 0.1)
+    monkeypatch.setattr(_ToilingSink, "computes", computes)
+    monkeypatch.setattr("test_pipeline.ListingSink", _ToilingSink)
+    with _Recording(screen) as (_, sink):
+        counter.count()
+    assert not sink.aborted
+    assert [number for _, number in sink.pictures] == [0, 1]
 
 
 def test_whoever_asks_waits_until_what_is_there_is_written(screen: xshm.Screen, counter: CounterScreen) -> None:
