@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from colours import BLUE, GREEN, RED
 from painter import Painter
+from pictures import PSEUDO
 from pointers import Pointers
 from recorded import Recorded
 from reference import core_image
@@ -21,6 +22,7 @@ from xshm.errors import Closed, DisplayGone, ExtensionMissing, OutOfBounds, Wind
 from xshm.geometry import Rect
 from xshm.record.feeds import open_feed
 from xshm.record.live_feed import LiveFeed
+from xshm.record.source_feed import Canvas
 from xshm.record.tracker_feed import TrackerFeed
 
 if TYPE_CHECKING:
@@ -238,6 +240,12 @@ def test_a_window_keeps_the_size_of_the_recording_and_is_black_where_it_ends(
             assert part.shows(truth[20:90, 50:190])
             assert lost.shows(truth[:9, 180:189])
             assert not whole.follow(0.01)
+
+
+def test_where_a_source_ends_is_the_darkest_colour_that_there_is() -> None:
+    colormap = np.full((256, 3), 65535, np.uint16)
+    colormap[[7, 9]] = (0, 256, 0), (0, 65535, 0)
+    assert (Canvas((5, 4), PSEUDO, colormap).pixels == 7).all()
 
 
 def test_a_hidden_window_has_no_pictures_until_it_is_back(

@@ -174,7 +174,7 @@ def test_the_end_of_the_server_completes_the_file_and_is_raised(
         assert isinstance(recorder.ended, DisplayGone)
         with pytest.raises(DisplayGone):
             recorder.stop()
-        recorder.stop()
+    recorder.stop()  # which tells it once
     assert numbers(counted(tmp_path / "video.mp4")) == [0, 1, 2, 3]
 
 
@@ -321,6 +321,23 @@ def test_a_reader_that_goes_away_is_an_error_in_time(
     assert isinstance(recorder.ended, TargetGone)
     with pytest.raises(TargetGone, match=str(path)):
         recorder.stop()
+
+
+def test_an_exception_of_the_block_tells_of_the_recording_that_failed_too(
+    screen: xshm.Screen, counter: CounterScreen, pipe: tuple[Path, int]
+) -> None:
+    path, reader = pipe
+    recorder = screen.record(path, format="y4m", region=_REGION)
+
+    def fail() -> None:
+        os.close(reader)
+        counter.count()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as raised, recorder:
+        fail()
+    assert isinstance(recorder.ended, TargetGone)
+    assert raised.value.__notes__ == [f"The recording failed, too: TargetGone: {recorder.ended}"]
 
 
 def test_a_reader_that_does_not_read_costs_pictures_and_is_an_error_in_time(

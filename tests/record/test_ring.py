@@ -42,6 +42,15 @@ def test_what_is_saved_lasts_until_that_moment_and_recording_goes_on(
     assert length(tmp_path / f"later-{name}") == pytest.approx(ring.duration, abs=0.06)
 
 
+def test_what_was_drawn_just_before_is_saved_though_no_picture_was_due(
+    screen: xshm.Screen, counter: CounterScreen, tmp_path: Path
+) -> None:
+    with screen.record(keep_last=30, region=_REGION, fps=1) as ring:
+        counter.show(7)
+        ring.save(tmp_path / "saved.mp4")
+    assert numbers(counted(tmp_path / "saved.mp4")) == [0, 7]
+
+
 def test_only_the_last_seconds_are_kept_from_a_key_frame_on_with_their_chapter(
     screen: xshm.Screen, counter: CounterScreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
