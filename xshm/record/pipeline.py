@@ -65,6 +65,16 @@ class Pipeline:
     # -- what the Recorder shows ---------------------------------------------------------------------------------------
 
     @property
+    def how(self) -> str:
+        """How pixels are read, converted and encoded, and why so."""
+        return f"{self._sink.how}; pixels by {self._feed.how}; converted by {self._painter.how}"
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the sink has written, or keeps."""
+        return self._sink.nbytes
+
+    @property
     def dropped(self) -> int:
         """How many pictures were replaced by newer ones since the sink was slower."""
         return self._handover.dropped
