@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xshm.errors import RecordingStalled
-from xshm.geometry import merged
+from xshm.record.pictures.handover import joined
 from xshm.record.timing import SECOND, TICK
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 # Seconds that a sink may do nothing. Pipes and lines end by themselves after 10 s, with an error that tells more.
 PATIENCE: Final = 12.0
-_MOST_RECTS = 16  # as in `handover`
 
 
 class SinkWriter:
@@ -147,7 +146,7 @@ class SinkWriter:
         if finished is None:
             return
         former, self._current = self._current, finished.kept
-        self._changed = list(merged([*self._changed, *finished.changed], _MOST_RECTS))
+        self._changed = joined(self._changed, finished.changed)
         if former is not None:
             self._handover.recycle(former)
         if self._grid is None:
