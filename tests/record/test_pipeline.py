@@ -209,6 +209,7 @@ def test_a_pause_takes_no_time(screen: xshm.Screen, counter: CounterScreen) -> N
         counter.show(5)
         assert pipeline.duration == at
         assert len(sink.pictures) == 1
+        assert [each / _SECOND for each in sink.alive] == [at]  # until then it has lasted
         pipeline.resume()
         time.sleep(0.1)
     assert [number for _, number in sink.pictures] == [0, 5]
