@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from colours import BLUE, GREEN, RED
-from painter import Painter
+from displays import painting
 from pictures import PSEUDO
 from pointers import Pointers
 from recorded import Recorded
@@ -28,6 +27,7 @@ from xshm.record.tracker_feed import TrackerFeed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from painter import Painter
     from servers import Server
 
     from xshm.capture.source import Source
@@ -48,10 +48,6 @@ def feeds() -> Iterator[Callable[..., Feed]]:
     for feed in opened:
         feed.close()
         feed.close()
-
-
-def painting(display: VirtualDisplay) -> Painter:
-    return Painter(SimpleNamespace(name=display.name, authority=display.xauthority))  # type: ignore[arg-type]
 
 
 def both(display: VirtualDisplay, region: Rect | None = None) -> list[Recorded]:
