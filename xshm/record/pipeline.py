@@ -113,7 +113,6 @@ class Pipeline:
         with self._handover.condition:
             self.clock.pause()
             self._handover.condition.notify_all()
-        self._feed.wake()
 
     def resume(self) -> None:
         """Go on: what has changed meanwhile is captured at once."""
