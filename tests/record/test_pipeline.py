@@ -94,6 +94,8 @@ def test_what_is_drawn_last_before_the_stop_is_recorded(screen: xshm.Screen, cou
 
 def _outrun(pipeline: Pipeline, sink: ListingSink, draws: Iterable[Callable[[], object]]) -> None:
     """Draw while the sink stands still; return when each drawing is captured, and the sink has the first one."""
+    eventually(lambda: pipeline.writer.frames)
+    sink.keep_alive = 60 * _SECOND  # nothing else comes between
     sink.free.clear()
     for draw in draws:
         before = pipeline._pace.due
@@ -249,6 +251,7 @@ def test_chapters_begin_when_they_are_marked(screen: xshm.Screen, counter: Count
 
 class _BrokenSink(ListingSink):
     def write(self, picture: Any, at: int, changed: Any) -> None:
+        assert self.free.wait(20)
         if self.pictures:
             raise OSError(28, "No space left on device", "video")
         super().write(picture, at, changed)
@@ -260,7 +263,9 @@ def test_an_error_of_the_sink_ends_the_capture_and_is_raised_by_stop(
     monkeypatch.setattr("test_pipeline.ListingSink", _BrokenSink)
     recording = _Recording(screen)
     recording.pipeline.start()
-    counter.count()
+    _outrun(recording.pipeline, recording.sink, [counter.count])
+    time.sleep(0.05)  # the capture thread waits for the next change
+    recording.sink.free.set()
     recording.pipeline._capturing.join(1)
     assert not recording.pipeline._capturing.is_alive()
     assert not recording.pipeline.is_running
