@@ -269,6 +269,9 @@ def test_an_error_of_the_sink_ends_the_capture_and_is_raised_by_stop(
     recording.pipeline._capturing.join(1)
     assert not recording.pipeline._capturing.is_alive()
     assert not recording.pipeline.is_running
+    begun = time.monotonic()
+    recording.pipeline.catch_up()  # for which nothing is to be waited for
+    assert time.monotonic() - begun < 1
     with pytest.raises(OSError, match="No space left"):
         recording.pipeline.stop()
     assert recording.sink.aborted == 1
