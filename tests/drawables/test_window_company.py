@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -188,6 +190,22 @@ def test_closing_the_screen_closes_its_windows(xvfb: Server, painter: Painter) -
     eventually(lambda: not _named_by(painter, window.id))
     with pytest.raises(Closed):
         screen.windows()
+
+
+def test_a_thread_may_close_a_window_while_another_closes_its_screen(xvfb: Server, painter: Painter) -> None:
+    window = painter.window((100, 50, 200, 100), BLUE)
+    former = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as another:
+            for turns in range(0, 4000, 200):
+                with xshm.Screen(xvfb.name) as screen:
+                    closing = another.submit(screen.window(window.id).close)
+                    for _ in range(turns):
+                        pass
+                closing.result()
+    finally:
+        sys.setswitchinterval(former)
 
 
 def test_events_that_the_caller_selected_reach_the_caller(screen: xshm.Screen, painter: Painter) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from typing import TYPE_CHECKING
 
 import numpy as np
 from counter_screen import HEIGHT, WIDTH, counter_in
+from videos import probe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,13 +18,13 @@ def counted(path: Path, scale: float = 1.0) -> list[tuple[float, int]]:
 
     The counter is in the upper left corner; of a large picture only that is decoded into memory.
     """
-    probed = _run("ffprobe", "-v", "error", "-of", "json", "-show_streams", "-show_frames", str(path))
-    found = json.loads(probed)
+    found = probe(path, frames=True)
     (stream,) = found["streams"]
     width, height = (min(stream[edge], round(most * scale)) for edge, most in (("width", WIDTH), ("height", HEIGHT)))
     cut = ["-vf", f"crop={width}:{height}:0:0:exact=1"]
     plain = [*cut, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-"]
-    raw = _run("ffmpeg", "-v", "fatal", "-i", str(path), *plain)
+    command = ["ffmpeg", "-v", "fatal", "-i", str(path), *plain]
+    raw = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=30).stdout
     pictures = np.frombuffer(raw, np.uint8).reshape(-1, height, width)
     times = [float(frame["pts_time"]) for frame in found["frames"]]
     return [(time, counter_in(picture, scale)) for time, picture in zip(times, pictures, strict=True)]
@@ -32,13 +32,9 @@ def counted(path: Path, scale: float = 1.0) -> list[tuple[float, int]]:
 
 def length(path: Path) -> float:
     """Return a video's duration in seconds, as its container tells it."""
-    return float(_run("ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(path)))
+    return float(probe(path)["format"]["duration"])
 
 
 def numbers(found: list[tuple[float, int]]) -> list[int]:
     """Return the numbers in their order, each run of the same as one."""
     return [number for place, (_, number) in enumerate(found) if not place or found[place - 1][1] != number]
-
-
-def _run(*command: str) -> bytes:
-    return subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=30).stdout

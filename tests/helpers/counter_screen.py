@@ -46,18 +46,17 @@ def counter_in(rgb: NDArray[Any], scale: float = 1.0) -> int:
 
 
 class CounterScreen:
-    """A window with a counter at `position`, above all others; it shows 0 at first. Close it, or use `with`."""
+    """A counter in the upper left corner, above all windows; it shows 0 at first. Close it, or use `with`."""
 
-    def __init__(self, display: str, position: tuple[int, int] = (0, 0)) -> None:
+    def __init__(self, display: str) -> None:
         self.number = 0
-        self.region = (*position, WIDTH, HEIGHT)
-        self._surface = xshm.Surface(WIDTH, HEIGHT, display=display, position=position, title="counter")
-        self._window: Any = self._surface.xlib.create_resource_object("window", self._surface.id)
+        self._surface = xshm.Surface(WIDTH, HEIGHT, display=display, position=(0, 0), title="counter")
+        window = self._surface.xlib.create_resource_object("window", self._surface.id)
         # As a window manager would not: it lies where it is to, and nothing covers it.
-        self._window.change_attributes(override_redirect=True)
-        self._window.unmap()
-        self._window.map()
-        self._window.configure(x=position[0], y=position[1], stack_mode=0)
+        window.change_attributes(override_redirect=True)
+        window.unmap()
+        window.map()
+        window.configure(x=0, y=0, stack_mode=0)
         self._surface.xlib.sync()
         self.show(0)
 
@@ -92,15 +91,6 @@ class CounterScreen:
                 time.sleep(0.001)
             moments.append((begun, time.monotonic()))
         return moments
-
-    @property
-    def window(self) -> Any:
-        """python-xlib's window, to move, unmap or resize it; call `sync` after it."""
-        return self._window
-
-    def sync(self) -> None:
-        """Wait until the server has done all that `window` was told."""
-        self._surface.xlib.sync()
 
     def close(self) -> None:
         """Remove the window."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class ListingSink:
-    """Notes the time and the number of each picture in `pictures`, keep-alives in `alive`; `delay` makes it slow.
+    """Notes the time and the number of each picture in `pictures`, keep-alives in `alive`.
 
-    Outside of `changed` a picture has to be the one before.
+    Outside of `changed` a picture has to be the one before. While `free` is clear it stands still.
     """
 
     how = "a list"
@@ -32,7 +32,8 @@ class ListingSink:
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = size
         self.nbytes = 0
-        self.delay = 0.0
+        self.free = threading.Event()
+        self.free.set()
         self.keep_alive = KEEP_ALIVE
         self.pictures: list[tuple[int, int]] = []
         self.alive: list[int] = []
@@ -48,7 +49,7 @@ class ListingSink:
     def write(self, picture: Picture, at: int, changed: Sequence[Rect]) -> None:
         assert self.end is None
         assert not self.aborted
-        time.sleep(self.delay)
+        assert self.free.wait(20)
         pixels = picture.planes[0]
         times = [time for time, _ in self.pictures] + self.alive
         assert not times or at > max(times)

@@ -189,6 +189,12 @@ def pictures(draw: st.DrawFn) -> Picture:
     return random_picture(fmt, width, height, draw(st.integers(0, 1 << 32)))
 
 
+def random_rect(generator: np.random.Generator, size: tuple[int, int]) -> Rect:
+    """Return a rectangle inside a picture of a size."""
+    x, y = (int(generator.integers(0, edge)) for edge in size)
+    return Rect(x, y, *(int(generator.integers(1, size[at] - (x, y)[at] + 1)) for at in (0, 1)))
+
+
 def frame_of(picture: Picture) -> Frame:
     """Return a frame over a copy of the picture's memory."""
     rect = Rect(0, 0, picture.width, picture.height)

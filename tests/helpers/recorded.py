@@ -2,7 +2,7 @@
 
 picture = Recorded(feed)
 picture.update()                     # waits for nothing
-assert picture.is(core_image(display))
+assert picture.shows(core_image(display))
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ _UNDEFINED = {24: 0x00FFFFFF, 30: 0x3FFFFFFF, 32: 0xFFFFFFFF}  # the bits of a p
 
 
 class Recorded:
-    """The picture that a feed's changes add up to, and how often a change was torn."""
+    """The picture that a feed's changes add up to."""
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
         shape, dtype, _ = feed.format.layout(*feed.size)
         self.pixels: NDArray[Any] = np.full(shape, 7, dtype)
         self.changed: list[Rect] = []
-        self.torn = 0
 
     def update(self, read: Callable[[Captured, NDArray[Any]], None] | None = None) -> bool:
         """Read what has changed, until it is not torn; return whether anything has."""
@@ -46,7 +45,6 @@ class Recorded:
             self.changed += captured.changed
             is_torn = captured.is_torn()
             captured.release()
-            self.torn += is_torn
             captured = self.feed.capture() if is_torn else None
         return True
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
 from careless_consumer import Consumer
 from colours import GREEN, RED
-from painter import Painter
+from displays import painting
 from pointers import Pointers
 from slow_blend import check_drawn, random_sprite
 from sysv_kernel import run_python
@@ -19,6 +18,7 @@ import xshm
 from xshm.errors import Closed, InvalidArgument, ReadOnlyMemory, XshmError
 
 if TYPE_CHECKING:
+    from painter import Painter
     from servers import Server
 
     from xshm.virtual.framebuffer import Framebuffer
@@ -98,11 +98,6 @@ def test_what_is_not_of_the_processor_is_refused_as_numpy_does(xvfb: Server) -> 
 
 
 # -- the framebuffer -------------------------------------------------------------------------------------------------
-
-
-def painting(display: xshm.VirtualDisplay) -> Painter:
-    server: Any = SimpleNamespace(name=display.name, authority=display.xauthority)
-    return Painter(server)
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=str)

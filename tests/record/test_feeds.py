@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from colours import BLUE, GREEN, RED
-from painter import Painter
+from displays import painting
+from pictures import PSEUDO
 from pointers import Pointers
 from recorded import Recorded
 from reference import core_image
@@ -21,11 +21,13 @@ from xshm.errors import Closed, DisplayGone, ExtensionMissing, OutOfBounds, Wind
 from xshm.geometry import Rect
 from xshm.record.feeds import open_feed
 from xshm.record.live_feed import LiveFeed
+from xshm.record.source_feed import Canvas
 from xshm.record.tracker_feed import TrackerFeed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from painter import Painter
     from servers import Server
 
     from xshm.capture.source import Source
@@ -46,10 +48,6 @@ def feeds() -> Iterator[Callable[..., Feed]]:
     for feed in opened:
         feed.close()
         feed.close()
-
-
-def painting(display: VirtualDisplay) -> Painter:
-    return Painter(SimpleNamespace(name=display.name, authority=display.xauthority))  # type: ignore[arg-type]
 
 
 def both(display: VirtualDisplay, region: Rect | None = None) -> list[Recorded]:
@@ -240,6 +238,12 @@ def test_a_window_keeps_the_size_of_the_recording_and_is_black_where_it_ends(
             assert not whole.follow(0.01)
 
 
+def test_where_a_source_ends_is_the_darkest_colour_that_there_is() -> None:
+    colormap = np.full((256, 3), 65535, np.uint16)
+    colormap[[7, 9]] = (0, 256, 0), (0, 65535, 0)
+    assert (Canvas((5, 4), PSEUDO, colormap).pixels == 7).all()
+
+
 def test_a_hidden_window_has_no_pictures_until_it_is_back(
     screen: xshm.Screen, painter: Painter, feeds: Callable[..., Feed]
 ) -> None:
@@ -350,9 +354,11 @@ def test_a_window_that_is_closed_meanwhile_ends_it(
     opened = screen.window(painter.window((100, 50, 200, 100), BLUE).id)
     picture = Recorded(feeds(opened))
     picture.update()
-    threading.Timer(0.05, opened.close).start()
+    closing = threading.Timer(0.05, opened.close)
+    closing.start()
     with pytest.raises(Closed, match="the window"):
         picture.follow()
+    closing.join()
 
 
 def test_a_server_that_dies_ends_it_in_wait_and_capture(make_server: Callable[..., Server]) -> None:

@@ -9,13 +9,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
 from colours import BLUE, RED
-from painter import Painter
+from displays import painting, resize
 from recorded import Recorded
 from reference import core_image
 
@@ -31,19 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xshm.record.feed import Captured
-    from xshm.virtual.display import VirtualDisplay
-
-
-def painting(display: VirtualDisplay, screen: int = 0) -> Painter:
-    name = f"{display.name}.{screen}"
-    return Painter(SimpleNamespace(name=name, authority=display.xauthority))  # type: ignore[arg-type]
-
-
-def resize(display: VirtualDisplay, width: int, height: int) -> None:
-    name = f"{width}x{height}"
-    lines = [str(number) for number in (*[width] * 4, *[height] * 4)]
-    for arguments in (["--newmode", name, "0", *lines], ["--addmode", "screen", name], ["-s", name]):
-        subprocess.run(["xrandr", *arguments], env=display.env(), check=True)
 
 
 @pytest.mark.parametrize(
@@ -128,10 +114,7 @@ def test_a_screen_that_is_made_smaller_is_black_where_it_ends(depth: int) -> Non
         black = painter.screen.black_pixel
         for width, height in ((200, 100), (151, 80), (200, 100)):
             if (width, height) != display.screen.grab().size:
-                if width < 200:
-                    resize(display, width, height)
-                else:
-                    subprocess.run(["xrandr", "-s", "200x100"], env=display.env(), check=True)
+                resize(display, width, height)
             for each in pictures:
                 assert each.follow()
             painter.rectangles(5)

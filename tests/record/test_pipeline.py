@@ -3,36 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from counter_screen import CounterScreen
+from counter_screen import HEIGHT, CounterScreen
 from listing_sink import ListingSink, shows
+from programs import eventually
 
+import xshm
 from xshm.errors import InvalidArgument, RecordingStalled
+from xshm.geometry import Rect
 from xshm.record import pipeline as module
+from xshm.record import writer
 from xshm.record.feeds import open_feed
 from xshm.record.pictures.painter import Painter as PicturePainter
 from xshm.record.pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable
 
     from painter import Painter
-    from servers import Server
 
-    import xshm
+    from xshm.record.feed import Feed
 
 _SECOND = 1_000_000_000
-
-
-@pytest.fixture
-def counter(xvfb: Server) -> Iterator[CounterScreen]:
-    with CounterScreen(xvfb.name) as counter:
-        yield counter
 
 
 class _Recording:
@@ -94,21 +92,91 @@ def test_what_is_drawn_last_before_the_stop_is_recorded(screen: xshm.Screen, cou
     assert [number for _, number in sink.pictures] == [0, 77]
 
 
+def _outrun(pipeline: Pipeline, sink: ListingSink, draws: Iterable[Callable[[], object]]) -> None:
+    """Draw while the sink stands still; return when each drawing is captured, and the sink has the first one."""
+    eventually(lambda: pipeline.writer.frames)
+    sink.keep_alive = 60 * _SECOND  # nothing else comes between
+    sink.free.clear()
+    for draw in draws:
+        before = pipeline._pace.due
+        draw()
+        eventually(lambda before=before: pipeline._pace.due > before)  # type: ignore[misc]
+        eventually(lambda: pipeline.writer._busy)
+
+
 def test_a_slow_sink_costs_pictures_which_are_counted_and_the_newest_wins(
     screen: xshm.Screen, counter: CounterScreen
 ) -> None:
     with _Recording(screen) as (pipeline, sink):
-        sink.delay = 0.15
-        for _ in range(30):
+        _outrun(pipeline, sink, [counter.count] * 12)
+        assert pipeline.dropped == 10
+        sink.free.set()
+    assert [number for _, number in sink.pictures] == [0, 1, 12]
+    assert pipeline.writer.frames == 3
+
+
+def test_a_picture_that_replaces_others_tells_what_was_drawn_in_any_of_them(
+    screen: xshm.Screen, counter: CounterScreen, painter: Painter
+) -> None:
+    painter.fill((0, 40, 400, 160), (9, 9, 9))
+    boxes = [(10 + 90 * place, 50 + 30 * place, 8, 8) for place in range(4)]
+    with _Recording(screen) as (pipeline, sink):
+        _outrun(pipeline, sink, [functools.partial(painter.fill, box, (255, 0, 99)) for box in boxes])
+        sink.free.set()
+    assert len(sink.areas) == 3
+    assert shows(sink, screen.grab((0, 0, 400, 200)).rgb())
+    assert counter.number == 0
+
+
+def test_a_picture_of_a_constant_rate_tells_what_was_drawn_in_others_of_its_time(
+    screen: xshm.Screen, counter: CounterScreen, painter: Painter
+) -> None:
+    painter.fill((0, 40, 400, 160), (9, 9, 9))
+    with _Recording(screen, 4, constant=True) as (pipeline, sink):
+        eventually(lambda: sink.areas)
+        for place in range(3):
+            painter.fill((10 + 90 * place, 50 + 30 * place, 8, 8), (255, 0, 99))
+            pipeline.catch_up()
+        eventually(lambda: len(sink.areas) > 1)
+    assert shows(sink, screen.grab((0, 0, 400, 200)).rgb())
+    assert counter.number == 0
+
+
+class _OvertakenPainter(PicturePainter):
+    """Paints the upper half of a counter, then lets the next number be shown, and paints the lower one."""
+
+    def __init__(self, painter: PicturePainter, feed: Feed, count: Callable[[], object]) -> None:
+        super().__init__(feed.format, feed.size, painter._layout)
+        self._count = count
+        self.overtakes = 2
+
+    def paint(self, picture: Any, pixels: Any, rects: Any, colormap: Any = None) -> list[Rect]:
+        upper, lower = Rect(0, 0, 400, HEIGHT // 2), Rect(0, HEIGHT // 2, 400, 200 - HEIGHT // 2)
+        painted = []
+        for half in (upper, lower):
+            parts = [part for rect in rects if (part := rect.intersect(half))]
+            painted += super().paint(picture, pixels, parts, colormap)
+            if half is upper and self.overtakes:
+                self.overtakes -= 1
+                self._count()
+        return painted
+
+
+def test_what_is_drawn_to_while_it_is_painted_is_painted_again() -> None:
+    with (
+        xshm.VirtualDisplay(400, 200) as display,
+        display.activate(),
+        CounterScreen(display.name) as counter,
+    ):
+        recording = _Recording(display.screen)
+        pipeline = recording.pipeline
+        overtaken = pipeline._painter = _OvertakenPainter(pipeline._painter, pipeline._feed, counter.count)
+        with recording as (_, sink):
+            eventually(lambda: sink.pictures)
+            assert sink.pictures == [(0, 2)]  # which the sink has found whole
+            overtaken.overtakes = 1
             counter.count()
-            time.sleep(0.01)
-        time.sleep(0.1)
-    seen = [number for _, number in sink.pictures]
-    assert len(seen) < 10
-    assert seen == sorted(set(seen))
-    assert seen[-1] == 30
-    assert len(seen) + pipeline.dropped == 31
-    assert pipeline.writer.frames == len(seen)
+    assert [number for _, number in sink.pictures] == [2, 4]
 
 
 def test_the_rate_is_bounded(screen: xshm.Screen, counter: CounterScreen) -> None:
@@ -143,6 +211,7 @@ def test_a_pause_takes_no_time(screen: xshm.Screen, counter: CounterScreen) -> N
         counter.show(5)
         assert pipeline.duration == at
         assert len(sink.pictures) == 1
+        assert [each / _SECOND for each in sink.alive] == [at]  # until then it has lasted
         pipeline.resume()
         time.sleep(0.1)
     assert [number for _, number in sink.pictures] == [0, 5]
@@ -161,9 +230,9 @@ def test_a_constant_rate_has_exactly_its_frames(screen: xshm.Screen, counter: Co
     assert times == [round(place * _SECOND / fps) for place in range(len(times))]
 
 
+@pytest.mark.usefixtures("counter")
 def test_the_shortest_recording_has_a_frame(screen: xshm.Screen) -> None:
-    counter = CounterScreen(screen.display)
-    with counter, _Recording(screen, 1, constant=True) as (pipeline, _):
+    with _Recording(screen, 1, constant=True) as (pipeline, _):
         pass
     assert pipeline.writer.frames == 1
 
@@ -182,6 +251,7 @@ def test_chapters_begin_when_they_are_marked(screen: xshm.Screen, counter: Count
 
 class _BrokenSink(ListingSink):
     def write(self, picture: Any, at: int, changed: Any) -> None:
+        assert self.free.wait(20)
         if self.pictures:
             raise OSError(28, "No space left on device", "video")
         super().write(picture, at, changed)
@@ -193,9 +263,15 @@ def test_an_error_of_the_sink_ends_the_capture_and_is_raised_by_stop(
     monkeypatch.setattr("test_pipeline.ListingSink", _BrokenSink)
     recording = _Recording(screen)
     recording.pipeline.start()
-    counter.count()
-    recording.pipeline._capturing.join(5)
+    _outrun(recording.pipeline, recording.sink, [counter.count])
+    time.sleep(0.05)  # the capture thread waits for the next change
+    recording.sink.free.set()
+    recording.pipeline._capturing.join(1)
+    assert not recording.pipeline._capturing.is_alive()
     assert not recording.pipeline.is_running
+    begun = time.monotonic()
+    recording.pipeline.catch_up()  # for which nothing is to be waited for
+    assert time.monotonic() - begun < 1
     with pytest.raises(OSError, match="No space left"):
         recording.pipeline.stop()
     assert recording.sink.aborted == 1
@@ -220,7 +296,7 @@ class _HangingSink(ListingSink):
 def test_a_sink_that_hangs_is_an_error_in_time_and_holds_up_nothing(
     screen: xshm.Screen, counter: CounterScreen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.6)
+    monkeypatch.setattr(writer, "PATIENCE", 0.6)
     monkeypatch.setattr(module, "_PATROL", 0.1)
     monkeypatch.setattr("test_pipeline.ListingSink", _HangingSink)
     recording = _Recording(screen)
@@ -233,6 +309,37 @@ def test_a_sink_that_hangs_is_an_error_in_time_and_holds_up_nothing(
         recording.pipeline.stop()
     recording.pipeline._writing.join(5)
     assert recording.sink.aborted == 2  # by the thread that has noticed, and by the one that has hung
+
+
+class _ToilingSink(ListingSink):
+    """Computes, or writes, for longer than a sink may do nothing."""
+
+    computes = False
+
+    def write(self, picture: Any, at: int, changed: Any) -> None:
+        super().write(picture, at, changed)
+        if len(self.pictures) > 1 and self.computes:
+            until = time.thread_time() + 0.8
+            while time.thread_time() < until:
+                pass
+        elif len(self.pictures) > 1:
+            for _ in range(8):
+                time.sleep(0.1)
+                self.nbytes += 1
+
+
+@pytest.mark.parametrize("computes", [True, False])
+def test_a_sink_that_toils_is_left_alone(
+    screen: xshm.Screen, counter: CounterScreen, monkeypatch: pytest.MonkeyPatch, computes: bool
+) -> None:
+    monkeypatch.setattr(writer, "PATIENCE", 0.5)
+    monkeypatch.setattr(module, "_PATROL", 0.1)
+    monkeypatch.setattr(_ToilingSink, "computes", computes)
+    monkeypatch.setattr("test_pipeline.ListingSink", _ToilingSink)
+    with _Recording(screen) as (_, sink):
+        counter.count()
+    assert not sink.aborted
+    assert [number for _, number in sink.pictures] == [0, 1]
 
 
 def test_whoever_asks_waits_until_what_is_there_is_written(screen: xshm.Screen, counter: CounterScreen) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import videos
 from counted import counted, length, numbers
 from counter_screen import CounterScreen, counter_in
 from PIL import Image
@@ -45,21 +45,12 @@ if TYPE_CHECKING:
 _REGION = (0, 0, 300, 100)
 
 
-@pytest.fixture
-def counter(xvfb: Server) -> Iterator[CounterScreen]:
-    with CounterScreen(xvfb.name) as counter:
-        yield counter
-
-
-def _count(counter: CounterScreen, count: int, pause: float = 0.04) -> list[float]:
-    """Show some numbers; return when each was there."""
-    shown = []
+def _count(counter: CounterScreen, count: int, pause: float = 0.04) -> None:
+    """Show some numbers."""
     for _ in range(count):
         time.sleep(pause)
         counter.count()
-        shown.append(time.monotonic())
     time.sleep(pause)
-    return shown
 
 
 # -- what is in the file -----------------------------------------------------------------------------------------------
@@ -130,8 +121,7 @@ def test_chapters_and_a_pause(screen: xshm.Screen, counter: CounterScreen, tmp_p
         time.sleep(0.1)
     assert numbers(counted(tmp_path / "video.mkv")) == [0, 1, 2, 200]
     assert length(tmp_path / "video.mkv") < time.monotonic() - begun - 0.25
-    probe = ["ffprobe", "-v", "error", "-show_chapters", "-of", "json", str(tmp_path / "video.mkv")]
-    first, second = json.loads(subprocess.run(probe, capture_output=True, check=True).stdout)["chapters"]
+    first, second = videos.probe(tmp_path / "video.mkv")["chapters"]
     assert (first["tags"]["title"], float(first["start_time"])) == ("begin", 0)
     assert second["tags"]["title"] == "after the pause"
     assert paused - 0.001 <= float(second["start_time"]) <= resumed
@@ -184,7 +174,7 @@ def test_the_end_of_the_server_completes_the_file_and_is_raised(
         assert isinstance(recorder.ended, DisplayGone)
         with pytest.raises(DisplayGone):
             recorder.stop()
-        recorder.stop()
+    recorder.stop()  # which tells it once
     assert numbers(counted(tmp_path / "video.mp4")) == [0, 1, 2, 3]
 
 
@@ -331,6 +321,23 @@ def test_a_reader_that_goes_away_is_an_error_in_time(
     assert isinstance(recorder.ended, TargetGone)
     with pytest.raises(TargetGone, match=str(path)):
         recorder.stop()
+
+
+def test_an_exception_of_the_block_tells_of_the_recording_that_failed_too(
+    screen: xshm.Screen, counter: CounterScreen, pipe: tuple[Path, int]
+) -> None:
+    path, reader = pipe
+    recorder = screen.record(path, format="y4m", region=_REGION)
+
+    def fail() -> None:
+        os.close(reader)
+        counter.count()
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as raised, recorder:
+        fail()
+    assert isinstance(recorder.ended, TargetGone)
+    assert raised.value.__notes__ == [f"The recording failed, too: TargetGone: {recorder.ended}"]
 
 
 def test_a_reader_that_does_not_read_costs_pictures_and_is_an_error_in_time(

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+import videos
 from counted import counted, length, numbers
-from counter_screen import CounterScreen
 from disks import fill, small_disk
 
 from xshm.errors import InvalidArgument, RecordingFailed, TargetNotFound
 from xshm.record.libav import encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from counter_screen import CounterScreen
     from painter import Painter
-    from servers import Server
 
     import xshm
 
 _REGION = (0, 0, 300, 100)
 
 
-@pytest.fixture
-def counter(xvfb: Server) -> Iterator[CounterScreen]:
-    with CounterScreen(xvfb.name) as counter:
-        yield counter
-
-
 def _chapters(path: Path) -> list[tuple[str, float]]:
-    command = ["ffprobe", "-v", "error", "-show_chapters", "-of", "json", str(path)]
-    found: Any = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["chapters"]
-    return [(each["tags"]["title"], float(each["start_time"])) for each in found]
+    return [(each["tags"]["title"], float(each["start_time"])) for each in videos.probe(path)["chapters"]]
 
 
 @pytest.mark.parametrize("name", ["saved.mp4", "saved.ts"])
@@ -51,6 +40,15 @@ def test_what_is_saved_lasts_until_that_moment_and_recording_goes_on(
     assert numbers(counted(tmp_path / name)) == list(range(6))
     assert numbers(counted(tmp_path / f"later-{name}")) == list(range(11))
     assert length(tmp_path / f"later-{name}") == pytest.approx(ring.duration, abs=0.06)
+
+
+def test_what_was_drawn_just_before_is_saved_though_no_picture_was_due(
+    screen: xshm.Screen, counter: CounterScreen, tmp_path: Path
+) -> None:
+    with screen.record(keep_last=30, region=_REGION, fps=1) as ring:
+        counter.show(7)
+        ring.save(tmp_path / "saved.mp4")
+    assert numbers(counted(tmp_path / "saved.mp4")) == [0, 7]
 
 
 def test_only_the_last_seconds_are_kept_from_a_key_frame_on_with_their_chapter(

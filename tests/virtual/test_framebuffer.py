@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import pickle
@@ -12,16 +11,15 @@ import sys
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pytest
 from colours import BLUE, GREEN, RED
 from descriptors import open_file_of
+from displays import painting
 from hypothesis import given
 from hypothesis import strategies as st
-from painter import Painter
 
 from xshm import sysv
 from xshm.errors import (
@@ -42,12 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ANOTHER_UID = 65534
-
-
-@contextlib.contextmanager
-def painting(display: VirtualDisplay) -> Iterator[Painter]:
-    with Painter(SimpleNamespace(name=display.name, authority=display.xauthority)) as painter:  # type: ignore[arg-type]
-        yield painter
 
 
 def mapped(what: str) -> int:

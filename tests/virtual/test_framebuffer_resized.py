@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pytest
 from colours import BLUE, GREEN, RED
 from descriptors import new_descriptors, open_descriptors
-from painter import Painter
+from displays import painting, resize
 
 from xshm.errors import ConnectFailed, OutOfBounds, TransportUnavailable
 from xshm.geometry import Rect
@@ -22,26 +19,6 @@ from xshm.virtual.spec import ScreenSpec
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-
-@contextlib.contextmanager
-def painting(display: VirtualDisplay, screen: int = 0) -> Iterator[Painter]:
-    name = f"{display.name}.{screen}"
-    with Painter(SimpleNamespace(name=name, authority=display.xauthority)) as painter:  # type: ignore[arg-type]
-        yield painter
-
-
-def resize(display: VirtualDisplay, width: int, height: int, screen: int = 0) -> None:
-    """Give the screen another size, as a user of xrandr does: a mode that Xvfb does not have yet."""
-    sizes = subprocess.run(["xrandr"], env=display.env(), capture_output=True, text=True, check=True).stdout
-    env = display.env() | {"DISPLAY": f"{display.name}.{screen}"}
-    name = f"{width}x{height}"
-    commands = [["-s", name]]
-    if f" {name} " not in sizes or screen:
-        lines = [str(number) for number in (width, width, width, width, height, height, height, height)]
-        commands = [["--newmode", name, "0", *lines], ["--addmode", "screen", name], *commands]
-    for command in commands:
-        subprocess.run(["xrandr", *command], env=env, check=True)
 
 
 # -- a screen that is resized ------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from xshm.drawables.window_pixels import RedirectedPixels, VisiblePixels
 from xshm.errors import (
     BadDrawable,
     BadWindow,
+    Closed,
     DisplayGone,
     InvalidArgument,
     OutOfBounds,
@@ -145,7 +146,8 @@ class Window(Operable):
         """
         self._closed = self._unavailable = True  # first: other threads send nothing more for it
         self._context.open.discard(self)
-        with contextlib.suppress(DisplayGone, RequestTimeout):  # the server has ended the redirection, or can't now
+        # The server has ended the redirection, with the connection that another thread has closed too, or can't now.
+        with contextlib.suppress(Closed, DisplayGone, RequestTimeout):
             within(time.monotonic() + _CLOSING, self._pixels.close)
 
     def __repr__(self) -> str:

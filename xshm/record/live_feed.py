@@ -92,7 +92,7 @@ class LiveFeed(SourceFeed):
         colormap = memory.colormap if self.format.needs_colormap else None
         if self._is_recoloured(colormap):
             is_whole, self._canvas = True, None
-        changed = self._changed([self.rect] if is_whole else drawn)
+        changed = (self._whole,) if is_whole else self._from_corner(merged(drawn, _MOST_RECTS))
         pixels = self._pixels if extent.contains(self.rect) else self._pasted(extent, changed, colormap)
         self._is_whole = False
         return LivePixels(self, pixels, colormap, changed, at)
@@ -125,12 +125,6 @@ class LiveFeed(SourceFeed):
         collect, fetched = damage.collect(), damage.fetch()
         self._wire.send_all((*collect, fetched))
         return damage.read(fetched, *collect)
-
-    def _changed(self, drawn: list[Rect]) -> Sequence[Rect]:
-        """Return rectangles from the region's corner."""
-        x, y = self.rect.x, self.rect.y
-        found = merged(drawn, _MOST_RECTS)
-        return found if not (x or y) else [rect.moved(-x, -y) for rect in found]
 
     def _pasted(self, extent: Rect, changed: Sequence[Rect], colormap: NDArray[np.uint16] | None) -> NDArray[Any]:
         """Return a copy that is black where the screen ends by now."""

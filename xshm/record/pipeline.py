@@ -6,8 +6,7 @@ Always true:
 2. The capture thread never waits for the encoder: where that is slower, or hangs, pictures are dropped and counted.
 3. However capturing ends (`stop`, an error, the end of the server or the window), the encoder thread completes the file
    with what was captured until then; however that ends, capturing ends too.
-4. A sink of which no call returns, and that writes nothing and computes nothing for PATIENCE, is aborted, and the
-   recording ends: RecordingStalled.
+4. A sink that hangs is aborted (`SinkWriter.is_stalled`): both threads ask, of which one goes on in any case.
 5. Both threads are daemons, and go on to the end after an exception in `stop`, Ctrl-C too. What is not stopped when the
    interpreter ends is stopped then.
 """
@@ -20,10 +19,9 @@ import threading
 import time
 import weakref
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from xshm.errors import PoolExhausted, RecordingStalled, RequestTimeout, WindowGone, WindowNotViewable, XshmError
+from xshm.errors import PoolExhausted, RequestTimeout, WindowGone, WindowNotViewable, XshmError
 from xshm.geometry import Rect, subtract
 from xshm.record.pictures.handover import Finished, Handover
 from xshm.record.timing import SECOND, Clock, Grid, Pace
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
     from xshm.record.pictures.painter import Painter
     from xshm.record.sinks.sink import Sink
 
-# Seconds that a sink may do nothing. Pipes and lines end by themselves after 10 s, with an error that tells more.
-PATIENCE: Final = 12.0
 _PATROL: Final = 2.0  # seconds after which a thread that waits for changes looks whether the sink does nothing
 _LAST_LOOK: Final = 2.0  # seconds for the server's answer when a recording ends
 _CATCH_UP: Final = 2.0  # seconds for all that is there to be written
@@ -62,12 +58,21 @@ class Pipeline:
         self._stopping = False
         self._error: BaseException | None = None  # what ended the capture thread
         self.process = os.getpid()
-        self._watched: tuple[object, float] = (None, 0.0)
         self._captured, self._written = _End(), _End()
         self._capturing = threading.Thread(target=self._capture, name="xshm-record-capture", daemon=True)
         self._writing = threading.Thread(target=self._write, name="xshm-record-write", daemon=True)
 
     # -- what the Recorder shows ---------------------------------------------------------------------------------------
+
+    @property
+    def how(self) -> str:
+        """How pixels are read, converted and encoded, and why so."""
+        return f"{self._sink.how}; pixels by {self._feed.how}; converted by {self._painter.how}"
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the sink has written, or keeps."""
+        return self._sink.nbytes
 
     @property
     def dropped(self) -> int:
@@ -97,7 +102,6 @@ class Pipeline:
         captured = self._feed.capture()
         if captured is None:
             raise WindowNotViewable("what is to be recorded has no picture: it is unmapped or iconified")
-        self.clock.begin(captured.at)
         self._receive(captured)
         self.has_begun = True  # from here on the threads end it, also where this is interrupted
         _running.add(self)
@@ -109,7 +113,6 @@ class Pipeline:
         with self._handover.condition:
             self.clock.pause()
             self._handover.condition.notify_all()
-        self._feed.wake()
 
     def resume(self) -> None:
         """Go on: what has changed meanwhile is captured at once."""
@@ -153,7 +156,7 @@ class Pipeline:
         # By now it is, but for a server that doesn't answer: then the last picture was written again until now.
         self._handover.finish(self.clock.now())
         if self._writing.ident is not None:
-            while not self._written.wait(_PATROL / 4) and not self._is_stalled():
+            while not self._written.wait(_PATROL / 4) and not self.writer.is_stalled():
                 pass
             if self._written.over:
                 self._writing.join()
@@ -180,7 +183,7 @@ class Pipeline:
         try:
             while not self._stopping and self._handover.end is None:
                 self._step()
-                self._is_stalled()
+                self.writer.is_stalled()
             if self._handover.end is None and not self.clock.paused:
                 self._look()  # what was drawn last is in the recording, too
         except RequestTimeout:  # of the last look
@@ -242,6 +245,8 @@ class Pipeline:
         except BaseException:
             self._handover.give_back(kept)
             raise
+        if not self.has_begun:
+            self.clock.begin(at)
         self._pace.captured(at)
         self._handover.hand_over(Finished(kept, self.clock.at(at), changed))
 
@@ -270,26 +275,6 @@ class Pipeline:
             captured = again
         return at, changed
 
-    # -- a sink that hangs ---------------------------------------------------------------------------------------------
-
-    def _is_stalled(self) -> bool:
-        """Return whether the sink has done nothing for too long; then it was aborted."""
-        seen = (self.writer.calls, self._sink.nbytes, _cpu_time(self._writing.native_id)) if self.writer.busy else None
-        before, since = self._watched
-        now = time.monotonic()
-        if seen is None or seen != before:
-            self._watched = seen, now
-            return False
-        if now - since < PATIENCE:
-            return False
-        self.writer.abort(
-            RecordingStalled(
-                f"the recording ended after {self.duration:.1f} s: what it is written to has taken nothing for "
-                f"{PATIENCE:.0f} s; its reader may be stopped, or its line down"
-            )
-        )
-        return True
-
 
 class _End:
     """The end of a thread's work; any thread may wait for it, and a signal's handler may raise in that.
@@ -312,13 +297,6 @@ class _End:
         if not self.over and self._lock.acquire(timeout=seconds):
             self._lock.release()
         return self.over
-
-
-def _cpu_time(thread: int | None) -> int:
-    """Return how many tenths of a second of CPU a thread has used; 0 where /proc does not tell."""
-    with suppress(OSError, ValueError):
-        return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[0]) * 10 // SECOND
-    return 0
 
 
 def _stop_all() -> None:

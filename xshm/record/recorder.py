@@ -52,12 +52,9 @@ class Recorder:
 
     def _prepare(self, source: Source, region: Region | None, settings: Settings) -> None:
         self._pipeline: Pipeline | None = None
-        self._sink: Sink | None = None
         self._is_over = False
         self._has_raised = False
         self._process = os.getpid()
-        self._painter: Painter | None = None
-        self._feed_how = ""
         self._settings = settings
         self._source = source
         self._region = region
@@ -69,9 +66,7 @@ class Recorder:
     @property
     def how(self) -> str:
         """How pixels are read, converted and encoded, and why so; before the start: nothing."""
-        if self._sink is None or self._painter is None:
-            return ""
-        return f"{self._sink.how}; pixels by {self._feed_how}; converted by {self._painter.how}"
+        return self._pipeline.how if self._pipeline is not None else ""
 
     @property
     def frames(self) -> int:
@@ -91,7 +86,7 @@ class Recorder:
     @property
     def bytes(self) -> int:
         """How many bytes were written so far."""
-        return self._sink.nbytes if self._sink is not None else 0
+        return self._pipeline.nbytes if self._pipeline is not None else 0
 
     @property
     def ended(self) -> BaseException | None:
@@ -130,7 +125,6 @@ class Recorder:
             pipeline = Pipeline(feed, painter, sink, settings.fps, constant=settings.constant)
             for title in self._early_marks:
                 pipeline.writer.mark(title)
-            self._feed_how, self._painter = feed.how, painter
             pipeline.start()
         except BaseException:  # not only Exception: Ctrl-C must leave nothing open
             if pipeline is not None and pipeline.has_begun:
@@ -140,7 +134,7 @@ class Recorder:
                 sink.abort()
             feed.close()
             raise
-        self._sink, self._pipeline = sink, pipeline
+        self._pipeline = pipeline
 
     def pause(self) -> None:
         """Let the recording's time stand still until `resume`. Again is fine."""

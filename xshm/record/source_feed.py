@@ -91,6 +91,11 @@ class SourceFeed:
             self._wire.queue(Request(SYNC))
             self._wire.pump()
 
+    def _from_corner(self, rects: Sequence[Rect]) -> Sequence[Rect]:
+        """Return rectangles of the source as those from the region's corner."""
+        x, y = self.rect.x, self.rect.y
+        return [rect.moved(-x, -y) for rect in rects] if x or y else rects
+
     def _is_recoloured(self, colormap: NDArray[np.uint16] | None) -> bool:
         """Return whether a picture has other colours than the last one, though their indices may be the same."""
         before, self._colormap = self._colormap, colormap

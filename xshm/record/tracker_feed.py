@@ -100,10 +100,7 @@ class TrackerFeed(SourceFeed):
         return CapturedPixels(black.pixels, self._colormap, (self._whole,), time.monotonic_ns())
 
     def _captured(self, frame: Frame) -> CapturedFrame:
-        x, y = self.rect.x, self.rect.y
-        changed: Sequence[Rect] = frame.changed or ()
-        if x or y:
-            changed = [rect.moved(-x, -y) for rect in changed]
+        changed = self._from_corner(frame.changed or ())
         captured = CapturedFrame(frame, changed)
         if self._is_recoloured(captured.colormap):
             self._canvas = None

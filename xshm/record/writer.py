@@ -2,38 +2,42 @@
 
 The last picture is written again where nothing has changed for the sink's `keep_alive`, when a pause begins, and, at a
 constant rate, for each frame that no new picture has come for. What it writes has strictly rising times. An exception
-of the sink ends it: then the sink is aborted, and `error` has it.
+of the sink ends it: then the sink is aborted, and `error` has it. A sink of which no call returns, and that writes
+nothing and computes nothing for PATIENCE, is aborted by those who ask `is_stalled`.
 """
 
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections import deque
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from xshm.geometry import merged
-from xshm.record.timing import TICK, Grid
+from xshm.errors import RecordingStalled
+from xshm.record.pictures.handover import joined
+from xshm.record.timing import SECOND, TICK
 
 if TYPE_CHECKING:
     from xshm.geometry import Rect
     from xshm.record.pictures.handover import Handover, Kept
     from xshm.record.sinks.sink import Sink
-    from xshm.record.timing import Clock
+    from xshm.record.timing import Clock, Grid
 
-_MOST_RECTS = 16  # as in `handover`
+# Seconds that a sink may do nothing. Pipes and lines end by themselves after 10 s, with an error that tells more.
+PATIENCE: Final = 12.0
 
 
 class SinkWriter:
     """Writes the pictures of a recording to its sink; `run` is a thread's work, from the first one to the end.
 
-    `frames` counts pictures written, repeats of a constant rate included, keep-alives not. `calls` counts all calls of
-    the sink that returned: while it stands still and `busy` is True, a call takes its time.
+    `frames` counts pictures written, repeats of a constant rate included, keep-alives not.
     """
 
     def __init__(self, sink: Sink, handover: Handover, clock: Clock, grid: Grid | None) -> None:
         self.frames = 0
-        self.calls = 0
-        self.busy = False
         self.error: BaseException | None = None
         self._sink = sink
         self._handover = handover
@@ -43,6 +47,10 @@ class SinkWriter:
         self._current: Kept | None = None  # the picture of now: written last, or at a constant rate to be written next
         self._changed: list[Rect] = []  # where it differs from what was written last
         self._last = -TICK  # the time of what was written last
+        self._calls = 0  # of the sink, that have returned
+        self._busy = False  # whether one is at work
+        self._thread: int | None = None  # the one that writes
+        self._watched: tuple[object, float] = (None, 0.0)  # what the sink had done, and since when (time.monotonic)
 
     def mark(self, title: str) -> None:
         """Let a chapter begin now. Any thread may call it."""
@@ -50,6 +58,7 @@ class SinkWriter:
 
     def run(self) -> None:
         """Write until the end, and complete the file."""
+        self._thread = threading.get_native_id()
         try:
             while (end := self._handover.end) is None:
                 self._step()
@@ -57,7 +66,7 @@ class SinkWriter:
         except BaseException as error:  # noqa: BLE001 - whatever it is, `stop` raises it, in a thread that can act on it
             self.abort(error)
         finally:
-            self.busy = False
+            self._busy = False
             self._handover.note_written(math.inf)
             self._handover.finish(self._clock.now())  # after an error nobody has to go on capturing
 
@@ -69,6 +78,26 @@ class SinkWriter:
         """
         self.error = self.error or error
         self._sink.abort()
+
+    def is_stalled(self) -> bool:
+        """Return whether the sink has done nothing for too long; then it was aborted. To be asked again and again."""
+        seen = (self._calls, self._sink.nbytes, _cpu_time(self._thread)) if self._busy else None
+        before, since = self._watched
+        now = time.monotonic()
+        if seen is None or seen != before:
+            self._watched = seen, now
+            return False
+        if now - since < PATIENCE:
+            return False
+        end = self._handover.end
+        length = self._clock.now() if end is None else end
+        self.abort(
+            RecordingStalled(
+                f"the recording ended after {length / SECOND:.1f} s: what it is written to has taken nothing for "
+                f"{PATIENCE:.0f} s; its reader may be stopped, or its line down"
+            )
+        )
+        return True
 
     # -- one step ------------------------------------------------------------------------------------------------------
 
@@ -117,7 +146,7 @@ class SinkWriter:
         if finished is None:
             return
         former, self._current = self._current, finished.kept
-        self._changed = list(merged([*self._changed, *finished.changed], _MOST_RECTS))
+        self._changed = joined(self._changed, finished.changed)
         if former is not None:
             self._handover.recycle(former)
         if self._grid is None:
@@ -134,14 +163,14 @@ class SinkWriter:
 
     def _write(self, kept: Kept, at: int) -> None:
         """Write a picture, and before it the chapters that begin until then."""
-        self.busy = True
+        self._busy = True
         while self._marks and self._marks[0][0] <= at:
             self._sink.mark(*self._marks.popleft())
         changed, self._changed = self._changed, []
         self._sink.write(kept.picture, at, changed)
         self._last = at
-        self.calls += 1
-        self.busy = False
+        self._calls += 1
+        self._busy = False
 
     def _conclude(self, end: int) -> None:
         """Write what waits still, and complete the file."""
@@ -150,9 +179,16 @@ class SinkWriter:
         end = max(end, self._last + TICK)
         if self._grid is not None:
             self._repeat(max(self._grid.due(end), 1 - self._grid.count))  # the shortest one has its first picture
-        self.busy = True
+        self._busy = True
         while self._marks:
             at, title = self._marks.popleft()
             self._sink.mark(min(at, end), title)
         self._sink.finish(end)
-        self.calls += 1
+        self._calls += 1
+
+
+def _cpu_time(thread: int | None) -> int:
+    """Return how many tenths of a second of CPU a thread has used; 0 where /proc does not tell."""
+    with suppress(OSError, ValueError):
+        return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[0]) * 10 // SECOND
+    return 0

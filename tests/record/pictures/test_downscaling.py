@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import BGRX, PSEUDO, R5G6B5, random_picture
+from pictures import BGRX, PSEUDO, R5G6B5, random_picture, random_rect
 from PIL import Image
 
 from xshm.geometry import Rect
@@ -90,8 +90,7 @@ def test_parts_are_those_of_the_whole(fmt: Any, size: tuple[int, int], max_edge:
     pixels = old.copy()
     painter.paint(kept, pixels, [Rect(0, 0, *size)], source.colormap)
     for _ in range(12):
-        x, y = (int(generator.integers(0, edge)) for edge in size)
-        rect = Rect(x, y, *(int(generator.integers(1, size[at] - (x, y)[at] + 1)) for at in (0, 1)))
+        rect = random_rect(generator, size)
         pixels[rect.slices] = new[rect.slices]
         painter.paint(kept, pixels, [rect], source.colormap)
         painter.paint(full, pixels, [Rect(0, 0, *size)], source.colormap)
@@ -116,8 +115,7 @@ def test_opencv_scales_parts_as_the_whole_and_as_numpy(size: tuple[int, int], ma
     kept, full, other = (Picture(layout, *fast.size, new_planes(layout, *fast.size)) for _ in range(3))
     fast.paint(kept, pixels, [Rect(0, 0, *size)])
     for _ in range(12):
-        x, y = (int(generator.integers(0, edge)) for edge in size)
-        rect = Rect(x, y, *(int(generator.integers(1, size[at] - (x, y)[at] + 1)) for at in (0, 1)))
+        rect = random_rect(generator, size)
         pixels[rect.slices] = new[rect.slices]
         fast.paint(kept, pixels, [rect])
         fast.paint(full, pixels, [Rect(0, 0, *size)])

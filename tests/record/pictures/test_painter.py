@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from pictures import BGRX, KNOWN, random_picture
+from pictures import BGRX, KNOWN, random_picture, random_rect
 
 from xshm.errors import InvalidArgument
 from xshm.geometry import Rect
@@ -98,14 +98,6 @@ def whole(size: tuple[int, int]) -> list[Rect]:
     return [Rect(0, 0, *size)]
 
 
-def parts(generator: np.random.Generator, size: tuple[int, int], count: int) -> list[Rect]:
-    found = []
-    for _ in range(count):
-        x, y = (int(generator.integers(0, edge)) for edge in size)
-        found.append(Rect(x, y, *(int(generator.integers(1, size[at] - (x, y)[at] + 1)) for at in (0, 1))))
-    return found
-
-
 @writers
 @layouts
 @pytest.mark.parametrize("name", KNOWN)
@@ -135,7 +127,8 @@ def test_parts_are_those_of_the_whole(size: tuple[int, int], layout: Layout, wri
     at_once = blank(layout, painter(writer, layout, size).size)
     painter(writer, layout, size).paint(at_once, picture.pixels, whole(size))
     tolerance = 1 if writer == "libav" and layout.startswith("yuv") else 0
-    for rects in [parts(generator, size, 1) for _ in range(20)] + [parts(generator, size, 40)]:
+    for count in (*[1] * 20, 40):
+        rects = [random_rect(generator, size) for _ in range(count)]
         made = painter(writer, layout, size)
         target = blank(layout, made.size)
         before = [plane.copy() for plane in target.planes]
@@ -216,6 +209,10 @@ def test_many_small_rectangles_near_each_other_are_painted_as_few() -> None:
     assert made.paint(target, pixels, letters) == [Rect(100, 200, 899, 14)]
     corners = [Rect(0, 0, 8, 8), Rect(1900, 0, 8, 8), Rect(0, 1060, 8, 8), Rect(1900, 1060, 8, 8)]
     assert made.paint(target, pixels, corners) == corners
+
+
+def test_what_is_as_the_picture_has_it_is_copied_and_needs_no_other_library() -> None:
+    assert Painter(BGRX, (1920, 1080), "bgr0").how == "numpy, which copies BGRX as fast as anything"
 
 
 def test_opencv_is_imported_once_it_is_worth_it_and_starts_no_thread() -> None:

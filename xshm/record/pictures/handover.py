@@ -23,12 +23,17 @@ from typing import TYPE_CHECKING, Final
 from xshm.geometry import Rect, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from xshm.record.pictures.picture import Picture
 
 # Rectangles are joined where they are more: to convert the pixels between two costs less than one more call.
 _MOST_RECTS: Final = 16
+
+
+def joined(former: Iterable[Rect], newer: Iterable[Rect]) -> list[Rect]:
+    """Return a few rectangles that cover all of both."""
+    return list(merged([*former, *newer], _MOST_RECTS))
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +79,7 @@ class Handover:
     def note(self, changed: Sequence[Rect]) -> None:
         """Note what was drawn to, which makes that part of all pictures stale."""
         for kept in self._all:
-            kept.stale = list(merged([*kept.stale, *changed], _MOST_RECTS))
+            kept.stale = joined(kept.stale, changed)
 
     def hand_over(self, finished: Finished) -> None:
         """Give the writer a picture that is up to date, in place of one that waits still."""
@@ -83,7 +88,7 @@ class Handover:
             former, self._waiting = self._waiting, finished
             if former is not None:
                 self.dropped += 1
-                finished.changed = list(merged([*former.changed, *finished.changed], _MOST_RECTS))
+                finished.changed = joined(former.changed, finished.changed)
                 self._free.append(former.kept)
             self.condition.notify_all()
 
