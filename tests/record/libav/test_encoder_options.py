@@ -46,6 +46,14 @@ def encoder(name: str, options: dict[str, Any], quality: Any = "screen") -> Enco
         ("h264", {"g": 30}, "g is set by the recording itself"),
         ("h264", {"weightb": "perhaps"}, "weightb of libx264 is True or False; not 'perhaps'"),
         ("h264", {"x264-params": "foo=1"}, "does not take x264-params 'foo=1': Error parsing option 'foo = 1'"),
+        (
+            "h264",
+            {"x264-params": "ref=2:qp= 900"},
+            "'qp' in x264-params of libx264 is a number from 0 to 51; not '900'",
+        ),
+        ("h264", {"x264opts": "rc_lookahead=999"}, "'rc_lookahead' in x264opts of libx264 is a number from 0 to 250"),
+        ("x264rgb", {"x264-params": "bframes=-1"}, "'bframes' in x264-params of libx264rgb is a number from 0 to 16"),
+        ("h265", {"x265-params": "qp=900"}, "does not take x265-params 'qp=900': x265 [error]: QP exceeds supported"),
         ("h265", {"x265-params": "foo=1"}, "does not take x265-params 'foo=1': Unknown option: foo"),
         ("av1", {"svtav1-params": "foo=1"}, "does not take svtav1-params 'foo=1': Error parsing option foo: 1"),
         ("vp9", {"deadline": "god"}, "deadline of libvpx-vp9 is a whole number, or one of best, good, realtime"),
@@ -73,7 +81,7 @@ def test_options_of_other_types_are_refused() -> None:
     [
         ("h264", {"crf": 17.5, "preset": "veryfast", "tune": "animation,zerolatency", "aq-mode": "variance"}),
         ("h264", {"b": "2M", "maxrate": "4M", "bufsize": "8M", "weightb": False, "threads": "auto"}),
-        ("h264", {"x264-params": "scenecut=0:ref=2"}),
+        ("h264", {"x264-params": "scenecut=0:ref=2:crf=51:aq_mode=3:8x8dct=1"}),
         ("h265", {"x265-params": "ref=2"}),
         ("av1", {"svtav1-params": "pred-struct=1:scm=1", "preset": 10}),
         ("vp9", {"deadline": "good", "error-resilient": "default", "row-mt": True}),
