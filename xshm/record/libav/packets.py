@@ -53,7 +53,7 @@ class PacketSink:
 
     def __init__(self, size: tuple[int, int], settings: Settings, seconds: float, max_bytes: int | None) -> None:
         usual = containers.named("", settings.format or "mp4").codec
-        codec, note = codecs.find(settings.codec or usual, settings.quality)
+        codec, note = codecs.find(usual if settings.codec is None else settings.codec, settings.quality)
         self._note = note
         self.layout: Layout = codec.layouts[settings.quality]
         width, height = size

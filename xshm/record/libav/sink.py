@@ -39,7 +39,7 @@ class LibavSink:
         """Check everything, and open the codec. `target` is what is open already, or a URL, which is connected to."""
         name = target if isinstance(target, str) else target.name
         self._container = containers.named(name, settings.format)
-        codec, note = codecs.find(settings.codec or self._container.codec, settings.quality)
+        codec, note = codecs.find(self._container.codec if settings.codec is None else settings.codec, settings.quality)
         containers.check(self._container, codec, settings.quality)
         self._notes = [note] if note else []
         self.layout: Layout = codec.layouts[settings.quality]
