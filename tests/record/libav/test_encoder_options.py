@@ -96,7 +96,7 @@ def test_options_reach_the_encoder(tmp_path: Path) -> None:
     sizes = []
     for crf in (5, 40):
         path = tmp_path / f"{crf}.mp4"
-        sink = LibavSink(Replacement(path), (192, 96), Settings(options={"crf": crf}))
+        sink = LibavSink(Replacement(path), (192, 96), Settings(options={"crf": crf}, format="mp4"))
         videos.record(sink, [videos.noise(192, 96, seed) for seed in range(3)])
         sizes.append(path.stat().st_size)
         assert f"crf={crf}.0".encode() in path.read_bytes()  # x264 writes its settings into the first packet
@@ -124,7 +124,9 @@ def test_x264_has_one_quality_for_all_pictures_unless_an_option_needs_its_rate_c
     tmp_path: Path, options: dict[str, Any], constant: bool
 ) -> None:
     path = tmp_path / "video.mp4"
-    videos.record(LibavSink(Replacement(path), (64, 48), Settings(options=options)), [videos.noise(64, 48, 1)])
+    videos.record(
+        LibavSink(Replacement(path), (64, 48), Settings(options=options, format="mp4")), [videos.noise(64, 48, 1)]
+    )
     # x264 writes its settings into the first packet.
     assert (b"rc=cqp" in path.read_bytes(), b"rc=crf" in path.read_bytes()) == (constant, not constant)
 
