@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _SIZE: Final = (1920, 1080)
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
-# xshm: `xshm record`; display: record() of a VirtualDisplay, by its framebuffer; numpy: the first without OpenCV.
+# xshm: `xshm record`; display: record() of a VirtualDisplay, by its framebuffer; no-opencv: the first without that.
 _CONTESTANTS: Final = ("x11grab", "xshm", "display", "no-opencv", "mss")
 
 
@@ -123,14 +123,14 @@ def record(name: str, workload: str, options: argparse.Namespace, alone: float) 
                 raise rounds.CanNotRun("the display did not start")
             display, authority, pid = line[0], line[1], int(line[2])
             env = os.environ | {"DISPLAY": display, "XAUTHORITY": authority}
-            stack.enter_context(painting(workload, options.fps, env))
-            begun, used = time.monotonic(), server_seconds(pid)
-            out = process.stdin
-            assert out
-            out.write("go\n")
-            out.flush()
-            process.stdout.readline()  # "stopped": the display is still there
-            server = server_seconds(pid) - used - alone * (time.monotonic() - begun)
+            with painting(workload, options.fps, env):
+                begun, used = time.monotonic(), server_seconds(pid)
+                out = process.stdin
+                assert out
+                out.write("go\n")
+                out.flush()
+                process.stdout.readline()  # "stopped": the display is still there
+                server = server_seconds(pid) - used - alone * (time.monotonic() - begun)
             out.close()
         else:
             x = stack.enter_context(start("Xvfb", *_SIZE))

@@ -78,10 +78,8 @@ def _check(settings: Settings) -> None:
     """Raise InvalidArgument for a container that no ring is saved as, or that does not take the codec."""
     if settings.format is None:
         return
-    container = containers.find("", settings.format)
+    container = containers.find(settings.format)
     if container is None:
-        raise InvalidArgument(
-            f"a ring is saved as {', '.join(dict.fromkeys(containers.NAMES))}, not as {quoted(settings.format)}"
-        )
+        raise InvalidArgument(f"a ring is saved as {', '.join(containers.NAMES)}, not as {quoted(settings.format)}")
     if settings.codec is not None:
         containers.check(container, codecs.find(settings.codec, settings.quality)[0], settings.quality)

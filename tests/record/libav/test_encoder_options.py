@@ -46,6 +46,14 @@ def encoder(name: str, options: dict[str, Any], quality: Any = "screen") -> Enco
         ("h264", {"g": 30}, "g is set by the recording itself"),
         ("h264", {"weightb": "perhaps"}, "weightb of libx264 is True or False; not 'perhaps'"),
         ("h264", {"x264-params": "foo=1"}, "does not take x264-params 'foo=1': Error parsing option 'foo = 1'"),
+        (
+            "h264",
+            {"x264-params": "ref=2:qp= 900"},
+            "'qp' in x264-params of libx264 is a number from 0 to 51; not '900'",
+        ),
+        ("h264", {"x264opts": "rc_lookahead=999"}, "'rc_lookahead' in x264opts of libx264 is a number from 0 to 250"),
+        ("x264rgb", {"x264-params": "bframes=-1"}, "'bframes' in x264-params of libx264rgb is a number from 0 to 16"),
+        ("h265", {"x265-params": "qp=900"}, "does not take x265-params 'qp=900': x265 [error]: QP exceeds supported"),
         ("h265", {"x265-params": "foo=1"}, "does not take x265-params 'foo=1': Unknown option: foo"),
         ("av1", {"svtav1-params": "foo=1"}, "does not take svtav1-params 'foo=1': Error parsing option foo: 1"),
         ("vp9", {"deadline": "god"}, "deadline of libvpx-vp9 is a whole number, or one of best, good, realtime"),
@@ -73,7 +81,7 @@ def test_options_of_other_types_are_refused() -> None:
     [
         ("h264", {"crf": 17.5, "preset": "veryfast", "tune": "animation,zerolatency", "aq-mode": "variance"}),
         ("h264", {"b": "2M", "maxrate": "4M", "bufsize": "8M", "weightb": False, "threads": "auto"}),
-        ("h264", {"x264-params": "scenecut=0:ref=2"}),
+        ("h264", {"x264-params": "scenecut=0:ref=2:crf=51:aq_mode=3:8x8dct=1"}),
         ("h265", {"x265-params": "ref=2"}),
         ("av1", {"svtav1-params": "pred-struct=1:scm=1", "preset": 10}),
         ("vp9", {"deadline": "good", "error-resilient": "default", "row-mt": True}),
@@ -88,7 +96,7 @@ def test_options_reach_the_encoder(tmp_path: Path) -> None:
     sizes = []
     for crf in (5, 40):
         path = tmp_path / f"{crf}.mp4"
-        sink = LibavSink(Replacement(path), (192, 96), Settings(options={"crf": crf}))
+        sink = LibavSink(Replacement(path), (192, 96), Settings(options={"crf": crf}, format="mp4"))
         videos.record(sink, [videos.noise(192, 96, seed) for seed in range(3)])
         sizes.append(path.stat().st_size)
         assert f"crf={crf}.0".encode() in path.read_bytes()  # x264 writes its settings into the first packet
@@ -116,7 +124,9 @@ def test_x264_has_one_quality_for_all_pictures_unless_an_option_needs_its_rate_c
     tmp_path: Path, options: dict[str, Any], constant: bool
 ) -> None:
     path = tmp_path / "video.mp4"
-    videos.record(LibavSink(Replacement(path), (64, 48), Settings(options=options)), [videos.noise(64, 48, 1)])
+    videos.record(
+        LibavSink(Replacement(path), (64, 48), Settings(options=options, format="mp4")), [videos.noise(64, 48, 1)]
+    )
     # x264 writes its settings into the first packet.
     assert (b"rc=cqp" in path.read_bytes(), b"rc=crf" in path.read_bytes()) == (constant, not constant)
 

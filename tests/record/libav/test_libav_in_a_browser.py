@@ -52,7 +52,7 @@ def test_chromium_shows_pure_colours(tmp_path: Path) -> None:
     names = []
     for suffix, quality in (("mp4", "screen"), ("mp4", "small"), ("webm", "screen"), ("webm", "lossless")):
         names.append(f"{quality}.{suffix}")
-        sink = LibavSink(Replacement(tmp_path / names[-1]), size, Settings(quality=quality))  # type: ignore[arg-type]
+        sink = LibavSink(Replacement(tmp_path / names[-1]), size, Settings(quality=quality, format=suffix))  # type: ignore[arg-type]
         videos.record(sink, [videos.bars(*size)] * 2)
     page = _PAGE.replace("NAMES", json.dumps(names)).replace("COLUMNS", json.dumps(videos.middles(size[0])))
     (tmp_path / "page.html").write_text(page)

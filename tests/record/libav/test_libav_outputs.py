@@ -88,7 +88,7 @@ def test_ffmpeg_receives_what_is_sent_to_a_url(tmp_path: Path) -> None:
         until = time.monotonic() + 15
         while True:
             with contextlib.suppress(TargetUnreachable):
-                sink = LibavSink(f"tcp://127.0.0.1:{port}", SIZE, Settings())
+                sink = LibavSink(f"tcp://127.0.0.1:{port}", SIZE, Settings(format="ts"))
                 break
             assert time.monotonic() < until
             time.sleep(0.02)
@@ -101,7 +101,7 @@ def test_a_url_where_nobody_listens_is_refused_at_once() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         with pytest.raises(TargetUnreachable, match="refused"):
-            LibavSink(f"tcp://127.0.0.1:{probe.getsockname()[1]}", SIZE, Settings())
+            LibavSink(f"tcp://127.0.0.1:{probe.getsockname()[1]}", SIZE, Settings(format="ts"))
 
 
 # -- disks and kills ---------------------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_a_full_disk_is_an_error_with_the_files_name_and_leaves_whole_pictures(t
     with small_disk(tmp_path) as disk:
         fill(disk, 300_000)
         path = disk / f"out.{suffix}"
-        sink = LibavSink(Replacement(path), (96, 48), Settings(quality="lossless"))
+        sink = LibavSink(Replacement(path), (96, 48), Settings(quality="lossless", format=suffix))
         with pytest.raises(OSError, match=f"out.{suffix}") as raised:
             videos.record(sink, [videos.noise(96, 48, seed) for seed in range(60)])
         assert raised.value.errno == errno.ENOSPC
@@ -130,7 +130,7 @@ def test_a_disk_that_is_full_from_the_start_leaves_the_old_file_and_nothing_open
         path.write_bytes(b"old")
         fill(disk, 0)
         before = descriptors()
-        sink = LibavSink(Replacement(path), SIZE, Settings(quality="lossless"))
+        sink = LibavSink(Replacement(path), SIZE, Settings(quality="lossless", format="mp4"))
         with pytest.raises(OSError, match=r"out\.mp4"):
             videos.record(sink, [videos.noise(*SIZE, seed) for seed in range(4)])
         sink.abort()
@@ -144,7 +144,7 @@ from xshm.geometry import Rect
 from xshm.record.libav.sink import LibavSink
 from xshm.record.sinks.settings import Settings
 from xshm.system.replacement import Replacement
-sink = LibavSink(Replacement(sys.argv[1]), (192, 96), Settings())
+sink = LibavSink(Replacement(sys.argv[1]), (192, 96), Settings(format=sys.argv[1].rpartition(".")[2]))
 picture = sink.new_picture()
 for number in range(int(sys.argv[2])):
     picture.planes[0][:] = 40 + number * 4 % 180
@@ -184,10 +184,10 @@ def test_kept_packets_are_written_later_and_twice_from_a_key_frame_on(tmp_path: 
     packets += encoder.finish()
     first = next(number for number, packet in enumerate(packets) if packet.is_keyframe and number)
     assert first == 10
-    for name in ("one.mp4", "two.mkv"):
+    for name, suffix in (("one.mp4", "mp4"), ("two.mkv", "mkv")):
         file = Replacement(tmp_path / name)
         output = to_output(file)
-        muxer = Muxer(output, containers.named(name, None), encoder, start=packets[first].pts)
+        muxer = Muxer(output, containers.named(suffix), encoder, start=packets[first].pts)
         muxer.write(kept(packet) for packet in packets[first:])
         muxer.finish([(0, SECOND, "chapter")])
         output.commit()

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from xshm.errors import Closed, TargetGone, TargetTimeout, TargetUnreachable, XshmError
-from xshm.record.libav.network import Line, open_output, protocols
+from xshm.record.libav.network import Line, protocols
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,8 @@ def connected(url: str) -> Line:
 
 def send(target: str | Line, container: str, options: dict[str, str], times: int = 1) -> None:
     """Send frames of one shade each."""
-    output, line = open_output(target, container, options)
+    line = target if isinstance(target, Line) else Line(target)
+    output = av.open(line, "w", format=container, container_options=options, buffer_size=line.buffer_size)
     stream = output.add_stream("libx264", rate=25, options={"preset": "ultrafast", "tune": "zerolatency"})
     stream.width, stream.height = _SIZE
     stream.pix_fmt = "yuv420p"

@@ -38,6 +38,7 @@ from xshm.system.replacement import Replacement
         pytest.param(f"/proc/{os.getpid()}/fd/7", None, "descriptor", "y4m", id="/proc/own pid/fd/7"),
         ("/dev/null", None, "stream", "y4m"),
         ("rtmp://host/live/key", None, "url", "flv"),
+        ("rtmpe://host/live/key", None, "url", "flv"),
         ("udp://127.0.0.1:9", None, "url", "ts"),
         ("udp:127.0.0.1:9", None, "url", "ts"),
         ("TCP:host:9?listen", None, "url", "ts"),

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -244,7 +243,7 @@ def _encoders() -> list[str]:
     """Return the names of all video encoders of libav."""
     av = libav()
     found = []
-    for name in itertools.chain(av.codecs_available):
+    for name in av.codecs_available:
         try:
             codec = av.Codec(name, "w")
         except ValueError:  # a decoder's

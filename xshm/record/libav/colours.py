@@ -24,9 +24,9 @@ class Tags:
 _LIMITED, _FULL = 1, 2
 _ITU601: Final = 5  # libswscale's number of the matrix
 
-BT601: Final = Tags(6, 1, 1, 1)
-BT601_FULL: Final = Tags(6, 2, 1, 1)  # JPEG
-RGB: Final = Tags(0, 2, 1, 13)  # 13: sRGB
+BT601: Final = Tags(6, _LIMITED, 1, 1)
+BT601_FULL: Final = Tags(6, _FULL, 1, 1)  # JPEG
+RGB: Final = Tags(0, _FULL, 1, 13)  # 13: sRGB
 
 
 def tags_of(pixel_format: str) -> Tags:

@@ -1,4 +1,4 @@
-"""Containers: which one a suffix or a name means, the codecs that players find in it, and how it is written.
+"""Containers: the codecs that players find in each, and how it is written.
 
 A container is written so that it plays however its writer ends: mp4 and mov in fragments of 0.1 s, which are turned
 into a plain file at the end; Matroska and WebM in clusters of 0.1 s; all without a buffer of their own.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from xshm.errors import InvalidArgument
+from xshm.record.sinks import target
 from xshm.record.sinks.sink import KEEP_ALIVE
 from xshm.system.printable import quoted
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container of libav: its muxer, what it is called, its usual codec, and the kinds of codec that play in it.
+    """A container of libav: its name, as a Target has it, its muxer, its usual codec, and the kinds that play in it.
 
     `kinds` is empty where all do. `options` go to the muxer, `streamed` where it can't go back in what it writes.
     """
 
+    name: str
     muxer: str
-    names: tuple[str, ...]
     codec: str
     kinds: tuple[str, ...]
     options: Mapping[str, str]
@@ -54,7 +54,7 @@ _APPLE: Final = {"hevc": "hvc1"}  # QuickTime and Safari play H.265 by this tag 
 _CONTAINERS: Final = (
     Container(
         "mp4",
-        ("mp4", "m4v"),
+        "mp4",
         "libx264",
         ("h264", "hevc", "vp9", "av1", "mpeg4"),
         _HYBRID,
@@ -64,7 +64,7 @@ _CONTAINERS: Final = (
     ),
     Container(
         "mov",
-        ("mov", "qt"),
+        "mov",
         "libx264",
         ("h264", "hevc", "prores", "mjpeg", "mpeg4", "qtrle", "png"),
         _HYBRID,
@@ -72,12 +72,10 @@ _CONTAINERS: Final = (
         chapters=True,
         tags=_APPLE,
     ),
-    Container(
-        "matroska", ("mkv", "matroska"), "libx264", (), _CLUSTERS, _CLUSTERS, chapters=True, keep_alive=_CLUSTERS_ALIVE
-    ),
+    Container("mkv", "matroska", "libx264", (), _CLUSTERS, _CLUSTERS, chapters=True, keep_alive=_CLUSTERS_ALIVE),
     Container(
         "webm",
-        ("webm",),
+        "webm",
         "libvpx-vp9",
         ("vp8", "vp9", "av1"),
         _CLUSTERS,
@@ -86,45 +84,30 @@ _CONTAINERS: Final = (
         keep_alive=_CLUSTERS_ALIVE,
     ),
     Container(
+        "ts",
         "mpegts",
-        ("ts", "mpegts", "m2ts", "mts"),
         "libx264",
         ("h264", "hevc", "mpeg2video", "mpeg4"),
         _FLUSHED,
         _FLUSHED,
     ),
-    Container(
-        "flv", ("flv",), "libx264", ("h264", "flv1"), _FLUSHED, {**_FLUSHED, "flvflags": "+no_duration_filesize"}
-    ),
+    Container("flv", "flv", "libx264", ("h264", "flv1"), _FLUSHED, {**_FLUSHED, "flvflags": "+no_duration_filesize"}),
 )
-_BY_NAME: Final = {name: container for container in _CONTAINERS for name in container.names}
-_BY_SCHEME: Final = {
-    **dict.fromkeys(("rtmp", "rtmps", "rtmpt", "rtmpe", "rtmpte", "rtmpts"), "flv"),
-    **dict.fromkeys(("tcp", "udp", "udplite", "srt", "rist", "http", "https", "tls", "unix"), "mpegts"),
-}
+_BY_NAME: Final = {each.name: each for each in _CONTAINERS}
 
 NAMES: Final = tuple(_BY_NAME)
 
 
-def find(target: str, name: str | None) -> Container | None:
-    """Return the container that a name means; without one, what a path's suffix or a URL's scheme means; else None."""
-    if name is not None:
-        return _BY_NAME.get(name.lower().removeprefix("."))
-    if "://" in target:
-        parts = urlsplit(target)
-        if parts.scheme.lower() in _BY_SCHEME:
-            return _BY_NAME[_BY_SCHEME[parts.scheme.lower()]]
-        target = parts.path
-    stem, dot, suffix = target.rpartition(".")
-    return _BY_NAME.get(suffix.lower()) if dot and stem and "/" not in suffix else None
+def find(name: str) -> Container | None:
+    """Return the container that a name means; None where it is none of libav's."""
+    return _BY_NAME.get(target.container_of(name) or "")
 
 
-def named(target: str, name: str | None) -> Container:
-    """Return the container that `find` finds, or raise InvalidArgument with those there are."""
-    found = find(target, name)
+def named(name: str | None) -> Container:
+    """Return the container that a name means, or raise InvalidArgument with those there are."""
+    found = None if name is None else find(name)
     if found is None:
-        what = f"no container is named {quoted(name)}" if name else f"the name {quoted(target)} tells no container"
-        raise InvalidArgument(f"{what}; there are {', '.join(NAMES)}" + ("" if name else "; name one by format="))
+        raise InvalidArgument(f"a container of libav is one of {', '.join(NAMES)}; not {quoted(name)}")
     return found
 
 
@@ -136,14 +119,14 @@ def check(container: Container, codec: Codec, quality: Quality) -> None:
         ]
         wanted = f"; for quality {quality!r}" if quality == "lossless" else ""
         raise InvalidArgument(
-            f"players do not find {codec.title} ({codec.name}) in .{container.names[0]}; it takes "
+            f"players do not find {codec.title} ({codec.name}) in .{container.name}; it takes "
             f"{', '.join(fitting)}{wanted}, and .mkv takes every codec"
         )
 
 
 def fitting(codec: Codec) -> list[str]:
     """Return the names of the containers in which players find a codec."""
-    return [each.names[0] for each in _CONTAINERS if not each.kinds or codec.kind in each.kinds]
+    return [each.name for each in _CONTAINERS if not each.kinds or codec.kind in each.kinds]
 
 
 def _has(container: Container, codec: str) -> bool:

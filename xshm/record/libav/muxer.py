@@ -184,5 +184,5 @@ def check(container: Container, encoder: Encoder) -> None:
         file.add_stream_from_template(encoder.stream, opaque=True)
     except ValueError:
         raise InvalidArgument(
-            f".{container.names[0]} has no place for {encoder.codec.title} ({encoder.codec.name}) in libav"
+            f".{container.name} has no place for {encoder.codec.title} ({encoder.codec.name}) in libav"
         ) from None

@@ -19,7 +19,8 @@ import functools
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.errors import Closed, MissingExtra, TargetGone, TargetTimeout, TargetUnreachable, XshmError
+from xshm.errors import Closed, TargetGone, TargetTimeout, TargetUnreachable, XshmError
+from xshm.record.libav import codecs
 from xshm.record.sinks.target import without_secrets
 from xshm.record.sinks.timed_writer import TIMEOUT
 
@@ -47,7 +48,7 @@ class Line:
     Raises TargetUnreachable, TargetTimeout, XshmError where PyAV lacks the protocol.
     """
 
-    def __init__(self, url: str, options: Mapping[str, str] | None = None, timeout: float = TIMEOUT) -> None:
+    def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
         self._process: Final = os.getpid()
         self._file = ctypes.c_void_p()
         self._ended: str | None = None  # why nothing more is written
@@ -57,7 +58,7 @@ class Line:
         self._timeout = timeout
         self._libav: Final = _libav()
         self._interrupt: Final = _Interrupt(_atoi(), ctypes.addressof(self._stops))
-        self._connect(url, {**_defaults(url, timeout), **(options or {})})
+        self._connect(url, _options(url, timeout))
         # One write of PyAV is one datagram.
         self.buffer_size: Final = _DATAGRAM if _is_udp(url) else _BUFFER
 
@@ -150,20 +151,6 @@ class Line:
         return text.value.decode(errors="replace")
 
 
-def open_output(
-    target: str | Line, container: str, options: Mapping[str, str], timeout: float = TIMEOUT
-) -> tuple[Any, Line]:
-    """Connect to a URL; return PyAV's output of a container (`mpegts`, `flv`), and the Line, to be closed after it."""
-    line = target if isinstance(target, Line) else Line(target, timeout=timeout)
-    try:
-        output = _av().open(line, "w", format=container, container_options=dict(options), buffer_size=line.buffer_size)
-    except BaseException:
-        line.abort()
-        line.close()
-        raise
-    return output, line
-
-
 @functools.cache
 def protocols() -> tuple[str, ...]:
     """Return the names of the protocols that this PyAV writes to."""
@@ -179,7 +166,7 @@ class _Interrupt(ctypes.Structure):
     _fields_ = (("callback", ctypes.c_void_p), ("opaque", ctypes.c_void_p))
 
 
-def _defaults(url: str, timeout: float) -> dict[str, str]:
+def _options(url: str, timeout: float) -> dict[str, str]:
     """Return options of protocols; one that does not know an option passes over it."""
     # µs; ms, for a URL that listens itself (tcp://…?listen)
     limits = {"rw_timeout": str(round(timeout * 1_000_000)), "listen_timeout": str(round(timeout * 1000))}
@@ -194,20 +181,11 @@ def _atoi() -> int | None:
     return ctypes.cast(ctypes.CDLL(None).atoi, ctypes.c_void_p).value
 
 
-def _av() -> Any:
-    """Return the package `av`, or raise MissingExtra."""
-    try:
-        import av  # noqa: PLC0415 - heavy, and an extra
-    except ImportError as error:
-        raise MissingExtra("a recording to a URL needs PyAV: pip install 'xshm[video]'") from error
-    return av
-
-
 @functools.cache
 def _libav() -> Any:
     """Return libavformat and libavutil, the ones that PyAV has loaded."""
-    _av()
-    from av.container import output  # noqa: PLC0415 - as above
+    codecs.libav()
+    from av.container import output  # noqa: PLC0415 - heavy, and an extra
 
     library = ctypes.CDLL(output.__file__)  # a name is looked up in what this file is linked to, too
     try:

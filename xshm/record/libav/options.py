@@ -2,7 +2,7 @@
 
 1. Names, types and ranges are libav's own lists, narrowed here where an encoder takes less than libav lets pass.
 2. What goes on to the encoder's library as it is (`x264-params`) is tried in a process of its own, since libraries end
-   the program over some values.
+   the program over some values. x264 clamps numbers without a word, so the ranges here hold for them, too.
 3. What the recording decides by itself (size, times, tags of colours) is no option.
 4. x264's fastest preset has each picture at the same quality (qp), unless an option needs its rate control (crf): that
    looks at each whole picture in advance, and spends bits where nothing moves. At 23, 1080p, 4:2:0, the
@@ -88,6 +88,19 @@ _NEUTRAL: Final = frozenset(("preset", "tune", "profile", "level", "threads"))
 _FASTEST: Final = "ultrafast"
 _SEVERAL: Final = {(name, "tune") for name in _X264}  # "animation,zerolatency"
 _PASSED_ON: Final = ("x264-params", "x264opts", "x265-params", "svtav1-params")
+# x264's own names of what has a range above under libav's; it takes "_" for "-".
+_X264_NAMES: Final = {
+    "bframes": "bf",
+    "crf-max": "crf_max",
+    "frameref": "refs",
+    "qp-constant": "qp",
+    "qp-max": "qmax",
+    "qp-min": "qmin",
+    "qpmax": "qmax",
+    "qpmin": "qmin",
+    "ref": "refs",
+    "subme": "subq",
+}
 _THREADS: Final = 64
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?([kKMG]i?)?")
 _WHOLE: Final = frozenset(("INT", "INT64", "UINT", "UINT64", "FLAGS", "BOOL"))
@@ -104,8 +117,11 @@ def checked(codec: Codec, quality: Quality, given: Mapping[str, Option]) -> dict
     """
     known = _known(codec) if given else {}
     found = {name: _value(codec, _option(codec, name, known), value) for name, value in given.items()}
-    if any(name in found for name in _PASSED_ON):
-        _try(codec, {name: found[name] for name in _PASSED_ON if name in found})
+    passed_on: dict[str, str] = {name: found[name] for name in _PASSED_ON if name in found}
+    if passed_on:
+        if codec.name in _X264:
+            _check_x264(codec, passed_on)
+        _try(codec, passed_on)
     merged = {**codec.options.get(quality, {}), **found}
     if codec.layouts[quality] == "yuv444p" and merged.get("profile") in _PROFILES_420:
         raise InvalidArgument(f"profile {merged['profile']} of {codec.name} has no 4:4:4; quality='small' has 4:2:0")
@@ -232,6 +248,20 @@ _COMPLAINT: Final = re.compile(
     "error|unknown|invalid|unrecogni[sz]ed|not supported|must be|out of range|signal", re.IGNORECASE
 )
 _PREFIX: Final = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] *")
+
+
+def _check_x264(codec: Codec, given: Mapping[str, str]) -> None:
+    """Raise InvalidArgument for a number that x264 would clamp; what is no number, it judges itself."""
+    for option, settings in given.items():
+        for name, value in (map(str.strip, each.split("=", 1)) for each in settings.split(":") if "=" in each):
+            key = name.replace("_", "-")
+            bounds = _RANGES.get((codec.name, _X264_NAMES.get(key, key)))
+            number = _number(value)
+            if bounds and number is not None and not bounds[0] <= number <= bounds[1]:
+                raise InvalidArgument(
+                    f"{quoted(name)} in {option} of {codec.name} is a number from {bounds[0]:g} to {bounds[1]:g}; "
+                    f"not {quoted(value)}"
+                )
 
 
 def _try(codec: Codec, given: Mapping[str, str]) -> None:

@@ -52,8 +52,8 @@ class PacketSink:
     keep_alive = KEEP_ALIVE
 
     def __init__(self, size: tuple[int, int], settings: Settings, seconds: float, max_bytes: int | None) -> None:
-        usual = containers.named("", settings.format or "mp4").codec
-        codec, note = codecs.find(settings.codec or usual, settings.quality)
+        usual = containers.named(settings.format or "mp4").codec
+        codec, note = codecs.find(usual if settings.codec is None else settings.codec, settings.quality)
         self._note = note
         self.layout: Layout = codec.layouts[settings.quality]
         width, height = size
@@ -110,7 +110,7 @@ class PacketSink:
     def container(self, name: str) -> Container:
         """Return the container of that name, or raise InvalidArgument with those that take what is kept."""
         codec = self._encoder.codec
-        found = containers.find("", name)
+        found = containers.find(name)
         if found is not None and (not found.kinds or codec.kind in found.kinds):
             return found
         how = f"record it with format={name!r}" if found else f"{name} is written while it is recorded, to a target"

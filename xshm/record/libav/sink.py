@@ -36,10 +36,12 @@ class LibavSink:
     """
 
     def __init__(self, target: Replacement | TimedWriter | str, size: tuple[int, int], settings: Settings) -> None:
-        """Check everything, and open the codec. `target` is what is open already, or a URL, which is connected to."""
-        name = target if isinstance(target, str) else target.name
-        self._container = containers.named(name, settings.format)
-        codec, note = codecs.find(settings.codec or self._container.codec, settings.quality)
+        """Check everything, and open the codec. `target` is what is open already, or a URL, which is connected to.
+
+        `settings.format` names the container.
+        """
+        self._container = containers.named(settings.format)
+        codec, note = codecs.find(self._container.codec if settings.codec is None else settings.codec, settings.quality)
         containers.check(self._container, codec, settings.quality)
         self._notes = [note] if note else []
         self.layout: Layout = codec.layouts[settings.quality]
@@ -79,10 +81,8 @@ class LibavSink:
         if codec.name == "libx264rgb":
             notes.append("browsers show RGB in H.264 in wrong colours; ffmpeg, mpv and VLC are right")
         if not self._container.chapters:
-            notes.append(f".{self._container.names[0]} has no chapters")
-        return "; ".join(
-            (f"{codec.title} ({codec.name}), {self._encoder.colour}, in {self._container.names[0]}", *notes)
-        )
+            notes.append(f".{self._container.name} has no chapters")
+        return "; ".join((f"{codec.title} ({codec.name}), {self._encoder.colour}, in {self._container.name}", *notes))
 
     @property
     def nbytes(self) -> int:

@@ -24,7 +24,7 @@ from xshm.system.replacement import Replacement
 
 Kind = Literal["file", "descriptor", "stream", "url"]
 
-# The containers by each of their names.
+# The containers by each of their names, those of libav too.
 _NAMES: Final = {
     **dict.fromkeys(("mp4", "m4v"), "mp4"),
     **dict.fromkeys(("mov", "qt"), "mov"),
@@ -36,7 +36,7 @@ _NAMES: Final = {
 }
 CONTAINERS: Final = tuple(dict.fromkeys(_NAMES.values()))
 _STREAMED: Final = "y4m"  # the usual one where no suffix is expected
-_RTMP: Final = ("rtmp", "rtmps", "rtmpt", "rtmpts")
+_RTMP: Final = ("rtmp", "rtmps", "rtmpt", "rtmpe", "rtmpte", "rtmpts")
 _BY_SCHEME: Final = {
     **dict.fromkeys(_RTMP, "flv"),
     **dict.fromkeys(("udp", "udplite", "tcp", "tls", "srt", "rist", "unix", "http", "https", "ftp", "sftp"), "ts"),
@@ -165,10 +165,10 @@ def _by_suffix(path: str) -> str:
 
 def _named(name: str, what: str) -> str:
     """Return the container of that name; `what` is said before the name where there is none."""
-    wanted = name.lower().removeprefix(".")
-    found = _NAMES.get(wanted)
+    found = container_of(name)
     if found is not None:
         return found
+    wanted = _bare(name)
     shown = f".{wanted}" if what == "." else f"{what}{quoted(name)}"
     if wanted in _REFUSED:
         raise InvalidArgument(f"{shown}: {_REFUSED[wanted]}")
@@ -176,6 +176,15 @@ def _named(name: str, what: str) -> str:
         f"{shown} is no container of a recording; there are {', '.join(CONTAINERS)}"
         + ("; where the name can't be changed, name one: format='mp4'" if what == "." else "")
     )
+
+
+def container_of(name: str) -> str | None:
+    """Return the one of CONTAINERS that a name or a suffix means; None for another."""
+    return _NAMES.get(_bare(name))
+
+
+def _bare(name: str) -> str:
+    return name.lower().removeprefix(".")
 
 
 def without_secrets(url: str) -> str:
