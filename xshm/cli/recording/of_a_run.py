@@ -56,9 +56,7 @@ class RunRecording:
         try:
             if args.record_on_failure is not None:
                 self._withheld = self._opened.enter_context(Withheld(target.path))
-                target = _Late(
-                    **{each.name: getattr(target, each.name) for each in fields(target)}, file=self._withheld
-                )
+                target = _late(target, self._withheld)
             elif target.kind == "file" and not (args.overwrite or os.path.isdir(target.path)):  # noqa: PTH112 - a text
                 self._opened.enter_context(Held([target.path]))
             self._recorder = Recorder(display.screen, target, None, settings)
@@ -120,6 +118,7 @@ class Withheld(Replacement):
 
 
 def _late(target: Target, file: Withheld) -> Target:
+    """Return the target as one whose file is open already."""
     return _Late(**{each.name: getattr(target, each.name) for each in fields(target)}, file=file)
 
 
