@@ -68,6 +68,20 @@ def test_a_recording_for_failures_replaces_the_one_before_if_it_may(tmp_path: Pa
     assert names(tmp_path) == ["a.apng"]
 
 
+def test_a_command_that_can_not_be_started_leaves_no_recording_for_failures(tmp_path: Path) -> None:
+    done = run(tmp_path, "--record-on-failure", "a.mp4", "--", "./nonsense")
+    assert (done.returncode, done.stderr) == (127, "xshm: ./nonsense was not found\n")
+    assert names(tmp_path) == []
+
+
+def test_a_failure_replaces_no_file_that_has_appeared_meanwhile(tmp_path: Path) -> None:
+    done = run(tmp_path, "--record-on-failure", "a.mp4", "--", "sh", "-c", "echo mine > a.mp4; exit 3")
+    assert done.returncode == 3
+    assert done.stderr == "xshm: a.mp4 exists; name another file, or overwrite it with -y\n"
+    assert (tmp_path / "a.mp4").read_text() == "mine\n"
+    assert names(tmp_path) == ["a.mp4"]
+
+
 def test_a_kill_of_everything_leaves_no_part_of_a_recording_for_failures(tmp_path: Path) -> None:
     command = [*_RUN, "--record-on-failure", "a.mp4", "--", "sh", "-c", "echo $$; exec sleep 60"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:

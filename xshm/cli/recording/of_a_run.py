@@ -1,8 +1,8 @@
 """The recording of `xshm run`: of its display, from before the command starts until it has ended.
 
 1. It is begun, or refused, before the command starts: a server that refuses the connection, a codec that is not there.
-2. A recording that is for a failure alone has no name until there is one: a success, and a kill of the whole, leave
-   nothing.
+2. A recording that is for a failure alone has no name until there is one: a success, a command that can't be started,
+   which shows nothing, and a kill of the whole leave nothing.
 3. What ends it early, a full disk say, ends nothing else. It is said at the end, where a command that has failed keeps
    its exit code.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 from xshm.cli.recording.destination import Held, parse, refuse_existing
-from xshm.errors import InvalidArgument
+from xshm.errors import InvalidArgument, XshmError
 from xshm.record.recorder import Recorder
 from xshm.record.sinks.settings import Settings
 from xshm.record.sinks.target import Target
@@ -64,6 +64,12 @@ class RunRecording:
         except BaseException:
             self._opened.close()
             raise
+
+    def drop_if_for_failures(self) -> None:
+        """End it without a file if it is for a failure alone; what has ended it before is of no interest then."""
+        if self._withheld is not None:
+            with contextlib.suppress(OSError, XshmError):
+                self.finish(0)
 
     def finish(self, code: int) -> None:
         """End it, and keep it if it is to be kept. Raises what has ended it before, or keeps it from being kept."""
