@@ -226,7 +226,7 @@ def _record(source: Drawable, region: Any, target: Target, chosen: argparse.Name
         name = target.path
         if size is not None:
             name = held.enter_context(Held(destination.free_names(size, target.container))).name
-        elif target.kind == "file" and not (chosen.overwrite or os.path.isdir(name)):  # noqa: PTH112 - a text
+        elif target.kind == "file" and not chosen.overwrite:
             held.enter_context(Held([name]))
         recorder = source.record(name, region=region, **settings)
         failed = _run(recorder, target, chosen, None)

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
@@ -57,7 +56,7 @@ class RunRecording:
             if args.record_on_failure is not None:
                 self._withheld = self._opened.enter_context(Withheld(target.path))
                 target = _late(target, self._withheld)
-            elif target.kind == "file" and not (args.overwrite or os.path.isdir(target.path)):  # noqa: PTH112 - a text
+            elif target.kind == "file" and not args.overwrite:
                 self._opened.enter_context(Held([target.path]))
             self._recorder = Recorder(display.screen, target, None, settings)
             self._recorder.start()
