@@ -282,13 +282,21 @@ def test_the_last_seconds_are_saved_by_usr1_and_at_the_end(record: Any, tmp_path
         assert 0.5 < probe(tmp_path / name).duration < 2.2
 
 
+@pytest.mark.parametrize(
+    ("drawn", "seen"), [("20 10 40 30", (40, 30, 20, 10)), ("30 20 -10 -10", (0, 0, 20, 10))], ids=["inside", "partly"]
+)
 def test_a_person_chooses_the_region_by_slop(
-    inside: Any, painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    drawn: str,
+    seen: tuple[int, int, int, int],
+    inside: Any,
+    painter: Painter,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A program of that name stands in for the person and the tool that asks them."""
-    painter.fill((40, 30, 20, 10), (9, 99, 199))
+    painter.fill(seen, (9, 99, 199))
     slop = tmp_path / "slop"
-    slop.write_text("#!/bin/sh\necho 20 10 40 30\n")
+    slop.write_text(f"#!/bin/sh\necho {drawn}\n")
     slop.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert inside("-s", "a.apng", "--duration", "0.1") == (0, "", "")

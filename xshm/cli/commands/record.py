@@ -199,7 +199,9 @@ def _source(
     if chosen.monitor is not None:
         return screen, screen.monitor(chosen.monitor)
     if selected is not None:  # a window that was clicked may be partly off the screen
-        return screen, screen.grab(selected, clip=True).rect
+        from xshm.geometry import Rect, fit  # noqa: PLC0415 - not needed for --help
+
+        return screen, fit(Rect(*selected), screen.rect, "the screen", clip=True)
     return screen, chosen.geometry
 
 
@@ -234,7 +236,10 @@ def _record(source: Drawable, region: Any, target: Target, chosen: argparse.Name
 
 
 def _size(source: Drawable, region: Any) -> tuple[int, int]:
-    rect = source.grab(region).rect
+    """Return the video's size, without a picture of it: the memory would be held as long as the recording."""
+    from xshm.geometry import as_rect  # noqa: PLC0415 - not needed for --help
+
+    rect = source.rect if region is None else as_rect(region, lambda: source.rect)
     return rect.width, rect.height
 
 
