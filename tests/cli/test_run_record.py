@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from disks import names
 from ffprobe import last_picture, probe
 from programs import eventually
 
@@ -26,10 +27,6 @@ def run(where: Path, *words: str, limit: str = "") -> subprocess.CompletedProces
     if limit:
         command = ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash", *command]
     return subprocess.run(command, cwd=where, capture_output=True, text=True, check=False, timeout=50)
-
-
-def names(where: Path) -> list[str]:
-    return sorted(each.name for each in where.iterdir())
 
 
 def test_the_display_is_recorded_from_before_the_command_until_its_end(tmp_path: Path) -> None:
