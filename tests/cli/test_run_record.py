@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,21 @@ def test_a_failure_replaces_no_file_that_has_appeared_meanwhile(tmp_path: Path) 
     assert names(tmp_path) == ["a.mp4"]
 
 
+def test_a_file_that_appears_while_the_display_starts_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that makes the file stands in for another program."""
+    (tmp_path / "bin").mkdir()
+    server = tmp_path / "bin" / "Xvfb"
+    server.write_text(f"#!/bin/sh\necho mine > '{tmp_path}/a.mp4'; exec {shutil.which('Xvfb')} \"$@\"\n")
+    server.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{server.parent}:{os.environ['PATH']}")
+    done = run(tmp_path, "--record", "a.mp4", "--", "touch", "started")
+    assert (done.returncode, done.stderr) == (2, "xshm: a.mp4 exists; name another file, or overwrite it with -y\n")
+    assert (tmp_path / "a.mp4").read_text() == "mine\n"
+    assert names(tmp_path) == ["a.mp4", "bin"]
+
+
 def test_a_kill_of_everything_leaves_no_part_of_a_recording_for_failures(tmp_path: Path) -> None:
     command = [*_RUN, "--record-on-failure", "a.mp4", "--", "sh", "-c", "echo $$; exec sleep 60"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:
@@ -123,6 +139,7 @@ def test_without_a_command_it_is_recorded_until_a_signal_comes(tmp_path: Path) -
     ("words", "result"),
     [
         (["--record", "tcp://127.0.0.1:9"], "refused"),
+        (["--record", "a.mp4", "-r", "2000"], "xshm: --framerate is a number of frames per second above 0 and at most"),
         (["--record", "no/such/a.mp4"], "xshm: no/such/a.mp4: its directory is missing"),
         (["--record-on-failure", "no/such/a.mp4"], "xshm: no/such/a.mp4: its directory is missing"),
     ],
