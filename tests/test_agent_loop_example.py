@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from example_runs import output_of
 from PIL import Image
 
-_EXAMPLE = Path(__file__).parent.parent / "examples" / "agent_loop.py"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_the_form_has_what_was_typed_and_each_action_says_what_came_of_it(tmp_path: Path) -> None:
     # Takes 8 seconds: Chromium's start, and five actions of one each.
-    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "XAUTHORITY")}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", _EXAMPLE, tmp_path / "form.png"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    *steps, last = done.stdout.splitlines()
+    *steps, last = output_of("agent_loop.py", tmp_path / "form.png").splitlines()
     assert last == "the page has received: Ada Lovelace from Zürich"
     assert [step.split(": ")[0] for step in steps] == ["click", "type", "click", "type", "click"]
     for step in steps:

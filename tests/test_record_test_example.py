@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import ffprobe
 import numpy as np
+import videos
+from example_runs import output_of
 from PIL import Image
 
-_EXAMPLE = Path(__file__).parent.parent / "examples" / "record_test.py"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _STEPS = ["name", "wrong address", "send", "right address", "send again"]
 
 
 def test_the_steps_of_the_test_are_chapters_and_their_frames_are_in_the_picture(tmp_path: Path) -> None:
     # Takes 6 seconds: Chromium's start, and five actions.
-    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "XAUTHORITY")}
     video, picture = tmp_path / "test.mp4", tmp_path / "test.png"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", _EXAMPLE, video, picture],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"{video}: ")
+    assert output_of("record_test.py", video, picture).startswith(f"{video}: ")
     assert ffprobe.probe(video).size == (800, 340)
-    command = ["ffprobe", "-v", "error", "-of", "json", "-show_chapters", str(video)]
-    chapters = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["chapters"]
+    chapters = videos.probe(video)["chapters"]
     assert [chapter["tags"]["title"] for chapter in chapters] == _STEPS
     starts = [float(chapter["start_time"]) for chapter in chapters]
     assert starts == sorted(starts)

@@ -245,7 +245,7 @@ _UNREACHABLE = (
     "0 counts from the far edge of a picture, whose size is not",
     "this memory is read-only, which consumers of DLPack",
 )
-_PYTHON = re.compile(r"\b[a-z]\w*=|\bre\.compile|\bScreen\.\w+")
+_PYTHON = re.compile(r"\b[a-z]\w*=|\bre\.compile|\bScreen\.\w+|\bNone\b")
 _OF_C = re.compile(r"shmget\([^)]*\)")  # a call as the kernel knows it
 
 
@@ -298,7 +298,8 @@ def test_no_message_gains_a_flag_that_the_command_has_not(command: str) -> None:
         ("run", "it has a rate; name one by format=", "it has a rate"),
         ("record", "leave codec='vp9' out, or pass region=", "leave --codec vp9 out, or pass --geometry"),
         ("record", "max_bytes of keep_last", "--max-bytes of --keep-last"),
-        ("shot", "xauthority is the path of a file", "--xauthority is the path of a file"),
+        ("view", "fps is above 0, or None for no pacing; not 0", "--framerate is above 0; not 0"),
+        ("shot", "xauthority is the path of a file, or None", "--xauthority is the path of a file"),
         (
             "view",
             "no room; drop some, keep frame.copy() in their place, open the screen without copies=False, or raise it",
@@ -306,6 +307,7 @@ def test_no_message_gains_a_flag_that_the_command_has_not(command: str) -> None:
         ),
         ("run", "framebuffer='/x' is no directory; make it", "--framebuffer /x is no directory; make it"),
         ("wait", "grab windows (Screen.windows, Screen.window)", "grab windows (xshm windows, --window)"),
+        ("shot", "it is called 'a, or None'; that is all", "it is called 'a, or None'; that is all"),
         ("shot", "it is called 'a; b=1'; that is all", "it is called 'a; b=1'; that is all"),
         ("shot", "\x1b[2J\u202e\n a", "\\x1b[2J\\u202e a"),
     ],

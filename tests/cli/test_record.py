@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from xshm.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from painter import Painter
     from servers import Server
@@ -47,6 +47,15 @@ class Recording:
     def until_written(self, name: str) -> None:
         """Wait until the file is there, with a picture in it."""
         eventually(lambda: (self.where / name).exists() and (self.where / name).stat().st_size)
+
+    def until_it_notes(self, number: signal.Signals) -> None:
+        """Wait until a signal no longer ends the process: it has a handler, as proc(5) tells."""
+
+        def notes() -> int:
+            status = Path(f"/proc/{self.run.pid}/status").read_text()
+            return int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1
+
+        eventually(notes)
 
     def end(self, number: signal.Signals | None = None) -> tuple[int, str, str]:
         """Send a signal, and return exit code, standard output and standard error."""
@@ -174,6 +183,44 @@ def test_a_second_signal_gives_up_what_hangs(record: Any, tmp_path: Path) -> Non
     os.close(reader)
 
 
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(record: Any) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup(1) has it
+    try:
+        running = record("a.mp4", *_SMALL)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    running.until_written("a.mp4")
+    running.run.send_signal(signal.SIGHUP)
+    time.sleep(0.4)
+    assert running.run.poll() is None
+    assert running.end(signal.SIGTERM) == (0, "", "")
+
+
+# -- what is recorded --------------------------------------------------------------------------------------------------
+
+
+def test_a_monitor_is_recorded_alone(
+    inside: Any, make_server: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = make_server("Xvfb", 320, 200)
+    subprocess.run(["xrandr", "--setmonitor", "right", "120/30x200/50+200+0", "none"], env=server.env(), check=True)
+    for name, value in server.env().items():
+        monkeypatch.setenv(name, value)
+    assert inside("-m", "right", "a.apng", "--duration", "0.1") == (0, "", "")
+    assert last_picture(tmp_path / "a.apng").shape == (200, 120, 3)
+
+
+def test_the_pointer_is_drawn_in_where_that_is_asked_for(inside: Any, painter: Painter, tmp_path: Path) -> None:
+    painter.fill((0, 0, 320, 200), (200, 30, 60))
+    painter.root.warp_pointer(100, 100)
+    painter.display.sync()
+    for name, *flags in (("plain.apng",), ("pointed.apng", "--cursor")):
+        assert inside(name, *_SMALL, "--duration", "0.1", *flags) == (0, "", "")
+    differs = (last_picture(tmp_path / "plain.apng") != last_picture(tmp_path / "pointed.apng")).any(axis=2)
+    assert differs[80:120, 80:120].any()
+    assert differs.sum() == differs[80:120, 80:120].sum()
+
+
 # -- standard output ---------------------------------------------------------------------------------------------------
 
 
@@ -245,6 +292,8 @@ def test_without_a_name_it_has_date_and_size_and_y_replaces(inside: Any, painter
     [
         (["a.mp4", "-c", "nonsense"], "nonsense"),
         (["a.mp4", "-p", "nonsense=1"], "nonsense"),
+        (["a.mp4", "-r", "2000"], "--framerate is a number of frames per second above 0 and at most 1000; not 2000"),
+        (["a.mp4", "--keep-last", "5", "--max-bytes", "7"], "--max-bytes is at least 65,536 bytes, not 7"),
         (["a.mp4", "-g", "99x99+1279+0"], "leaves the screen 1280x800"),
         (["a.mp4", "-i", "no such window"], "no window answers to 'no such window'"),
         (["a.mp4", "-m", "no such"], "there is no monitor 'no such'"),
@@ -265,8 +314,28 @@ def test_what_can_not_be_recorded_is_said_in_one_line_and_leaves_no_file(
     assert [each.name for each in tmp_path.iterdir()] == ["made.mp4"]
 
 
+def test_a_file_that_appears_while_the_region_is_chosen_is_left_alone(
+    inside: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slop = tmp_path / "slop"
+    slop.write_text("#!/bin/sh\necho mine > a.apng; echo 20 10 40 30\n")
+    slop.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    refused = "xshm: a.apng exists; name another file, or overwrite it with -y\n"
+    assert inside("-s", "a.apng", "--duration", "0.1") == (2, "", refused)
+    assert (tmp_path / "a.apng").read_text() == "mine\n"
+
+
+def test_the_last_seconds_have_a_name_by_date_and_size_where_none_was_given(inside: Any, tmp_path: Path) -> None:
+    code, out, error = inside(*_SMALL, "--keep-last", "1", "--duration", "0.1")
+    assert (code, error) == (0, "")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d-\d{6}_320x200_xshm\.mp4\n", out)
+    assert probe(tmp_path / out.strip()).size == (320, 200)
+
+
 def test_the_last_seconds_are_saved_by_usr1_and_at_the_end(record: Any, tmp_path: Path) -> None:
     running = record("a.mp4", *_SMALL, "--keep-last", "1", "-r", "20")
+    running.until_it_notes(signal.SIGUSR1)
     time.sleep(1.5)
     running.run.send_signal(signal.SIGUSR1)
     beside = running.run.stdout.readline().strip()
@@ -282,13 +351,21 @@ def test_the_last_seconds_are_saved_by_usr1_and_at_the_end(record: Any, tmp_path
         assert 0.5 < probe(tmp_path / name).duration < 2.2
 
 
+@pytest.mark.parametrize(
+    ("drawn", "seen"), [("20 10 40 30", (40, 30, 20, 10)), ("30 20 -10 -10", (0, 0, 20, 10))], ids=["inside", "partly"]
+)
 def test_a_person_chooses_the_region_by_slop(
-    inside: Any, painter: Painter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    drawn: str,
+    seen: tuple[int, int, int, int],
+    inside: Any,
+    painter: Painter,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A program of that name stands in for the person and the tool that asks them."""
-    painter.fill((40, 30, 20, 10), (9, 99, 199))
+    painter.fill(seen, (9, 99, 199))
     slop = tmp_path / "slop"
-    slop.write_text("#!/bin/sh\necho 20 10 40 30\n")
+    slop.write_text(f"#!/bin/sh\necho {drawn}\n")
     slop.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert inside("-s", "a.apng", "--duration", "0.1") == (0, "", "")

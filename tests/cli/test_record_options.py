@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NO_SERVER = "no display is asked"
+_TO_A_FILE = ("record a.mp4", "run --record a.mp4 -- true", "run --record-on-failure a.mp4 -- true")
 
 
 def said(capsys: pytest.CaptureFixture[str], line: str) -> tuple[Any, str]:
@@ -71,9 +72,17 @@ def test_what_has_no_effect_or_no_sense_is_refused_before_anything_is_done(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "line", ["record a.mp4", "run --record a.mp4 -- true", "run --record-on-failure a.mp4 -- true"]
-)
+@pytest.mark.parametrize("line", _TO_A_FILE)
+def test_a_directory_is_refused_before_a_server_is_asked(
+    line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DISPLAY", _NO_SERVER)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.mp4").mkdir()
+    assert said(capsys, line) == (2, "xshm: a.mp4: this is a directory; name a file in it\n")
+
+
+@pytest.mark.parametrize("line", _TO_A_FILE)
 @pytest.mark.parametrize("kind", ["file", "link", "dangling link"])
 def test_nothing_is_overwritten_without_y(
     line: str, kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path

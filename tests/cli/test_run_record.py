@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from disks import names
 from ffprobe import last_picture, probe
 from programs import eventually
 
@@ -26,10 +28,6 @@ def run(where: Path, *words: str, limit: str = "") -> subprocess.CompletedProces
     if limit:
         command = ["bash", "-c", f'ulimit {limit}; exec "$@"', "bash", *command]
     return subprocess.run(command, cwd=where, capture_output=True, text=True, check=False, timeout=50)
-
-
-def names(where: Path) -> list[str]:
-    return sorted(each.name for each in where.iterdir())
 
 
 def test_the_display_is_recorded_from_before_the_command_until_its_end(tmp_path: Path) -> None:
@@ -66,6 +64,35 @@ def test_a_recording_for_failures_replaces_the_one_before_if_it_may(tmp_path: Pa
     assert run(tmp_path, "-y", *words).returncode == 3
     assert (last_picture(tmp_path / "a.apng") == (0x12, 0x34, 0x56)).all()
     assert names(tmp_path) == ["a.apng"]
+
+
+def test_a_command_that_can_not_be_started_leaves_no_recording_for_failures(tmp_path: Path) -> None:
+    done = run(tmp_path, "--record-on-failure", "a.mp4", "--", "./nonsense")
+    assert (done.returncode, done.stderr) == (127, "xshm: ./nonsense was not found\n")
+    assert names(tmp_path) == []
+
+
+def test_a_failure_replaces_no_file_that_has_appeared_meanwhile(tmp_path: Path) -> None:
+    done = run(tmp_path, "--record-on-failure", "a.mp4", "--", "sh", "-c", "echo mine > a.mp4; exit 3")
+    assert done.returncode == 3
+    assert done.stderr == "xshm: a.mp4 exists; name another file, or overwrite it with -y\n"
+    assert (tmp_path / "a.mp4").read_text() == "mine\n"
+    assert names(tmp_path) == ["a.mp4"]
+
+
+def test_a_file_that_appears_while_the_display_starts_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that makes the file stands in for another program."""
+    (tmp_path / "bin").mkdir()
+    server = tmp_path / "bin" / "Xvfb"
+    server.write_text(f"#!/bin/sh\necho mine > '{tmp_path}/a.mp4'; exec {shutil.which('Xvfb')} \"$@\"\n")
+    server.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{server.parent}:{os.environ['PATH']}")
+    done = run(tmp_path, "--record", "a.mp4", "--", "touch", "started")
+    assert (done.returncode, done.stderr) == (2, "xshm: a.mp4 exists; name another file, or overwrite it with -y\n")
+    assert (tmp_path / "a.mp4").read_text() == "mine\n"
+    assert names(tmp_path) == ["a.mp4", "bin"]
 
 
 def test_a_kill_of_everything_leaves_no_part_of_a_recording_for_failures(tmp_path: Path) -> None:
@@ -112,6 +139,7 @@ def test_without_a_command_it_is_recorded_until_a_signal_comes(tmp_path: Path) -
     ("words", "result"),
     [
         (["--record", "tcp://127.0.0.1:9"], "refused"),
+        (["--record", "a.mp4", "-r", "2000"], "xshm: --framerate is a number of frames per second above 0 and at most"),
         (["--record", "no/such/a.mp4"], "xshm: no/such/a.mp4: its directory is missing"),
         (["--record-on-failure", "no/such/a.mp4"], "xshm: no/such/a.mp4: its directory is missing"),
     ],

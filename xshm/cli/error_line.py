@@ -43,12 +43,13 @@ _PARAMETERS: Final = (
     "xauthority",
 )
 _NO_WORDS: Final = ("keep_last", "max_bytes", "max_edge", "max_frames")
-_SUBJECTS: Final = ("args", "framebuffer_mode", "quiet", "xauthority")
+_SUBJECTS: Final = ("args", "fps", "framebuffer_mode", "quiet", "xauthority")
 _NAMED: Final = (
     rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|[^\s,;)]*)|\b({'|'.join(_NO_WORDS)})\b|\bScreen\.(window)\b"
     rf"|^({'|'.join(_SUBJECTS)})(?= (?:is|has) )"
 )
 _EXPRESSION: Final = r"re\.compile\((['\"])(.*?)\1\) finds"  # in a shell it is written /between slashes/
+_NO_VALUE: Final = r", or None( for [^;,']*)?(?=[;,]|$)"  # which no text of a flag stands for
 # argparse's name of what is a parameter by another name.
 _DESTINATIONS: Final = {"framerate": "fps", "geometry": "region", "server_args": "args"}
 _IN_SHELL_WORDS: Final = (
@@ -83,7 +84,7 @@ def in_flags(text: str, parser: argparse.ArgumentParser) -> str:
     }
     for python, shell in _IN_SHELL_WORDS:
         text = text.replace(python, shell)
-    text = re.sub(_EXPRESSION, lambda match: f"/{match[2]}/ finds", text)
+    text = re.sub(_EXPRESSION, lambda match: f"/{match[2]}/ finds", re.sub(_NO_VALUE, "", text))
     first, *remedies = text.split("; ")
     kept = [each for each in remedies if _parameters(each) <= flags.keys()]
     return re.sub(_NAMED, lambda match: _flag(match, flags), "; ".join([first, *kept]))

@@ -58,6 +58,41 @@ def add_window(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: 
     parser.add_argument("-i", "--window", type=named, metavar="WINDOW", help=f"{what} {_WINDOW_HELP}")
 
 
+def add_place(parser: argparse.ArgumentParser, verb: str) -> argparse._MutuallyExclusiveGroup:
+    """Add -i, -m and -s, of which one may be given, and return their group; `refuse_two_regions` reads them."""
+    where = parser.add_mutually_exclusive_group()
+    add_window(where, verb)
+    where.add_argument("-m", "--monitor", metavar="NAME", help="a monitor: its name, its number from 0, 'primary'")
+    where.add_argument("-s", "--select", action="store_true", help="let a person choose a region or window (asks slop)")
+    return where
+
+
+def refuse_two_regions(chosen: argparse.Namespace) -> None:
+    """Raise InvalidArgument where -m or -s names a region, and -g another."""
+    for flag, given in (("--monitor", chosen.monitor is not None), ("--select", chosen.select)):
+        if given and chosen.geometry is not None:
+            raise InvalidArgument(f"{flag} and --geometry both name a region; give one")
+
+
+def add_framerate(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add -r/--framerate; `what` begins the help."""
+    parser.add_argument(
+        "-r",
+        "--framerate",
+        type=positive_number,
+        default=30.0,
+        metavar="FPS",
+        help=f"{what} (default: %(default)g)",
+    )
+
+
+def add_max_edge(parser: argparse.ArgumentParser) -> None:
+    """Add --max-edge."""
+    parser.add_argument(
+        "--max-edge", type=positive_whole_number, metavar="PIXELS", help="make it smaller until no edge is longer"
+    )
+
+
 def add_geometry(parser: argparse.ArgumentParser, what: str) -> None:
     """Add -g/--geometry, a region; `what` is the help."""
     parser.add_argument("-g", "--geometry", type=geometry, metavar="WxH+X+Y", help=what)

@@ -19,17 +19,19 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm.cli.error_line import error_line
 from xshm.cli.options import (
     add_display,
+    add_framerate,
     add_geometry,
     add_json,
+    add_max_edge,
+    add_place,
     add_timeout,
-    add_window,
     in_time,
     named,
     open_screen,
     open_window,
-    positive_number,
     positive_seconds,
     positive_whole_number,
+    refuse_two_regions,
     seconds,
 )
 from xshm.cli.output import print_json
@@ -88,10 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
-    where = parser.add_mutually_exclusive_group()
-    add_window(where, "record")
-    where.add_argument("-m", "--monitor", metavar="NAME", help="a monitor: its name, its number from 0, 'primary'")
-    where.add_argument("-s", "--select", action="store_true", help="let a person choose a region or window (asks slop)")
+    add_place(parser, "record")
     add_geometry(
         parser, "the region to record: 640x480+10+20, 640x480-0-0 (from the far edges) or slurp's '10,20 640x480'"
     )
@@ -99,14 +98,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-r",
-        "--framerate",
-        type=positive_number,
-        default=30.0,
-        metavar="FPS",
-        help="at most so many frames a second, at changes of the screen (default: %(default)g)",
-    )
+    add_framerate(parser, "at most so many frames a second, at changes of the screen")
     parser.add_argument(
         "--constant", action="store_true", help="exactly so many, repeated while nothing changes, for editors"
     )
@@ -141,9 +133,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the container, where FILE's suffix does not name it; for '-', y4m (the default) or bgr0",
     )
-    parser.add_argument(
-        "--max-edge", type=positive_whole_number, metavar="PIXELS", help="make it smaller until no edge is longer"
-    )
+    add_max_edge(parser)
 
 
 def _option(text: str) -> tuple[str, str]:
@@ -171,9 +161,7 @@ def main(chosen: argparse.Namespace) -> int:
 
 
 def _refuse_what_has_no_effect(chosen: argparse.Namespace) -> None:
-    for flag, given in (("--monitor", chosen.monitor is not None), ("--select", chosen.select)):
-        if given and chosen.geometry is not None:
-            raise InvalidArgument(f"{flag} and --geometry both name a region; give one")
+    refuse_two_regions(chosen)
     if chosen.max_bytes is not None and chosen.keep_last is None:
         raise InvalidArgument("--max-bytes is about --keep-last; a file may grow")
 
@@ -199,7 +187,9 @@ def _source(
     if chosen.monitor is not None:
         return screen, screen.monitor(chosen.monitor)
     if selected is not None:  # a window that was clicked may be partly off the screen
-        return screen, screen.grab(selected, clip=True).rect
+        from xshm.geometry import Rect, fit  # noqa: PLC0415 - not needed for --help
+
+        return screen, fit(Rect(*selected), screen.rect, "the screen", clip=True)
     return screen, chosen.geometry
 
 
@@ -226,7 +216,7 @@ def _record(source: Drawable, region: Any, target: Target, chosen: argparse.Name
         name = target.path
         if size is not None:
             name = held.enter_context(Held(destination.free_names(size, target.container))).name
-        elif target.kind == "file" and not (chosen.overwrite or os.path.isdir(name)):  # noqa: PTH112 - a text
+        elif target.kind == "file" and not chosen.overwrite:
             held.enter_context(Held([name]))
         recorder = source.record(name, region=region, **settings)
         failed = _run(recorder, target, chosen, None)
@@ -234,7 +224,10 @@ def _record(source: Drawable, region: Any, target: Target, chosen: argparse.Name
 
 
 def _size(source: Drawable, region: Any) -> tuple[int, int]:
-    rect = source.grab(region).rect
+    """Return the video's size, without a picture of it: the memory would be held as long as the recording."""
+    from xshm.geometry import as_rect  # noqa: PLC0415 - not needed for --help
+
+    rect = source.rect if region is None else as_rect(region, lambda: source.rect)
     return rect.width, rect.height
 
 

@@ -79,6 +79,8 @@ def _run(
         except OSError as error:
             if isinstance(error, XshmError) or error.filename is None:  # no error of execve(2) about the command
                 raise
+            if recording is not None:
+                recording.drop_if_for_failures()
             return _not_started(command[0], error)
         signals.pass_on_to(program)
         orphans.reap(program.pid)

@@ -13,13 +13,14 @@ from xshm.cli.error_line import error_line
 from xshm.cli.options import (
     add_display,
     add_geometry,
+    add_max_edge,
+    add_place,
     add_timeout,
-    add_window,
     in_time,
     named,
     open_screen,
     open_window,
-    positive_whole_number,
+    refuse_two_regions,
     seconds,
     whole_number,
 )
@@ -47,10 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="where to: the suffix names the kind; '-' is standard output; without it, a name with date, time and size",
     )
-    where = parser.add_mutually_exclusive_group()
-    add_window(where, "take")
-    where.add_argument("-m", "--monitor", metavar="NAME", help="a monitor: its name, its number from 0, 'primary'")
-    where.add_argument("-s", "--select", action="store_true", help="let a person choose a region or window (asks slop)")
+    where = add_place(parser, "take")
     where.add_argument(
         "--all-windows", type=named, metavar="DIR", help="every window that is mapped, each in a file of its own"
     )
@@ -74,9 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="rgb: always three channels, never a palette or gray; auto: what the picture needs (default: %(default)s)",
     )
-    parser.add_argument(
-        "--max-edge", type=positive_whole_number, metavar="PIXELS", help="make it smaller until no edge is longer"
-    )
+    add_max_edge(parser)
     add_display(parser)
     add_timeout(parser)
 
@@ -110,9 +106,7 @@ def main(chosen: argparse.Namespace) -> int:
 def _refuse_what_has_no_effect(chosen: argparse.Namespace) -> None:
     if chosen.all_windows is not None and (chosen.file or chosen.geometry):
         raise InvalidArgument("--all-windows names its files itself and takes no FILE or --geometry")
-    for flag, given in (("--monitor", chosen.monitor is not None), ("--select", chosen.select)):
-        if given and chosen.geometry is not None:
-            raise InvalidArgument(f"{flag} and --geometry both name a region; give one")
+    refuse_two_regions(chosen)
     if chosen.clip and chosen.geometry is None and chosen.monitor is None:
         raise InvalidArgument("--clip is about a region; name one with --geometry or --monitor")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from xshm.cli.options import (
     add_display,
+    add_framerate,
     add_geometry,
     add_timeout,
     add_window,
@@ -38,14 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_window(parser, "show")
     add_geometry(parser, "show a region, for example 640x480+10+20")
-    parser.add_argument(
-        "-r",
-        "--framerate",
-        type=positive_number,
-        default=30.0,
-        metavar="FPS",
-        help="at most so often (default: %(default)g)",
-    )
+    add_framerate(parser, "at most so often")
     parser.add_argument("--cursor", action="store_true", help="show the pointer, too")
     add_display(parser)
     add_timeout(parser)

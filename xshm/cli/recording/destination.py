@@ -8,6 +8,7 @@ first picture. What was held and got no picture is removed.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING, Self
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 def parse(name: str | None, container: str | None, *, overwrite: bool) -> Target:
     """Return the target of that name; None stands for a file whose name is made later, an mp4 unless told otherwise.
 
-    Raises InvalidArgument for a name that tells no container, and for a file that a recording would overwrite.
+    Raises InvalidArgument for a name that tells no container, and for a file that a recording would overwrite;
+    TargetIsDirectory.
     """
     from xshm.record.sinks.target import Target  # noqa: PLC0415 - not needed for --help
 
@@ -38,12 +40,14 @@ def parse(name: str | None, container: str | None, *, overwrite: bool) -> Target
 
 
 def refuse_existing(path: str) -> None:
-    """Raise InvalidArgument where there is something of that name, a link that leads nowhere as well."""
-    if os.path.lexists(path) and not os.path.isdir(path):  # noqa: PTH112 - which is told when it is opened
+    """Raise InvalidArgument, TargetIsDirectory where something has that name, a link that leads nowhere as well."""
+    if os.path.lexists(path):
         raise _exists(path)
 
 
-def _exists(path: str) -> InvalidArgument:
+def _exists(path: str) -> Exception:
+    if os.path.isdir(path):  # noqa: PTH112 - a text, as the user wrote it
+        return about_target(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
     return InvalidArgument(f"{printable(path)} exists; name another file, or overwrite it with -y")
 
 
@@ -51,7 +55,7 @@ class Held:
     """A name that is held by an empty file of ours until a recording has taken its place; a context manager."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        """Hold the first of the names that is free. Raises InvalidArgument where none is, TargetNotFound, OSError."""
+        """Hold the first of the names that is free; where none is, raise as `refuse_existing`. Raises OSError."""
         self.name = ""
         for self.name in names:
             try:

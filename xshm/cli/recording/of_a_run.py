@@ -1,8 +1,8 @@
 """The recording of `xshm run`: of its display, from before the command starts until it has ended.
 
 1. It is begun, or refused, before the command starts: a server that refuses the connection, a codec that is not there.
-2. A recording that is for a failure alone has no name until there is one: a success, and a kill of the whole, leave
-   nothing.
+2. A recording that is for a failure alone has no name until there is one: a success, a command that can't be started,
+   which shows nothing, and a kill of the whole leave nothing.
 3. What ends it early, a full disk say, ends nothing else. It is said at the end, where a command that has failed keeps
    its exit code.
 """
@@ -10,12 +10,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
 from xshm.cli.recording.destination import Held, parse, refuse_existing
-from xshm.errors import InvalidArgument
+from xshm.errors import InvalidArgument, XshmError
 from xshm.record.recorder import Recorder
 from xshm.record.sinks.settings import Settings
 from xshm.record.sinks.target import Target
@@ -56,16 +55,20 @@ class RunRecording:
         try:
             if args.record_on_failure is not None:
                 self._withheld = self._opened.enter_context(Withheld(target.path))
-                target = _Late(
-                    **{each.name: getattr(target, each.name) for each in fields(target)}, file=self._withheld
-                )
-            elif target.kind == "file" and not (args.overwrite or os.path.isdir(target.path)):  # noqa: PTH112 - a text
+                target = _late(target, self._withheld)
+            elif target.kind == "file" and not args.overwrite:
                 self._opened.enter_context(Held([target.path]))
             self._recorder = Recorder(display.screen, target, None, settings)
             self._recorder.start()
         except BaseException:
             self._opened.close()
             raise
+
+    def drop_if_for_failures(self) -> None:
+        """End it without a file if it is for a failure alone; what has ended it before is of no interest then."""
+        if self._withheld is not None:
+            with contextlib.suppress(OSError, XshmError):
+                self.finish(0)
 
     def finish(self, code: int) -> None:
         """End it, and keep it if it is to be kept. Raises what has ended it before, or keeps it from being kept."""
@@ -120,6 +123,7 @@ class Withheld(Replacement):
 
 
 def _late(target: Target, file: Withheld) -> Target:
+    """Return the target as one whose file is open already."""
     return _Late(**{each.name: getattr(target, each.name) for each in fields(target)}, file=file)
 
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 from typing import Final
 
-# OpenBLAS reads its variable when it is loaded, OpenCV its own when its first function is called.
-_VARIABLES: Final = {"OPENBLAS_NUM_THREADS": "1"}
+_VARIABLE: Final = "OPENBLAS_NUM_THREADS"  # which OpenBLAS reads when it is loaded
 
 
 def import_numpy() -> None:
     """Import numpy with one thread, unless the user has said how many."""
-    ours = {name: value for name, value in _VARIABLES.items() if name not in os.environ}
-    os.environ.update(ours)
+    is_ours = _VARIABLE not in os.environ
+    os.environ.setdefault(_VARIABLE, "1")
     try:
         import numpy as np  # noqa: F401, PLC0415 - this is the import
     finally:
-        for name in ours:
-            del os.environ[name]
+        if is_ours:
+            del os.environ[_VARIABLE]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from xshm.cli.recording.destination import Held, free_names, names_beside
 from xshm.cli.standard_streams import complain
-from xshm.errors import InvalidArgument, XshmError
+from xshm.errors import InvalidArgument, TargetIsDirectory, XshmError
 from xshm.system.printable import printable
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Replay:
             return path
         try:
             return self._save([path])
-        except InvalidArgument:
+        except (InvalidArgument, TargetIsDirectory):
             if not os.path.lexists(path):
                 raise
             name = self._save(self._beside())
