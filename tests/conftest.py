@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import disks
@@ -33,7 +34,18 @@ _leak_watch = pytest.StashKey[leak_watch.LeakWatchClient]()
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Put the leak watch above this process; not above a worker of pytest-xdist, which is below it already."""
     if not hasattr(config, "workerinput"):
+        _unignore_signals()
         config.stash[_leak_watch] = leak_watch.fork()
+
+
+def _unignore_signals() -> None:
+    """Let programs of the tests take signals that this run is to ignore, as below nohup(1) or in a shell's background.
+
+    An ignored signal is inherited, one with a handler is not.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session", autouse=True)
