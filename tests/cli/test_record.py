@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -193,6 +194,22 @@ def test_a_signal_that_was_ignored_at_the_start_stays_ignored(record: Any) -> No
     running.run.send_signal(signal.SIGHUP)
     time.sleep(0.4)
     assert running.run.poll() is None
+    assert running.end(signal.SIGTERM) == (0, "", "")
+
+
+def test_numpy_and_opencv_start_no_threads_of_their_own(record: Any, painter: Painter) -> None:
+    """A few large pictures that are scaled down are reason enough to import OpenCV."""
+    pytest.importorskip("cv2")
+    running = record("a.mp4", "--max-edge", "640")
+    process = Path(f"/proc/{running.run.pid}")
+    colours = itertools.cycle([(200, 30, 60), (30, 200, 60)])
+
+    def has_opencv() -> bool:
+        painter.fill((0, 0, 1280, 800), next(colours))
+        return "cv2" in (process / "maps").read_text()
+
+    eventually(has_opencv)
+    assert len(list((process / "task").iterdir())) == 3  # the command's, and the recording's two
     assert running.end(signal.SIGTERM) == (0, "", "")
 
 

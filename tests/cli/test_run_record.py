@@ -95,6 +95,18 @@ def test_a_file_that_appears_while_the_display_starts_is_left_alone(
     assert names(tmp_path) == ["a.mp4", "bin"]
 
 
+def test_the_command_inherits_nothing_that_is_for_the_recording_alone(tmp_path: Path) -> None:
+    plain, recorded = (
+        subprocess.run([*_RUN, *flags, "--", "env"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        for flags in ((), ("--record", "a.mp4"))
+    )
+    assert names_of(recorded) == names_of(plain)
+
+
+def names_of(environment: str) -> list[str]:
+    return sorted(line.partition("=")[0] for line in environment.splitlines())
+
+
 def test_a_kill_of_everything_leaves_no_part_of_a_recording_for_failures(tmp_path: Path) -> None:
     command = [*_RUN, "--record-on-failure", "a.mp4", "--", "sh", "-c", "echo $$; exec sleep 60"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:

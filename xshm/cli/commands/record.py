@@ -151,9 +151,12 @@ def main(chosen: argparse.Namespace) -> int:
     _refuse_what_has_no_effect(chosen)
     target = destination.parse(chosen.file, chosen.format, overwrite=chosen.overwrite)
     _refuse_target(target, chosen)
-    one_thread.import_numpy()
     time.sleep(chosen.delay)
-    with in_time(chosen, lambda: open_screen(chosen, chosen.timeout)) as screen, contextlib.ExitStack() as opened:
+    with (
+        one_thread.asked_for(),
+        in_time(chosen, lambda: open_screen(chosen, chosen.timeout)) as screen,
+        contextlib.ExitStack() as opened,
+    ):
         # A person's choice takes as long as it takes.
         selected = select(screen) if chosen.select else None
         source, region = in_time(chosen, lambda: _source(screen, chosen, selected, opened))

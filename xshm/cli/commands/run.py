@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 import signal
 import sys
@@ -61,21 +62,29 @@ def main(args: argparse.Namespace) -> int:
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited, and the kernel would discard exit codes
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     orphans = Orphans()
-    with VirtualDisplay.from_spec(description) as display:
+    environment = dict(os.environ)
+    with _one_thread(recorded), VirtualDisplay.from_spec(description) as display:
         recording = _record(display, recorded, args)
-        return _run(display, command, args, orphans, recording) if command else _hold(display, orphans, recording)
+        if not command:
+            return _hold(display, orphans, recording)
+        return _run(display, command, environment, args, orphans, recording)
 
 
 # -- with a command ----------------------------------------------------------------------------------------------------
 
 
 def _run(
-    display: VirtualDisplay, command: list[str], args: argparse.Namespace, orphans: Orphans, recorded: Recorded
+    display: VirtualDisplay,
+    command: list[str],
+    environment: dict[str, str],
+    args: argparse.Namespace,
+    orphans: Orphans,
+    recorded: Recorded,
 ) -> int:
     with recorded as recording, _watch(display, args) as picture, PassedOnSignals() as signals, orphans:
         try:
             # Its standard input is ours, and so are descriptors that make or a shell has passed on.
-            program = display.run(command, stdin=None, close_fds=False)
+            program = display.run(command, env=environment, stdin=None, close_fds=False)
         except OSError as error:
             if isinstance(error, XshmError) or error.filename is None:  # no error of execve(2) about the command
                 raise
@@ -112,10 +121,18 @@ def _recorded(args: argparse.Namespace, *, has_command: bool) -> Target | None:
             if given:
                 raise InvalidArgument(f"{flag} is about a recording; name its file with --record")
         return None
-    from xshm.cli.recording import of_a_run, one_thread  # noqa: PLC0415 - as above
+    from xshm.cli.recording import of_a_run  # noqa: PLC0415 - as above
 
-    one_thread.import_numpy()
     return of_a_run.check(args, has_command=has_command)
+
+
+def _one_thread(target: Target | None) -> contextlib.AbstractContextManager[None]:
+    """Keep the libraries that a recording needs from starting threads."""
+    if target is None:
+        return contextlib.nullcontext()
+    from xshm.cli.recording import one_thread  # noqa: PLC0415 - as above
+
+    return one_thread.asked_for()
 
 
 def _record(display: VirtualDisplay, target: Target | None, args: argparse.Namespace) -> Recorded:

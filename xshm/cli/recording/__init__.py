@@ -9,5 +9,5 @@ In reading order:
 - `replay`: the files of --keep-last.
 - `attend`: the loop from the first picture to the last.
 - `of_a_run`: the recording of `xshm run`.
-- `one_thread`: numpy without its threads.
+- `one_thread`: numpy and OpenCV without threads of their own.
 """

@@ -1,23 +1,29 @@
-"""numpy without the threads of its linear algebra, which nothing here uses and whose start takes 0.1 s of CPU.
+"""numpy and OpenCV without the threads of their linear algebra, which nothing here uses.
 
-The variable that says so is in the environment during the import alone: a command that is started later does not
-inherit it.
+The start of those of one library takes 0.1 s of CPU, at its import. The variable that says so stays in the environment
+as long as the command is at work, since OpenCV is imported when it is worth it: what the command starts gets the
+environment as it was before.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _VARIABLE: Final = "OPENBLAS_NUM_THREADS"  # which OpenBLAS reads when it is loaded
 
 
-def import_numpy() -> None:
-    """Import numpy with one thread, unless the user has said how many."""
+@contextlib.contextmanager
+def asked_for() -> Iterator[None]:
+    """Have libraries that are imported meanwhile use one thread, unless the user has said how many."""
     is_ours = _VARIABLE not in os.environ
     os.environ.setdefault(_VARIABLE, "1")
     try:
-        import numpy as np  # noqa: F401, PLC0415 - this is the import
+        yield
     finally:
         if is_ours:
             del os.environ[_VARIABLE]

@@ -42,12 +42,14 @@ class NumpyWriter:
                     plane[rows] = band[..., place]
                 continue
             colours = yuv.channels(band)
-            for at, plane in enumerate(planes):
-                samples = yuv.samples(colours, at)
-                if at and layout == "yuv420p":
-                    plane[halves] = yuv.halved(samples)
-                else:
-                    plane[rows] = samples
+            if layout == "yuv444p":
+                for at, plane in enumerate(planes):
+                    plane[rows] = yuv.samples(colours, at)
+                continue
+            planes[0][rows] = yuv.luma(colours)
+            means = yuv.halved(colours)
+            for at in (1, 2):
+                planes[at][halves] = yuv.samples(means, at)
 
 
 def bands(height: int, width: int, pixels: int) -> Iterator[tuple[slice, slice]]:

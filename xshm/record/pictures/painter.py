@@ -5,8 +5,8 @@ Always true:
 1. What is painted of a rectangle does not depend on how changes are cut into rectangles, nor on when a converter took
    over from another: a picture that was painted part by part equals one that was painted at once. The samples of
    libswscale, and those of pictures that OpenCV has scaled, alone may differ from others, their own included, by 1.
-2. Pixels are read in bands from the top down, and each once: they may be live memory, whose owner tells whether
-   anything was drawn meanwhile. Only pictures that are scaled read some rows and columns twice.
+2. Pixels are read in bands from the top down: they may be live memory, whose owner tells whether anything was drawn
+   meanwhile. Each is read once, or twice in a short time: by OpenCV for yuv420p, and at the rims of scaled parts.
 3. No thread is started, and no setting of OpenCV, which is the process's own, is changed.
 """
 

@@ -5,10 +5,11 @@ samples: a picture shows no seam where one took over from the other. Each sample
 
     (blue × c0 + green × c1 + red × c2 + c3) >> 10
 
-which is off by at most 0.62 from the exact one, where rounding alone is off by 0.5. yuv420p's chroma is the mean of
-that of 2x2 pixels, rounded to the nearest, halves up: chroma of one pixel in four, as OpenCV's conversion to I420 takes
-it, needs half the time, but coloured text that scrolls took 1.5 times the bytes (libx264, ultrafast), with an error of
-24.9 dB, where the mean's is 27.5 dB. Source: ITU-R BT.601-7, 2.5.1.
+which is off by at most 0.62 from the exact one, where rounding alone is off by 0.5. yuv420p has its luma from
+cv2.cvtColor, whose coefficients have twenty bits. Its chroma is that of the mean of 2x2 pixels, rounded to the nearest,
+halves up: chroma of one pixel in four, as OpenCV's conversion to I420 takes it, needs half the time, but coloured text
+that scrolls took 1.5 times the bytes (libx264, ultrafast), with an error of 24.9 dB, where the mean's is 27.5 dB.
+Source: ITU-R BT.601-7, 2.5.1.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ _BITS: Final = 10
 _ONE: Final = 1 << _BITS
 _WHOLE: Final = tuple((*(round(value * _ONE) for value in row[:3]), int((row[3] + 0.5) * _ONE)) for row in MATRIX)
 
+# yuv420p's luma has twenty bits, as cv2.cvtColor has them.
+_LUMA_BITS: Final = 20
+_LUMA: Final = (102760, 528482, 269484)
+_LUMA_CONSTANT: Final = (16 << _LUMA_BITS) + (1 << _LUMA_BITS - 1)
+
 Channels = tuple["NDArray[np.int32]", "NDArray[np.int32]", "NDArray[np.int32]"]
 
 
@@ -52,9 +58,24 @@ def samples(bgr: Channels, plane: int) -> NDArray[np.int32]:
     return total
 
 
-def halved(plane: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return the mean of each 2x2 samples."""
-    rows = plane[::2] + plane[1::2]
+def luma(bgr: Channels) -> NDArray[np.int32]:
+    """Return the samples of yuv420p's plane 0."""
+    total = bgr[0] * _LUMA[0]
+    total += _LUMA_CONSTANT
+    for channel, factor in zip(bgr[1:], _LUMA[1:], strict=True):
+        total += channel * factor
+    total >>= _LUMA_BITS
+    return total
+
+
+def halved(bgr: Channels) -> Channels:
+    """Return the means of each 2x2 pixels."""
+    blue, green, red = (_means(channel) for channel in bgr)
+    return blue, green, red
+
+
+def _means(channel: NDArray[np.int32]) -> NDArray[np.int32]:
+    rows = channel[::2] + channel[1::2]
     found = rows[:, ::2] + rows[:, 1::2]
     found += 2
     found >>= 2
