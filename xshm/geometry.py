@@ -266,7 +266,8 @@ def merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
 
 
 def _merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
-    found = sorted(rects, key=lambda rect: (rect.y, rect.x))  # by rows, so that neighbours in the list lie close
+    # By rows, so that neighbours in the list lie close; each once, since what is drawn anew each time has equal ones.
+    found = sorted(dict.fromkeys(rects), key=lambda rect: (rect.y, rect.x))
     if len(found) > _MOST_PAIRWISE:
         size = -(-len(found) // _MOST_PAIRWISE)
         found = [functools.reduce(Rect.union, found[at : at + size]) for at in range(0, len(found), size)]

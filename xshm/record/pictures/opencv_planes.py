@@ -113,6 +113,7 @@ class OpenCVWriter:
         height, width, count = pixels.shape
         code = cv2.COLOR_BGR2YUV_I420 if count == _BGR else cv2.COLOR_BGRA2YUV_I420
         below = self._yuv[: width * rows * 3 // 2].reshape(rows * 3 // 2, width)
+        apart = self._apart(planes[1], rows // 2 * _BANDS)
         some = self._means[: width // 2 * rows // 2 * _BANDS * count].reshape(rows // 2 * _BANDS, width // 2, count)
         for first in range(0, height, rows * _BANDS):
             last = min(first + rows * _BANDS, height)
@@ -126,15 +127,16 @@ class OpenCVWriter:
                     luma[top : top + len(band)] = below[: len(band)]
                 means = some[(top - first) // 2 : (top - first + len(band)) // 2]
                 cv2.resize(band, (width // 2, len(means)), means, interpolation=cv2.INTER_AREA)
-            self._write_chroma(some[: (last - first) // 2], [plane[first // 2 : last // 2] for plane in planes[1:]])
+            half = slice(first // 2, last // 2)
+            self._write_chroma(some[: (last - first) // 2], apart, [plane[half] for plane in planes[1:]])
 
-    def _write_chroma(self, means: NDArray[np.uint8], planes: Planes) -> None:
+    def _write_chroma(self, means: NDArray[np.uint8], apart: NDArray[np.uint8], planes: Planes) -> None:
         cv2 = self._cv2
         rows, width, count = means.shape
         if count != _BGR:
             means = cv2.cvtColor(means, cv2.COLOR_BGRA2BGR, dst=self._three(self._bgr, rows, width))
         mixed = cv2.transform(means, self._matrix, self._three(self._yuv, rows, width))
-        cv2.split(mixed, (self._apart(planes[0], rows), *planes))
+        cv2.split(mixed, (apart[:rows], *planes))
 
     @staticmethod
     def _three(memory: NDArray[np.uint8], rows: int, width: int) -> NDArray[np.uint8]:
