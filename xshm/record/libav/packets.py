@@ -45,6 +45,10 @@ class _Group:
     packets: list[Any] = field(default_factory=list)
     nbytes: int = 0
 
+    def copy(self) -> _Group:
+        """Return a group of the packets of now."""
+        return _Group(self.start, list(self.packets), self.nbytes)
+
 
 class PacketSink:
     """A Sink that keeps the last `seconds`, and at most `max_bytes`, in memory."""
@@ -125,9 +129,10 @@ class PacketSink:
         Raises RecordingFailed where nothing is kept.
         """
         with self._lock:
-            packets = [kept(packet) for group in self._groups for packet in group.packets]
-            start = self._groups[0].start if self._groups else 0
+            groups = [*map(_Group.copy, self._groups)]  # no loop in here: an interrupt would leave the lock taken
             marks, end = list(self._marks), self._end
+        start = groups[0].start if groups else 0
+        packets = [kept(packet) for group in groups for packet in group.packets]
         if not packets:
             raise RecordingFailed("nothing is recorded yet that could be saved")
         output = to_output(target)
