@@ -51,6 +51,18 @@ def test_what_was_drawn_just_before_is_saved_though_no_picture_was_due(
     assert numbers(counted(tmp_path / "saved.mp4")) == [0, 7]
 
 
+def test_what_is_saved_ends_at_that_moment_though_the_next_picture_were_long_due(
+    screen: xshm.Screen, tmp_path: Path
+) -> None:
+    with screen.record(keep_last=30, region=_REGION, fps=0.2) as ring:
+        time.sleep(0.1)
+        ring.save(tmp_path / "saved.mp4")
+        saved = ring.duration
+    ring.save(tmp_path / "later.mp4")
+    assert length(tmp_path / "saved.mp4") <= saved + 0.06
+    assert length(tmp_path / "later.mp4") == pytest.approx(ring.duration, abs=0.06)
+
+
 def test_only_the_last_seconds_are_kept_from_a_key_frame_on_with_their_chapter(
     screen: xshm.Screen, counter: CounterScreen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

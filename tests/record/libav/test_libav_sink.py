@@ -149,6 +149,19 @@ def test_times_are_those_of_the_pictures_and_the_last_is_shown_to_the_end(tmp_pa
     assert float(videos.probe(path)["format"]["duration"]) == pytest.approx(3.5, abs=1 / 30)
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm"])
+def test_where_pictures_are_rare_the_last_one_is_not_shown_longer_than_the_recording(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"out.{suffix}"
+    written = sink(path, fps=0.5)
+    picture = written.new_picture()
+    for time in (0.0, 2.0, 4.0):
+        written.write(picture, round(time * SECOND), (Rect(0, 0, 2, 2),))
+    written.finish(round(4.3 * SECOND))
+    assert float(videos.probe(path)["format"]["duration"]) == pytest.approx(4.3, abs=0.05)
+
+
 def test_a_constant_rate_has_exact_times_and_no_picture_more(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     videos.record(sink(path, fps=29.97, constant=True), [videos.bars(WIDTH, HEIGHT)] * 12, period=round(SECOND / 29.97))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _SECOND: Final = 1_000_000_000  # ns
 _MILLISECONDS: Final = Fraction(1, 1000)
+_LEAST_LAST_RATE: Final = Fraction(20)  # of which a picture's time is the last one's, where they are rarer
 _USUAL_RATE: Final = 30  # pictures a second, where each change is one
 # A key frame comes after 10 s, so that a player can go to any place; after 4 s once as much has changed as ten whole
 # pictures, since each picture is then nearly as large as a key frame; each 2 s where players join in the middle.
@@ -63,7 +64,10 @@ class Encoder:
         # At a constant rate times are counted in pictures, and are exact.
         even = settings.constant and max(rate.numerator, rate.denominator) <= _LARGEST_TIME_BASE
         self.time_base = 1 / rate if even else _MILLISECONDS
-        self._period = max(round(1 / rate / self.time_base), 1)
+        # How long the last picture is shown: not long where pictures are rare, since it may come just before the end,
+        # and is written before that is known. At a constant rate it is its own time.
+        last = rate if settings.constant else max(rate, _LEAST_LAST_RATE)
+        self._period = max(round(1 / last / self.time_base), 1)
         self._key_after = (_JOINED_KEY_SECONDS if joined else _KEY_SECONDS) * _SECOND
         self._in_band = in_band
         self._last_time = -1
