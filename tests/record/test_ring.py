@@ -108,6 +108,23 @@ def test_the_bytes_are_bounded(screen: xshm.Screen, counter: CounterScreen, pain
     assert seen[-1] == 40
 
 
+def test_small_changes_are_kept_though_a_key_frame_takes_half_of_the_bytes(
+    screen: xshm.Screen, counter: CounterScreen, painter: Painter, tmp_path: Path
+) -> None:
+    painter.noise((0, 40, 300, 60))
+    with screen.record(keep_last=60, region=_REGION, fps=None) as ring:
+        pass
+    key_frame = ring.bytes
+    counter.show(0)
+    with screen.record(keep_last=60, max_bytes=2 * key_frame, region=_REGION, fps=None) as ring:
+        counter.count_for(ring, 30)
+        assert ring.bytes <= 2 * key_frame
+        ring.save(tmp_path / "saved.mkv")
+    seen = numbers(counted(tmp_path / "saved.mkv"))
+    assert len(seen) > 15
+    assert seen[-1] == 30
+
+
 def test_a_file_is_saved_whole_or_the_old_one_stays(
     screen: xshm.Screen, counter: CounterScreen, painter: Painter, tmp_path: Path
 ) -> None:

@@ -2,8 +2,9 @@
 
 1. Packets are kept in groups, each from a key frame on, since nothing plays without its own. Whole groups are evicted,
    the oldest first: so what is kept begins up to the length of one group before the time that is asked for.
-2. A group that alone takes a quarter of the bytes is ended by a key frame, so that there is something to evict. At
-   least one picture stays.
+2. A group that alone takes a quarter of the bytes is ended by a key frame, so that there is something to evict. Where
+   key frames are so large that few fit, it goes on until the others are as large as its own, or it takes three
+   quarters: else each picture would be a key frame, and a moment all that is kept. At least one picture stays.
 3. `save` writes copies of what is kept at that moment, and may be called by any thread; packets that are kept are never
    changed.
 """
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 _SECOND: Final = 1_000_000_000
 _CLOSING: Final = 1.5  # periods that the last picture may be old at the end without being written again
-_GROUPS: Final = 4  # at least, that the bytes are divided into
+_GROUPS: Final = 4  # at least, that the bytes are divided into, where key frames are small
+_LARGEST: Final = 3 / 4  # of the bytes, for one group
 
 
 @dataclass(slots=True)
@@ -44,6 +46,11 @@ class _Group:
     start: int
     packets: list[Any] = field(default_factory=list)
     nbytes: int = 0
+
+    def is_full(self, max_bytes: int) -> bool:
+        """Return whether a key frame is to end it."""
+        key_frame: int = self.packets[0].size
+        return self.nbytes >= max(max_bytes / _GROUPS, min(2 * key_frame, max_bytes * _LARGEST))
 
     def copy(self) -> _Group:
         """Return a group of the packets of now."""
@@ -87,7 +94,7 @@ class PacketSink:
     def write(self, picture: Picture, at: int, changed: Sequence[Rect]) -> None:
         """Encode a picture, and evict what is too old or too much."""
         most = self._max_bytes
-        if most is not None and self._groups and self._groups[-1].nbytes * _GROUPS >= most:
+        if most is not None and self._groups and self._groups[-1].is_full(most):
             self._encoder.request_key()
         packets = self._encoder.encode(picture, at, changed)
         self._last = picture
