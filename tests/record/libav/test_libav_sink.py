@@ -132,6 +132,14 @@ def test_one_pixel_is_a_video(tmp_path: Path) -> None:
     assert videos.decode(path).shape == (2, 1, 1, 3)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1)])
+@pytest.mark.parametrize("quality", ["screen", "lossless"])
+def test_ffv1_takes_an_edge_of_one_pixel(tmp_path: Path, size: tuple[int, int], quality: Any) -> None:
+    path = tmp_path / "out.mkv"
+    videos.record(sink(path, size, codec="ffv1", quality=quality), [np.full((*size[::-1], 3), 200, np.uint8)] * 2)
+    assert abs(videos.decode(path).astype(int) - 200).max() <= 1
+
+
 # -- times -------------------------------------------------------------------------------------------------------------
 
 

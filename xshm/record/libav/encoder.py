@@ -39,6 +39,7 @@ _NO_KEYS: Final = 1_000_000  # pictures until the encoder puts a key frame by it
 _GLOBAL_HEADER: Final = 1 << 22  # AV_CODEC_FLAG_GLOBAL_HEADER: parameters go to the file's header
 _KEY, _ANY = 1, 0  # AV_PICTURE_TYPE_I, _NONE
 _COLOUR: Final = {"444": "4:4:4", "422": "4:2:2", "420": "4:2:0"}
+_LEAST_OF_SLICES: Final = 2  # pixels: FFV1's four slices are two by two
 _LARGEST_TIME_BASE: Final = 65535  # of MPEG-4 Part 2
 
 
@@ -58,6 +59,8 @@ class Encoder:
         self.size = size
         self._pixels = codec.formats.get(settings.quality, self.layout)
         self.options = options.checked(codec, settings.quality, settings.options)
+        if codec.name == "ffv1" and min(size) < _LEAST_OF_SLICES and "slices" not in settings.options:
+            self.options["slices"] = "1"
 
         rate = Fraction(settings.fps or _USUAL_RATE).limit_denominator(1001)
         # At a constant rate times are counted in pictures, and are exact.
