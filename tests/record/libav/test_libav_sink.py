@@ -292,6 +292,7 @@ def test_a_picture_may_be_painted_over_as_soon_as_it_is_written(tmp_path: Path) 
         ("a.mp4", {"codec": "ffv1"}, "mkv takes every codec"),
         ("a.mkv", {"codec": "utvideo"}, "has no place for"),
         ("a.mkv", {"codec": "h246"}, "did you mean h26"),
+        ("a.mkv", {"codec": "libx246"}, r"did you mean (?!.*\b([\w-]+), \1[,?])"),
         ("a.ts", {"codec": "mpeg2video", "quality": "small"}, "constant=True with fps=24"),
         ("a.mkv", {"codec": ""}, "no codec is named ''"),
         ("a.mkv", {"codec": "aac"}, "encoder of audio"),
