@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import videos
@@ -168,6 +168,27 @@ def test_a_container_that_no_ring_can_be_saved_as_is_refused_before_the_recordin
         screen.record(keep_last=5, format="gif")
     with pytest.raises(InvalidArgument, match=r"VP8 .* in \.mp4"):
         screen.record(keep_last=5, format="mp4", codec="vp8")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"options": {"tune": "film"}}, {"options": {"bf": 2}}, {"format": "webm", "options": {"lag-in-frames": 10}}],
+)
+def test_an_encoder_that_holds_pictures_back_is_refused_at_the_start(
+    screen: xshm.Screen, settings: dict[str, Any]
+) -> None:
+    ring = screen.record(keep_last=5, region=_REGION, quality="small", **settings)
+    with pytest.raises(InvalidArgument, match=f"holds pictures back.*{next(iter(settings['options']))}"):
+        ring.start()
+
+
+def test_a_ring_takes_options_that_hold_nothing_back(
+    screen: xshm.Screen, counter: CounterScreen, tmp_path: Path
+) -> None:
+    with screen.record(keep_last=5, region=_REGION, fps=None, options={"preset": "medium", "crf": 30}) as ring:
+        counter.count_for(ring, 3)
+        ring.save(tmp_path / "saved.mp4")
+    assert numbers(counted(tmp_path / "saved.mp4")) == [0, 1, 2, 3]
 
 
 def test_a_ring_encodes_by_the_codec_that_was_asked_for(

@@ -5,7 +5,9 @@
 2. A group that alone takes a quarter of the bytes is ended by a key frame, so that there is something to evict. Where
    key frames are so large that few fit, it goes on until the others are as large as its own, or it takes three
    quarters: else each picture would be a key frame, and a moment all that is kept. At least one picture stays.
-3. `save` writes copies of what is kept at that moment, and may be called by any thread; packets that are kept are never
+3. Each picture gives its packet at once. An encoder that holds pictures back, as some options have it, is refused: what
+   is saved would end before the moment that it is saved for.
+4. `save` writes copies of what is kept at that moment, and may be called by any thread; packets that are kept are never
    changed.
 """
 
@@ -70,6 +72,8 @@ class PacketSink:
         width, height = size
         self.size = (width + width % 2, height + height % 2) if self.layout == "yuv420p" else size
         self._encoder = Encoder(codec, self.size, settings, joined=True)
+        if settings.options or settings.codec is not None:
+            _check_prompt(Encoder(codec, self.size, settings, joined=True))
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._lock = threading.Lock()  # guards the groups and marks
@@ -176,3 +180,15 @@ class PacketSink:
         if self._max_bytes is not None and self.nbytes > self._max_bytes:
             return True
         return self._groups[1].start <= self._end - self._seconds * _SECOND
+
+
+def _check_prompt(encoder: Encoder) -> None:
+    """Raise InvalidArgument for an encoder, a spare one, that holds pictures back."""
+    packets = encoder.encode(encoder.new_picture(), 0, ())
+    encoder.finish()  # libsvtav1 complains of one that was not
+    if not packets:
+        chosen = ", ".join(encoder.settings.options) or "codec"
+        raise InvalidArgument(
+            f"a ring is saved up to the moment, and {encoder.codec.name} with these options ({chosen}) holds pictures "
+            "back; leave out those of B-frames and look-ahead: tune, bf, lag-in-frames"
+        )
