@@ -10,16 +10,18 @@ import videos
 from counted import counted, length, numbers
 from disks import fill, small_disk
 
+import xshm
 from xshm.errors import InvalidArgument, RecordingFailed, TargetNotFound
+from xshm.record import pipeline
 from xshm.record.libav import encoder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from counter_screen import CounterScreen
     from painter import Painter
-
-    import xshm
+    from servers import Server
 
 _REGION = (0, 0, 300, 100)
 
@@ -61,6 +63,24 @@ def test_what_is_saved_ends_at_that_moment_though_the_next_picture_were_long_due
     ring.save(tmp_path / "later.mp4")
     assert length(tmp_path / "saved.mp4") <= saved + 0.06
     assert length(tmp_path / "later.mp4") == pytest.approx(ring.duration, abs=0.06)
+
+
+def test_what_is_saved_lasts_until_that_moment_though_the_server_stands_still(
+    make_server: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_CATCH_UP", 0.3)
+    server = make_server("Xvfb", 320, 200)
+    with xshm.Screen(server.name) as screen, screen.record(keep_last=30) as ring:
+        server.pause()
+        try:
+            before = ring.duration
+            ring.save(tmp_path / "saved.mp4")
+            assert before + 0.29 < length(tmp_path / "saved.mp4") < ring.duration + 0.06
+        finally:
+            server.resume()
+        now = ring.duration
+        ring.save(tmp_path / "later.mp4")
+    assert length(tmp_path / "later.mp4") > now
 
 
 def test_only_the_last_seconds_are_kept_from_a_key_frame_on_with_their_chapter(

@@ -131,10 +131,15 @@ class Pipeline:
             self._handover.condition.notify_all()
 
     def catch_up(self) -> None:
-        """Return when all that the source shows by now is written; or after a while, where it or the sink hangs."""
+        """Return when all that the source shows by now is written; or after a while, where it or the sink hangs.
+
+        Of a source that hangs the last picture is written again, so that it lasts until now.
+        """
         written = self._handover.ask()
         self._feed.wake()
-        written.wait(_CATCH_UP)
+        if not written.wait(_CATCH_UP):
+            self._handover.stop_asking(written)
+            written.wait(_CATCH_UP / 4)
 
     def abandon(self) -> None:
         """Have both threads finish by themselves, within _PATROL. For finalizers: it sends no request."""

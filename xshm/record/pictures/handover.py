@@ -113,6 +113,13 @@ class Handover:
             self.condition.notify_all()
         return written
 
+    def stop_asking(self, written: End) -> None:
+        """Have all that is there written without a further look: the source does not answer."""
+        with self.lock:
+            asked = next((asked for asked, each in self._askers if each is written), 0)
+            self.looked = max(self.looked, asked)
+            self.condition.notify_all()
+
     # -- the painting thread -------------------------------------------------------------------------------------------
 
     def begin(self) -> Kept:
@@ -152,7 +159,7 @@ class Handover:
     def note_look(self, asked: int) -> None:
         """Say that the source was looked at after so many have asked for it."""
         with self.lock:
-            self.looked = asked
+            self.looked = max(self.looked, asked)  # others have stopped asking meanwhile
             self.condition.notify_all()
 
     # -- the writing thread --------------------------------------------------------------------------------------------
