@@ -32,7 +32,7 @@ class Settings:
       has changed.
     - `cursor`: the pointer is drawn into the pictures.
     - `quality`: "screen", colour in full resolution, for sharp text; "small", colour of 2x2 pixels in one (4:2:0),
-      which every player plays; "lossless", the exact pixels.
+      as every decoder of H.264 has it; "lossless", the exact pixels.
     - `codec`: by its name, "h264", "vp9", "libx264rgb"; None is the container's usual one. `options` go to the encoder.
     - `format`: the container, "mp4", where the target's suffix does not name it.
     - `max_edge`: scaled down so that the longer edge has at most so many pixels.
