@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import random
@@ -24,7 +25,7 @@ from xshm.record.formats.webp import WebpSink
 from xshm.record.sinks.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from pathlib import Path
 
     from xshm.record.formats.animation import Animation
@@ -37,12 +38,15 @@ Begin = Any  # a function that begins a recording, and returns its Script and it
 
 
 @pytest.fixture(params=KINDS)
-def begin(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tuple[Script, Path]]:
+def begin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
     def begin(size: tuple[int, int] = SIZE, **settings: Any) -> tuple[Script, Path]:
         path = tmp_path / f"a.{request.param}"
-        return Script(KINDS[request.param](output(path), size, Settings(**settings))), path
+        file = output(path)
+        opened.callback(file.close)
+        return Script(KINDS[request.param](file, size, Settings(**settings))), path
 
-    return begin
+    with contextlib.ExitStack() as opened:
+        yield begin
 
 
 def starts(path: Path) -> list[int]:
