@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+import videos
 from animations import by_pillow
 from colours import BLUE, RED
 from round_trips import relayed
@@ -65,6 +67,31 @@ def test_a_window_is_recorded_whole_though_others_cover_it(
     assert by_pillow(tmp_path / "a.apng")[0][1].shape == (40, 60, 3)
 
 
+def test_a_window_that_is_resized_and_hidden_keeps_its_size_and_its_last_picture(
+    screen: xshm.Screen, painter: Painter, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.apng"
+    made = painter.window((10, 10, 60, 40), BLUE)
+    with screen.window(made.id) as window, window.record(path, fps=None) as recorder:
+        made.configure(width=30)
+        painter.display.sync()
+        _wait_for(lambda: recorder.frames == 2)
+        made.unmap()
+        painter.display.sync()
+        time.sleep(0.3)
+        assert recorder.is_running
+        hidden = recorder.frames
+        made.map()
+        painter.fill((0, 0, 60, 40), RED, drawable=made)
+        _wait_for(lambda: recorder.frames > hidden)
+    read = [pixels for _, pixels in by_pillow(path)]
+    assert {each.shape for each in read} == {(40, 60, 3)}
+    assert tuple(read[0][20, 50]) == BLUE
+    assert (tuple(read[1][20, 10]), tuple(read[1][20, 50])) == (BLUE, (0, 0, 0))
+    assert all(tuple(each[20, 10]) == BLUE for each in read[:hidden])
+    assert (tuple(read[-1][20, 10]), tuple(read[-1][20, 50])) == (RED, (0, 0, 0))
+
+
 def test_of_a_still_screen_the_server_is_asked_nothing_while_the_recording_goes_on(
     xvfb: Server, tmp_path: Path
 ) -> None:
@@ -78,3 +105,6 @@ def test_of_a_still_screen_the_server_is_asked_nothing_while_the_recording_goes_
             assert recorder.bytes > size
             assert time.process_time() - used < 0.12
         assert recorder.frames == 1
+    shown = videos.times(path)
+    assert len(shown) >= 4  # the first, two to keep it alive, the closing one
+    assert max(later - earlier for earlier, later in itertools.pairwise(shown)) < 1
