@@ -12,6 +12,7 @@ from __future__ import annotations
 import dis
 import functools
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +117,8 @@ if sys.version_info >= (3, 12):  # where trace functions do not see every instru
         def _instruction(self, code: CodeType, offset: int) -> Any:
             if not code.co_filename.startswith(_PACKAGE):
                 return sys.monitoring.DISABLE
+            if threading.current_thread() is not threading.main_thread():  # where no handler runs
+                return None
             return self.meets(code, offset)
 
 

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import videos
 from counted import counted, length, numbers
 from disks import fill, small_disk
 
+import xshm
 from xshm.errors import InvalidArgument, RecordingFailed, TargetNotFound
+from xshm.record import pipeline
 from xshm.record.libav import encoder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from counter_screen import CounterScreen
     from painter import Painter
-
-    import xshm
+    from servers import Server
 
 _REGION = (0, 0, 300, 100)
 
@@ -49,6 +51,36 @@ def test_what_was_drawn_just_before_is_saved_though_no_picture_was_due(
         counter.show(7)
         ring.save(tmp_path / "saved.mp4")
     assert numbers(counted(tmp_path / "saved.mp4")) == [0, 7]
+
+
+def test_what_is_saved_ends_at_that_moment_though_the_next_picture_were_long_due(
+    screen: xshm.Screen, tmp_path: Path
+) -> None:
+    with screen.record(keep_last=30, region=_REGION, fps=0.2) as ring:
+        time.sleep(0.1)
+        ring.save(tmp_path / "saved.mp4")
+        saved = ring.duration
+    ring.save(tmp_path / "later.mp4")
+    assert length(tmp_path / "saved.mp4") <= saved + 0.06
+    assert length(tmp_path / "later.mp4") == pytest.approx(ring.duration, abs=0.06)
+
+
+def test_what_is_saved_lasts_until_that_moment_though_the_server_stands_still(
+    make_server: Callable[..., Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "_CATCH_UP", 0.3)
+    server = make_server("Xvfb", 320, 200)
+    with xshm.Screen(server.name) as screen, screen.record(keep_last=30) as ring:
+        server.pause()
+        try:
+            before = ring.duration
+            ring.save(tmp_path / "saved.mp4")
+            assert before + 0.29 < length(tmp_path / "saved.mp4") < ring.duration + 0.06
+        finally:
+            server.resume()
+        now = ring.duration
+        ring.save(tmp_path / "later.mp4")
+    assert length(tmp_path / "later.mp4") > now
 
 
 def test_only_the_last_seconds_are_kept_from_a_key_frame_on_with_their_chapter(
@@ -96,6 +128,23 @@ def test_the_bytes_are_bounded(screen: xshm.Screen, counter: CounterScreen, pain
     assert seen[-1] == 40
 
 
+def test_small_changes_are_kept_though_a_key_frame_takes_half_of_the_bytes(
+    screen: xshm.Screen, counter: CounterScreen, painter: Painter, tmp_path: Path
+) -> None:
+    painter.noise((0, 40, 300, 60))
+    with screen.record(keep_last=60, region=_REGION, fps=None) as ring:
+        pass
+    key_frame = ring.bytes
+    counter.show(0)
+    with screen.record(keep_last=60, max_bytes=2 * key_frame, region=_REGION, fps=None) as ring:
+        counter.count_for(ring, 30)
+        assert ring.bytes <= 2 * key_frame
+        ring.save(tmp_path / "saved.mkv")
+    seen = numbers(counted(tmp_path / "saved.mkv"))
+    assert len(seen) > 15
+    assert seen[-1] == 30
+
+
 def test_a_file_is_saved_whole_or_the_old_one_stays(
     screen: xshm.Screen, counter: CounterScreen, painter: Painter, tmp_path: Path
 ) -> None:
@@ -139,6 +188,27 @@ def test_a_container_that_no_ring_can_be_saved_as_is_refused_before_the_recordin
         screen.record(keep_last=5, format="gif")
     with pytest.raises(InvalidArgument, match=r"VP8 .* in \.mp4"):
         screen.record(keep_last=5, format="mp4", codec="vp8")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"options": {"tune": "film"}}, {"options": {"bf": 2}}, {"format": "webm", "options": {"lag-in-frames": 10}}],
+)
+def test_an_encoder_that_holds_pictures_back_is_refused_at_the_start(
+    screen: xshm.Screen, settings: dict[str, Any]
+) -> None:
+    ring = screen.record(keep_last=5, region=_REGION, quality="small", **settings)
+    with pytest.raises(InvalidArgument, match=f"holds pictures back.*{next(iter(settings['options']))}"):
+        ring.start()
+
+
+def test_a_ring_takes_options_that_hold_nothing_back(
+    screen: xshm.Screen, counter: CounterScreen, tmp_path: Path
+) -> None:
+    with screen.record(keep_last=5, region=_REGION, fps=None, options={"preset": "medium", "crf": 30}) as ring:
+        counter.count_for(ring, 3)
+        ring.save(tmp_path / "saved.mp4")
+    assert numbers(counted(tmp_path / "saved.mp4")) == [0, 1, 2, 3]
 
 
 def test_a_ring_encodes_by_the_codec_that_was_asked_for(

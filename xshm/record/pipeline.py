@@ -9,10 +9,13 @@ Always true:
 4. A sink that hangs is aborted (`SinkWriter.is_stalled`): both threads ask, of which one goes on in any case.
 5. Both threads are daemons, and go on to the end after an exception in `stop`, Ctrl-C too. What is not stopped when the
    interpreter ends is stopped then.
+6. They are started by a third thread, which no signal interrupts: Thread.start waits by a lock that an exception in it
+   leaves taken, and the new thread needs that lock.
 """
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import os
 import threading
@@ -23,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 from xshm.errors import PoolExhausted, RequestTimeout, WindowGone, WindowNotViewable, XshmError
 from xshm.geometry import Rect, subtract
-from xshm.record.pictures.handover import Finished, Handover
+from xshm.record.pictures.handover import End, Finished, Handover
 from xshm.record.timing import SECOND, Clock, Grid, Pace
 from xshm.record.writer import SinkWriter
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from xshm.record.pictures.painter import Painter
     from xshm.record.sinks.sink import Sink
 
-_PATROL: Final = 2.0  # seconds after which a thread that waits for changes looks whether the sink does nothing
+_PATROL: Final = 2.0  # seconds after which a thread that waits looks whether it is to end, or the sink does nothing
 _LAST_LOOK: Final = 2.0  # seconds for the server's answer when a recording ends
 _CATCH_UP: Final = 2.0  # seconds for all that is there to be written
 _RETRY: Final = 0.02  # seconds after which what was refused for a moment is tried again
@@ -54,11 +57,11 @@ class Pipeline:
         self._pace = Pace(fps)
         self._handover = Handover([sink.new_picture() for _ in range(_PICTURES)], Rect(0, 0, *feed.size))
         self.writer = SinkWriter(sink, self._handover, self.clock, Grid(fps) if constant and fps is not None else None)
-        self.has_begun = False
         self._stopping = False
         self._error: BaseException | None = None  # what ended the capture thread
         self.process = os.getpid()
-        self._captured, self._written = _End(), _End()
+        self._launched: list[int] = []  # the thread that starts the others
+        self._begun, self._captured, self._written = End(), End(), End()
         self._capturing = threading.Thread(target=self._capture, name="xshm-record-capture", daemon=True)
         self._writing = threading.Thread(target=self._write, name="xshm-record-write", daemon=True)
 
@@ -86,6 +89,11 @@ class Pipeline:
         return (self.clock.now() if end is None else end) / SECOND
 
     @property
+    def has_begun(self) -> bool:
+        """Whether its threads end it."""
+        return bool(self._launched)
+
+    @property
     def is_running(self) -> bool:
         """Whether it has begun, and nothing has ended it."""
         return self.has_begun and self._handover.end is None and not self._stopping
@@ -103,37 +111,39 @@ class Pipeline:
         if captured is None:
             raise WindowNotViewable("what is to be recorded has no picture: it is unmapped or iconified")
         self._receive(captured)
-        self.has_begun = True  # from here on the threads end it, also where this is interrupted
-        _running.add(self)
-        self._writing.start()
-        self._capturing.start()
+        # From here on the threads end it, also where this is interrupted. One call into C starts them and says so.
+        self._launched.extend(map(_thread.start_new_thread, (self._launch,), ((),)))
+        while not self._begun.wait(_PATROL):
+            pass
+        if self._error is not None and self._capturing.ident is None:
+            raise self._error
 
     def pause(self) -> None:
         """Let the recording's time stand still."""
-        with self._handover.condition:
+        with self._handover.lock:
             self.clock.pause()
             self._handover.condition.notify_all()
 
     def resume(self) -> None:
         """Go on: what has changed meanwhile is captured at once."""
-        with self._handover.condition:
+        with self._handover.lock:
             self.clock.resume()
             self._handover.condition.notify_all()
 
     def catch_up(self) -> None:
-        """Return when all that the source shows by now is written; or after a while, where it or the sink hangs."""
-        handover = self._handover
-        with handover.condition:
-            handover.asked += 1
-            asked = handover.asked
-            handover.condition.notify_all()
+        """Return when all that the source shows by now is written; or after a while, where it or the sink hangs.
+
+        Of a source that hangs the last picture is written again, so that it lasts until now.
+        """
+        written = self._handover.ask()
         self._feed.wake()
-        with handover.condition:
-            handover.condition.wait_for(lambda: handover.written >= asked, _CATCH_UP)
+        if not written.wait(_CATCH_UP):
+            self._handover.stop_asking(written)
+            written.wait(_CATCH_UP / 4)
 
     def abandon(self) -> None:
-        """Have both threads finish by themselves, within PATROL. For finalizers: it sends no request."""
-        with self._handover.condition:  # an RLock's: the collector may have interrupted its owner
+        """Have both threads finish by themselves, within _PATROL. For finalizers: it sends no request."""
+        with self._handover.lock:
             self._stopping = True
             self._handover.condition.notify_all()
 
@@ -141,9 +151,6 @@ class Pipeline:
         """Have both threads finish by themselves, at once."""
         self.abandon()
         self._feed.wake()
-        if self._capturing.ident is None:  # `start` was interrupted
-            self._handover.finish(self.clock.now())
-            self._feed.close()
 
     def stop(self) -> None:
         """End the recording, and wait until the file is complete; raise what ended it early, but for a closed window.
@@ -151,15 +158,14 @@ class Pipeline:
         Again it waits for what is not done yet, if it was interrupted, and raises the same.
         """
         self.request_stop()
-        if self._capturing.ident is not None and self._captured.wait(_LAST_LOOK):
+        if self._captured.wait(_LAST_LOOK) and self._capturing.ident is not None:
             self._capturing.join()
         # By now it is, but for a server that doesn't answer: then the last picture was written again until now.
         self._handover.finish(self.clock.now())
-        if self._writing.ident is not None:
-            while not self._written.wait(_PATROL / 4) and not self.writer.is_stalled():
-                pass
-            if self._written.over:
-                self._writing.join()
+        while not self._written.wait(_PATROL / 4) and not self.writer.is_stalled():
+            pass
+        if self._written.over and self._writing.ident is not None:
+            self._writing.join()
         _running.discard(self)
         error = self.ended
         if error is not None and not (isinstance(error, WindowGone) and self.writer.frames):
@@ -171,6 +177,24 @@ class Pipeline:
         self._sink.abort()
 
     # -- the threads ---------------------------------------------------------------------------------------------------
+
+    def _launch(self) -> None:
+        """Start both threads; what can't be started is over."""
+        try:
+            _running.add(self)
+            self._writing.start()
+            self._capturing.start()
+        except BaseException as error:  # noqa: BLE001 - there are too many threads; `start` raises it
+            self._error = error
+            if self._writing.ident is None:
+                self._sink.abort()
+                self._written.come()
+            self._handover.finish(self.clock.now())
+            with suppress(XshmError, OSError):
+                self._feed.close()
+            self._captured.come()
+        finally:
+            self._begun.come()
 
     def _write(self) -> None:
         try:
@@ -202,11 +226,11 @@ class Pipeline:
         if self._handover.asked > self._handover.looked:
             self._look_now()
             return
-        with condition:
+        with self._handover.lock:
             if self._stopping or self._handover.asked > self._handover.looked:
                 return
             if self.clock.paused:
-                condition.wait()
+                condition.wait(_PATROL)
                 return
             left = self._pace.due - time.monotonic()
             if left > 0:
@@ -218,7 +242,7 @@ class Pipeline:
             if not self.clock.paused and not self._stopping:
                 self._look()
         except (PoolExhausted, RequestTimeout):  # the caller holds all frames; the server is stopped or grabbed
-            with condition:
+            with self._handover.lock:
                 condition.wait(_RETRY)
 
     def _look_now(self) -> None:
@@ -274,29 +298,6 @@ class Pipeline:
                 break
             captured = again
         return at, changed
-
-
-class _End:
-    """The end of a thread's work; any thread may wait for it, and a signal's handler may raise in that.
-
-    After that Thread.join takes a thread that is still at work for one that has ended, up to Python 3.12.
-    """
-
-    def __init__(self) -> None:
-        self.over = False
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def come(self) -> None:
-        """Say that it is there; once."""
-        self.over = True  # first: whoever was interrupted with the lock in hand needs it no more
-        self._lock.release()
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for it for so long, and return whether it is there."""
-        if not self.over and self._lock.acquire(timeout=seconds):
-            self._lock.release()
-        return self.over
 
 
 def _stop_all() -> None:

@@ -192,8 +192,10 @@ class Recorder:
 
     def __del__(self) -> None:
         pipeline = getattr(self, "_pipeline", None)
-        if pipeline is not None and not self._is_over and not self._is_elsewhere():
-            pipeline.abandon()  # without a wait, nor a request: this may be any thread, in the middle of anything
+        if pipeline is not None and not self._is_elsewhere():
+            # Without a wait, nor a request: this may be any thread, in the middle of anything. Also after `stop`, which
+            # may have been interrupted before it did anything.
+            pipeline.abandon()
 
     def __reduce__(self) -> NoReturn:
         raise InvalidType("a Recorder belongs to its process and its connection; send the path of what it has written")

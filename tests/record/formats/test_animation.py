@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import os
@@ -28,7 +29,7 @@ from xshm.record.sinks.timed_writer import TimedWriter
 from xshm.system.replacement import Replacement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from pathlib import Path
 
     from xshm.record.formats.animation import Animation
@@ -41,12 +42,15 @@ Begin = Any  # a function that begins a recording, and returns its Script and it
 
 
 @pytest.fixture(params=KINDS)
-def begin(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tuple[Script, Path]]:
+def begin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
     def begin(size: tuple[int, int] = SIZE, output: TimedWriter | None = None, **settings: Any) -> tuple[Script, Path]:
         path = tmp_path / f"a.{request.param}"
-        return Script(KINDS[request.param](output or Replacement(path), size, Settings(**settings))), path
+        file = output or Replacement(path)
+        opened.callback(file.discard)
+        return Script(KINDS[request.param](file, size, Settings(**settings))), path
 
-    return begin
+    with contextlib.ExitStack() as opened:
+        yield begin
 
 
 def _assert_closed(script: Script) -> None:

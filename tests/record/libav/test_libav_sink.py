@@ -132,6 +132,14 @@ def test_one_pixel_is_a_video(tmp_path: Path) -> None:
     assert videos.decode(path).shape == (2, 1, 1, 3)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1)])
+@pytest.mark.parametrize("quality", ["screen", "lossless"])
+def test_ffv1_takes_an_edge_of_one_pixel(tmp_path: Path, size: tuple[int, int], quality: Any) -> None:
+    path = tmp_path / "out.mkv"
+    videos.record(sink(path, size, codec="ffv1", quality=quality), [np.full((*size[::-1], 3), 200, np.uint8)] * 2)
+    assert abs(videos.decode(path).astype(int) - 200).max() <= 1
+
+
 # -- times -------------------------------------------------------------------------------------------------------------
 
 
@@ -147,6 +155,19 @@ def test_times_are_those_of_the_pictures_and_the_last_is_shown_to_the_end(tmp_pa
     found = np.array(videos.times(path))
     assert np.allclose(found - found[0], [*at, 3.5 - 1 / 30], atol=0.0015), found
     assert float(videos.probe(path)["format"]["duration"]) == pytest.approx(3.5, abs=1 / 30)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm"])
+def test_where_pictures_are_rare_the_last_one_is_not_shown_longer_than_the_recording(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"out.{suffix}"
+    written = sink(path, fps=0.5)
+    picture = written.new_picture()
+    for time in (0.0, 2.0, 4.0):
+        written.write(picture, round(time * SECOND), (Rect(0, 0, 2, 2),))
+    written.finish(round(4.3 * SECOND))
+    assert float(videos.probe(path)["format"]["duration"]) == pytest.approx(4.3, abs=0.05)
 
 
 def test_a_constant_rate_has_exact_times_and_no_picture_more(tmp_path: Path) -> None:
@@ -284,6 +305,8 @@ def test_a_picture_may_be_painted_over_as_soon_as_it_is_written(tmp_path: Path) 
         ("a.mp4", {"codec": "ffv1"}, "mkv takes every codec"),
         ("a.mkv", {"codec": "utvideo"}, "has no place for"),
         ("a.mkv", {"codec": "h246"}, "did you mean h26"),
+        ("a.mkv", {"codec": "libx246"}, r"did you mean (?!.*\b([\w-]+), \1[,?])"),
+        ("a.ts", {"codec": "mpeg2video", "quality": "small"}, "constant=True with fps=24"),
         ("a.mkv", {"codec": ""}, "no codec is named ''"),
         ("a.mkv", {"codec": "aac"}, "encoder of audio"),
         ("a.mkv", {"codec": "png"}, "encoder of single pictures"),

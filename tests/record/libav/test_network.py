@@ -155,6 +155,12 @@ def test_an_unknown_host_is_an_error_of_the_url() -> None:
         Line("tcp://no-such-host.invalid:9000")
 
 
+@pytest.mark.parametrize("url", ["tcp://127.0.0.1", "tcp://127.0.0.1:99999", "udp://127.0.0.1", "udp://[::1]"])
+def test_a_url_without_a_port_says_how_to_write_it(url: str) -> None:
+    with pytest.raises(TargetUnreachable, match=r"lacks a host or a port.*: (tcp|udp)://HOST:PORT"):
+        Line(url)
+
+
 @pytest.mark.parametrize("way", ["limit", "abort"])
 def test_a_server_that_never_answers_ends_the_connecting_in_time_and_stops_no_other_thread(way: str) -> None:
     class _Aborted(Line):

@@ -201,7 +201,7 @@ def _other(name: str) -> Codec:
     try:
         known = av.Codec(name, "w")
     except ValueError:  # UnknownCodecError
-        near = difflib.get_close_matches(name.lower(), [*_BY_NAME, *_encoders()], n=4)
+        near = difflib.get_close_matches(name.lower(), {*_BY_NAME, *_encoders()}, n=4)
         like = (
             f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(_usual())} and others of libav"
         )

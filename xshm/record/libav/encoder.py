@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _SECOND: Final = 1_000_000_000  # ns
 _MILLISECONDS: Final = Fraction(1, 1000)
+_LEAST_LAST_RATE: Final = Fraction(20)  # of which a picture's time is the last one's, where they are rarer
 _USUAL_RATE: Final = 30  # pictures a second, where each change is one
 # A key frame comes after 10 s, so that a player can go to any place; after 4 s once as much has changed as ten whole
 # pictures, since each picture is then nearly as large as a key frame; each 2 s where players join in the middle.
@@ -39,6 +40,8 @@ _NO_KEYS: Final = 1_000_000  # pictures until the encoder puts a key frame by it
 _GLOBAL_HEADER: Final = 1 << 22  # AV_CODEC_FLAG_GLOBAL_HEADER: parameters go to the file's header
 _KEY, _ANY = 1, 0  # AV_PICTURE_TYPE_I, _NONE
 _COLOUR: Final = {"444": "4:4:4", "422": "4:2:2", "420": "4:2:0"}
+_BROADCAST: Final = ("mpeg1video", "mpeg2video")  # codecs with a list of rates
+_LEAST_OF_SLICES: Final = 2  # pixels: FFV1's four slices are two by two
 _LARGEST_TIME_BASE: Final = 65535  # of MPEG-4 Part 2
 
 
@@ -58,12 +61,17 @@ class Encoder:
         self.size = size
         self._pixels = codec.formats.get(settings.quality, self.layout)
         self.options = options.checked(codec, settings.quality, settings.options)
+        if codec.name == "ffv1" and min(size) < _LEAST_OF_SLICES and "slices" not in settings.options:
+            self.options["slices"] = "1"
 
         rate = Fraction(settings.fps or _USUAL_RATE).limit_denominator(1001)
         # At a constant rate times are counted in pictures, and are exact.
         even = settings.constant and max(rate.numerator, rate.denominator) <= _LARGEST_TIME_BASE
         self.time_base = 1 / rate if even else _MILLISECONDS
-        self._period = max(round(1 / rate / self.time_base), 1)
+        # How long the last picture is shown: not long where pictures are rare, since it may come just before the end,
+        # and is written before that is known. At a constant rate it is its own time.
+        last = rate if settings.constant else max(rate, _LEAST_LAST_RATE)
+        self._period = max(round(1 / last / self.time_base), 1)
         self._key_after = (_JOINED_KEY_SECONDS if joined else _KEY_SECONDS) * _SECOND
         self._in_band = in_band
         self._last_time = -1
@@ -94,6 +102,8 @@ class Encoder:
         except (av.FFmpegError, ValueError) as error:
             why = options.reason(self.codec, self.size, self._pixels, self.options)
             why = why or getattr(error, "strerror", None) or str(error)
+            if self.codec.kind in _BROADCAST:
+                why += "; it takes constant rates of broadcasts alone: constant=True with fps=24, 25, 30, 50 or 60"
             raise InvalidArgument(
                 f"{self.codec.name} can't be opened here: {why} (pictures of {width}x{height})"
             ) from None

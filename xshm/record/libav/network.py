@@ -17,6 +17,7 @@ import ctypes
 import errno
 import functools
 import os
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import Closed, TargetGone, TargetTimeout, TargetUnreachable, XshmError
@@ -31,6 +32,7 @@ _WRITE: Final = 2  # AVIO_FLAG_WRITE
 _ERROR: Final = 84  # the offset of `error` in AVIOContext, the same in libavformat 58 to 62 on 64 bits
 _DATAGRAM: Final = 1316  # bytes, 7 packets of MPEG-TS: what an Ethernet frame takes
 _BUFFER: Final = 32768  # bytes, PyAV's own
+_PORT: Final = re.compile(r":[0-9]+(?:[/?]|$)", re.ASCII)
 _GONE: Final = (errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN)
 
 
@@ -58,6 +60,8 @@ class Line:
         self._timeout = timeout
         self._libav: Final = _libav()
         self._interrupt: Final = _Interrupt(_atoi(), ctypes.addressof(self._stops))
+        if _is_udp(url) and not _PORT.search(url):  # libav sends it nowhere, without an error
+            raise self._unreachable(-errno.EINVAL, url.partition(":")[0].lower())
         self._connect(url, _options(url, timeout))
         # One write of PyAV is one datagram.
         self.buffer_size: Final = _DATAGRAM if _is_udp(url) else _BUFFER
@@ -121,6 +125,8 @@ class Line:
         words = self._words(code)
         if code == -errno.ECONNREFUSED:
             words += "; nothing listens there: start the server first, or correct host and port"
+        elif code == -errno.EINVAL:
+            words += f"; the URL lacks a host or a port, or the port is above 65535: {scheme}://HOST:PORT"
         elif code == -errno.EIO:
             words = "its host is not known, or has closed the connection; correct the URL"
         return TargetUnreachable(-code if self._is_errno(code) else errno.EIO, words, self.name)

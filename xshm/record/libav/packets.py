@@ -2,9 +2,12 @@
 
 1. Packets are kept in groups, each from a key frame on, since nothing plays without its own. Whole groups are evicted,
    the oldest first: so what is kept begins up to the length of one group before the time that is asked for.
-2. A group that alone takes a quarter of the bytes is ended by a key frame, so that there is something to evict. At
-   least one picture stays.
-3. `save` writes copies of what is kept at that moment, and may be called by any thread; packets that are kept are never
+2. A group that alone takes a quarter of the bytes is ended by a key frame, so that there is something to evict. Where
+   key frames are so large that few fit, it goes on until the others are as large as its own, or it takes three
+   quarters: else each picture would be a key frame, and a moment all that is kept. At least one picture stays.
+3. Each picture gives its packet at once. An encoder that holds pictures back, as some options have it, is refused: what
+   is saved would end before the moment that it is saved for.
+4. `save` writes copies of what is kept at that moment, and may be called by any thread; packets that are kept are never
    changed.
 """
 
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 
 _SECOND: Final = 1_000_000_000
 _CLOSING: Final = 1.5  # periods that the last picture may be old at the end without being written again
-_GROUPS: Final = 4  # at least, that the bytes are divided into
+_GROUPS: Final = 4  # at least, that the bytes are divided into, where key frames are small
+_LARGEST: Final = 3 / 4  # of the bytes, for one group
 
 
 @dataclass(slots=True)
@@ -44,6 +48,15 @@ class _Group:
     start: int
     packets: list[Any] = field(default_factory=list)
     nbytes: int = 0
+
+    def is_full(self, max_bytes: int) -> bool:
+        """Return whether a key frame is to end it."""
+        key_frame: int = self.packets[0].size
+        return self.nbytes >= max(max_bytes / _GROUPS, min(2 * key_frame, max_bytes * _LARGEST))
+
+    def copy(self) -> _Group:
+        """Return a group of the packets of now."""
+        return _Group(self.start, list(self.packets), self.nbytes)
 
 
 class PacketSink:
@@ -59,6 +72,8 @@ class PacketSink:
         width, height = size
         self.size = (width + width % 2, height + height % 2) if self.layout == "yuv420p" else size
         self._encoder = Encoder(codec, self.size, settings, joined=True)
+        if settings.options or settings.codec is not None:
+            _check_prompt(Encoder(codec, self.size, settings, joined=True))
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._lock = threading.Lock()  # guards the groups and marks
@@ -83,7 +98,7 @@ class PacketSink:
     def write(self, picture: Picture, at: int, changed: Sequence[Rect]) -> None:
         """Encode a picture, and evict what is too old or too much."""
         most = self._max_bytes
-        if most is not None and self._groups and self._groups[-1].nbytes * _GROUPS >= most:
+        if most is not None and self._groups and self._groups[-1].is_full(most):
             self._encoder.request_key()
         packets = self._encoder.encode(picture, at, changed)
         self._last = picture
@@ -125,9 +140,10 @@ class PacketSink:
         Raises RecordingFailed where nothing is kept.
         """
         with self._lock:
-            packets = [kept(packet) for group in self._groups for packet in group.packets]
-            start = self._groups[0].start if self._groups else 0
+            groups = [*map(_Group.copy, self._groups)]  # no loop in here: an interrupt would leave the lock taken
             marks, end = list(self._marks), self._end
+        start = groups[0].start if groups else 0
+        packets = [kept(packet) for group in groups for packet in group.packets]
         if not packets:
             raise RecordingFailed("nothing is recorded yet that could be saved")
         output = to_output(target)
@@ -164,3 +180,15 @@ class PacketSink:
         if self._max_bytes is not None and self.nbytes > self._max_bytes:
             return True
         return self._groups[1].start <= self._end - self._seconds * _SECOND
+
+
+def _check_prompt(encoder: Encoder) -> None:
+    """Raise InvalidArgument for an encoder, a spare one, that holds pictures back."""
+    packets = encoder.encode(encoder.new_picture(), 0, ())
+    encoder.finish()  # libsvtav1 complains of one that was not
+    if not packets:
+        chosen = ", ".join(encoder.settings.options) or "codec"
+        raise InvalidArgument(
+            f"a ring is saved up to the moment, and {encoder.codec.name} with these options ({chosen}) holds pictures "
+            "back; leave out those of B-frames and look-ahead: tune, bf, lag-in-frames"
+        )

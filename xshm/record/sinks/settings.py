@@ -31,8 +31,8 @@ class Settings:
     - `fps`: at most so many pictures a second; None: each change. `constant`: exactly so many, repeated where nothing
       has changed.
     - `cursor`: the pointer is drawn into the pictures.
-    - `quality`: "screen", colour in full resolution (4:4:4), for sharp text, which not every player takes; "small",
-      colour of 2x2 pixels in one (4:2:0), which every H.264 decoder takes; "lossless", the exact pixels.
+    - `quality`: "screen", colour in full resolution, for sharp text; "small", colour of 2x2 pixels in one (4:2:0),
+      as every decoder of H.264 has it; "lossless", the exact pixels.
     - `codec`: by its name, "h264", "vp9", "libx264rgb"; None is the container's usual one. `options` go to the encoder.
     - `format`: the container, "mp4", where the target's suffix does not name it.
     - `max_edge`: scaled down so that the longer edge has at most so many pixels.
