@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,10 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 from xshm.geometry import Rect
+from xshm.record.sinks.timed_writer import TimedWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -23,41 +27,36 @@ if TYPE_CHECKING:
 MS = 1_000_000  # ns
 
 
-class OpenFile:
-    """An Output over a descriptor: a file that exists already, or a pipe."""
+@contextlib.contextmanager
+def piped() -> Iterator[tuple[TimedWriter, list[bytes]]]:
+    """Give what writes to a pipe; after the block the list holds all that came through it."""
+    reads, writes = os.pipe()
+    received: list[bytes] = []
 
-    def __init__(self, descriptor: int, name: str = "recording") -> None:
-        self.descriptor = descriptor
-        self.name = name
-        self.commits = 0
-        self.is_open = True
+    def receive() -> None:
+        with open(reads, "rb") as file:  # noqa: PTH123 - a descriptor
+            received.append(file.read())
 
-    def commit(self) -> None:
-        self.commits += 1
-
-    def close(self) -> None:
-        if self.is_open:
-            os.close(self.descriptor)
-        self.is_open = False
-
-    discard = close
-
-
-class Pipe(OpenFile):
-    """A Stream over a descriptor."""
-
-    def write(self, data: bytes | memoryview) -> int:
-        written = 0
-        while written < len(data):
-            written += os.write(self.descriptor, memoryview(data)[written:])
-        return written
-
-    def abort(self) -> None:
-        pass
+    reader = threading.Thread(target=receive)
+    reader.start()
+    try:
+        writer = TimedWriter(writes, "a pipe")
+    finally:
+        os.close(writes)
+    try:
+        yield writer, received
+    finally:
+        writer.discard()
+        reader.join()
 
 
-def output(path: Path, flags: int = 0) -> OpenFile:
-    return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666), str(path))
+def appended(path: Path) -> TimedWriter:
+    """Return what writes behind what is in a file, as after `>> file` in a shell."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    try:
+        return TimedWriter(descriptor, str(path))
+    finally:
+        os.close(descriptor)
 
 
 @dataclass

@@ -74,12 +74,17 @@ class Recordable:
         - `fps`: at most so many pictures a second; None: each change. A still screen costs nothing. `constant`: exactly
           so many, repeated where nothing changes. `cursor`: with the pointer.
         - `quality`: "screen", colour in full resolution (4:4:4), so that coloured text stays sharp; "small" (4:2:0),
-          which every player plays; "lossless", the exact pixels.
+          which every H.264 decoder takes; "lossless", the exact pixels.
         - `codec` by its name, "h264", "vp9"; `options` are the encoder's, {"crf": 18}; `format` is the container where
           the suffix does not name it. `max_edge`: scaled down to so many pixels along the longer edge.
         - `keep_last`: keep the last seconds in memory, at most `max_bytes` of them, instead of a target: `ring.save`.
 
-        The size stays that of the start: of a window that is resized the rest is black, or cut.
+        The size stays that of the start: of a window that is resized the rest is black, or cut; one that is hidden
+        keeps its last picture until it is back; one that is closed ends the recording, and that is no error. An odd
+        width or height is padded by its last column or row once more where colour is 4:2:0; `recorder.how` says so.
+
+        A Recorder belongs to what it records: closing the screen ends it. Raises InvalidArgument and InvalidType for
+        what can't be, with the way out; what the source or the target refuse, `Recorder.start` raises.
         """
         with limits.loading():
             from xshm.record.sinks.settings import Settings  # noqa: PLC0415 - a screenshot does not pay for it

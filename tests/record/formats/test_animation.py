@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gc
 import os
 import random
 import resource
 import select
 import threading
+import time
 import tracemalloc
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from animations import MS, OpenFile, Script, by_pillow, noise, output
+from animations import MS, Script, by_pillow, noise
 
 from xshm.errors import Closed, InvalidArgument
 from xshm.geometry import Rect
@@ -23,6 +25,8 @@ from xshm.record.formats.apng import ApngSink
 from xshm.record.formats.gif import GifSink
 from xshm.record.formats.webp import WebpSink
 from xshm.record.sinks.settings import Settings
+from xshm.record.sinks.timed_writer import TimedWriter
+from xshm.system.replacement import Replacement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,14 +43,19 @@ Begin = Any  # a function that begins a recording, and returns its Script and it
 
 @pytest.fixture(params=KINDS)
 def begin(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Begin]:
-    def begin(size: tuple[int, int] = SIZE, **settings: Any) -> tuple[Script, Path]:
+    def begin(size: tuple[int, int] = SIZE, output: TimedWriter | None = None, **settings: Any) -> tuple[Script, Path]:
         path = tmp_path / f"a.{request.param}"
-        file = output(path)
-        opened.callback(file.close)
+        file = output or Replacement(path)
+        opened.callback(file.discard)
         return Script(KINDS[request.param](file, size, Settings(**settings))), path
 
     with contextlib.ExitStack() as opened:
         yield begin
+
+
+def _assert_closed(script: Script) -> None:
+    with pytest.raises(Closed):
+        _ = script.sink._file._output.descriptor  # type: ignore[attr-defined]
 
 
 def starts(path: Path) -> list[int]:
@@ -176,9 +185,9 @@ def test_an_aborted_file_is_complete_up_to_the_last_picture_but_one(begin: Begin
 def test_without_a_picture_there_is_no_file(begin: Begin) -> None:
     script, path = begin()
     script.sink.finish(0)
-    assert path.stat().st_size == script.sink.nbytes == 0
-    assert not script.sink._file._output.is_open
-    assert script.sink._file._output.commits == 0
+    assert script.sink.nbytes == 0
+    assert not list(path.parent.iterdir())
+    _assert_closed(script)
 
 
 def test_on_a_full_disk_the_file_ends_with_the_last_whole_frame(begin: Begin) -> None:
@@ -211,25 +220,36 @@ def test_an_end_on_a_full_disk_is_an_error_and_leaves_the_file_whole(begin: Begi
             script.sink.finish(300 * MS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not script.sink._file._output.is_open
+    _assert_closed(script)
     assert starts(path) == [0, 100]
 
 
 @pytest.mark.parametrize("kind", ["apng", "gif"])
-def test_to_give_up_waits_for_no_reader_and_the_file_is_closed_after_the_write(kind: str) -> None:
+def test_to_give_up_waits_for_no_reader_and_the_pipe_is_closed_after_the_write(kind: str) -> None:
     reads, writes = os.pipe()
-    opened = OpenFile(writes)
-    script = Script(KINDS[kind](opened, (400, 300), Settings()))
+    script = Script(KINDS[kind](TimedWriter(writes, "a pipe"), (400, 300), Settings()))
+    os.close(writes)
+    fcntl.fcntl(reads, fcntl.F_SETPIPE_SZ, 4096)  # which is less than a picture
     script.first(noise(Rect(0, 0, 400, 300)))
-    writer = threading.Thread(target=script.write, args=(100 * MS,))
+    raised: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            script.write(100 * MS)
+        except Closed as error:
+            raised.append(error)
+
+    writer = threading.Thread(target=write)
     writer.start()
-    assert select.select([reads], [], [], 10)[0]  # it is writing; the pipe holds less than the picture
+    assert select.select([reads], [], [], 10)[0]  # it is writing
+    time.sleep(0.1)  # the time that the rest would take
+    assert writer.is_alive()
     script.sink.abort()
-    assert opened.is_open
+    writer.join(5)
+    assert len(raised) == 1
+    _assert_closed(script)
     with open(reads, "rb") as file:  # noqa: PTH123 - a descriptor
-        assert len(file.read()) == script.sink.nbytes
-    writer.join()
-    assert not opened.is_open
+        assert file.read()  # up to its end: nobody has the pipe open
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -258,17 +278,18 @@ def test_whatever_is_drawn_each_frame_is_what_was_shown_at_its_time(begin: Begin
 
 
 def test_it_goes_behind_what_is_in_an_open_file(begin: Begin, tmp_path: Path) -> None:
-    script, path = begin()
-    descriptor = os.dup(script.sink._file._output.descriptor)
+    opened = tmp_path / "opened"
+    descriptor = os.open(opened, os.O_RDWR | os.O_CREAT, 0o666)
     os.write(descriptor, b"before")
+    script, _ = begin(output=TimedWriter(descriptor, str(opened)))
     script.first()
     script.write(100 * MS, script.paint(Rect(3, 3, 2, 2), (255, 0, 0)))
     script.sink.finish(200 * MS)
-    data = path.read_bytes()
+    data = opened.read_bytes()
     assert data[:6] == b"before"
     os.write(descriptor, b"after")
     os.close(descriptor)
-    assert path.read_bytes() == data + b"after"
+    assert opened.read_bytes() == data + b"after"
     (tmp_path / "cut").write_bytes(data[6:])
     assert starts(tmp_path / "cut") == [0, 100, 200]
 

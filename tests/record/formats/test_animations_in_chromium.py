@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from animations import MS, OpenFile, Script, noise, output
+from animations import MS, Script, appended, noise
 
 from xshm.geometry import Rect
 from xshm.record.formats.apng import ApngSink
 from xshm.record.formats.gif import GifSink
 from xshm.record.formats.webp import WebpSink
 from xshm.record.sinks.settings import Settings
+from xshm.system.replacement import Replacement
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,11 +78,11 @@ def test_chromium_shows_the_exact_pixels_at_their_times(tmp_path: Path) -> None:
     files, scripts = [], []  # all in one browser, which takes a second to start
     for kind, sink in (("png", ApngSink), ("gif", GifSink), ("webp", WebpSink)):
         path = tmp_path / f"a.{kind}"
-        scripts.append(played(sink(output(path), SIZE, Settings())))
+        scripts.append(played(sink(Replacement(path), SIZE, Settings())))
         scripts[-1].sink.finish(2000 * MS)
         files.append((kind, path.read_bytes()))
     path = tmp_path / "piped"  # an APNG that says it has 2,147,483,647 frames
-    scripts.append(played(ApngSink(OpenFile(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)), SIZE, Settings())))
+    scripts.append(played(ApngSink(appended(path), SIZE, Settings())))
     scripts[-1].sink.finish(2000 * MS)
     files.append(("png", path.read_bytes()))
     read = decoded(tmp_path, files)

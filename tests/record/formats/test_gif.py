@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import threading
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import pytest
-from animations import MS, OpenFile, Script, by_ffmpeg, by_pillow, noise, output
+from animations import MS, Script, by_ffmpeg, by_pillow, noise, piped
 from pictures import photograph
 from PIL import Image
 
@@ -20,6 +18,7 @@ from xshm.geometry import Rect
 from xshm.record.formats.gif import GifSink
 from xshm.record.formats.palette import indexed
 from xshm.record.sinks.settings import Settings
+from xshm.system.replacement import Replacement
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +45,7 @@ def played(sink: GifSink) -> Script:
 
 def test_it_is_exact_where_a_change_has_few_colours(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
-    script = played(GifSink(output(path), SIZE, Settings()))
+    script = played(GifSink(Replacement(path), SIZE, Settings()))
     script.sink.finish(2000 * MS)
     read, decoded = by_pillow(path), by_ffmpeg(path)
     assert [duration for duration, _ in read] == [50, 950, 40, 40, 920]
@@ -59,7 +58,7 @@ def test_it_is_exact_where_a_change_has_few_colours(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("convert") is None, reason="ImageMagick is not installed")
 def test_imagemagick_reads_frames_and_times(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
-    script = played(GifSink(output(path), SIZE, Settings()))
+    script = played(GifSink(Replacement(path), SIZE, Settings()))
     script.sink.finish(2000 * MS)
     command = ["convert", str(path), "-format", "%T %wx%h%X%Y\n", "info:"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -74,24 +73,15 @@ def test_imagemagick_reads_frames_and_times(tmp_path: Path) -> None:
 
 def test_through_a_pipe_it_is_the_same(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
-    played(GifSink(output(path), SIZE, Settings())).sink.finish(2000 * MS)
-    reads, writes = os.pipe()
-    received: list[bytes] = []
-
-    def receive() -> None:
-        with open(reads, "rb") as file:  # noqa: PTH123 - a descriptor
-            received.append(file.read())
-
-    reader = threading.Thread(target=receive)
-    reader.start()
-    played(GifSink(OpenFile(writes), SIZE, Settings())).sink.finish(2000 * MS)
-    reader.join()
+    played(GifSink(Replacement(path), SIZE, Settings())).sink.finish(2000 * MS)
+    with piped() as (pipe, received):
+        played(GifSink(pipe, SIZE, Settings())).sink.finish(2000 * MS)
     assert received[0] == path.read_bytes()
 
 
-def test_lossless_is_refused() -> None:
+def test_lossless_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match=r"256 colours a picture, so it can't be lossless; record to \.apng"):
-        GifSink(OpenFile(-1), SIZE, Settings(quality="lossless"))
+        GifSink(Replacement(tmp_path / "a.gif"), SIZE, Settings(quality="lossless"))
 
 
 def test_a_photograph_in_a_page_leaves_the_page_as_it_is(tmp_path: Path) -> None:
@@ -101,7 +91,7 @@ def test_a_photograph_in_a_page_leaves_the_page_as_it_is(tmp_path: Path) -> None
         cv2.putText(page, "The quick brown fox jumps", (8, row), 0, 0.5, (30, 30, 40), 1, cv2.LINE_AA)
     page[40:310, 150:630] = photograph()
     path = tmp_path / "a.gif"
-    script = Script(GifSink(output(path), (640, 400), Settings()))
+    script = Script(GifSink(Replacement(path), (640, 400), Settings()))
     script.first(page)
     script.sink.finish(100 * MS)
     error = np.abs(by_pillow(path)[0][1].astype(int) - page)
@@ -118,7 +108,7 @@ def test_small_has_fewer_colours_and_bytes(tmp_path: Path) -> None:
     qualities: tuple[Quality, ...] = ("screen", "small")
     for quality in qualities:
         path = tmp_path / f"{quality}.gif"
-        script = Script(GifSink(output(path), (480, 270), Settings(quality=quality)))
+        script = Script(GifSink(Replacement(path), (480, 270), Settings(quality=quality)))
         script.first(photograph())
         script.sink.finish(100 * MS)
         sizes[quality] = path.stat().st_size
@@ -128,7 +118,7 @@ def test_small_has_fewer_colours_and_bytes(tmp_path: Path) -> None:
 
 def test_what_was_not_exact_is_mended_when_it_is_drawn_anew(tmp_path: Path) -> None:
     path = tmp_path / "a.gif"
-    script = Script(GifSink(output(path), SIZE, Settings()))
+    script = Script(GifSink(Replacement(path), SIZE, Settings()))
     script.first(noise(WHOLE))
     corner = Rect(0, 0, 15, 15)
     script.write(100 * MS, script.paint(Rect(0, 0, 1, 1), (1, 2, 3)), script.paint(Rect(14, 14, 1, 1), (1, 2, 3)))

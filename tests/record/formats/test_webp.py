@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from animations import MS, OpenFile, Pipe, Script, by_pillow, noise, output
+from animations import MS, Script, by_pillow, noise, piped
 from pictures import photograph
 
 from xshm.errors import InvalidArgument
 from xshm.geometry import Rect
 from xshm.record.formats.webp import WebpSink
 from xshm.record.sinks.settings import Settings
+from xshm.system.replacement import Replacement
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ WHOLE = Rect(0, 0, *SIZE)
 @pytest.mark.parametrize("quality", ["screen", "lossless"])
 def test_it_holds_the_exact_pixels_at_their_times_after_each_frame(tmp_path: Path, quality: Quality) -> None:
     path = tmp_path / "a.webp"
-    script = Script(WebpSink(output(path), SIZE, Settings(quality=quality)))
+    script = Script(WebpSink(Replacement(path), SIZE, Settings(quality=quality)))
     script.first(noise(WHOLE))
     script.write(50 * MS, script.paint(Rect(3, 5, 20, 10), (255, 0, 0)), script.paint(Rect(181, 91, 7, 7), (0, 255, 0)))
     script.write(1000 * MS)
@@ -50,7 +50,7 @@ def test_small_is_smaller_and_near(tmp_path: Path) -> None:
     qualities: tuple[Quality, ...] = ("screen", "small")
     for quality in qualities:
         path = tmp_path / f"{quality}.webp"
-        script = Script(WebpSink(output(path), (480, 270), Settings(quality=quality)))
+        script = Script(WebpSink(Replacement(path), (480, 270), Settings(quality=quality)))
         script.first(photograph())
         script.write(100 * MS, script.paint(Rect(0, 0, 10, 10), 255), script.paint(Rect(300, 200, 99, 10), 0))
         script.sink.finish(200 * MS)
@@ -61,15 +61,14 @@ def test_small_is_smaller_and_near(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_refused_before_anything_is_written() -> None:
-    reads, writes = os.pipe()
-    try:
-        with pytest.raises(InvalidArgument, match="can't be written to a pipe; name a file, or record as APNG"):
-            WebpSink(Pipe(writes), SIZE, Settings())
-    finally:
-        os.close(writes)
-        os.close(reads)
+    with (
+        piped() as (pipe, received),
+        pytest.raises(InvalidArgument, match="can't be written to a pipe; name a file, or record as APNG"),
+    ):
+        WebpSink(pipe, SIZE, Settings())
+    assert received == [b""]
 
 
-def test_an_edge_longer_than_the_format_has_is_refused() -> None:
+def test_an_edge_longer_than_the_format_has_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="at most 16383 pixels along an edge, not 16384x10; pass max_edge="):
-        WebpSink(OpenFile(-1), (16384, 10), Settings())
+        WebpSink(Replacement(tmp_path / "a.webp"), (16384, 10), Settings())

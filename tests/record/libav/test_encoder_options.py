@@ -35,6 +35,11 @@ def encoder(name: str, options: dict[str, Any], quality: Any = "screen") -> Enco
         ("h264", {"crf": float("nan")}, "crf of libx264 is a number from 0 to 51; not nan"),
         ("h264", {"bf": 1.5}, "bf of libx264 is a whole number from 0 to 16; not '1.5'"),
         ("h264", {"crff": 20}, "libx264 has no option 'crff'; near it are crf"),
+        ("h264", {"bitrate": "2M"}, "libx264 has no option 'bitrate'; it is b, in bits a second: '2M'"),
+        ("vp9", {"b:v": "2M"}, "libvpx-vp9 has no option 'b:v'; it is b, in bits"),
+        ("h264", {"fps": 30}, "libx264 has no option 'fps'; it is none of the encoder's but the recording's own: fps"),
+        ("h264", {"pix_fmt": "yuv420p"}, "it is chosen by the recording's quality: screen, small, lossless"),
+        ("h264", {"-crf": 20}, "libx264 has no option '-crf'; near it are crf"),
         ("h264", {"preset": "fats"}, "preset of libx264 is one of ultrafast, superfast"),
         ("h264", {"tune": "film,fats"}, "tune of libx264 is one of film"),
         (

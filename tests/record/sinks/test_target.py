@@ -66,6 +66,9 @@ def test_a_fifo_is_told_from_a_file_of_that_name(tmp_path: Path) -> None:
     [
         ("out", None, r"no suffix.*'out\.mp4'.*format='mp4'"),
         (".mp4", None, "no suffix"),
+        ("/", None, r"'/' is a directory; name a file in it \('/out\.mp4'\)"),
+        ("out.wmv", None, r"\.wmv: WMV .*\.mp4"),
+        ("out.ogv", None, r"\.ogv: .*\.webm"),
         ("out.png", None, r"\.png: a still picture.*\.apng"),
         ("out.avi", None, r"\.avi: AVI has one frame rate.*\.mkv"),
         ("out.wav", None, r"no sound"),

@@ -107,7 +107,8 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         "--quality",
         choices=("screen", "small", "lossless"),
         default="screen",
-        help="screen: colour in full resolution (4:4:4), for sharp text; small: 4:2:0, which plays everywhere; "
+        help="screen: colour in full resolution (4:4:4), for sharp text; small: 4:2:0, which every H.264 decoder "
+        "takes; "
         "lossless: the exact pixels (default: %(default)s)",
     )
     parser.add_argument(

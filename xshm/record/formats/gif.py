@@ -52,8 +52,8 @@ class GifSink(Animation):
         super().check(size, settings)
         if settings.quality == "lossless":
             raise InvalidArgument(
-                f"a GIF has {_COLOURS} colours a picture, so it can't be lossless; record to .apng, which is as "
-                f"widely shown, or pass quality='screen'"
+                f"a GIF has {_COLOURS} colours a picture, so it can't be lossless; record to .apng, which browsers "
+                f"show, too, or pass quality='screen'"
             )
 
     def _how(self) -> str:

@@ -14,7 +14,6 @@ import stat
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from xshm._signal_safety import Ignored, is_a_handlers
-from xshm.system.atomic_write import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,15 +119,8 @@ class GrowingFile:
 
     def _write(self, data: bytes) -> None:
         """Write to what is only appended to."""
-        if self._stream is not None:
-            self._stream.write(data)
-            return
-        try:
-            write_all(self._descriptor, data)
-        except OSError as error:
-            if is_a_handlers(error):
-                raise
-            raise OSError(error.errno, error.strerror, self._output.name) from error
+        assert self._stream is not None  # noqa: S101 - what is no Stream is a file of its own
+        self._stream.write(data)
 
     def _write_frame(self, data: bytes, corrections: Mapping[int, bytes]) -> None:
         try:

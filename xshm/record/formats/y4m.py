@@ -1,4 +1,4 @@
-"""y4m: uncompressed YUV as a stream, which ffmpeg, mpv, x264 and SVT-AV1 read from a pipe (`ffmpeg -i -`).
+"""y4m: uncompressed YUV as a stream, which ffmpeg reads from a pipe (`ffmpeg -i -`), as others do.
 
 Source: yuv4mpeg(5) of mjpegtools; `XCOLORRANGE` is ffmpeg's. The matrix has no field of its own: readers take BT.601,
 and BT.601 it is.

@@ -44,6 +44,15 @@ _OURS: Final = frozenset(
         *("x265-stats", "dump_separator", "debug", "export_side_data", "aspect", "sar", "max_pixels"),
     )
 )
+# What users look for among the options, by the names of other tools, and what it is here.
+_OTHER_NAMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("bitrate", "bit_rate", "video_bitrate", "b:v", "vb"), "b, in bits a second: '2M'"),
+    **dict.fromkeys(("fps", "r", "rate", "frame_rate"), "none of the encoder's but the recording's own: fps"),
+    **dict.fromkeys(("quality", "q", "q:v", "qscale"), "crf where there is one, or the recording's own quality"),
+    **dict.fromkeys(("pix_fmt", "pixel-format"), "chosen by the recording's quality: screen, small, lossless"),
+    **dict.fromkeys(("c", "c:v", "vcodec", "codec"), "none of the encoder's but the recording's own: codec"),
+    **dict.fromkeys(("s", "size", "scale", "vf"), "none of the encoder's; region and max_edge are the recording's own"),
+}
 _X264: Final = ("libx264", "libx264rgb")
 _PRESETS: Final = (
     *("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"),
@@ -153,6 +162,8 @@ def _option(codec: Codec, name: object, known: Mapping[str, Any]) -> Any:
     if name in _OURS:
         raise InvalidArgument(f"{name} is set by the recording itself, and is no option")
     if name not in known:
+        if name.lstrip("-") in _OTHER_NAMES:
+            raise InvalidArgument(f"{codec.name} has no option {quoted(name)}; it is {_OTHER_NAMES[name.lstrip('-')]}")
         near = difflib.get_close_matches(name, [each for each in known if each not in _OURS], n=4, cutoff=0.5)
         like = f"; near it are {', '.join(near)}" if near else ""
         raise InvalidArgument(f"{codec.name} has no option {quoted(name)}{like}")

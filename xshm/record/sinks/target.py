@@ -58,8 +58,8 @@ _REFUSED: Final = {
     **dict.fromkeys(("png", "jpg", "jpeg", "bmp", "tif", "tiff", "ppm", "qoi", "npy"), _STILL),
     **dict.fromkeys(("wav", "mp3", "ogg", "flac", "m4a"), _SOUND),
     "avi": "AVI has one frame rate from end to end; .mkv takes the same codecs",
-    "wmv": "WMV is Microsoft's own; .mp4 plays there too",
-    "ogv": "Ogg video is Theora's; .webm plays wherever it does",
+    "wmv": "WMV has codecs of its own; .mp4 and .mkv take H.264",
+    "ogv": "Ogg video is Theora's; .webm is as free, and takes VP8, VP9 and AV1",
 }
 
 
@@ -155,6 +155,10 @@ def _suffix(path: str) -> str:
 
 def _by_suffix(path: str) -> str:
     suffix = _suffix(path)
+    if not suffix and os.path.isdir(path):  # noqa: PTH112 - as above
+        raise InvalidArgument(
+            f"{quoted(path)} is a directory; name a file in it ({quoted(os.path.join(path, 'out.mp4'))})"  # noqa: PTH118
+        )
     if not suffix:
         raise InvalidArgument(
             f"the name {quoted(path)} has no suffix that tells its container; name it so ({quoted(path + '.mp4')}), or "
