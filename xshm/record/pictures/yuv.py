@@ -35,8 +35,7 @@ _WHOLE: Final = tuple((*(round(value * _ONE) for value in row[:3]), int((row[3] 
 
 # yuv420p's luma has twenty bits, as cv2.cvtColor has them.
 _LUMA_BITS: Final = 20
-_LUMA: Final = (102760, 528482, 269484)
-_LUMA_CONSTANT: Final = (16 << _LUMA_BITS) + (1 << _LUMA_BITS - 1)
+_LUMA: Final = (102760, 528482, 269484, (16 << _LUMA_BITS) + (1 << _LUMA_BITS - 1))
 
 Channels = tuple["NDArray[np.int32]", "NDArray[np.int32]", "NDArray[np.int32]"]
 
@@ -49,22 +48,21 @@ def channels(pixels: NDArray[np.uint8]) -> Channels:
 
 def samples(bgr: Channels, plane: int) -> NDArray[np.int32]:
     """Return the samples of plane 0 (Y), 1 (U) or 2 (V)."""
-    *factors, constant = _WHOLE[plane]
-    total = bgr[0] * factors[0]
-    total += constant
-    for channel, factor in zip(bgr[1:], factors[1:], strict=True):
-        total += channel * factor
-    total >>= _BITS
-    return total
+    return _weighted(bgr, _WHOLE[plane], _BITS)
 
 
 def luma(bgr: Channels) -> NDArray[np.int32]:
     """Return the samples of yuv420p's plane 0."""
-    total = bgr[0] * _LUMA[0]
-    total += _LUMA_CONSTANT
-    for channel, factor in zip(bgr[1:], _LUMA[1:], strict=True):
+    return _weighted(bgr, _LUMA, _LUMA_BITS)
+
+
+def _weighted(bgr: Channels, row: tuple[int, ...], bits: int) -> NDArray[np.int32]:
+    *factors, constant = row
+    total = bgr[0] * factors[0]
+    total += constant
+    for channel, factor in zip(bgr[1:], factors[1:], strict=True):
         total += channel * factor
-    total >>= _LUMA_BITS
+    total >>= bits
     return total
 
 
