@@ -65,7 +65,9 @@ def test_a_fifo_is_told_from_a_file_of_that_name(tmp_path: Path) -> None:
     ("value", "format", "words"),
     [
         ("out", None, r"no suffix.*'out\.mp4'.*format='mp4'"),
-        (".mp4", None, "no suffix"),
+        (".mp4", None, r"no suffix.*name it so \('out\.mp4'\)"),
+        ("videos/.webm", None, r"name it so \('videos/out\.webm'\)"),
+        ("mp4", None, r"name it so \('mp4\.mp4'\)"),
         ("/", None, r"'/' is a directory; name a file in it \('/out\.mp4'\)"),
         ("out.wmv", None, r"\.wmv: WMV .*\.mp4"),
         ("out.ogv", None, r"\.ogv: .*\.webm"),

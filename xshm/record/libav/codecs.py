@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import InvalidArgument, MissingExtra
+from xshm.record.sinks import target
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -160,6 +161,15 @@ _CODECS: Final = (
     _nvenc("av1", "AV1"),
 )
 _BY_NAME: Final = {name: codec for codec in _CODECS for name in (codec.name, *codec.aliases)}
+# Names by which users of other tools look for a codec: those of containers' tags, of encoders, of players.
+_OTHER_NAMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("avc1", "avc3", "h.264", "openh264", "libopenh264"), "h264"),
+    **dict.fromkeys(("hvc1", "hev1", "h.265", "kvazaar"), "h265"),
+    **dict.fromkeys(("av01", "aom", "libaom", "libaom-av1", "rav1e", "librav1e"), "av1"),
+    **dict.fromkeys(("vp08", "vp80"), "vp8"),
+    **dict.fromkeys(("vp09", "vp90"), "vp9"),
+    **dict.fromkeys(("xvid", "libxvid", "divx"), "mpeg4"),
+}
 # The encoder that takes over where the named one has not the quality.
 _INSTEAD: Final[Mapping[tuple[str, Quality], str]] = {("libx264", "lossless"): "libx264rgb"}
 
@@ -201,17 +211,26 @@ def _other(name: str) -> Codec:
     try:
         known = av.Codec(name, "w")
     except ValueError:  # UnknownCodecError
-        near = difflib.get_close_matches(name.lower(), {*_BY_NAME, *_encoders()}, n=4)
-        like = (
-            f"; did you mean {', '.join(near)}?" if near else f"; there are {', '.join(_usual())} and others of libav"
-        )
-        raise InvalidArgument(f"no codec is named {quoted(name)}{like}") from None
+        raise InvalidArgument(f"no codec is named {quoted(name)}{_meant(name.strip().lower())}") from None
     if known.type != "video" or known.name in _STILL:
         what = f"an encoder of {known.type}" if known.type != "video" else "an encoder of single pictures"
         raise InvalidArgument(f"{known.name} is {what}, not of video; there are {', '.join(_usual())}")
     if known.name in _BY_NAME:  # "hevc" of libav's own names
         return _BY_NAME[known.name]
     return _described(known)
+
+
+def _meant(name: str) -> str:
+    """Return what a message says of the codec that may be meant by a name."""
+    if name in _OTHER_NAMES:
+        return f"; it is {_OTHER_NAMES[name]}"
+    container = target.container_of(name) if name else None
+    if container is not None:
+        return f"; {container} is a container, which the suffix names, or format={container!r}"
+    near = difflib.get_close_matches(name, {*_BY_NAME, *_encoders()}, n=4)
+    if near:
+        return f"; did you mean {', '.join(near)}?"
+    return f"; there are {', '.join(_usual())} and others of libav"
 
 
 def _described(known: Any) -> Codec:

@@ -160,8 +160,11 @@ def _by_suffix(path: str) -> str:
             f"{quoted(path)} is a directory; name a file in it ({quoted(os.path.join(path, 'out.mp4'))})"  # noqa: PTH118
         )
     if not suffix:
+        directory, name = os.path.split(path)
+        is_bare = name.startswith(".") and container_of(name) is not None  # ".mp4", which is a name and no suffix
+        named = os.path.join(directory, f"out{name}") if is_bare else f"{path}.mp4"  # noqa: PTH118 - as above
         raise InvalidArgument(
-            f"the name {quoted(path)} has no suffix that tells its container; name it so ({quoted(path + '.mp4')}), or "
+            f"the name {quoted(path)} has no suffix that tells its container; name it so ({quoted(named)}), or "
             f"name the container: format='mp4'"
         )
     return _named(suffix, ".")
