@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import itertools
 import json
 import queue
 import shutil
@@ -50,7 +51,7 @@ def test_chromium_shows_pure_colours(tmp_path: Path) -> None:
     # As large as a screen: of small videos without tags browsers guess other colours than of large ones.
     size = (1280, 720)
     names = []
-    for suffix, quality in (("mp4", "screen"), ("mp4", "small"), ("webm", "screen"), ("webm", "lossless")):
+    for suffix, quality in itertools.product(("mp4", "webm"), ("screen", "small", "lossless")):
         names.append(f"{quality}.{suffix}")
         sink = LibavSink(Replacement(tmp_path / names[-1]), size, Settings(quality=quality, format=suffix))  # type: ignore[arg-type]
         videos.record(sink, [videos.bars(*size)] * 2)

@@ -78,8 +78,6 @@ class LibavSink:
         """What was chosen and why."""
         codec = self._encoder.codec
         notes = list(self._notes)
-        if codec.name == "libx264rgb":
-            notes.append("browsers show RGB in H.264 in wrong colours; ffmpeg decodes it right")
         if not self._container.chapters:
             notes.append(f".{self._container.name} has no chapters")
         return "; ".join((f"{codec.title} ({codec.name}), {self._encoder.colour}, in {self._container.name}", *notes))
