@@ -169,8 +169,8 @@ def test_what_can_not_be_recorded_is_told_before_the_command_starts(
 @pytest.mark.parametrize("code", [0, 5])
 def test_a_full_disk_hides_no_failure_of_the_command_and_ends_nothing_else(code: int, tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk, which takes root to make."""
-    noise = "od -An -c -N 40000 -w80 /dev/urandom"
-    words = f"for at in 0 9 18; do xterm -geometry 60x20+0+$at -e {noise}; done; exit {code}"
+    noise = "od -An -c -N 40000 -w80 /dev/urandom; sleep 0.4"  # so that a busy machine sees it, too
+    words = f"for at in 0 9 18; do xterm -geometry 60x20+0+$at -e '{noise}'; done; exit {code}"
     done = run(tmp_path, "--record", "a.mkv", "--framebuffer", "none", "--", "sh", "-c", words, limit="-f 20")
     assert done.returncode == (code or 2), done.stderr
     assert done.stderr.splitlines()[-1] == "xshm: a.mkv: File too large"
