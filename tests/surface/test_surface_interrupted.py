@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from interrupt_points import at_every_point
 from painter import Painter
-from surfaces import EACH_WAY_ONCE, Places, fill, on_a_server_of_its_own, resources, seen
+from surfaces import EACH_WAY_ONCE, Places, at_every_place, fill, on_a_server_of_its_own, resources, seen
 
 import xshm
 from xshm import geometry
@@ -119,9 +119,12 @@ def test_making_a_buffer_may_be_interrupted_at_any_point(surface: Surface) -> No
         _draw_all(surface)
 
     places = Places(work)
+    needed = {"Buffers._allocate", "Buffers._allocate_memory", "Buffers._free_retired"}
+    if surface.way == "pixmap":
+        needed |= {"SharedPixmaps.make"}
     swapchain = surface._swapchain
     with Painter(surface.server) as painter:  # type: ignore[attr-defined]
-        for points, _ in enumerate(at_every_point(places)):
+        for points, _ in enumerate(at_every_place(places, needed)):
             surface.wait()
             with surface.draw() as pixels:
                 fill(pixels, points)
@@ -131,9 +134,7 @@ def test_making_a_buffer_may_be_interrupted_at_any_point(surface: Surface) -> No
                 swapchain.resize(surface.rect)  # so that none of those that were made is acquired any more
     work()
     surface.wait()
-    assert {"Buffers._allocate", "Buffers._allocate_memory", "Buffers._free_retired"} <= places.met
-    if surface.way == "pixmap":
-        assert "SharedPixmaps.make" in places.met
+    assert needed <= places.met
     # What it still has, and the last one, which the server frees with the next request.
     held = resources(surface)
     assert held["PIXMAP"] <= 2
@@ -148,10 +149,14 @@ def test_frames_shown_and_interrupted_at_any_point_are_let_go(surface: Surface, 
             surface.show_frame(screen.grab(region))
 
         places = Places(work)
+        needed = {"Swapchain.present_frame", "FrameMemory.source", "Blitter.blit", "Swapchain._present"}
+        needed |= {"Contents.put" if surface.transport.kind != "fd" else "Contents.put_all"}
+        if surface.way == "pixmap" and surface.transport.kind == "sysv":
+            needed |= {"Transport.attach", "SharedPixmaps.make"}
         work()  # what is made once is there from now on
         pool = screen._session.pool
         assert pool is not None
-        for _ in at_every_point(places):
+        for _ in at_every_place(places, needed):
             surface.wait()
             surface.show(np.zeros((120, 160), np.uint8))
             surface.wait()
@@ -162,10 +167,7 @@ def test_frames_shown_and_interrupted_at_any_point_are_let_go(surface: Surface, 
             # requests that were cut short before they were sent would be more each time, with a point for each of them.
             pool.trim()
             screen.xlib.sync()
-    assert {"Swapchain.present_frame", "FrameMemory.source", "Blitter.blit", "Swapchain._present"} <= places.met
-    assert ("Contents.put" if surface.transport.kind != "fd" else "Contents.put_all") in places.met
-    if surface.way == "pixmap" and surface.transport.kind == "sysv":
-        assert {"Transport.attach", "SharedPixmaps.make"} <= places.met
+    assert needed <= places.met
     held = resources(surface)
     assert held["PIXMAP"] <= 3
     assert held["ShmSeg"] <= 3
