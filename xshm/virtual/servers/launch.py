@@ -134,8 +134,6 @@ def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark
         kept = directories.kept
         if kept:
             passed.append(above_standard(_claim(kept, directories.screens)))
-            undo.callback(_unless, started, files.remove_framebuffers, kept, directories.screens)
-            _make_framebuffers(kept, directories.screens)
         token = secrets.token_hex(8)
         directory, memory = (
             files.directory_name(parent, token) if parent else "" for parent in (directories.files, directories.memory)
@@ -166,6 +164,9 @@ def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
             shell = [python, "-I", "-S", "-c", _RESET_SIGCHLD, *shell]
         os.write(cookie_end, _escaped(files.authority_entry(secrets.token_bytes(files.COOKIE_SIZE))))
+        if kept:  # as late as can be: until the shell has started, a kill of this process leaves them
+            undo.callback(_unless, started, files.remove_framebuffers, kept, directories.screens)
+            _make_framebuffers(kept, directories.screens)
         # In the list before it is started: an interrupted Popen forgets the process that it has started.
         shells.append(process := subprocess.Popen.__new__(subprocess.Popen))
         subprocess.Popen.__init__(
