@@ -125,10 +125,10 @@ class OpenCVWriter:
                 else:
                     cv2.cvtColor(band, code, dst=below[:needed])
                     luma[top : top + len(band)] = below[: len(band)]
-                means = some[(top - first) // 2 : (top - first + len(band)) // 2]
-                cv2.resize(band, (width // 2, len(means)), means, interpolation=cv2.INTER_AREA)
             half = slice(first // 2, last // 2)
-            self._write_chroma(some[: (last - first) // 2], apart, [plane[half] for plane in planes[1:]])
+            means = some[: half.stop - half.start]
+            cv2.resize(pixels[first:last], (width // 2, len(means)), means, interpolation=cv2.INTER_AREA)
+            self._write_chroma(means, apart, [plane[half] for plane in planes[1:]])
 
     def _write_chroma(self, means: NDArray[np.uint8], apart: NDArray[np.uint8], planes: Planes) -> None:
         cv2 = self._cv2
