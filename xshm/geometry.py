@@ -238,7 +238,7 @@ def subtract(rects: Iterable[Rect], *holes: Rect) -> list[Rect]:
 
 def _around(rect: Rect, hole: Rect) -> list[Rect]:
     """Return up to four strips of `rect`: above and below the hole over the full width, left and right beside it."""
-    if rect is hole:
+    if rect == hole:
         return []
     inside = rect.intersect(hole)
     if inside is None:
@@ -267,7 +267,10 @@ def merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
 
 def _merged(rects: list[Rect], most: int) -> tuple[Rect, ...]:
     # By rows, so that neighbours in the list lie close; each once, since what is drawn anew each time has equal ones.
-    found = sorted(dict.fromkeys(rects), key=lambda rect: (rect.y, rect.x))
+    found = list(dict.fromkeys(rects))
+    if len(found) < 2:  # noqa: PLR2004 - as each picture of a film has it
+        return tuple(found)
+    found.sort(key=lambda rect: (rect.y, rect.x))
     if len(found) > _MOST_PAIRWISE:
         size = -(-len(found) // _MOST_PAIRWISE)
         found = [functools.reduce(Rect.union, found[at : at + size]) for at in range(0, len(found), size)]
