@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from animations import MS, Script, appended, noise
+from browser import told_by_page
 
 from xshm.geometry import Rect
 from xshm.record.formats.apng import ApngSink
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SIZE = (99, 61)
 WHOLE = Rect(0, 0, *SIZE)
-_PAGE = """<!doctype html><body><script>
+_PAGE = """<body><script>
 const files = %s
 async function frames([type, text]) {
   const data = Uint8Array.from(atob(text), each => each.charCodeAt(0)), found = []
@@ -44,8 +44,7 @@ async function frames([type, text]) {
   }
   return [String(track.repetitionCount), found]
 }
-Promise.all(files.map(frames)).then(
-  read => document.body.textContent = "<" + JSON.stringify(read) + ">", error => document.body.textContent = error)
+Promise.all(files.map(frames)).then(tell, error => tell(String(error)))
 </script></body>"""
 
 
@@ -61,16 +60,9 @@ def played(sink: Animation) -> Script:
 
 def decoded(tmp_path: Path, files: list[tuple[str, bytes]]) -> Any:
     texts = [[f"image/{kind}", base64.b64encode(data).decode()] for kind, data in files]
-    (tmp_path / "page.html").write_text(_PAGE % json.dumps(texts))
-    quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-    command = ["chromium", "--headless", "--no-sandbox", *quiet, "--disable-component-update"]
-    command += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--dump-dom"]
-    done = subprocess.run(
-        [*command, (tmp_path / "page.html").as_uri()], capture_output=True, text=True, check=True, timeout=50
-    )
-    text = done.stdout.partition("&lt;")[2].partition("&gt;")[0]
-    assert text, done.stdout[-500:]
-    return json.loads(text)
+    told = told_by_page(tmp_path, _PAGE % json.dumps(texts))
+    assert isinstance(told, list), told
+    return told
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
