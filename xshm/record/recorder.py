@@ -43,7 +43,9 @@ class Recorder:
     `frames` counts the pictures that were written; with a constant rate repeated ones too, keep-alives of a still
     screen not. `dropped` counts those that were replaced by newer ones since encoder or target were slower.
 
-    A Recorder that is dropped stops, and what runs at the interpreter's end is stopped: the files are completed.
+    A Recorder that is dropped stops, and what runs at the interpreter's end is stopped: the files are completed. After
+    a signal that ends the process at once (KILL, and TERM where nothing handles it) an .mp4, .mkv or .webm plays to
+    within a second of that.
     """
 
     def __init__(self, source: Source, target: Name | Target, region: Region | None, settings: Settings) -> None:
