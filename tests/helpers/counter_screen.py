@@ -76,6 +76,13 @@ class CounterScreen:
         self.show(self.number + 1)
         return self.number
 
+    def count_at_a_pace(self, count: int, pause: float = 0.04) -> None:
+        """Show so many numbers, whatever becomes of them; a pause of so many seconds is before, between and after."""
+        for _ in range(count):
+            time.sleep(pause)
+            self.count()
+        time.sleep(pause)
+
     def count_for(self, recorder: Recorder, count: int, pause: float = 0.02) -> list[tuple[float, float]]:
         """Show so many numbers, each once the one before is recorded, so that none is lost on a busy machine.
 
