@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from servers import Server
 
 _WHOLE = 1280 * 800 * 3 + 54  # bytes of a BMP of the screen
+_TOO_LARGE = (  # by ulimit -f 100
+    "File too large: files that this process writes may have 102,400 bytes (RLIMIT_FSIZE); "
+    "raise the limit (ulimit -f)\n"
+)
 _UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
 
 
@@ -63,7 +67,7 @@ def test_a_full_disk_is_said_with_the_name_of_standard_output(
 @pytest.mark.parametrize("environment", [{}, _UNBUFFERED], ids=["buffered", "unbuffered"])
 def test_a_picture_that_is_cut_by_a_limit_is_said(shell: Any, tmp_path: Path, environment: dict[str, str]) -> None:
     done = shell("(ulimit -f 100; exec $xshm shot - -t bmp > cut.bmp)", **environment)
-    assert (done.returncode, done.stderr.decode()) == (2, "xshm: standard output: File too large\n")
+    assert (done.returncode, done.stderr.decode()) == (2, f"xshm: standard output: {_TOO_LARGE}")
     assert (tmp_path / "cut.bmp").stat().st_size < _WHOLE
 
 
@@ -97,12 +101,12 @@ def test_a_full_disk_keeps_the_good_picture(shell: Any, tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk, which takes root to make."""
     (tmp_path / "a.bmp").write_bytes(b"the good one")
     done = shell("(ulimit -f 100; exec $xshm shot a.bmp)")
-    assert (done.returncode, done.stderr.decode()) == (2, "xshm: a.bmp: File too large\n")
+    assert (done.returncode, done.stderr.decode()) == (2, f"xshm: a.bmp: {_TOO_LARGE}")
     done = shell("(ulimit -f 100; exec $xshm shot -t bmp)")
     assert done.returncode == 2
-    assert b"_1280x800_xshm.bmp: File too large\n" in done.stderr
+    assert f"_1280x800_xshm.bmp: {_TOO_LARGE}" in done.stderr.decode()
     done = shell("(ulimit -f 100; exec $xshm run --size 640x480 --framebuffer none --shot a.bmp -- true)")
-    assert (done.returncode, done.stderr.decode()) == (2, "xshm: a.bmp: File too large\n")
+    assert (done.returncode, done.stderr.decode()) == (2, f"xshm: a.bmp: {_TOO_LARGE}")
     assert (tmp_path / "a.bmp").read_bytes() == b"the good one"
     assert [file.name for file in tmp_path.iterdir()] == ["a.bmp"]
 
@@ -112,7 +116,7 @@ def test_the_picture_of_a_difference_is_written_whole_or_not_at_all(shell: Any, 
         Image.new("RGB", (300, 300), shade).save(tmp_path / name)
     (tmp_path / "shown.bmp").write_bytes(b"the good one")
     done = shell("(ulimit -f 100; exec $xshm diff one.png other.png -o shown.bmp)")
-    assert (done.returncode, done.stderr.decode()) == (2, "xshm: shown.bmp: File too large\n")
+    assert (done.returncode, done.stderr.decode()) == (2, f"xshm: shown.bmp: {_TOO_LARGE}")
     assert (tmp_path / "shown.bmp").read_bytes() == b"the good one"
 
 

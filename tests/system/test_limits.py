@@ -45,6 +45,26 @@ def test_an_error_about_a_limit_becomes_one_of_ours_that_names_it() -> None:
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
 
+def test_a_limit_on_the_size_of_files_is_named_and_that_of_a_file_system_is_not() -> None:
+    error = OSError(errno.EFBIG, "File too large")
+    assert limits.describe(error) == "File too large"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (123_456, hard))
+    try:
+        words = limits.describe(error)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert words == (
+        "File too large: files that this process writes may have 123,456 bytes (RLIMIT_FSIZE); "
+        "raise the limit (ulimit -f)"
+    )
+
+
+def test_what_was_explained_is_not_explained_again() -> None:
+    words = limits.describe(OSError(errno.EMFILE, os.strerror(errno.EMFILE), "name"))
+    assert limits.describe(OSError(errno.EMFILE, words, "name")) == words
+
+
 @pytest.mark.parametrize("error", [OSError(errno.ENOENT, "none", "name"), InvalidArgument("x"), KeyboardInterrupt()])
 def test_what_is_about_no_limit_stays_what_it_is(error: BaseException) -> None:
     with pytest.raises(type(error)) as caught, limits.Explained(ConnectFailed, "it fails"):

@@ -387,6 +387,17 @@ def test_a_limit_on_the_size_of_files_leaves_the_old_file(tmp_path: Path) -> Non
     assert names(tmp_path) == ["out.mp4"]
 
 
-def test_an_error_of_the_disk_is_given_the_files_name() -> None:
-    error = replacement.about_target("out.mp4", OSError(errno.ENOSPC, "No space left on device"))
-    assert str(error) == "[Errno 28] No space left on device: 'out.mp4'"
+@pytest.mark.parametrize(
+    ("code", "way"),
+    [
+        (errno.ENOSPC, "; free some, or write to another disk"),
+        (errno.EDQUOT, "; free some, or write to another disk"),
+        (errno.EFBIG, "; write to another disk"),
+        (errno.ENAMETOOLONG, "; choose a shorter one"),
+        (errno.ELOOP, "; name the file that they are to lead to"),
+        (errno.EIO, ""),
+    ],
+)
+def test_an_error_of_the_disk_has_the_files_name_and_the_way_out(code: int, way: str) -> None:
+    error = replacement.about_target("out.mp4", OSError(code, os.strerror(code)))
+    assert (error.errno, error.strerror, error.filename) == (code, os.strerror(code) + way, "out.mp4")

@@ -1,7 +1,7 @@
-"""Errors about resource limits, explained: EMFILE, ENFILE and fork's EAGAIN, with the limit and how to raise it.
+"""Errors about resource limits, explained: EMFILE, ENFILE, EFBIG and fork's EAGAIN, with the limit and how to raise it.
 
 Every call that opens a file or a socket may raise EMFILE, an import included. The kernel's message names neither the
-limit nor a remedy.
+limit nor a remedy. What is explained is not explained again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 
 def explain(error: BaseException | None) -> str | None:
-    """Return which limit on open files an OSError is about, and how to raise it; None for any other error."""
+    """Return which limit on files an OSError is about, and how to raise it; None for any other error."""
     if not isinstance(error, OSError) or isinstance(error, XshmError):  # an XshmError's message has it already
+        return None
+    if error.errno is None or error.strerror != os.strerror(error.errno):  # so has one that is not the kernel's own
         return None
     if error.errno == errno.EMFILE:
         # Not by the module `resource`: importing it would need a descriptor.
@@ -28,6 +30,12 @@ def explain(error: BaseException | None) -> str | None:
         )
     if error.errno == errno.ENFILE:  # the machine's limit, not this process's
         return "all files that this machine may have open are in use; raise that limit (sysctl fs.file-max)"
+    if error.errno == errno.EFBIG:
+        import resource  # noqa: PLC0415 - no file was refused, but bytes
+
+        most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if most != resource.RLIM_INFINITY:  # else it is the file system's, which tells none
+            return f"files that this process writes may have {most:,} bytes (RLIMIT_FSIZE); raise the limit (ulimit -f)"
     return None
 
 

@@ -33,6 +33,13 @@ _IN_PLACE: Final = (
 )
 _NO_UNNAMED: Final = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)  # of a file system without O_TMPFILE
 _ELSEWHERE: Final = "write to another directory"
+_OTHER_DISK: Final = "write to another disk"
+_WAYS_OUT: Final = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), f"free some, or {_OTHER_DISK}"),
+    errno.EFBIG: _OTHER_DISK,
+    errno.ENAMETOOLONG: "choose a shorter one",
+    errno.ELOOP: "name the file that they are to lead to",
+}
 
 
 class Replacement(Closing):
@@ -170,7 +177,7 @@ class Replacement(Closing):
 
 def about_target(name: str, error: OSError) -> OSError:
     """Return an error of a target with its name, what is wrong, and the way out; an XshmError where that is known."""
-    code, words = error.errno, limits.describe(error)
+    code, words = error.errno, explained(error)
     if code == errno.ENOENT:
         words = "its directory is missing; make it first" if os.path.basename(name) else "it names no file"  # noqa: PTH119
         return TargetNotFound(code, words, name)
@@ -181,6 +188,13 @@ def about_target(name: str, error: OSError) -> OSError:
     if code in (errno.EACCES, errno.EPERM, errno.EROFS):
         return TargetDenied(code, words if _ELSEWHERE in words else f"{words}; {_ELSEWHERE}", name)
     return OSError(code, words, name)
+
+
+def explained(error: OSError) -> str:
+    """Return what is wrong with a target that is written to, and the way out where one is known."""
+    words = limits.describe(error)
+    way = _WAYS_OUT.get(error.errno or 0)
+    return words if way is None or "; " in words else f"{words}; {way}"
 
 
 def _unnamed(directory: int, mode: int) -> Descriptor | None:

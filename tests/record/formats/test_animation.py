@@ -199,7 +199,9 @@ def test_on_a_full_disk_the_file_ends_with_the_last_whole_frame(begin: Begin) ->
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # bytes; the kernel's error is EFBIG, not ENOSPC
     try:
-        with pytest.raises(OSError, match="too large") as error:
+        with pytest.raises(
+            OSError, match=r"too large: .* may have 20,000 bytes .*; raise the limit \(ulimit -f\)"
+        ) as error:
             script.write(300 * MS, script.paint(small, (0, 255, 0)))
         script.sink.abort()
     finally:

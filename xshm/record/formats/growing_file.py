@@ -14,6 +14,7 @@ import stat
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from xshm._signal_safety import Ignored, is_a_handlers
+from xshm.system.replacement import about_target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,7 +133,7 @@ class GrowingFile:
             if is_a_handlers(error):
                 raise
             self._take_back()
-            raise OSError(error.errno, error.strerror, self._output.name) from error
+            raise about_target(self._output.name, error) from error
 
     def _write_at(self, offset: int, data: bytes) -> None:
         assert self._start is not None  # noqa: S101 - callers have tested it

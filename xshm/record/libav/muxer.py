@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import InvalidArgument, XshmError
 from xshm.record.libav import codecs
+from xshm.system.replacement import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -145,7 +146,7 @@ class _Errors:
         if not isinstance(error, self._kind):
             return
         if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, self._name) from None
+            raise OSError(error.errno, explained(error), self._name) from None
         raise XshmError(f"{self._name}: {getattr(error, 'strerror', None) or error}") from None
 
 
