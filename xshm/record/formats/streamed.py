@@ -2,12 +2,14 @@
 
 1. The pictures lie in memory as they are written, so that nothing is copied before write(2).
 2. Such a stream has no times: its rate is constant, and a picture is repeated where nothing has changed.
-3. The target is closed by whoever uses it last: `abort` from another thread ends a write that waits, and the writing
+3. A picture that can't be written whole, on a full disk, is taken back: a file ends with the picture before.
+4. The target is closed by whoever uses it last: `abort` from another thread ends a write that waits, and the writing
    thread closes the target then.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, ClassVar
 
@@ -108,6 +110,8 @@ class Streamed:
         except OSError as error:
             if is_a_handlers(error):
                 raise
+            with Ignored(OSError):
+                os.ftruncate(self._output.descriptor, self.nbytes)
             raise about_target(self._output.name, error) from error
         self.nbytes += len(data)
 
