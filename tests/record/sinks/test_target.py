@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import pytest
 from disks import NOBODY, descriptors
 
 from xshm.errors import InvalidArgument, InvalidType, TargetDenied, TargetNotFound, TargetTimeout
+from xshm.record.libav.network import Line
 from xshm.record.sinks.target import CONTAINERS, Target
 from xshm.record.sinks.timed_writer import TimedWriter
 from xshm.system.replacement import Replacement
@@ -68,7 +72,8 @@ def test_a_fifo_is_told_from_a_file_of_that_name(tmp_path: Path) -> None:
         (".mp4", None, r"no suffix.*name it so \('out\.mp4'\)"),
         ("videos/.webm", None, r"name it so \('videos/out\.webm'\)"),
         ("mp4", None, r"name it so \('mp4\.mp4'\)"),
-        ("/", None, r"'/' is a directory; name a file in it \('/out\.mp4'\)"),
+        ("/", None, r"'/' names a directory; name a file in it \('/out\.mp4'\)"),
+        ("no/such.mp4/", None, r"'no/such\.mp4/' names a directory; name a file in it \('no/such\.mp4/out\.mp4'\)"),
         ("out.wmv", None, r"\.wmv: WMV .*\.mp4"),
         ("out.ogv", None, r"\.ogv: .*\.webm"),
         ("out.png", None, r"\.png: a still picture.*\.apng"),
@@ -197,6 +202,39 @@ def test_a_descriptor_that_is_closed_or_a_terminal_is_refused() -> None:
     finally:
         os.close(controller)
         os.close(terminal)
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe"])
+def test_a_descriptor_to_read_from_is_refused(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").touch()
+    opened = list(os.pipe()) if kind == "pipe" else [os.open(tmp_path / "file", os.O_RDONLY)]
+    before = descriptors()
+    try:
+        with pytest.raises(
+            InvalidArgument, match=rf"/dev/fd/{opened[0]} is open for reading alone; name a file, or '-'"
+        ):
+            Target.parse(f"/dev/fd/{opened[0]}").open()
+        assert descriptors() == before
+    finally:
+        for each in opened:
+            os.close(each)
+
+
+def test_the_file_of_a_socket_is_refused_with_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    # In a place with a short name: that of a socket has 107 bytes at most.
+    with tempfile.TemporaryDirectory() as place, socket.socket(socket.AF_UNIX) as listener:
+        monkeypatch.chdir(place)
+        listener.bind("peer.mp4")
+        listener.listen()
+        with pytest.raises(InvalidArgument, match=r"peer\.mp4 is a socket.*name its URL: (.*)$") as refused:
+            Target.parse("peer.mp4").open()
+        url = str(refused.value).rpartition(" ")[2]
+        assert url == f"unix://{place}/peer.mp4"
+        with contextlib.closing(Line(url)) as line:
+            line.write(b"pictures")
+            peer = listener.accept()[0]
+            assert peer.recv(100) == b"pictures"
+            peer.close()
 
 
 # -- standard output ---------------------------------------------------------------------------------------------------

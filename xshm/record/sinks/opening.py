@@ -2,7 +2,8 @@
 
 1. Standard output is the recording's alone while it lasts: what this program or its children print goes to standard
    error, and not into the middle of a picture. Afterwards it is as it was.
-2. A terminal is refused. A FIFO waits for its reader, for a limited time.
+2. A terminal is refused, and so is what can't be written to: a descriptor to read from, the file of a socket. A FIFO
+   waits for its reader, for a limited time.
 3. All descriptors are closed in programs that are started meanwhile.
 """
 
@@ -19,6 +20,7 @@ from xshm._signal_safety import Descriptor, Ignored, is_a_handlers, owned
 from xshm.errors import InvalidArgument, TargetTimeout
 from xshm.record.sinks.timed_writer import TIMEOUT, TimedWriter
 from xshm.system.atomic_write import check_owner, followed
+from xshm.system.printable import printable
 from xshm.system.replacement import about_target
 
 _OUTPUT, _ERROR = 1, 2
@@ -88,7 +90,15 @@ def _open(path: str, timeout: float) -> Descriptor | None:
         try:
             return owned(os.open, path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
         except OSError as error:
-            if error.errno != errno.ENXIO or is_a_handlers(error) or not stat.S_ISFIFO(os.stat(path).st_mode):  # noqa: PTH116 - a text, as the user wrote it
+            if error.errno != errno.ENXIO or is_a_handlers(error):
+                raise
+            kind = os.stat(path).st_mode  # noqa: PTH116 - a text, as the user wrote it
+            if stat.S_ISSOCK(kind):
+                place = os.path.abspath(path)  # noqa: PTH100 - as above
+                raise InvalidArgument(
+                    f"{printable(path)} is a socket; to connect to it, name its URL: unix://{printable(place)}"
+                ) from None
+            if not stat.S_ISFIFO(kind):
                 raise
         if time.monotonic() >= until:
             return None
@@ -131,4 +141,12 @@ def _checked(descriptor: Descriptor, name: str) -> Descriptor:
         raise InvalidArgument(
             f"{name} is a terminal, which shows no video; redirect it: `> FILE` or `| ffplay -`, or name a file"
         )
+    if not _is_writable(descriptor):
+        raise InvalidArgument(f"{name} is open for reading alone; name a file, or '-' for standard output")
     return descriptor
+
+
+def _is_writable(descriptor: int) -> bool:
+    import fcntl  # noqa: PLC0415 - only for recordings to pipes
+
+    return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY

@@ -155,9 +155,9 @@ def _suffix(path: str) -> str:
 
 def _by_suffix(path: str) -> str:
     suffix = _suffix(path)
-    if not suffix and os.path.isdir(path):  # noqa: PTH112 - as above
+    if not suffix and (path.endswith("/") or os.path.isdir(path)):  # noqa: PTH112 - as above
         raise InvalidArgument(
-            f"{quoted(path)} is a directory; name a file in it ({quoted(os.path.join(path, 'out.mp4'))})"  # noqa: PTH118
+            f"{quoted(path)} names a directory; name a file in it ({quoted(os.path.join(path, 'out.mp4'))})"  # noqa: PTH118
         )
     if not suffix:
         directory, name = os.path.split(path)
