@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -155,10 +157,11 @@ def test_an_unknown_host_is_an_error_of_the_url() -> None:
         Line("tcp://no-such-host.invalid:9000")
 
 
-@pytest.mark.parametrize("url", ["tcp://127.0.0.1", "tcp://127.0.0.1:99999", "udp://127.0.0.1", "udp://[::1]"])
-def test_a_url_without_a_port_says_how_to_write_it(url: str) -> None:
-    with pytest.raises(TargetUnreachable, match=r"lacks a host or a port.*: (tcp|udp)://HOST:PORT"):
-        Line(url)
+@pytest.mark.parametrize("scheme", ["tcp", "udp"])
+@pytest.mark.parametrize("place", ["127.0.0.1", "127.0.0.1:99999", "127.0.0.1:100000", "[::1]"])
+def test_a_url_without_a_port_says_how_to_write_it(scheme: str, place: str) -> None:
+    with pytest.raises(TargetUnreachable, match=rf"lacks a host or a port.*: {scheme}://HOST:PORT"):
+        Line(f"{scheme}://{place}")
 
 
 @pytest.mark.parametrize("way", ["limit", "abort"])
@@ -191,6 +194,59 @@ def test_a_server_that_never_answers_ends_the_connecting_in_time_and_stops_no_ot
         watch.join()
     assert time.monotonic() - beats[0] < 5
     assert max(np.diff(beats)) < 0.25, "libav's call held the GIL"
+
+
+def test_a_host_that_takes_no_connection_ends_it_in_time() -> None:
+    with listening(0) as (_, port), contextlib.ExitStack() as stack:
+        for _ in range(3):  # who come later are not answered
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        begun = time.monotonic()
+        with pytest.raises(TargetTimeout, match=r"answered within 0\.3 s"):
+            Line(f"tcp://127.0.0.1:{port}", timeout=0.3)
+        assert time.monotonic() - begun < 2
+
+
+def test_a_server_that_closes_at_once_is_an_error_of_the_url() -> None:
+    def take() -> None:
+        peer, _ = server.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+        peer.close()
+
+    with listening() as (server, port):
+        taking = threading.Thread(target=take)
+        taking.start()
+        with pytest.raises(TargetUnreachable, match="reset by peer; the server does not take it: correct the URL"):
+            Line(f"rtmp://127.0.0.1:{port}/live/key")
+        taking.join()
+
+
+def test_a_socket_that_is_not_there_says_so_with_the_way_out() -> None:
+    with pytest.raises(TargetUnreachable, match="nothing listens there: start the server first, or correct its path"):
+        Line("unix:///no/such/socket")
+
+
+def test_a_signal_ends_the_connecting_at_once_and_closes_what_was_opened() -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with listening() as (server, port):
+            begun = time.monotonic()
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            with pytest.raises(KeyboardInterrupt):
+                Line(f"rtmp://127.0.0.1:{port}/live/key")
+            assert time.monotonic() - begun < 2
+            peer, _ = server.accept()
+            with peer:
+                peer.settimeout(2)
+                while peer.recv(65536):
+                    pass
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
 
 
 # -- who hangs, and who goes -------------------------------------------------------------------------------------------

@@ -29,7 +29,8 @@ def record(
     with Endings() as endings, Keyboard() as keyboard:
         progress = Progress(duration, hint="  q ends" if keyboard.attend() else "")
         try:
-            recorder.start()
+            with endings.raising():
+                recorder.start()
             try:
                 begun()
                 _Attendant(recorder, endings, keyboard, progress, save).until_the_end(duration)

@@ -2,7 +2,9 @@
 
 1. A handler only takes a note, and wakes the loop that looks at the notes: what the recording does about it is done
    between two waits, never in the middle of a call.
-2. The second signal that ends gives up: it raises KeyboardInterrupt where the first is still being acted on.
+2. The second signal that ends gives up: it raises KeyboardInterrupt where the first is still being acted on. So does
+   the first one while the recording is not begun: there is nothing to be ended, and who waits for the reader of a
+   FIFO, or for a host that does not answer, waits for up to 10 s.
 3. What is ignored when the command starts (nohup) stays ignored.
 """
 
@@ -14,6 +16,7 @@ import signal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
 
 _ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -25,7 +28,7 @@ class Endings:
 
     def __init__(self) -> None:
         self.ended = False
-        self._saves = self._suspended = False
+        self._saves = self._suspended = self._raises = False
         self._before: dict[signal.Signals, Any] = {}
         self.descriptor, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wakeup = -1
@@ -61,6 +64,15 @@ class Endings:
             while os.read(self.descriptor, 64):
                 pass
 
+    @contextlib.contextmanager
+    def raising(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt at the first signal that ends, too."""
+        self._raises = True
+        try:
+            yield
+        finally:
+            self._raises = False
+
     def suspend(self) -> None:
         """Stop the process as Ctrl-Z does, until it is continued; where nothing could continue it, return at once."""
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
@@ -74,7 +86,7 @@ class Endings:
             self._saves = True
         elif number == signal.SIGTSTP:
             self._suspended = True
-        elif self.ended:
+        elif self.ended or self._raises:
             raise KeyboardInterrupt
         else:
             self.ended = True

@@ -9,6 +9,8 @@ are written by PyAV to a Line, and a Line calls libav's own functions by ctypes,
    is atoi(3) with a text, "0" or "1", so that no Python runs in a thread which does not hold the GIL.
 3. After an error nothing more is written.
 4. A program that ends does not wait for a daemon thread that is inside of a call.
+5. A thread of its own connects, so that Ctrl-C ends the wait for it: Python handles a signal between two calls only.
+   What takes too long there is left to that thread.
 """
 
 from __future__ import annotations
@@ -18,10 +20,13 @@ import errno
 import functools
 import os
 import re
+import time
+from _thread import start_new_thread
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import Closed, TargetGone, TargetTimeout, TargetUnreachable, XshmError
 from xshm.record.libav import codecs
+from xshm.record.pictures.handover import End
 from xshm.record.sinks.target import without_secrets
 from xshm.record.sinks.timed_writer import TIMEOUT
 
@@ -32,7 +37,9 @@ _WRITE: Final = 2  # AVIO_FLAG_WRITE
 _ERROR: Final = 84  # the offset of `error` in AVIOContext, the same in libavformat 58 to 62 on 64 bits
 _DATAGRAM: Final = 1316  # bytes, 7 packets of MPEG-TS: what an Ethernet frame takes
 _BUFFER: Final = 32768  # bytes, PyAV's own
-_PORT: Final = re.compile(r":[0-9]+(?:[/?]|$)", re.ASCII)
+_GRACE: Final = 0.3  # seconds for libav to end by its own limit, and to tell
+_PORT: Final = re.compile(r":0*([0-9]{1,5})(?:[/?]|$)", re.ASCII)
+_MOST_PORT: Final = 65535
 _GONE: Final = (errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN)
 
 
@@ -60,24 +67,51 @@ class Line:
         self._timeout = timeout
         self._libav: Final = _libav()
         self._interrupt: Final = _Interrupt(_atoi(), ctypes.addressof(self._stops))
-        if _is_udp(url) and not _PORT.search(url):  # libav sends it nowhere, without an error
+        if _is_udp(url) and not _has_port(url):  # libav sends it nowhere, or to another one, without an error
             raise self._unreachable(-errno.EINVAL, url.partition(":")[0].lower())
         self._connect(url, _options(url, timeout))
         # One write of PyAV is one datagram.
         self.buffer_size: Final = _DATAGRAM if _is_udp(url) else _BUFFER
 
     def _connect(self, url: str, options: Mapping[str, str]) -> None:
+        codes: list[int] = []
+        begun, ended = time.monotonic(), End()
+
+        def work() -> None:
+            try:
+                codes.append(self._open(url, options))
+            finally:
+                ended.come()
+
+        start_new_thread(work, ())
+        try:
+            in_time = ended.wait(self._timeout + _GRACE)
+        except BaseException:  # Ctrl-C: the thread is the last to hold this, which is closed with it
+            self.abort()
+            raise
+        if not in_time:  # tcp, below rtmp too, has a limit of its own, and the search for a host's address has none
+            self.abort()
+        code = codes[0] if codes else -errno.ETIMEDOUT
+        if code < 0:
+            raise self._unreachable(code, url.partition(":")[0].lower(), time.monotonic() - begun)
+
+    def _open(self, url: str, options: Mapping[str, str]) -> int:
+        """Call libav until it is connected; return its error code, negative, or another number."""
         given = ctypes.c_void_p()
         try:
             for key, value in options.items():
                 self._libav.av_dict_set(ctypes.byref(given), os.fsencode(key), os.fsencode(value), 0)
-            code = self._libav.avio_open2(
-                ctypes.byref(self._file), os.fsencode(url), _WRITE, ctypes.byref(self._interrupt), ctypes.byref(given)
+            return int(
+                self._libav.avio_open2(
+                    ctypes.byref(self._file),
+                    os.fsencode(url),
+                    _WRITE,
+                    ctypes.byref(self._interrupt),
+                    ctypes.byref(given),
+                )
             )
         finally:
             self._libav.av_dict_free(ctypes.byref(given))
-        if code < 0:
-            raise self._unreachable(code, url.partition(":")[0].lower())
 
     def write(self, data: bytes) -> int:
         """Write all of it and send it. Raises TargetTimeout, TargetGone, Closed after `abort`, OSError."""
@@ -112,19 +146,24 @@ class Line:
             self.abort()
             self.close()
 
-    def _unreachable(self, code: int, scheme: str) -> Exception:
+    def _unreachable(self, code: int, scheme: str, took: float = 0.0) -> Exception:
+        """Return the error of a connection that took so many seconds to fail."""
         if code == _NO_PROTOCOL:
             return XshmError(
                 f"{self.name}: this PyAV has no protocol {scheme!r}; it writes to {', '.join(protocols())}. "
                 f"For another, pipe to a program that has it: `xshm record --format ts - | ffmpeg -i - … {scheme}://…`"
             )
         if code == -errno.ETIMEDOUT:
-            return TargetTimeout(-code, f"nobody there has answered within {self._timeout:g} s", self.name)
+            waited = min(self._timeout, round(took, 1))  # tcp may give up earlier
+            return TargetTimeout(-code, f"nobody there has answered within {waited:g} s", self.name)
         if code == _ABORTED:
             return Closed(f"{self.name}: connecting was given up")
         words = self._words(code)
-        if code == -errno.ECONNREFUSED:
-            words += "; nothing listens there: start the server first, or correct host and port"
+        if code in (-errno.ECONNREFUSED, -errno.ENOENT):  # of a host, of a socket's file
+            place = "host and port" if code == -errno.ECONNREFUSED else "its path"
+            words += f"; nothing listens there: start the server first, or correct {place}"
+        elif -code in _GONE:
+            words += "; the server does not take it: correct the URL, or look what the server says"
         elif code == -errno.EINVAL:
             words += f"; the URL lacks a host or a port, or the port is above 65535: {scheme}://HOST:PORT"
         elif code == -errno.EIO:
@@ -181,6 +220,11 @@ def _options(url: str, timeout: float) -> dict[str, str]:
 
 def _is_udp(url: str) -> bool:
     return url.lower().startswith("udp")
+
+
+def _has_port(url: str) -> bool:
+    found = _PORT.search(url)
+    return found is not None and int(found[1]) <= _MOST_PORT
 
 
 def _atoi() -> int | None:
