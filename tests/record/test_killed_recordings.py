@@ -30,8 +30,8 @@ for recorder in recorders:
     print(time.monotonic(), flush=True)
 time.sleep(60)
 """
-# Seconds from the last change to the kill. By then an mp4 has been kept alive twice and the others three times, and
-# next are so 0.3 s later: so much a busy machine may be late with either, and the kill.
+# Seconds from the last change to the kill: a quarter of one after mkv and webm were kept alive for the third time, and
+# a quarter before they could have lost a second. So much a busy machine may be late with either.
 _STILL = 1.63
 
 

@@ -22,6 +22,7 @@ from xshm.record import writer
 from xshm.record.feeds import open_feed
 from xshm.record.pictures.painter import Painter as PicturePainter
 from xshm.record.pipeline import Pipeline
+from xshm.record.timing import shown_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -193,12 +194,27 @@ def test_the_rate_is_bounded(screen: xshm.Screen, counter: CounterScreen) -> Non
 def test_a_still_screen_costs_nothing_but_a_keep_alive(
     screen: xshm.Screen, counter: CounterScreen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("listing_sink.KEEP_ALIVE", _SECOND // 10)
+    monkeypatch.setattr("listing_sink.KEEP_ALIVE", _SECOND // 10 + shown_alone(None))
     with _Recording(screen) as (pipeline, sink):
-        time.sleep(0.45)
+        time.sleep(0.48)
     assert sink.pictures == [(0, counter.number)]
     assert len(sink.alive) in (3, 4)
     assert pipeline.writer.frames == 1
+
+
+def test_a_change_right_after_a_keep_alive_is_not_nearer_to_it_than_two_of_the_rate(
+    screen: xshm.Screen, counter: CounterScreen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("listing_sink.KEEP_ALIVE", _SECOND // 5)
+    with _Recording(screen, fps=25) as (_, sink):
+        for _ in range(3):
+            before = len(sink.alive)
+            eventually(lambda before=before: len(sink.alive) > before)  # type: ignore[misc]
+            counter.count()
+            eventually(lambda: sink.pictures[-1][1] == counter.number)
+    times = sorted([at for at, _ in sink.pictures] + sink.alive)
+    assert len(sink.pictures) == 4
+    assert min(later - at for at, later in itertools.pairwise(times)) >= _SECOND // 25
 
 
 def test_a_pause_takes_no_time(screen: xshm.Screen, counter: CounterScreen) -> None:
@@ -211,7 +227,8 @@ def test_a_pause_takes_no_time(screen: xshm.Screen, counter: CounterScreen) -> N
         counter.show(5)
         assert pipeline.duration == at
         assert len(sink.pictures) == 1
-        assert [each / _SECOND for each in sink.alive] == [at]  # until then it has lasted
+        # Until then it has lasted, where the last picture is shown as long as any.
+        assert [(each + shown_alone(None)) / _SECOND for each in sink.alive] == [at]
         pipeline.resume()
         time.sleep(0.1)
     assert [number for _, number in sink.pictures] == [0, 5]

@@ -80,7 +80,7 @@ def test_what_is_saved_lasts_until_that_moment_though_the_server_stands_still(
             server.resume()
         now = ring.duration
         ring.save(tmp_path / "later.mp4")
-    assert length(tmp_path / "later.mp4") > now
+    assert length(tmp_path / "later.mp4") > now - 0.002  # in milliseconds, as containers count
 
 
 def test_only_the_last_seconds_are_kept_from_a_key_frame_on_with_their_chapter(

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final
 from xshm.errors import PoolExhausted, RequestTimeout, WindowGone, WindowNotViewable, XshmError
 from xshm.geometry import Rect, subtract
 from xshm.record.pictures.handover import End, Finished, Handover
-from xshm.record.timing import SECOND, Clock, Grid, Pace
+from xshm.record.timing import SECOND, Clock, Grid, Pace, shown_alone
 from xshm.record.writer import SinkWriter
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class Pipeline:
         self._sink = sink
         self._pace = Pace(fps)
         self._handover = Handover([sink.new_picture() for _ in range(_PICTURES)], Rect(0, 0, *feed.size))
-        self.writer = SinkWriter(sink, self._handover, self.clock, Grid(fps) if constant and fps is not None else None)
+        grid = Grid(fps) if constant and fps is not None else None
+        self.writer = SinkWriter(sink, self._handover, self.clock, grid, shown_alone(fps))
         self._stopping = False
         self._error: BaseException | None = None  # what ended the capture thread
         self.process = os.getpid()

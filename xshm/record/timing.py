@@ -10,6 +10,8 @@ import math
 import time
 from typing import Final
 
+from xshm.record.sinks.sink import LEAST_LAST_RATE, USUAL_RATE
+
 SECOND: Final = 10**9  # nanoseconds
 # The least between two pictures: containers count in milliseconds, and two of the same time are one for a player.
 TICK: Final = SECOND // 1000
@@ -64,6 +66,11 @@ class Clock:
         past, paused = self._pauses
         if paused is not None:
             self._pauses = past + time.monotonic_ns() - paused, None
+
+
+def shown_alone(fps: float | None) -> int:
+    """Return how long, in ns, a player shows a picture after which none comes: one of the rate, but 50 ms at most."""
+    return round(SECOND / max(USUAL_RATE if fps is None else fps, LEAST_LAST_RATE))
 
 
 class Pace:

@@ -1,9 +1,12 @@
 """SinkWriter: the encoder thread's work: it writes each new picture to the sink, or the last one again.
 
 The last picture is written again where nothing has changed for the sink's `keep_alive`, when a pause begins, and, at a
-constant rate, for each frame that no new picture has come for. What it writes has strictly rising times. An exception
-of the sink ends it: then the sink is aborted, and `error` has it. A sink of which no call returns, and that writes
-nothing and computes nothing for PATIENCE, is aborted by those who ask `is_stalled`.
+constant rate, for each frame that no new picture has come for. What it writes has strictly rising times. A picture that
+is written again begins as long before now as a last one is shown: so it is shown until now, and a new picture that
+comes at once is not so near to it that converters, which count in frames of the rate, would drop one.
+
+An exception of the sink ends it: then the sink is aborted, and `error` has it. A sink of which no call returns, and
+that writes nothing and computes nothing for PATIENCE, is aborted by those who ask `is_stalled`.
 """
 
 from __future__ import annotations
@@ -36,17 +39,20 @@ class SinkWriter:
     `frames` counts pictures written, repeats of a constant rate included, keep-alives not.
     """
 
-    def __init__(self, sink: Sink, handover: Handover, clock: Clock, grid: Grid | None) -> None:
+    def __init__(self, sink: Sink, handover: Handover, clock: Clock, grid: Grid | None, shown: int) -> None:
+        """`shown`: for how many ns the last picture is shown."""
         self.frames = 0
         self.error: BaseException | None = None
         self._sink = sink
         self._handover = handover
         self._clock = clock
         self._grid = grid
+        self._shown = shown
         self._marks: deque[tuple[int, str]] = deque()
         self._current: Kept | None = None  # the picture of now: written last, or at a constant rate to be written next
         self._changed: list[Rect] = []  # where it differs from what was written last
         self._last = -TICK  # the time of what was written last
+        self._is_repeated = False  # whether that was the picture before once more
         self._calls = 0  # of the sink, that have returned
         self._busy = False  # whether one is at work
         self._thread: int | None = None  # the one that writes
@@ -113,17 +119,29 @@ class SinkWriter:
         elif self._grid is not None:
             self._repeat(self._grid.passed(self._clock.now()))
         elif self._current is not None:
-            now = self._clock.now()
-            if now >= self._last + self._sink.keep_alive or (self._clock.paused and now >= self._last + TICK):
-                self._write(self._current, now)
+            paused = self._clock.paused
+            if self._clock.now() >= self._last + self._sink.keep_alive or (paused and not self._is_repeated):
+                self._keep_alive(self._current)
+            elif paused:
+                self._extend(self._current)
 
     def _catch_up(self) -> None:
         """Write the last picture again, so that what is written lasts until now."""
-        now = self._clock.now()
         if self._grid is not None:
-            self._repeat(self._grid.due(now))
-        elif self._current is not None and now >= self._last + TICK:
-            self._write(self._current, now)
+            self._repeat(self._grid.due(self._clock.now()))
+        elif self._current is not None:
+            self._extend(self._current)
+
+    def _extend(self, kept: Kept) -> None:
+        """Write the last picture again unless it is shown until now as it is."""
+        if self._clock.now() >= self._last + self._shown + TICK:
+            self._keep_alive(kept)
+
+    def _keep_alive(self, kept: Kept) -> None:
+        """Write the last picture again, so that it is shown until now, and that it leaves the sink: those keep one."""
+        now = self._clock.now()
+        self._write(kept, max(now - self._shown, self._last + TICK), now)
+        self._is_repeated = True
 
     def _deadline(self) -> float:
         """Return when the last picture has to be written again."""
@@ -151,6 +169,7 @@ class SinkWriter:
             self._handover.recycle(former)
         if self._grid is None:
             self._write(self._current, max(finished.at, self._last + TICK))
+            self._is_repeated = False
             self.frames += 1
 
     def _repeat(self, count: int) -> None:
@@ -161,10 +180,10 @@ class SinkWriter:
                 self._write(self._current, self._grid.next())
                 self.frames += 1
 
-    def _write(self, kept: Kept, at: int) -> None:
-        """Write a picture, and before it the chapters that begin until then."""
+    def _write(self, kept: Kept, at: int, now: int = 0) -> None:
+        """Write a picture, and before it the chapters that begin until then, or until now."""
         self._busy = True
-        while self._marks and self._marks[0][0] <= at:
+        while self._marks and self._marks[0][0] <= max(at, now):
             self._sink.mark(*self._marks.popleft())
         changed, self._changed = self._changed, []
         self._sink.write(kept.picture, at, changed)

@@ -170,6 +170,16 @@ def test_where_pictures_are_rare_the_last_one_is_not_shown_longer_than_the_recor
     assert float(videos.probe(path)["format"]["duration"]) == pytest.approx(4.3, abs=0.05)
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+def test_at_the_end_no_two_pictures_are_one_for_who_counts_in_frames_of_the_rate(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out.{suffix}"
+    pictures = [videos.noise(WIDTH, HEIGHT, seed) for seed in range(2)]
+    videos.record(sink(path), pictures, period=52_000_000, end=104_000_000)
+    assert np.diff(videos.times(path)).min() >= 0.033
+    command = ["ffmpeg", "-v", "warning", "-i", str(path), "-f", "null", "-"]  # which counts so
+    assert subprocess.run(command, capture_output=True, check=True, timeout=30).stderr == b""
+
+
 def test_a_constant_rate_has_exact_times_and_no_picture_more(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     videos.record(sink(path, fps=29.97, constant=True), [videos.bars(WIDTH, HEIGHT)] * 12, period=round(SECOND / 29.97))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm.errors import InvalidArgument
 from xshm.record.libav import codecs, colours, frames, options
 from xshm.record.pictures.picture import Picture
+from xshm.record.sinks.sink import LEAST_LAST_RATE, USUAL_RATE
 from xshm.system.scheduling import without_real_time
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 _SECOND: Final = 1_000_000_000  # ns
 _MILLISECONDS: Final = Fraction(1, 1000)
-_LEAST_LAST_RATE: Final = Fraction(20)  # of which a picture's time is the last one's, where they are rarer
-_USUAL_RATE: Final = 30  # pictures a second, where each change is one
 # A key frame comes after 10 s, so that a player can go to any place; after 4 s once as much has changed as ten whole
 # pictures, since each picture is then nearly as large as a key frame; each 2 s where players join in the middle.
 _KEY_SECONDS: Final = 10
@@ -64,13 +63,13 @@ class Encoder:
         if codec.name == "ffv1" and min(size) < _LEAST_OF_SLICES and "slices" not in settings.options:
             self.options["slices"] = "1"
 
-        rate = Fraction(settings.fps or _USUAL_RATE).limit_denominator(1001)
+        rate = Fraction(settings.fps or USUAL_RATE).limit_denominator(1001)
         # At a constant rate times are counted in pictures, and are exact.
         even = settings.constant and max(rate.numerator, rate.denominator) <= _LARGEST_TIME_BASE
         self.time_base = 1 / rate if even else _MILLISECONDS
         # How long the last picture is shown: not long where pictures are rare, since it may come just before the end,
         # and is written before that is known. At a constant rate it is its own time.
-        last = rate if settings.constant else max(rate, _LEAST_LAST_RATE)
+        last = rate if settings.constant else max(rate, Fraction(LEAST_LAST_RATE))
         self._period = max(round(1 / last / self.time_base), 1)
         self._key_after = (_JOINED_KEY_SECONDS if joined else _KEY_SECONDS) * _SECOND
         self._in_band = in_band

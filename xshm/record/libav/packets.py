@@ -114,7 +114,8 @@ class PacketSink:
         """Keep what the encoder still held; it can be saved afterwards."""
         period = round(self._encoder.period * _SECOND)
         if self._last is not None and end - self._end > _CLOSING * period:
-            self.write(self._last, end - period, ())  # so that it is shown until the end
+            # So that it is shown until the end; no nearer than two of the rate.
+            self.write(self._last, max(end - period, self._end + period), ())
         packets = self._encoder.finish()
         with self._lock:
             self._keep(packets, end)

@@ -139,7 +139,7 @@ class LibavSink:
     def _conclude(self, end: int) -> None:
         period = round(self._encoder.period * _SECOND)
         if self._last and not self._settings.constant and end - self._last_at > _CLOSING * period:
-            self._write(self._last, end - period, ())
+            self._write(self._last, max(end - period, self._last_at + period), ())  # no nearer than two of the rate
         packets = self._encoder.finish()
         if packets or self._muxer:
             muxer = self._opened()

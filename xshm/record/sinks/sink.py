@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # ns: the longest that no picture is written. Players and editors choke on gaps of more than a second; and most sinks
 # keep a picture until the next one, so that a kill loses this much at most.
 KEEP_ALIVE: Final = 800_000_000
+USUAL_RATE: Final = 30  # pictures a second, where each change is one
+# Pictures a second, of which the last one's time is, where they are rarer: it may come just before the end.
+LEAST_LAST_RATE: Final = 20
 
 
 class Sink(Protocol):
