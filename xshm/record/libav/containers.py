@@ -42,7 +42,9 @@ class Container:
 _FRAGMENT: Final = {"frag_duration": "100000", "flush_packets": "1"}  # µs
 # negative_cts_offsets: pictures that are encoded in another order than shown begin at 0 without an edit list, which
 # fragments can't have.
-_HYBRID: Final = {"movflags": "+hybrid_fragmented+negative_cts_offsets", **_FRAGMENT}
+# empty_moov: else the first fragment is part of the header, and of a file whose writer was killed ffmpeg takes the
+# first picture's time for the rate of all, and drops most of them when it converts the file.
+_HYBRID: Final = {"movflags": "+hybrid_fragmented+empty_moov+negative_cts_offsets", **_FRAGMENT}
 _PIPED: Final = {"movflags": "+frag_keyframe+empty_moov+default_base_moof+negative_cts_offsets", **_FRAGMENT}
 _CLUSTERS: Final = {"cluster_time_limit": "100", "flush_packets": "1"}  # ms
 _FLUSHED: Final = {"flush_packets": "1"}
