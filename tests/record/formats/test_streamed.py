@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 import videos
@@ -13,6 +13,7 @@ from disks import fill, names, small_disk
 from xshm.record.formats.raw import RawSink
 from xshm.record.formats.y4m import Y4mSink
 from xshm.record.sinks.settings import Settings
+from xshm.record.sinks.timed_writer import TimedWriter
 from xshm.system.replacement import Replacement
 
 if TYPE_CHECKING:
@@ -53,6 +54,25 @@ def test_a_full_disk_leaves_whole_pictures(tmp_path: Path, kind: str) -> None:
         assert names(disk) == [path.name]
         if kind == "y4m":
             assert len(videos.times(path)) == count  # which ffprobe reads without an error
+
+
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_disk_leaves_whole_pictures_of_what_is_redirected_to_a_file(
+    tmp_path: Path, kind: str, mode: Literal["wb", "ab"]
+) -> None:
+    with small_disk(tmp_path) as disk:
+        path = disk / "redirected"
+        path.write_bytes(b"before")
+        with path.open(mode) as redirected:
+            sink = KINDS[kind](TimedWriter(redirected.fileno(), "standard output"), SIZE, Settings())
+            picture = len(sink.new_picture().handle)
+            count = written_until_full(sink)
+            redirected.write(b"after")
+        data = path.read_bytes().removeprefix(b"before").removesuffix(b"after")
+        header = 0 if kind == "bgr0" else data.index(b"\n") + 1
+        assert count > 10
+        assert len(data) == sink.nbytes == header + count * picture
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -124,6 +124,23 @@ def test_a_full_disk_is_an_error_with_the_files_name_and_leaves_whole_pictures(t
         assert all((picture == videos.noise(96, 48, seed)).all() for seed, picture in enumerate(shown))
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm", "ts", "flv"])
+def test_a_full_disk_leaves_whole_pictures_of_what_is_redirected_to_a_file(tmp_path: Path, suffix: str) -> None:
+    with small_disk(tmp_path) as disk:
+        fill(disk, 300_000)
+        path = disk / f"out.{suffix}"
+        with path.open("wb") as redirected:
+            writer = TimedWriter(redirected.fileno(), "standard output")
+            sink = LibavSink(writer, (96, 48), Settings(format=suffix))
+            with pytest.raises(OSError, match="free some") as raised:
+                videos.record(sink, [videos.noise(96, 48, seed) for seed in range(60)])
+            assert raised.value.errno == errno.ENOSPC
+            sink.abort()
+        assert len(videos.decode(path)) >= 2
+        command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "null", "-"]
+        assert subprocess.run(command, capture_output=True, check=True, timeout=30).stderr == b""
+
+
 def test_a_disk_that_is_full_from_the_start_leaves_the_old_file_and_nothing_open(tmp_path: Path) -> None:
     with small_disk(tmp_path) as disk:
         path = disk / "out.mp4"

@@ -102,6 +102,9 @@ class Streamed:
             before = self._output.nbytes
             try:
                 self._output.write(data)
+            except BaseException:
+                self._output.take_back(before)
+                raise
             finally:
                 self.nbytes += self._output.nbytes - before
             return

@@ -51,7 +51,7 @@ class Muxer:
         self._first: int | None = None
         self._last: int | None = None
         self._shown_until = 0
-        self._ended = False
+        self._ended = self._failed = False
         self.packets = 0
         self._whole = 0  # bytes after the last packet that was written without an error
         self.header = 0  # bytes after the first packet: it is written with the second one
@@ -68,7 +68,7 @@ class Muxer:
                 with _Errors(self._output.name, self._av):
                     self._file.mux_one(packet)
             except BaseException:
-                self._ended = True
+                self._ended = self._failed = True
                 raise
             self.packets += 1
             self._whole = self._output.nbytes()
@@ -131,6 +131,8 @@ class Muxer:
                 self._file.close()
             self._output.take_back(self._whole)
             raise
+        if self._failed and not self._output.is_seekable:  # where there is nothing to be corrected, a close is no error
+            self._output.take_back(self._whole)
 
 
 class _Errors:

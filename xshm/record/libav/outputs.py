@@ -125,7 +125,9 @@ class StreamOutput:
         return self._writer.nbytes
 
     def take_back(self, nbytes: int) -> None:
-        """Do nothing: what is written is with its reader."""
+        """Cut off what comes behind so many bytes of a file; else it is with its reader."""
+        if isinstance(self._writer, TimedWriter):
+            self._writer.take_back(nbytes)
 
     def commit(self) -> None:
         """Do nothing: what is written is with its reader."""

@@ -4,7 +4,8 @@
    one nothing more is written: what was cut short can't be gone on with.
 2. The descriptor never blocks. A pipe is opened anew for that, so that whoever else writes to it finds it as it was;
    what can't be opened anew (a socket) is made to block again at the end.
-3. `close` is called by the thread that writes, or when it writes no more; `abort` by any thread.
+3. Of a regular file, as after `> file` in a shell, `take_back` removes what was not written whole, on a full disk.
+4. `close` is called by the thread that writes, or when it writes no more; `abort` by any thread.
 """
 
 from __future__ import annotations
@@ -109,6 +110,20 @@ class TimedWriter(Closing):
         if aborts is not None:
             with Ignored(OSError):
                 os.eventfd_write(aborts, 1)
+
+    def take_back(self, nbytes: int) -> None:
+        """End a regular file after so many bytes of those that were written; anything else keeps all. Raises nothing.
+
+        A file that others have written to behind is left alone, too.
+        """
+        with Ignored(OSError, Closed):
+            file = self.descriptor
+            status, end = os.fstat(file), os.lseek(file, 0, os.SEEK_CUR)
+            if stat.S_ISREG(status.st_mode) and end == status.st_size:
+                end -= self.nbytes - nbytes
+                os.ftruncate(file, end)
+                os.lseek(file, end, os.SEEK_SET)
+                self.nbytes = nbytes
 
     def commit(self) -> None:
         """Do nothing: what is written is with its reader already."""
