@@ -46,6 +46,16 @@ def difference(mask: NDArray[np.bool_], corner: tuple[int, int] = (0, 0)) -> Dif
     return Difference(count, count / mask.size, tuple(rects))
 
 
+def bounds(mask: NDArray[np.bool_]) -> Rect | None:
+    """Return the tight rectangle around all that is True; None where nothing is."""
+    rows = np.flatnonzero(np.logical_or.reduce(mask, axis=1))
+    if not rows.size:
+        return None
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    columns = np.flatnonzero(np.logical_or.reduce(mask[top:bottom], axis=0))
+    return Rect.from_ltrb(int(columns[0]), top, int(columns[-1]) + 1, bottom)
+
+
 def rectangles(mask: NDArray[np.bool_], gap: int = _GAP) -> list[Rect]:
     """Return tight rectangles around all that is True, in no order; at least `gap` empty rows or columns part them.
 

@@ -7,6 +7,7 @@ In reading order:
 - `png_palette`: pictures of at most 256 colours as indices and a palette.
 - `png_stdlib`: PNG without numpy, for a process that has not loaded it.
 - `png_chunks`: a PNG's chunks and their compression.
+- `png_decode`: decode a PNG of our own, to the last bit.
 - `reader`: decode a picture file as a viewer shows it.
 - `headers`: kind, size, orientation and faults of a picture file, without decoding it.
 """

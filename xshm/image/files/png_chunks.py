@@ -74,6 +74,18 @@ def deflate(rows: Any, level: int) -> bytes:
     return zlib.compress(rows, level)
 
 
+def inflate(data: bytes) -> bytes:
+    """Return what a zlib stream holds. Raises zlib.error for a broken one."""
+    isal = _isal()
+    if isal is None:
+        return zlib.decompress(data)
+    try:
+        plain: bytes = isal.decompress(data)  # in 60 % of zlib's time
+    except isal.error as error:  # an Exception of its own
+        raise zlib.error(str(error)) from error
+    return plain
+
+
 def _crc(data: bytes, start: int) -> int:
     # libisal's is ten times as fast as zlib's: 0.02 ms and 0.3 for a page.
     value: int = (_isal() or zlib).crc32(data, start)

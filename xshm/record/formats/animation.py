@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from xshm.errors import Closed, InvalidArgument
 from xshm.geometry import Rect, merged
+from xshm.image.difference import bounds
 from xshm.record.formats.growing_file import GrowingFile
 from xshm.record.pictures.picture import Picture
 from xshm.record.sinks.sink import KEEP_ALIVE
@@ -213,7 +214,8 @@ class Animation:
 
     def _differing(self, pixels: NDArray[np.uint32], rect: Rect) -> Rect | None:
         """Return the part of `rect` around the pixels that differ from the frame that is held back; None for none."""
-        return _around(pixels[rect.slices] != self._shown[rect.slices], rect)
+        found = bounds(pixels[rect.slices] != self._shown[rect.slices])
+        return None if found is None else found.moved(rect.x, rect.y)
 
     def _hold(self, start: int, rects: list[Rect]) -> None:
         """Write the frame that is held back, and hold one from `start` on; join them if the former is not shown yet."""
@@ -254,14 +256,3 @@ class Animation:
             differs = pixels != self._written[rect.slices]
             patches.append(Patch(rect, pixels, None if differs.all() else differs))
         return patches
-
-
-def _around(mask: NDArray[np.bool_], rect: Rect) -> Rect | None:
-    """Return the part of `rect`, which the mask is for, around all that is True; None for nothing."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not len(rows):
-        return None
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    columns = np.flatnonzero(mask[top:bottom].any(axis=0))
-    left, right = int(columns[0]), int(columns[-1]) + 1
-    return Rect(rect.x + left, rect.y + top, right - left, bottom - top)
