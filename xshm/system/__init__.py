@@ -1,4 +1,4 @@
-"""Operating system services for all layers: deadlines, limits, polling, files that are replaced, printable text.
+"""Operating system services for all layers: deadlines, limits, polling, files that are replaced, text and pages.
 
 Files, in reading order:
 - `printable`: untrusted text in one line of a message;
@@ -9,5 +9,6 @@ Files, in reading order:
 - `scheduling`: undo what a library does to the priority of threads;
 - `closing`: `with` for what has `close`;
 - `atomic_write`: files that are written whole or not at all;
-- `replacement`: a file that is written over time, and gets its name late.
+- `replacement`: a file that is written over time, and gets its name late;
+- `html_page`: a page that needs nothing else.
 """
