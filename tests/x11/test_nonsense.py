@@ -268,7 +268,7 @@ def test_x_resource_can_not_take_all_memory(liar: Liar, of: str) -> None:
         display = screen.xlib
         liar.lie = lie
         calls: dict[str, Callable[[], object]] = {
-            "Screen": ClientPids(screen.connection)._clients,
+            "Screen": ClientPids(screen.connection).by_client,
             "python-xlib": lambda: display.res_query_client_ids([{"client": 0, "mask": res.LocalClientPIDMask}]),
         }
         with pytest.raises(ServerNonsense, match=r"QueryClientIds: .* a list of"):

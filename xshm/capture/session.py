@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from xshm._signal_safety import WeakRegistry
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Protocol
 
     import numpy as np
@@ -24,6 +27,12 @@ if TYPE_CHECKING:
     from xshm.x11.server.pointer_events import PointerEvents
 
     # For annotations alone: making a Protocol takes time that each screenshot would pay for.
+    class InputListener(Protocol):
+        """Who is told of input."""
+
+        def note_input(self, action: str, values: Mapping[str, Any]) -> None:
+            """Take note of input that is about to be made, by the thread that makes it; points are of the screen."""
+
     class LiveMemory(Protocol):
         """Memory in which a server keeps a screen: what it draws is there at once. It stays valid when the server ends.
 
@@ -64,7 +73,9 @@ class Session:
     """The connection, the transport of frames over it, and their memory: one for a Screen and all opened from it."""
 
     # Not a dataclass, which takes 0.7 ms to make: each screenshot as a process would pay for it.
-    __slots__ = ("connection", "copies", "input", "live", "opening", "pointer", "pointing", "pool", "transport")
+    __slots__ = (
+        *("connection", "copies", "input", "listeners", "live", "opening", "pointer", "pointing", "pool", "transport"),
+    )
 
     def __init__(self, connection: Connection, transport: Transport, pool: Pool | None, copies: bool) -> None:
         self.connection = connection
@@ -76,5 +87,6 @@ class Session:
         self.pointer: Pointer | None = None
         self.pointing: PointerEvents | None = None
         self.input: InputDevice | None = None  # made for the first click or key, under `opening`
+        self.listeners: WeakRegistry[InputListener] = WeakRegistry()  # told of each click, key, … before it is made
         self.opening = Lock()
         self.live: LiveMemory | None = None  # the screen's, where the server's owner has set it (`virtual.screens`)

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from xshm.image.cursor import CursorMode
     from xshm.pixels.format import PixelFormat
     from xshm.shm.pool import Slot
+    from xshm.x11.windows.window_watch import WindowWatch
 
     Fit = Callable[[Rect], Rect]  # returns the rectangle to grab for an extent; raises OutOfBounds
 
@@ -190,6 +191,10 @@ class Source:
     def _pointed_window(self) -> int:
         """Return the window whose corner the drawable's coordinates count from; raise where there is none."""
         return self._drawable
+
+    def _watch_windows(self, *, with_moves: bool = False) -> WindowWatch | None:  # noqa: ARG002 - for those that have
+        """Return a watch of the screen's windows; None for what has nothing to do with them."""
+        return None
 
     def _name(self) -> str:
         """Return the source's name for error messages."""

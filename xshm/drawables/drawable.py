@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from xshm.capture.grab import PendingGrab
     from xshm.capture.stream import Stream
-    from xshm.capture.waiting.act import Act, WindowChanges
+    from xshm.capture.waiting.act import Act
     from xshm.capture.waiting.results import Change, Found, Outcome, Stability
     from xshm.capture.waiting.template import Picture
     from xshm.capture.waiting.wait import Rhythms
@@ -316,10 +316,6 @@ class Drawable(Sized, Closing, Recordable, Source):
 
         begun = act.Act(self, self._watch_windows, quiet, timeout, reaction, region, ignore)
         return begun if function is None else act.call(begun, function, args)
-
-    def _watch_windows(self) -> WindowChanges | None:
-        """Return a watch of the screen's windows, for an act; None where it would have nothing to do with them."""
-        return None
 
     # -- shared by several of them -----------------------------------------------------------------------------------
 

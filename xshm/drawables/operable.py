@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from xshm.input.device import InputDevice
+    from xshm.input.names import KeyName
 
 # Limits of one call: the server processes its requests in one go, and a slip of the pen is no million of clicks.
 _MOST_CLICKS: Final = 100
@@ -50,7 +51,8 @@ class Operable(Drawable):
         mapping (a left-handed mouse). A process that is killed leaves down what it held. A modifier that a user lets go
         of in the milliseconds in which it is put aside is put back nevertheless, until it is pressed once more.
         """
-        self._input().move(*self._on_screen(x, y))
+        x, y = self._on_screen(x, y)
+        self._input("move", x=x, y=y).move(x, y)
 
     def click(
         self, x: int, y: int, button: str | int = "left", count: int = 1, modifiers: Iterable[str] | str = ()
@@ -66,7 +68,8 @@ class Operable(Drawable):
         count = _arguments.integer(count, "count is a whole number")
         if not 1 <= count <= _MOST_CLICKS:
             raise InvalidArgument(f"count is from 1 to {_MOST_CLICKS}, not {quoted(count)}")
-        self._input().click(*self._on_screen(x, y), number, count, held)
+        x, y = self._on_screen(x, y)
+        self._input("click", x=x, y=y, button=number, count=count, keys=_text(held)).click(x, y, number, count, held)
 
     def drag(
         self,
@@ -90,7 +93,8 @@ class Operable(Drawable):
         if seconds > _LONGEST_DRAG:
             raise InvalidArgument(f"duration is at most {_LONGEST_DRAG} seconds, not {quoted(duration)}")
         start, end = self._on_screen(x1, y1), self._on_screen(x2, y2)
-        self._input().drag(start, end, number, seconds, held)
+        points = {"x": start[0], "y": start[1], "x2": end[0], "y2": end[1]}
+        self._input("drag", **points, button=number, keys=_text(held)).drag(start, end, number, seconds, held)
 
     def scroll(self, dx: int, dy: int, modifiers: Iterable[str] | str = ()) -> None:
         """Turn the wheel, where the pointer is: dx notches to the right and dy down, to the left and up below 0."""
@@ -100,17 +104,17 @@ class Operable(Drawable):
         for each in notches:
             if not -_MOST_NOTCHES <= each <= _MOST_NOTCHES:
                 raise InvalidArgument(f"scroll turns by {_MOST_NOTCHES} notches at most, not {quoted(each)}")
-        self._input().scroll(notches[0], notches[1], held)
+        self._input("scroll", dx=notches[0], dy=notches[1], keys=_text(held)).scroll(notches[0], notches[1], held)
 
     def button_down(self, button: str | int = "left") -> None:
         """Press a button where the pointer is, and hold it until `button_up` or the Screen's `close`."""
-        names = _names()
-        self._input().button(names.button(button), down=True)
+        number = _names().button(button)
+        self._input("button_down", button=number).button(number, down=True)
 
     def button_up(self, button: str | int = "left") -> None:
         """Release a button."""
-        names = _names()
-        self._input().button(names.button(button), down=False)
+        number = _names().button(button)
+        self._input("button_up", button=number).button(number, down=False)
 
     # -- the keyboard ------------------------------------------------------------------------------------------------
 
@@ -120,8 +124,8 @@ class Operable(Drawable):
         Names are those of xdotool and of X's keysyms, or single characters, where "A" is shift+a; modifiers are shift,
         ctrl, alt, altgr, super, meta, hyper. A key that the keyboard lacks is lent a keycode, as `type` does it.
         """
-        names = _names()
-        self._input().press(names.chord(keys, "a key"))
+        chord = _names().chord(keys, "a key")
+        self._input("press", keys=keys).press(chord)
 
     def type(self, text: str) -> None:
         r"""Type a text, on any keymap: letters, any character of Unicode, "\n" (Return) and "\t" (Tab).
@@ -139,18 +143,18 @@ class Operable(Drawable):
         What does not work: other control characters (InvalidArgument), and input methods, which may take keys for
         themselves. Raises XshmError where the keymap has neither the character nor a keycode that is free.
         """
-        names = _names()
-        self._input().type(names.text(text))
+        typed = _names().text(text)
+        self._input("type", text=text).type(typed)
 
     def key_down(self, key: str) -> None:
         """Press a key, or several as in "ctrl+shift", and hold it until `key_up` or the Screen's `close`."""
-        names = _names()
-        self._input().key_down(names.chord(key, "a key"))
+        chord = _names().chord(key, "a key")
+        self._input("key_down", keys=key).key_down(chord)
 
     def key_up(self, key: str) -> None:
         """Release a key."""
-        names = _names()
-        self._input().key_up(names.chord(key, "a key"))
+        chord = _names().chord(key, "a key")
+        self._input("key_up", keys=key).key_up(chord)
 
     # -- shared by them ----------------------------------------------------------------------------------------------
 
@@ -167,11 +171,16 @@ class Operable(Drawable):
             raise OutOfBounds(f"the point {quoted(x)}, {quoted(y)} is outside of {self._name()} {rect}")
         return self._to_root(x, y)
 
-    def _input(self) -> InputDevice:
+    def _input(self, action: str, **values: str | int) -> InputDevice:
+        """Return the device for an action; those who listen (`Session.listeners`) are told before it is made."""
         self._check_open()
         self._connection.check_for_error()  # raises after fork, where a thread of the parent may hold the lock forever
         session = self._session
-        return session.input or holding(session.opening, self._open_input)
+        device = session.input or holding(session.opening, self._open_input)
+        if session.listeners:
+            for listener in session.listeners.living():
+                listener.note_input(action, values)
+        return device
 
     def _open_input(self) -> InputDevice:
         if self._session.input is None:
@@ -180,6 +189,10 @@ class Operable(Drawable):
 
             self._session.input = InputDevice(self._connection)
         return self._session.input
+
+
+def _text(keys: Iterable[KeyName]) -> str:
+    return "+".join(key.name for key in keys)
 
 
 def _names() -> ModuleType:

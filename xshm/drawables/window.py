@@ -219,11 +219,11 @@ class Window(Operable):
     def _name(self) -> str:
         return f"the window {self.id:#x}"
 
-    def _watch_windows(self) -> WindowWatch:
+    def _watch_windows(self, *, with_moves: bool = False) -> WindowWatch:
         with limits.loading():
             from xshm.x11.windows.window_watch import WindowWatch  # noqa: PLC0415 - an act alone needs it
 
-        return WindowWatch(self._context)
+        return WindowWatch(self._context, with_moves=with_moves)
 
     def _to_root(self, x: int, y: int) -> tuple[int, int]:
         root = self._context.root

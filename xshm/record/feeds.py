@@ -13,13 +13,12 @@ if TYPE_CHECKING:
     from xshm.capture.session import LiveMemory
     from xshm.capture.source import Source
     from xshm.geometry import Rect
-    from xshm.record.feed import Feed
 
 _PURPOSE: Final = "a recording, which follows what is drawn,"
 _INSTEAD: Final = "take frames at points in time, by stream(fps=…), and encode these"
 
 
-def open_feed(source: Source, region: Rect | None, *, cursor: bool) -> Feed:
+def open_feed(source: Source, region: Rect | None, *, cursor: bool) -> LiveFeed | TrackerFeed:
     """Open the best Feed for a region of a source (None: all). `Feed.how` says which, and why.
 
     Raises ExtensionMissing, OutOfBounds, WindowGone, WindowNotViewable, InvalidArgument for a pixmap's pointer.

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from xshm.capture.source import Source
     from xshm.pixels.format import PixelFormat
+    from xshm.x11.protocol.requests import Waitable
 
 RELEASED: Final[NDArray[Any]] = np.empty((0, 0), np.uint8)  # in place of pixels that are not kept any more
 
@@ -44,6 +45,7 @@ class SourceFeed:
     """The part `region` of a source (None: all that it is now), and the wait for a change in it.
 
     It is itself what a Wire waits for: `done`. A subclass says with `_is_drawn` whether an event has reported drawing.
+    `also` is what else ends a wait, beside changes of the picture.
     """
 
     def __init__(self, source: Source, region: Rect | None) -> None:
@@ -55,6 +57,7 @@ class SourceFeed:
         self._source = source
         self._wire = source._session.connection.wire
         self._woken = False
+        self.also: tuple[Waitable, ...] = ()
         self._extent: Rect | None = None  # the source's, as of the last capture; None: hidden, or there was none
         self._colormap: NDArray[np.uint16] | None = None  # of the last picture
         self._hidden: object = None  # while the source is hidden: `_geometry_events` as of then
@@ -64,13 +67,19 @@ class SourceFeed:
     @property
     def done(self) -> bool:
         """Whether a wait is over. Called by any thread that reads events."""
-        source = self._source
-        if self._woken or source._closed:
+        if self._woken or self._is_likely():
             return True
-        if self._hidden is not None:
-            return source._geometry_events != self._hidden
-        # The extent is compared too: a grab in another thread may have consumed the event.
-        return source._geometry_changed or source._extent is not self._extent or self._is_drawn()
+        return any(each.done for each in self.also)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a capture may find something, as far as events tell by now, or the time since the last one."""
+        return self._is_likely() or (self._hidden is None and time.monotonic() >= self._next_poll())
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether the source had no picture when the last capture looked."""
+        return self._hidden is not None
 
     def wait(self, deadline: float) -> bool:
         """See `Feed.wait`."""
@@ -82,7 +91,7 @@ class SourceFeed:
         if self._woken:
             self._woken = False
             return False
-        return self.done or (self._hidden is None and time.monotonic() >= self._next_poll())
+        return self.done or self.is_due
 
     def wake(self) -> None:
         """See `Feed.wake`."""
@@ -100,6 +109,16 @@ class SourceFeed:
         """Return whether a picture has other colours than the last one, though their indices may be the same."""
         before, self._colormap = self._colormap, colormap
         return colormap is not None and before is not None and not np.array_equal(before, colormap)
+
+    def _is_likely(self) -> bool:
+        """Return whether an event tells that a capture may find something, or raise why it can't."""
+        source = self._source
+        if source._closed:
+            return True
+        if self._hidden is not None:
+            return source._geometry_events != self._hidden
+        # The extent is compared too: a grab in another thread may have consumed the event.
+        return source._geometry_changed or source._extent is not self._extent or self._is_drawn()
 
     def _is_drawn(self) -> bool:
         raise NotImplementedError

@@ -7,6 +7,7 @@
 - `keysyms`: names and characters of keysyms
 - `keyboard`: names and characters of keys, as they come in events
 - `keymap`: which key types a character, in which group and with which modifiers
+- `resources`: settings that programs read from the root window
 - `damage`: events when a drawable is drawn on
 - `pointer_events`: events when the pointer moves or its image changes
 """

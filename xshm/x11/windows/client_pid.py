@@ -42,10 +42,11 @@ class ClientPids:
         machine = properties.machine().partition(".")[0]
         if machine and machine != self._host:
             return None
-        pid = self._clients().get(window & ~self._mask) or properties.pid()
+        pid = self.by_client().get(window & ~self._mask) or properties.pid()
         return pid if pid and Path(f"/proc/{pid}").exists() else None
 
-    def _clients(self) -> dict[int, int]:
+    def by_client(self) -> dict[int, int]:
+        """Return the pid of each client of this machine, by the base of its resource ids; {} where none is known."""
         if self._known is None:
             self._known = {}
             with suppress(ServerError):  # BadRequest: X-Resource is older than 1.2

@@ -74,6 +74,14 @@ class KnownWindows:
         """The windows that are open, by id, with their titles."""
         return {client: self._titles.get(client, "") for client in self._open if client not in self._ignored}
 
+    @property
+    def stack(self) -> list[int]:
+        """The windows that are open, from the lowest to the highest."""
+        clients = [(self.tops[window].client, window) for window in self._stack]
+        return [
+            client for client, window in clients if self._open.get(client) == window and client not in self._ignored
+        ]
+
     def take_events(self) -> list[WindowEvent]:
         """Return the events since the last call, and forget the windows that are gone."""
         events = [

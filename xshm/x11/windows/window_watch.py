@@ -1,5 +1,7 @@
 """A watch of a screen's top-level windows: which are opened, closed, renamed and restacked (core protocol, ICCCM 2.0).
 
+Where it is asked for, it also says which have moved, or have another size.
+
 Three selections report what happens to windows; `known_windows` has what follows from that, which windows are open and
 what has become of them:
 
@@ -67,13 +69,17 @@ class WatchContext(Protocol):
 class _Listener:
     """A Holder that puts the messages which matter into the watch's queue. It refers to no watch: that would cycle."""
 
-    __slots__ = ("__weakref__", "_above", "_names", "_queue", "_tops", "mask")
+    __slots__ = ("__weakref__", "_above", "_names", "_of_client", "_queue", "_tops", "_with_moves", "mask")
 
-    def __init__(self, mask: int, queue: deque[bytes], tops: dict[int, Top], names: frozenset[int]) -> None:
+    def __init__(
+        self, mask: int, queue: deque[bytes], tops: dict[int, Top], names: frozenset[int], *, with_moves: bool
+    ) -> None:
         self.mask = mask
         self._queue = queue
         self._tops = tops
         self._names = names  # the atoms of titles
+        self._with_moves = with_moves
+        self._of_client = (*_OF_CLIENT, X.ConfigureNotify) if with_moves else _OF_CLIENT
         self._above: dict[int, int] = {}  # by window, the sibling below it, of the last ConfigureNotify
 
     def notify(self, message: bytes) -> None:
@@ -83,8 +89,8 @@ class _Listener:
         if code == X.PropertyNotify:
             matters = about in self._names
         elif self.mask != _OF_ROOT:  # of children of the root window, the root window's events are enough
-            matters = code in _OF_CLIENT and on not in self._tops
-        elif code == X.ConfigureNotify:
+            matters = code in self._of_client and on not in self._tops
+        elif code == X.ConfigureNotify and not self._with_moves:
             # A window that is dragged sends one for each step: only another place in the stack is news.
             (above,) = _THIRD.unpack_from(message)
             matters = self._above.get(about) != above
@@ -92,7 +98,7 @@ class _Listener:
             self._above[about] = above  # last: if a signal handler raises before, the message comes again
             return
         else:
-            matters = code in _OF_CHILD
+            matters = code in _OF_CHILD or code == X.ConfigureNotify
             if code == X.DestroyNotify:
                 self._above.pop(about, None)
         if matters:
@@ -113,16 +119,20 @@ class WindowWatch:
     number of watches may share a connection. Titles are queried by `update`: where it is called as soon as `done` is
     set, windows that vanish again have theirs. One that was destroyed before the reply is reported all the same, with
     the title "". No event is reported of InputOnly windows.
+
+    `with_moves`: `take_moved` tells, too, which are elsewhere. Then each step of a window that is dragged is a wake-up.
     """
 
-    def __init__(self, context: WatchContext) -> None:
+    def __init__(self, context: WatchContext, *, with_moves: bool = False) -> None:
         self._context = context
+        self._moved: set[int] | None = set() if with_moves else None
         self._queue: deque[bytes] = deque(maxlen=_MOST_MESSAGES)
         self._known = KnownWindows()
         self._events: deque[WindowEvent] = deque(maxlen=_MOST_EVENTS)
         names = frozenset((int(Xatom.WM_NAME), context.atoms.net_name))
-        self._of_root: _Listener | None = _Listener(_OF_ROOT, self._queue, self._known.tops, names)
-        self._of_children: _Listener | None = _Listener(_OF_CHILDREN, self._queue, self._known.tops, names)
+        to = self._queue, self._known.tops, names
+        self._of_root: _Listener | None = _Listener(_OF_ROOT, *to, with_moves=with_moves)
+        self._of_children: _Listener | None = _Listener(_OF_CHILDREN, *to, with_moves=with_moves)
         self._is_unsure = True  # rule 2
         self._query_all()
         self._known.take_events()  # what was there before
@@ -137,6 +147,22 @@ class WindowWatch:
     def windows(self) -> dict[int, str]:
         """The windows that are open, by id, with their titles; as of the last `update`."""
         return self._known.open
+
+    @property
+    def stack(self) -> list[int]:
+        """The windows that are open, by id, from the lowest to the highest; as of the last `update`."""
+        return self._known.stack
+
+    def take_moved(self) -> set[int]:
+        """Return the ids of windows that may be elsewhere, or of another size, since the last call.
+
+        It is as of the last `update`, and empty without `with_moves`. Ids of frames and of windows that are not open
+        are among them.
+        """
+        if not self._moved:
+            return set()
+        moved, self._moved = self._moved, set()
+        return moved
 
     @property
     def events(self) -> tuple[WindowEvent, ...]:
@@ -168,7 +194,12 @@ class WindowWatch:
             self._query_all()
         else:
             while self._queue:
-                self._process(self._queue.popleft())
+                message = self._queue.popleft()
+                self._process(message)
+                if self._moved is not None and message[0] != X.PropertyNotify:
+                    _, about = WINDOWS.unpack_from(message)
+                    top = self._known.tops.get(about)
+                    self._moved |= {about} if top is None else {about, top.client}
             self._query_new()
         events = self._known.take_events()
         self._events.extend(events)
@@ -200,7 +231,7 @@ class WindowWatch:
         elif code == X.DestroyNotify:
             known.destroy(about)
         elif on != self._context.root:
-            pass  # a client was mapped or unmapped in its frame: a wake-up, since it may be viewable now
+            pass  # a client was mapped, unmapped or moved in its frame: a wake-up, since it may be viewable now
         elif code == X.UnmapNotify:
             known.hide(about)
         elif code == X.ConfigureNotify:
@@ -229,6 +260,8 @@ class WindowWatch:
                 parent = [parent, *ancestors(connection, parent)][-1]
             except ServerError:  # it was destroyed
                 return
+        if self._moved is not None:
+            self._moved.add(client)
         top = tops.get(parent)
         if top is not None and top.client != client and not have_one_creator(connection, client, parent):
             self._known.enframe(client, parent)
@@ -245,6 +278,8 @@ class WindowWatch:
         found = {top.window: top for top in top_levels(context.connection, context.atoms, context.root, mapped=None)}
         children = [child.id for child in tree.reply().children]
         clients = ((window, found.get(window)) for window in children)
+        if self._moved is not None:
+            self._moved |= {each.client for each in found.values()}
         self._known.replace(
             {window: Top(top.client, is_mapped=top.is_mapped) if top else Top(window) for window, top in clients}
         )
