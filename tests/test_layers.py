@@ -25,9 +25,11 @@ _LAYERS = (
     "shm",
     *("capture", "capture.waiting"),
     *("record.pictures", "record.sinks", "record.formats", "record.libav", "record"),
+    *("trace.noting", "trace.reading", "trace"),
     "drawables",
     "surface",
     *("virtual.processes", "virtual.servers", "virtual.programs", "virtual"),
+    *("testing.pictures", "testing"),
     "__init__",
     *("cli", "cli.recording", "cli.commands", "__main__"),
 )

@@ -15,7 +15,8 @@ with xshm.VirtualDisplay() as display:      # an Xvfb of its own, for programs t
 
 The packages, from the ground up: `sysv` (shmget(2) as Python), `pixels` (layouts and colours), `image` (Frame, files),
 `x11` (protocol, connection), `input` (clicks and keys), `shm` (segments, pool, transport), `capture` (frames, streams,
-waits), `record` (videos), `drawables` (Screen, Window, Pixmap), `surface` (arrays into X), `virtual` (Xvfb), `cli`.
+waits), `record` (videos), `trace` (all that was on a screen), `drawables` (Screen, Window, Pixmap), `surface` (arrays
+into X), `virtual` (Xvfb), `testing` (for tests of programs), `cli`.
 What is not in `__all__` is private.
 """
 
@@ -103,6 +104,9 @@ if TYPE_CHECKING:
     from xshm.shm.pool import PoolStats
     from xshm.shm.transport import Transport
     from xshm.surface.surface import Surface
+    from xshm.trace.reader import TraceChange, TraceReader
+    from xshm.trace.reading.events import TraceInput, TraceLine, TraceMark, TraceWindow
+    from xshm.trace.trace import Trace
     from xshm.virtual.display import VirtualDisplay
     from xshm.virtual.framebuffer import Framebuffer
     from xshm.virtual.programs.program import Program
@@ -181,6 +185,13 @@ __all__ = [
     "TargetNotFound",
     "TargetTimeout",
     "TargetUnreachable",
+    "Trace",
+    "TraceChange",
+    "TraceInput",
+    "TraceLine",
+    "TraceMark",
+    "TraceReader",
+    "TraceWindow",
     "Transport",
     "TransportUnavailable",
     "UnsupportedFormat",
@@ -232,6 +243,13 @@ _HOMES = {
     "Stats": "capture.session",
     "Stream": "capture.stream",
     "Surface": "surface.surface",
+    "Trace": "trace.trace",
+    "TraceChange": "trace.reader",
+    "TraceInput": "trace.reading.events",
+    "TraceLine": "trace.reading.events",
+    "TraceMark": "trace.reading.events",
+    "TraceReader": "trace.reader",
+    "TraceWindow": "trace.reading.events",
     "Transport": "shm.transport",
     "VirtualDisplay": "virtual.display",
     "VisualClass": "pixels.format",

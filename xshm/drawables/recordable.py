@@ -1,4 +1,4 @@
-"""Recordable: `record`, of all whose picture changes: a Screen, a Window, a Pixmap, a VirtualDisplay."""
+"""Recordable: `record` and `trace`, of all whose picture changes: a Screen, a Window, a Pixmap, a VirtualDisplay."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from xshm.system import limits
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    import re
+    from collections.abc import Iterable, Mapping
 
     from xshm.capture.source import Source
     from xshm.geometry import Region
     from xshm.record.recorder import Recorder
     from xshm.record.ring import Ring
+    from xshm.trace.trace import Trace
 
     Target = str | bytes | os.PathLike[str]
 
@@ -38,7 +40,7 @@ class Recordable:
     __slots__ = ()
 
     def _recorded(self) -> Source:
-        """Return what `record` records."""
+        """Return what `record` and `trace` record."""
         raise NotImplementedError
 
     @overload
@@ -105,3 +107,43 @@ class Recordable:
             from xshm.record.recorder import Recorder  # noqa: PLC0415 - as above
 
         return Recorder(self._recorded(), target, region, chosen)
+
+    def trace(
+        self,
+        path: Target | None = None,
+        *,
+        region: Region | None = None,
+        fps: float = 30,
+        keep_last: float | None = None,
+        max_bytes: int | None = None,
+        redact: Iterable[Region | re.Pattern[str]] = (),
+        typed_text: bool = False,
+        spill: Target | None = None,
+        title: str | None = None,
+    ) -> Trace:
+        """Keep everything that is on it, exactly; `with screen.trace("login.html") as trace:` begins and ends it.
+
+        `path` is an HTML file, written at the end, also when an exception passes: the picture at any instant, windows,
+        pointer, input, marks and logs. Chromium and Firefox show it, with nothing else; `Trace.open` reads it. Without
+        a path, `keep_last=60` keeps the last minute, which `trace.save` writes.
+
+        - `fps`: at most so many pictures a second. Where more changes than the machine has time for, it is less, in
+          steps that the file tells; each picture is exact nevertheless. A still screen costs nothing.
+        - `keep_last`: seconds that are kept; None: all. `max_bytes` bounds the memory (64 MiB): of what does not fit
+          the oldest goes.
+        - `redact`: regions that are black, and patterns (compiled, or texts that are no region) of which each match in
+          titles, marks and logs is "█████". `typed_text`: what `type` types is kept, else its length alone.
+        - `spill`: a file to which all goes as it comes, so that after a kill `xshm trace --recover` has it. It is
+          removed at a proper end. `title`: the file's, for people.
+
+        The size stays that of the start, as in `record`. Raises InvalidArgument and InvalidType for what can't be; what
+        the source refuses, `Trace.start` raises.
+        """
+        with limits.loading():
+            from xshm.trace.log import MAX_BYTES  # noqa: PLC0415 - as above
+            from xshm.trace.settings import TraceSettings  # noqa: PLC0415 - as above
+            from xshm.trace.trace import Trace  # noqa: PLC0415 - as above
+
+        most = MAX_BYTES if max_bytes is None else max_bytes
+        chosen = TraceSettings(fps, keep_last, most, redact, typed_text, spill, title)
+        return Trace(self._recorded(), path, region, chosen)

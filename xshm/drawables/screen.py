@@ -57,7 +57,7 @@ class Screen(Operable):
             frame.save("corner.png")
 
     What it is: rect, width, height, format, monitors, monitor; display, transport, max_frames, copies.
-    Frames: grab, grab_many, grab_into, stream; stats counts them. Videos: record.
+    Frames: grab, grab_many, grab_into, stream; stats counts them. Videos: record. Everything, exactly: trace.
     Waits: wait_change, wait_stable, wait_for, wait_pixel, wait_image; act waits for what comes of an action.
     Input: move, click, drag, scroll, button_down, button_up; press, type, key_down, key_up.
     Windows: windows lists them, window opens one, wait_window and wait_window_gone wait for one; pixmap opens a pixmap.
@@ -311,11 +311,11 @@ class Screen(Operable):
     def _name(self) -> str:
         return "the screen"
 
-    def _watch_windows(self) -> WindowWatch:
+    def _watch_windows(self, *, with_moves: bool = False) -> WindowWatch:
         with limits.loading():
             from xshm.x11.windows.window_watch import WindowWatch  # noqa: PLC0415 - as above
 
-        return WindowWatch(self._window_context())
+        return WindowWatch(self._window_context(), with_moves=with_moves)
 
     # -- what its Windows share --------------------------------------------------------------------------------------
 
