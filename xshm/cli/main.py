@@ -34,6 +34,12 @@ _COMMANDS: Final = {
         "nothing changes, nothing is captured or encoded. Needs PyAV for all but apng, gif, webp, y4m and bgr0: pip "
         "install 'xshm[video]'."
     ),
+    "trace": (
+        "Keep everything that is on a screen, in one HTML file. Each change without loss, windows, pointer, with their "
+        "times: a browser shows any instant. Of a command on a virtual display of its own, whose exit code is the "
+        "command's; without one of $DISPLAY, until q, Ctrl-C, TERM or HUP. Or make such a file of what a killed trace "
+        "has spilled (--recover), or a video of one (--export)."
+    ),
     "wait": "Wait until something is seen. Exit code 0: it was, 1: the time is over.",
     "diff": "Compare two pictures of the same size. Exit code 0: they are the same, 1: they differ.",
     "run": (

@@ -86,7 +86,7 @@ def add_framerate(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def add_max_edge(parser: argparse.ArgumentParser) -> None:
+def add_max_edge(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Add --max-edge."""
     parser.add_argument(
         "--max-edge", type=positive_whole_number, metavar="PIXELS", help="make it smaller until no edge is longer"

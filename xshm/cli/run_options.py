@@ -108,13 +108,26 @@ def _add_recording(parser: argparse.ArgumentParser) -> None:
         help="the same, but the file is there only if the exit code is not 0",
     )
     parser.add_argument(
+        "--trace",
+        type=named,
+        metavar="FILE",
+        help="keep everything that is on the screen, in one HTML file: each change without loss, windows, pointer; see "
+        "xshm trace",
+    )
+    parser.add_argument(
+        "--trace-on-failure",
+        type=named,
+        metavar="FILE",
+        help="the same, but the file is there only if the exit code is not 0, which is a failure in it",
+    )
+    parser.add_argument(
         "-r",
         "--framerate",
         type=positive_number,
         metavar="FPS",
-        help="of the recording: at most so many frames a second (default: 30)",
+        help="of recording and trace: at most so many frames a second (default: 30)",
     )
-    parser.add_argument("-y", "--overwrite", action="store_true", help="replace the recording's file if it exists")
+    parser.add_argument("-y", "--overwrite", action="store_true", help="replace the file of recording or trace")
 
 
 def _path(text: str) -> Path:
@@ -180,12 +193,21 @@ def spec(args: argparse.Namespace) -> DisplaySpec:
     options |= {name: value for name in _FIELDS if (value := getattr(args, name)) is not None}
     if args.listen_tcp:
         options["args"] += ("-listen", "tcp")
-    if args.size is not None:
-        size = re.fullmatch(r"([0-9]+)x([0-9]+)", args.size)
-        if size is None:
-            raise InvalidArgument(f"--size is WIDTHxHEIGHT, for example 1280x800, not {quoted(args.size)}")
-        options |= {"width": int(size[1]), "height": int(size[2])}
-    return DisplaySpec(**options)
+    return DisplaySpec(**options | _size(args.size))
+
+
+def screen_spec(size: str | None, depth: int | None) -> DisplaySpec:
+    """Return the DisplaySpec of a screen of this size, WxH, and depth; None: the usual one."""
+    return DisplaySpec(**_size(size) | ({} if depth is None else {"depth": depth}))
+
+
+def _size(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    size = re.fullmatch(r"([0-9]+)x([0-9]+)", text)
+    if size is None:
+        raise InvalidArgument(f"--size is WIDTHxHEIGHT, for example 1280x800, not {quoted(text)}")
+    return {"width": int(size[1]), "height": int(size[2])}
 
 
 def _refuse_xvfb_run_options(args: argparse.Namespace) -> None:

@@ -99,6 +99,12 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
     add_framerate(parser, "at most so many frames a second, at changes of the screen")
+    add_encoding(parser)
+    add_max_edge(parser)
+
+
+def add_encoding(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the flags of codec and container, of which --constant is about the rate."""
     parser.add_argument(
         "--constant", action="store_true", help="exactly so many, repeated while nothing changes, for editors"
     )
@@ -134,7 +140,6 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="the container, where FILE's suffix does not name it; for '-', y4m (the default) or bgr0",
     )
-    add_max_edge(parser)
 
 
 def _option(text: str) -> tuple[str, str]:
@@ -242,7 +247,8 @@ def _run(
     from xshm.cli.recording import attend  # noqa: PLC0415 - not needed for --help
 
     try:
-        attend.record(recorder, chosen.duration, partial(_begun, recorder, target, chosen), save)
+        begun = partial(_begun, recorder, target, chosen)
+        attend.record(recorder, chosen.duration, begun, save, partial(numbers, recorder))
     except (XshmError, OSError) as error:
         if not recorder.frames:
             raise

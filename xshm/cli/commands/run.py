@@ -25,16 +25,17 @@ from xshm.system.printable import printable
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from xshm.cli.last_picture import LastPicture
     from xshm.cli.orphans import Orphans
-    from xshm.cli.recording.of_a_run import RunRecording
-    from xshm.record.sinks.target import Target
+    from xshm.cli.recording.kept import Keeper, Keepers
     from xshm.virtual.display import VirtualDisplay
     from xshm.virtual.programs.program import Program
+    from xshm.virtual.spec import DisplaySpec
 
-    Recorded = contextlib.AbstractContextManager[RunRecording | None]
+    Maker = Callable[[VirtualDisplay], Keeper]
 
 FALSE: Final = 1
 _WINDOW_TIMEOUT: Final = 10.0  # seconds, as `program.wait_window` has them
@@ -48,26 +49,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Run the command, or without one keep a display until a signal comes; return the exit code."""
-    from xshm.cli.orphans import Orphans  # noqa: PLC0415
     from xshm.image.files.encode import by_suffix  # noqa: PLC0415 - the command line is read without numpy
-    from xshm.virtual.display import VirtualDisplay  # noqa: PLC0415
 
-    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    command = bare(args.command)
     if not command and (args.shot or args.shot_on_failure or args.wait_window):
         raise InvalidArgument("--shot, --shot-on-failure and --wait-window are about a command; name one after --")
     for path in filter(None, (args.shot, args.shot_on_failure)):
         by_suffix(str(path))  # a name that no picture can have is refused before anything is started
-    recorded = _recorded(args, has_command=bool(command))
-    description = spec(args)
+    makers = _makers(args, command)
+    return on_display(spec(args), command, args, makers)
+
+
+def bare(command: list[str]) -> list[str]:
+    """Return a command's words without the -- before it."""
+    return command[1:] if command[:1] == ["--"] else command
+
+
+def on_display(
+    description: DisplaySpec, command: list[str], args: argparse.Namespace, makers: Sequence[Maker] = ()
+) -> int:
+    """Run a command on a display of its own, or keep one; `makers` begin what is kept of it. Return the exit code."""
+    from xshm.cli.orphans import Orphans  # noqa: PLC0415
+    from xshm.virtual.display import VirtualDisplay  # noqa: PLC0415
+
     if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited, and the kernel would discard exit codes
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     orphans = Orphans()
     environment = dict(os.environ)
-    with _one_thread(recorded), VirtualDisplay.from_spec(description) as display:
-        recording = _record(display, recorded, args)
+    with _one_thread(makers), VirtualDisplay.from_spec(description) as display:
+        kept = _keep(display, makers)
         if not command:
-            return _hold(display, orphans, recording)
-        return _run(display, command, environment, args, orphans, recording)
+            return _hold(display, orphans, kept)
+        return _run(display, command, environment, args, orphans, kept)
 
 
 # -- with a command ----------------------------------------------------------------------------------------------------
@@ -79,27 +92,29 @@ def _run(
     environment: dict[str, str],
     args: argparse.Namespace,
     orphans: Orphans,
-    recorded: Recorded,
+    keep: contextlib.AbstractContextManager[Keepers | None],
 ) -> int:
-    with recorded as recording, _watch(display, args) as picture, PassedOnSignals() as signals, orphans:
+    with keep as kept, _watch(display, args) as picture, PassedOnSignals() as signals, orphans:
         try:
             # Its standard input is ours, and so are descriptors that make or a shell has passed on.
             program = display.run(command, env=environment, stdin=None, close_fds=False)
         except OSError as error:
             if isinstance(error, XshmError) or error.filename is None:  # no error of execve(2) about the command
                 raise
-            if recording is not None:
-                recording.drop_if_for_failures()
+            if kept is not None:
+                kept.drop_if_for_failures()
             return _not_started(command[0], error)
         signals.pass_on_to(program)
         orphans.reap(program.pid)
         with program, Foreground(program):  # the group ends first: processes that outlive it are then our children
+            if kept is not None:
+                kept.started(program)
             code = _wait_for_window(display, program, args) if args.wait_window else _exit_code(program.wait())
             for path in filter(None, (args.shot, args.shot_on_failure if code else None)):
                 if picture is not None:
                     _save(picture, path, code)
-            if recording is not None:
-                _finish(recording, code, args)
+            if kept is not None:
+                _finish(kept, code, args)
     return code
 
 
@@ -114,40 +129,48 @@ def _watch(display: VirtualDisplay, args: argparse.Namespace) -> contextlib.Abst
     return LastPicture(name, display.xauthority, limit)
 
 
-def _recorded(args: argparse.Namespace, *, has_command: bool) -> Target | None:
-    """Return what the display is to be recorded to, if that was asked for; refuse what can't be."""
-    if args.record is None and args.record_on_failure is None:
+def _makers(args: argparse.Namespace, command: list[str]) -> list[Maker]:
+    """Return what begins a recording and a trace, where they were asked for; refuse what can't be."""
+    makers: list[Maker] = []
+    if args.record is not None or args.record_on_failure is not None:
+        from xshm.cli.recording import of_a_run  # noqa: PLC0415 - as above
+
+        target = of_a_run.check(args, has_command=bool(command))
+        makers.append(lambda display: of_a_run.RunRecording(display, target, args))
+    if args.trace is not None or args.trace_on_failure is not None:
+        from xshm.cli.recording import of_a_trace  # noqa: PLC0415 - as above
+
+        wanted = of_a_trace.of_run(args, command)
+        makers.append(lambda display: of_a_trace.RunTrace(display, wanted))
+    if not makers:
         for flag, given in (("--framerate", args.framerate is not None), ("--overwrite", args.overwrite)):
             if given:
-                raise InvalidArgument(f"{flag} is about a recording; name its file with --record")
-        return None
-    from xshm.cli.recording import of_a_run  # noqa: PLC0415 - as above
-
-    return of_a_run.check(args, has_command=has_command)
+                raise InvalidArgument(f"{flag} is about a recording or a trace; name its file with --record or --trace")
+    return makers
 
 
-def _one_thread(target: Target | None) -> contextlib.AbstractContextManager[None]:
+def _one_thread(makers: Sequence[Maker]) -> contextlib.AbstractContextManager[None]:
     """Keep the libraries that a recording needs from starting threads."""
-    if target is None:
+    if not makers:
         return contextlib.nullcontext()
     from xshm.cli.recording import one_thread  # noqa: PLC0415 - as above
 
     return one_thread.asked_for()
 
 
-def _record(display: VirtualDisplay, target: Target | None, args: argparse.Namespace) -> Recorded:
+def _keep(display: VirtualDisplay, makers: Sequence[Maker]) -> contextlib.AbstractContextManager[Keepers | None]:
     """Record the screen from now on, if that was asked for."""
-    if target is None:
+    if not makers:
         return contextlib.nullcontext()
-    from xshm.cli.recording.of_a_run import RunRecording  # noqa: PLC0415 - as above
+    from xshm.cli.recording.kept import Keepers  # noqa: PLC0415 - as above
 
-    return RunRecording(display, target, args)
+    return Keepers(display, makers)
 
 
-def _finish(recording: RunRecording, code: int, args: argparse.Namespace) -> None:
-    """End a recording; where that fails, a command that has failed keeps its exit code."""
+def _finish(kept: Keepers, code: int, args: argparse.Namespace) -> None:
+    """End what is kept; where that fails, a command that has failed keeps its exit code."""
     try:
-        recording.finish(code)
+        kept.finish(code)
     except (OSError, XshmError) as error:
         if not code:
             raise
@@ -203,7 +226,7 @@ class _Signalled(Exception):
     pass
 
 
-def _hold(display: VirtualDisplay, orphans: Orphans, recorded: Recorded) -> int:
+def _hold(display: VirtualDisplay, orphans: Orphans, kept: contextlib.AbstractContextManager[Keepers | None]) -> int:
     """Print the display's name and authority file; keep the display until a signal comes or its server ends."""
 
     def stop(*_: object) -> None:
@@ -214,7 +237,7 @@ def _hold(display: VirtualDisplay, orphans: Orphans, recorded: Recorded) -> int:
     try:
         sys.stdout.write(f"DISPLAY={display.name}\nXAUTHORITY={display.xauthority}\n")
         sys.stdout.flush()
-        with recorded, orphans:
+        with kept, orphans:
             orphans.reap()
             try:
                 display.wait()

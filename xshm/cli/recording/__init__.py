@@ -9,5 +9,7 @@ In reading order:
 - `replay`: the files of --keep-last.
 - `attend`: the loop from the first picture to the last.
 - `of_a_run`: the recording of `xshm run`.
+- `of_a_trace`: the trace of `xshm run`, and one that is attended to.
+- `kept`: both of a run.
 - `one_thread`: numpy and OpenCV without threads of their own.
 """

@@ -1,9 +1,12 @@
-"""The loop of `xshm record`, from the first picture to the last: keys, signals, the time that was set, the numbers."""
+"""The loop of `xshm record` and `xshm trace`, from the first picture to the last.
+
+Keys, signals and the time that was set end it; the numbers are shown meanwhile.
+"""
 
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from xshm.cli.recording.endings import Endings
 from xshm.cli.recording.keyboard import Keyboard
@@ -13,21 +16,50 @@ from xshm.system import polling
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from xshm.record.recorder import Recorder
-
 _TICK: Final = 0.2  # seconds between two looks at the recording, and between two lines of numbers
 
 
+class Attended(Protocol):
+    """A recording, or a trace: what is attended to."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds so far."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it goes on."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End, and raise what has ended it before."""
+
+    def pause(self) -> None:
+        """Let its time stand still."""
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+
+    def _give_up(self) -> None:
+        """End where `stop` was interrupted."""
+
+
 def record(
-    recorder: Recorder, duration: float | None, begun: Callable[[], None], save: Callable[[], None] | None
+    recorder: Attended,
+    duration: float | None,
+    begun: Callable[[], None],
+    save: Callable[[], None] | None,
+    describe: Callable[[], str],
 ) -> None:
     """Run a recording from its start to its end, by q, a signal, after `duration` recorded seconds, or by itself.
 
-    `begun` is called when it has its first picture; `save` writes the last seconds, at SIGUSR1. Raises what has ended
-    the recording early.
+    `begun` is called when it has its first picture; `save` writes the last seconds, at SIGUSR1; `describe` returns its
+    numbers in words. Raises what has ended the recording early.
     """
     with Endings() as endings, Keyboard() as keyboard:
-        progress = Progress(duration, hint="  q ends" if keyboard.attend() else "")
+        progress = Progress(duration, hint="  q ends" if keyboard.attend() else "", describe=describe)
         try:
             with endings.raising():
                 recorder.start()
@@ -40,7 +72,7 @@ def record(
                 except KeyboardInterrupt:  # the second signal
                     recorder._give_up()  # noqa: SLF001 - nothing for a program, which has `stop`
                     raise
-                progress.update(recorder)
+                progress.update(recorder.duration)
         finally:
             progress.close()
             # The interpreter's end would look at every object of numpy and PyAV, for 0.04 s of CPU.
@@ -52,7 +84,7 @@ class _Attendant:
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: Attended,
         endings: Endings,
         keyboard: Keyboard,
         progress: Progress,
@@ -68,7 +100,7 @@ class _Attendant:
             left = _TICK if duration is None else duration - self._recorder.duration
             if left <= 0:
                 return
-            self._progress.update(self._recorder)
+            self._progress.update(self._recorder.duration)
             keys = self._keyboard.attend()
             ready = polling.readable((self._endings.descriptor, *keys), min(_TICK, left))
             self._endings.clear()

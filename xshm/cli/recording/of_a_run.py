@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import argparse
 
     from xshm.virtual.display import VirtualDisplay
+    from xshm.virtual.programs.program import Program
 
 _FPS = 30.0
 
@@ -63,6 +64,9 @@ class RunRecording:
         except BaseException:
             self._opened.close()
             raise
+
+    def started(self, program: Program) -> None:
+        """Do nothing: it began before."""
 
     def drop_if_for_failures(self) -> None:
         """End it without a file if it is for a failure alone; what has ended it before is of no interest then."""

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm.cli.standard_streams import complain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from xshm.record.recorder import Recorder
 
 _STDERR: Final = 2
@@ -22,25 +24,26 @@ _THOUSAND: Final = 1000  # bytes in a kB, as disks and ffmpeg have it
 
 
 class Progress:
-    """The line, drawn anew by each `update`. `total`: seconds, if known; `hint` is its end."""
+    """The line, drawn anew by each `update`. `total`: seconds, if known; `hint` is its end; `describe` its middle."""
 
-    def __init__(self, total: float | None, hint: str) -> None:
+    def __init__(self, total: float | None, hint: str, describe: Callable[[], str]) -> None:
         self._total, self._hint = total, hint
+        self._describe = describe
         self._line: Any = None
         self._shows = sys.__stderr__ is not None and os.isatty(_STDERR)
 
-    def update(self, recorder: Recorder) -> None:
-        """Show a recording's numbers."""
+    def update(self, duration: float) -> None:
+        """Show the numbers of what has lasted so many seconds."""
         if not self._shows or not _is_foreground():
             return
         if self._line is None:
-            self._line = _line(numbers(recorder), self._total, self._hint)
+            self._line = _line(self._describe(), self._total, self._hint)
             self._shows = self._line is not None
             if not self._shows:
                 return
         if self._total is not None:
-            self._line.n = min(recorder.duration, self._total)
-        self._line.set_description_str(numbers(recorder), refresh=False)
+            self._line.n = min(duration, self._total)
+        self._line.set_description_str(self._describe(), refresh=False)
         self._line.refresh()
 
     def clear(self) -> None:
