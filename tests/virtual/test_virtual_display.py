@@ -688,3 +688,11 @@ def test_it_copes_with(mount: str, program: str, said: str) -> None:
 def test_lists_of_a_display_are_no_texts_and_nothing_without_an_order(name: str, value: object) -> None:
     with pytest.raises(InvalidType, match=f"{name} is a tuple, not {type(value).__name__}"):
         DisplaySpec(**{name: value})  # type: ignore[arg-type]
+
+
+def test_a_screen_that_its_user_has_closed_is_opened_anew(display: VirtualDisplay) -> None:
+    with display.screen as first:
+        first.grab()
+    assert display.screen is not first
+    assert display.screen.grab().size == (display.width, display.height)
+    assert display.screen is display.screen

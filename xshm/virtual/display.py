@@ -44,7 +44,7 @@ from xshm.x11.display_name import DisplayName
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from xshm.drawables.screen import Screen
     from xshm.virtual.framebuffer import Framebuffer
@@ -151,6 +151,8 @@ class VirtualDisplay(Recordable, Closing):
         self._screens = Screens("", "", None)
         self._framebuffers: tuple[Framebuffer, ...] | None = None
         self._writable = False
+        # A hook for who watches the display: an exception leaves the `with` of a program, which is ended then.
+        self._before_failed_end: Callable[[BaseException], object] | None = None
         self._closing = threading.RLock()
         self._ended = False  # `close` has done all
         self._closed = False  # last: without it, __del__ has nothing to end
@@ -365,7 +367,11 @@ class VirtualDisplay(Recordable, Closing):
         variables = self.env(env)
         with limits.Explained(StartFailed, "the program can't be started"):
             server = self._supervised()
-            program = Program(server, self._connect, command, variables, options, keep_stderr=keep_stderr)
+            program = Program(
+                *(server, self._connect, command, variables, options),
+                keep_stderr=keep_stderr,
+                before_failed_end=self._program_fails,
+            )
         self._programs.add(program)
         return program
 
@@ -374,6 +380,10 @@ class VirtualDisplay(Recordable, Closing):
 
     def _connect(self) -> Screen:  # and so do programs
         return self._screens.connect()
+
+    def _program_fails(self, error: BaseException) -> None:
+        if self._before_failed_end is not None:
+            self._before_failed_end(error)
 
     def _supervised(self) -> SupervisedServer:
         """Return the supervisor; a display that another process started gets one that supervises programs alone."""

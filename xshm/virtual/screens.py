@@ -34,8 +34,12 @@ class Screens:
         self.live: tuple[LiveDump | None, ...] = ()  # the memory of each screen, of a server of ours
 
     def screen(self, number: int) -> Screen:
-        """Return the Screen of this number. Raises Closed, ConnectFailed, AccessDenied, RequestTimeout."""
-        if (known := self._opened.get(number)) is not None and not self._closed:  # no lock: the common case
+        """Return the Screen of this number, a new one where the last was closed by its user.
+
+        Raises Closed, ConnectFailed, AccessDenied, RequestTimeout.
+        """
+        known = self._opened.get(number)
+        if known is not None and not (self._closed or known._closed):  # noqa: SLF001 - as below; no lock: the common case
             return known
         self._check_open()
         screen = self._connect(DisplayName.parse(self._address).of_screen(number))
@@ -44,7 +48,11 @@ class Screens:
         if number < len(live) == len(screen.connection.info.roots):
             screen._session.live = live[number]  # noqa: SLF001 - the hook for the owner of a server
         with self._lock:
-            known = None if self._closed else self._opened.setdefault(number, screen)
+            known = self._opened.get(number)
+            if self._closed:
+                known = None
+            elif known is None or known._closed:  # noqa: SLF001 - it is the display's own
+                self._opened[number] = known = screen
         if known is not screen:  # another thread has opened this screen, or closed the display
             screen.close()
             self._check_open()

@@ -38,20 +38,27 @@ def leading_to(
 @contextlib.contextmanager
 def activated(environment: Mapping[str, str]) -> Iterator[None]:
     """Give os.environ the display of an environment, and on leaving the one that it had."""
-    before = dict(os.environ)  # only the four names are restored: what a program sets meanwhile stays
-    _copy_names(environment)
+    with changed({name: environment.get(name) for name in _NAMES}):
+        yield
+
+
+@contextlib.contextmanager
+def changed(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """Set variables in os.environ (None: there is none), and on leaving those that it had; all others stay."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set(variables)
     try:
         yield
     finally:
-        _copy_names(before)
+        _set(before)
 
 
-def _copy_names(environment: Mapping[str, str]) -> None:
-    for name in _NAMES:  # one by one, by os.environ, which calls setenv(3): toolkits in C see it
-        if name in environment:
-            os.environ[name] = environment[name]
-        else:
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():  # one by one, by os.environ, which calls setenv(3): toolkits in C see it
+        if value is None:
             os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _checked(base: Mapping[str, str]) -> dict[str, str]:

@@ -78,6 +78,7 @@ class Program(subprocess.Popen[Any]):
         options: dict[str, Any],
         *,
         keep_stderr: bool = False,
+        before_failed_end: Callable[[BaseException], object] | None = None,
     ) -> None:
         taken = [name for name in _GROUP_OPTIONS if name in options]
         if taken:
@@ -104,6 +105,7 @@ class Program(subprocess.Popen[Any]):
         self._name = str(words[0])
         self._supervision = supervision
         self._connect = connect
+        self._before_failed_end = before_failed_end  # called with what leaves `with`, while the windows are there
         self._is_reported = self._ended = False  # the supervisor has been sent the end (3); nothing is left to be ended
         self.group, self._mark = supervision.new_group()
         try:
@@ -281,7 +283,11 @@ class Program(subprocess.Popen[Any]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.end()
+        try:
+            if error is not None and self._before_failed_end is not None:
+                self._before_failed_end(error)
+        finally:
+            self.end()
         if self.returncode is None:  # it lives on, and Popen would wait for it
             for stream in filter(None, (self.stdin, self.stdout, self.stderr)):
                 stream.close()
