@@ -11,13 +11,15 @@ set -eu
 cd "$(dirname "$0")/.."
 venv=${XSHM_VENV:-.venv}
 
-# Servers; what draws on them; what looks at the pictures; what the C programs of tests and benchmarks need.
+# Servers; what draws on them; what looks at the pictures, and drives a browser; what PySide6 asks for; what the C
+# programs of tests and benchmarks need.
 packages="
   python3 python3-venv
   xvfb xauth tigervnc-standalone-server xserver-xephyr xserver-xorg-core xserver-xorg-video-dummy xwayland weston
   x11-apps x11-utils x11-xserver-utils x11-xkb-utils xterm xdotool openbox fonts-dejavu-core
   python3-tk python3-pyqt5 python3-gi gir1.2-gtk-3.0
-  imagemagick pngcheck ffmpeg chromium
+  imagemagick pngcheck ffmpeg chromium chromium-driver
+  libegl1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0
   afl++ gcc libc6-dev libxcb1-dev libxcb-shm0-dev
   procps iproute2 util-linux
 "
@@ -80,7 +82,7 @@ if ! "$venv/bin/python" -c '' 2>/dev/null; then
   "$python" -m venv --clear "$venv"
 fi
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$stamp" ]; then
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[test,fast,video]'
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[test,fast,video,pytest]'
   echo "$stamp" >"$venv/installed"
 fi
 

@@ -40,6 +40,7 @@ class Suite:
         tests = Path(__file__).parent
         environment = os.environ | {
             "PYTHONPATH": f"{tests}:{tests}/helpers",
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "XSHM_LEAK_WATCH_GRACE": "0.4",
             "TMPDIR": str(where),
         }
