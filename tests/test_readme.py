@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from programs import Programs
 
+import xshm
 from xshm.cli import main
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def _paste(block: str, folder: Path, environment: dict[str, str]) -> str:
     return run.stdout
 
 
-def test_there_is_a_first_look_and_seven_recipes() -> None:
-    assert len(_BLOCKS) == 8
+def test_there_is_a_first_look_and_nine_recipes() -> None:
+    assert len(_BLOCKS) == 10
 
 
 @pytest.mark.parametrize("block", _BLOCKS, ids=lambda block: block.strip().splitlines()[-1].strip()[:40])
@@ -56,11 +57,15 @@ def test_each_piece_of_python_can_be_pasted(block: str, xvfb: Server, tmp_path: 
         assert ("'Terminal'" in said) == ("windows()" in block)
     else:
         _paste(block, tmp_path, environment)
-    names = re.findall(r"(?:save|record)\(\"(.*?)\"[,)]", block)
+    names = re.findall(r"\b(?:save|record|trace)\(\"(.*?)\"[,)]", block)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     for name in names:
         if name.endswith(".mp4"):
             assert len(ffprobe.probe(tmp_path / name).times) > 1
+            continue
+        if name.endswith(".html"):
+            with xshm.Trace.open(tmp_path / name) as trace:
+                assert len(list(trace.changes())) > 1
             continue
         pixels = np.asarray(Image.open(tmp_path / name).convert("RGB"))
         assert (pixels != pixels[0, 0]).any(), f"{name} is of one colour"
