@@ -18,7 +18,7 @@ packages="
   xvfb xauth tigervnc-standalone-server xserver-xephyr xserver-xorg-core xserver-xorg-video-dummy xwayland weston
   x11-apps x11-utils x11-xserver-utils x11-xkb-utils xterm xdotool openbox fonts-dejavu-core
   python3-tk python3-pyqt5 python3-gi gir1.2-gtk-3.0
-  imagemagick pngcheck ffmpeg chromium chromium-driver
+  imagemagick pngcheck ffmpeg chromium chromium-driver firefox-esr
   libegl1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0
   afl++ gcc libc6-dev libxcb1-dev libxcb-shm0-dev
   procps iproute2 util-linux

@@ -312,3 +312,30 @@ def test_a_run_that_is_interrupted_or_killed_leaves_no_server(suite: Suite, numb
         assert set(files) == {"test_it-test_hangs/test_hangs.png", "test_it-test_hangs/test_hangs.html"}
         assert shows_window(files["test_it-test_hangs/test_hangs.png"])
         assert all(f"test-results/{name}" in text for name in files)
+
+
+_SHORT = """
+import pathlib, time
+import pytest
+
+@pytest.mark.parametrize("number", range(300))
+def test_one_of_many(xshm_display, number):
+    pathlib.Path(f"up-{xshm_display.pid}").touch()
+    time.sleep(0.1)
+"""
+
+
+def test_of_workers_whose_run_is_killed_no_server_is_left(suite: Suite) -> None:
+    suite.write("test_it.py", _SHORT)
+    command = suite.command("-n2", plugins=("xdist.plugin",))
+    with subprocess.Popen(command, cwd=suite.path, stdout=subprocess.DEVNULL) as run:
+        deadline = time.monotonic() + 20
+        while len(up := list(suite.path.glob("up-*"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        run.kill()
+    pids = [int(path.name.removeprefix("up-")) for path in up]
+    assert len(pids) == 2
+    deadline = time.monotonic() + 10
+    while any(map(lives, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not any(map(lives, pids))
