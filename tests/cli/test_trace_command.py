@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -159,6 +160,12 @@ def test_a_trace_is_exported_with_the_flags_of_record(inside: Any, tmp_path: Pat
     assert videos.probe(tmp_path / "a.mkv")["streams"][0]["width"] == 64
 
 
+def is_subreaper() -> bool:
+    found = ctypes.c_int()
+    ctypes.CDLL(None).prctl(37, ctypes.byref(found), 0, 0, 0)  # PR_GET_CHILD_SUBREAPER
+    return bool(found.value)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -180,14 +187,21 @@ def test_a_trace_is_exported_with_the_flags_of_record(inside: Any, tmp_path: Pat
         (("-o", "b.html", "--size", "5", "--", "true"), "--size is WIDTHxHEIGHT"),
         (("-o", "b.html", "--display", ":987"), ":987"),
         (("-o", "b.html", "--redact", "*", "--", "true"), "neither"),
+        (("-o", "b.html", "--max-bytes", "5", "--", "true"), "at least"),
+        (("-o", "b.html", "-r", "5000", "--", "true"), "at most"),
     ],
 )
 def test_what_can_not_be_is_refused_in_one_line_and_leaves_nothing(
-    flags: tuple[str, ...], message: str, inside: Any, tmp_path: Path
+    flags: tuple[str, ...], message: str, inside: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def start(*_: object, **__: object) -> None:
+        raise AssertionError("a display was started for what is refused")
+
+    monkeypatch.setattr("xshm.virtual.display.VirtualDisplay.from_spec", start)
     example((64, 48), groups=1).save(tmp_path / "a.html")
     (tmp_path / "other").write_bytes(b"something else")
     code, _, error = inside(*flags)
+    assert not is_subreaper(), "which the run's other tests would have for a parent of their orphans"
     assert code == 2
     assert message in error
     assert error.count("\n") == 1

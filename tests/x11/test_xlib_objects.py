@@ -283,9 +283,9 @@ def test_xinput_events_of_any_length_arrive(display: Any) -> None:
     while not {xinput.RawMotion, xinput.Motion} <= set(kinds):
         event = display.next_event()
         assert event.type == display.extension_event.GenericEvent
-        kinds.append(event.evtype)
-        if event.evtype == xinput.Motion:
-            assert event.data.root_x >= 100
+        # The server may tell of the pointer where it was before, when what is under it has changed.
+        if event.evtype != xinput.Motion or event.data.root_x >= 100:
+            kinds.append(event.evtype)
 
 
 def test_damage_is_told_of_as_an_event(display: Any, window: Any) -> None:

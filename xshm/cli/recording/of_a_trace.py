@@ -22,7 +22,8 @@ from xshm.cli.recording.progress import clock, size_of
 from xshm.errors import Closed, InvalidArgument, XshmError
 from xshm.system.printable import printable
 from xshm.system.replacement import Replacement
-from xshm.trace.settings import page_path
+from xshm.trace.noting.redaction import check_text
+from xshm.trace.settings import TraceSettings, page_path
 
 if TYPE_CHECKING:
     import argparse
@@ -57,6 +58,9 @@ class Wanted:
 
     def check(self) -> Self:
         """Refuse what can't be, before anything is started. Raises InvalidArgument, OSError with the file's name."""
+        TraceSettings(**{name: value for name, value in self.choices.items() if value is not None})
+        for text in self.choices.get("redact", ()):
+            check_text(text)
         check_page(self.path, overwrite=self.overwrite)
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISREG(os.stat(self.path).st_mode):  # noqa: PTH116 - as other files of this library have it

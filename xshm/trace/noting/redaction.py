@@ -45,12 +45,7 @@ class Redaction:
         with suppress(InvalidArgument):
             self._regions.append(source._as_rect(text, source._pump_extent))
             return
-        try:
-            self._patterns.append(re.compile(text))
-        except re.error as error:
-            raise InvalidArgument(
-                f"redact takes regions ('200x100+10+20') and regular expressions; {quoted(text)} is neither: {error}"
-            ) from None
+        self._patterns.append(_compiled(text))
 
     def clean(self, text: str) -> str:
         """Return a text without what is secret."""
@@ -61,6 +56,23 @@ class Redaction:
     def within(self, region: Rect) -> list[Rect]:
         """Return the regions, from the corner of the traced one."""
         return [each.moved(-region.x, -region.y) for each in self._regions]
+
+
+def check_text(text: str) -> None:
+    """Raise InvalidArgument for a text that is neither a region, of any picture, nor an expression."""
+    try:
+        Rect.parse(text, within=Rect(0, 0, 1, 1))
+    except InvalidArgument:
+        _compiled(text)
+
+
+def _compiled(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise InvalidArgument(
+            f"redact takes regions ('200x100+10+20') and regular expressions; {quoted(text)} is neither: {error}"
+        ) from None
 
 
 def _of_text(pattern: re.Pattern[Any]) -> re.Pattern[str]:
