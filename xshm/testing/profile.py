@@ -112,7 +112,7 @@ toolBarFont=DejaVu Sans,10,-1,5,50,0,0,0,0,0
 
 # The system's own file comes first, for its directories of fonts and its cache. Then all fonts but DejaVu are hidden:
 # a picture does not depend on what else is installed. They are named by suffixes, since a pattern that matches a
-# directory's name hides all that is below it.
+# directory's name hides all that is below it; from the root on, since fontconfig 2.15 takes others to be relative.
 _SUFFIXES: Final = (
     *("ttf", "ttc", "otf", "otc", "dfont", "cff", "t1", "pfa", "pfb", "pfr", "woff", "woff2"),
     *("otb", "pcf", "pcf.gz", "bdf", "bdf.gz", "snf", "snf.gz", "fnt", "fon"),
@@ -124,7 +124,7 @@ _FONTS: Final = """\
   <include ignore_missing="yes">/etc/fonts/fonts.conf</include>
   <selectfont>
     <rejectfont>HIDDEN</rejectfont>
-    <acceptfont><glob>*/DejaVu*.ttf</glob></acceptfont>
+    <acceptfont><glob>/*/DejaVu*.ttf</glob></acceptfont>
   </selectfont>
   <match target="pattern">
     <edit name="dpi" mode="assign"><double>96</double></edit>
@@ -164,7 +164,7 @@ def stable(directory: Path) -> dict[str, str]:
         replace_file(config / toolkit / "settings.ini", _GTK.encode())
     replace_file(config / "kdeglobals", _KDE.encode())
     fonts = directory / "fonts.conf"
-    hidden = "".join(f"<glob>*.{each}</glob>" for suffix in _SUFFIXES for each in (suffix, suffix.upper()))
+    hidden = "".join(f"<glob>/*.{each}</glob>" for suffix in _SUFFIXES for each in (suffix, suffix.upper()))
     replace_file(fonts, _FONTS.replace("HIDDEN", hidden).encode())
     found = {**_ENVIRONMENT, "XDG_CONFIG_HOME": str(config), "FONTCONFIG_FILE": str(fonts)}
     _check_fonts(found)
