@@ -117,7 +117,8 @@ if sys.version_info >= (3, 12):  # where trace functions do not see every instru
         def _instruction(self, code: CodeType, offset: int) -> Any:
             if not code.co_filename.startswith(_PACKAGE):
                 return sys.monitoring.DISABLE
-            if threading.current_thread() is not threading.main_thread():  # where no handler runs
+            # By its number: where a thread ends, current_thread() would make another object for it, which stays.
+            if threading.get_ident() != threading.main_thread().ident:  # where no handler runs
                 return None
             return self.meets(code, offset)
 
