@@ -8,8 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 from gui_suites import shows_window
+from PIL import Image
 from processes import lives
 
 from xshm import Trace
@@ -106,6 +108,54 @@ def test_a_failing_test_leaves_its_screen_as_it_was_before_anything_was_closed(s
     _check_junit(suite.path / "report.xml", files)
     _check_html((suite.path / "report.html").read_text())
     _check_allure(suite.path / "allure")
+
+
+_BLINKING = (
+    """
+import pytest
+
+PROGRAM = """
+    + repr("""
+import tkinter
+root = tkinter.Tk()
+root.title("Caret")
+root.configure(bg="white")
+
+def blink():
+    root.configure(bg="black" if root["bg"] == "white" else "white")
+    root.after(60, blink)
+
+blink()
+root.mainloop()
+""")
+    + """
+
+@pytest.fixture
+def blinking(xshm_display):
+    with xshm_display.run(["python3", "-c", PROGRAM]):
+        yield
+
+@pytest.mark.parametrize("number", range(8))
+def test_blinks(blinking, screen, number):
+    with screen.wait_window("Caret"):
+        screen.wait_window("Never there", timeout=0.1 + number / 150)
+"""
+)
+
+
+def test_picture_and_trace_of_a_failure_are_of_one_moment_though_something_blinks(suite: Suite) -> None:
+    # Takes three seconds: eight programs, each seen at another moment of its blinking.
+    suite.write("test_caret.py", _BLINKING)
+    suite.run().assert_outcomes(failed=8)
+    files = suite.files()
+    assert len(files) == 16
+    for name, path in files.items():
+        if name.endswith(".png"):
+            with Trace.open(path.with_suffix(".html")) as trace:
+                failure = next(each for each in trace.marks if each.kind == "failure")
+                assert failure.seen is not None
+                seen = trace.at(failure.seen).rgb()
+            assert (seen == np.asarray(Image.open(path).convert("RGB"))).all(), name
 
 
 def _check_names(names: list[str]) -> None:

@@ -6,7 +6,9 @@ Always true:
    teardown is the one from before the teardown; where the exception has left the `with` of a program of the display,
    it is the one from before that was ended. The first failure's picture stays.
 2. A trace is written when the test fails, so that a debugger's user has it, and again when the test is over.
-3. Nothing here fails a test or hides its failure: what could not be kept is said among the files, with the reason.
+3. Picture and trace agree: the failure is in the trace at the moment of its picture, and nothing that changed before
+   that moment is recorded later. A screen that never rests may be an exception.
+4. Nothing here fails a test or hides its failure: what could not be kept is said among the files, with the reason.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 _ALL: Final = 24 * 3600.0  # seconds of a trace that are kept: all of any test; its bytes are bounded anyhow
 _PATIENCE: Final = 3.0  # seconds for a picture and the list of windows
+_LOOKS: Final = 4  # until a picture of a screen that changes agrees with the trace: a caret blinks once in 300 ms
 _SUFFIXES: Final = {"picture": ".png", "trace": ".html", "video": ".mp4"}
 
 
@@ -61,9 +64,7 @@ class Watch:
         self._rerun = getattr(item, "execution_count", 1) - 1  # as pytest-rerunfailures counts
         self._has_failed = False
         self._before: Look | None = None  # as it was before the teardown
-        self._passing: tuple[BaseException, Look, int] | None = (
-            None  # as an exception left a program's `with`, and when
-        )
+        self._passing: tuple[BaseException, Look] | None = None  # as an exception left a program's `with`
         self._trace: Trace | None = None
         self._handler: logging.Handler | None = None
         self._video: tuple[Recorder, Path] | None = None
@@ -154,6 +155,7 @@ class Watch:
 
     def _failed(self, report: pytest.TestReport, call: pytest.CallInfo[Any]) -> None:
         is_first, self._has_failed = not self._has_failed, True
+        look = self._passed(call)
         if is_first and self._screenshot != "off":
             with self._noting("picture"):
                 look = self._look_of_failure(report, call)
@@ -163,23 +165,22 @@ class Watch:
             with self._noting("trace"):
                 self._trace.catch_up()
                 title, file, line = _crash(report, call, self._item.path)
-                passing = self._passed(call)
-                seen = None if passing is None else passing[1]
+                seen = None if look is None else look.frame.monotonic_ns
                 self._trace.failure(_encodable(title), _encodable(report.longreprtext), file, line, seen_ns=seen)
 
     def _look_of_failure(self, report: pytest.TestReport, call: pytest.CallInfo[Any]) -> Look:
         """Return the screen as it was when the test failed, as nearly as it is known."""
         passing = self._passed(call)
         if passing is not None:
-            return passing[0]
+            return passing
         return self._before if report.when == "teardown" and self._before is not None else self._look()
 
-    def _passed(self, call: pytest.CallInfo[Any]) -> tuple[Look, int] | None:
-        """Return the look at the screen as the failure's exception left a program's `with`, and when that was."""
+    def _passed(self, call: pytest.CallInfo[Any]) -> Look | None:
+        """Return the look at the screen as the failure's exception left a program's `with`."""
         if self._passing is not None and call.excinfo is not None:
-            error, look, at = self._passing
+            error, look = self._passing
             if any(error is each for each in _chain(call.excinfo.value)):
-                return look, at
+                return look
         return None
 
     def _exception_passes(self, error: BaseException) -> None:
@@ -187,10 +188,7 @@ class Watch:
         if self._passing is not None and self._passing[0] is error:
             return
         with self._noting("picture"):
-            look = self._look()
-            if self._trace is not None:
-                self._trace.catch_up()
-            self._passing = error, look, time.monotonic_ns()
+            self._passing = error, self._look()
 
     def _look(self) -> Look:
         """Look at the screen; raise RequestTimeout where the server does not answer: the report waits for it."""
@@ -199,6 +197,13 @@ class Watch:
     def _looked(self) -> Look:
         screen = self.display.screen
         frame = screen.grab()
+        for _ in range(_LOOKS):
+            if self._trace is None:
+                break
+            self._trace.catch_up()
+            if self._trace.changed_ns <= frame.monotonic_ns:
+                break
+            frame = screen.grab()
         return Look(frame, [str(each) for each in screen.windows()])
 
     def _save_picture(self, look: Look) -> None:
@@ -241,7 +246,7 @@ class Watch:
 
     @contextlib.contextmanager
     def _noting(self, what: str) -> Iterator[None]:
-        """Note what goes wrong instead of raising it (3)."""
+        """Note what goes wrong instead of raising it (4)."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - of a server that is gone, a full disk, or an error of our own

@@ -73,6 +73,7 @@ class RecordLog:
         spill: str | bytes | os.PathLike[str] | None = None,
     ) -> None:
         self.head: Final = head
+        self.last_picture = 0  # when it was (nanoseconds since the start)
         self.lines_dropped = 0  # and marks and inputs, that came while no key picture was to be had and memory was full
         self._seconds = seconds
         self._max_bytes = max_bytes
@@ -178,6 +179,7 @@ class RecordLog:
         self._picture = item
         self._is_held = False
         self._file()
+        self.last_picture = item.records[0].at
         return sum(record.nbytes for record in item.records)
 
     def _file(self) -> None:

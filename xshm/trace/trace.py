@@ -225,6 +225,11 @@ class Trace:
             self._pump()
             self._engine.catch_up()
 
+    @property
+    def changed_ns(self) -> int:
+        """When the last change that is recorded was there (CLOCK_MONOTONIC, ns); 0 before the start."""
+        return 0 if self._engine is None else self._engine.started_ns + self._engine.log.last_picture
+
     # -- what is said in it --------------------------------------------------------------------------------------------
 
     def mark(self, title: str) -> None:
