@@ -65,7 +65,7 @@ _XCB_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("name", ["", None, "unix:0", "host/unix:3", "host", "7", "::", *_XCB_NAMES])
+@pytest.mark.parametrize("name", ["", None, "host/unix:3", "host", "7", "::", *_XCB_NAMES])
 def test_a_name_is_read_as_libxcb_reads_it(name: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", "host:12.3")
     host, number, screen = ctypes.c_char_p(), ctypes.c_int(), ctypes.c_int()
@@ -81,6 +81,11 @@ def test_a_name_is_read_as_libxcb_reads_it(name: str | None, monkeypatch: pytest
     is_local = found in ("", "unix") or (name or "").startswith("unix/")  # which libxcb decides when it connects
     assert parsed.is_local == is_local
     assert parsed.host == ("" if is_local else found.strip("[]"))
+
+
+def test_unix_without_a_path_is_this_machine() -> None:  # to libxcb until 1.15, which takes it for a path since
+    assert DisplayName.parse("unix:0.1")[1:4] == (0, 1, "")
+    assert DisplayName.parse("unix:0").is_local
 
 
 # What libxcb takes and we do not: a host that can be none, a sign or blank before the number, a protocol that it then

@@ -492,6 +492,8 @@ SETUPS: dict[str, Callable[[bytes], bytes]] = {
     "no screen": put("B", 28, 0),
     "255 screens": put("B", 28, 255),
     "255 formats": put("B", 29, 255),
+    "a format of depth 0": put("B", 60, 0),
+    "pixels of 7 bits": put("B", 61, 7),
     "byte order 9": put("B", 30, 9),
     "key codes from 0": put("B", 34, 0),
     "key codes that go down": put("B", 35, 7),

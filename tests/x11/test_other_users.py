@@ -255,10 +255,13 @@ def test_a_directory_in_which_everybody_can_replace_sockets_is_done_without() ->
     program = f"""
         import os
         from xshm.virtual.directories import why_not_for_sockets
+        from xshm.virtual.kinds.choice import choose
         from xshm.virtual.spec import DisplaySpec
+        from xshm.virtual.start import command_of
+        spec = DisplaySpec()
         for user in (0, {UID}):  # root's server makes the directory sticky
             os.seteuid(user)
-            print("unix" in DisplaySpec().command(), why_not_for_sockets(is_started=True))
+            print("unix" in command_of(spec, choose(spec)).options, why_not_for_sockets(is_started=True))
     """
     mount = f"mkdir -p {_SOCKETS} && mount -t tmpfs -o mode=777 none {_SOCKETS}"
     why = f"everybody can replace what is in {_SOCKETS} (chmod +t)"

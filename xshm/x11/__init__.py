@@ -1,7 +1,8 @@
 """A connection to an X server: addresses, authority, connection setup, and requests with their replies.
 
-The only package that imports python-xlib, with the packages inside: `protocol` (bytes), `io` (one socket, many
-threads), `server` and `windows` (what a server and its windows report). Its files, in reading order:
+The only package that uses python-xlib, with the packages inside: `protocol` (bytes, and in `xlib` all that is used of
+python-xlib), `io` (one socket, many threads), `server` and `windows` (what a server and its windows report). Its files,
+in reading order:
 
 - `display_name`: display names, and connecting to their sockets
 - `peer_credentials`: which user's server is at the other end, and whether that user may have a cookie

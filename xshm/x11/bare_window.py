@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from Xlib import X
-
 from xshm.x11.protocol import core
+from xshm.x11.protocol.xlib import X
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection

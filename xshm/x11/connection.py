@@ -14,15 +14,12 @@ threads may both query an entry, and store equal values.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import struct
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-from Xlib.protocol import request as xlib_request
 
 from xshm import errors
 from xshm._signal_safety import WeakRegistry
@@ -36,12 +33,13 @@ from xshm.errors import (
     ServerError,
     ServerNonsense,
 )
-from xshm.system import limits
+from xshm.system import limits, logs
 from xshm.x11.display_name import DisplayName
 from xshm.x11.io.resources import ResourceTable
 from xshm.x11.io.wire import Wire, explain_missing_reply
 from xshm.x11.protocol.decoding import Decoding, decode, reply_limit
 from xshm.x11.protocol.requests import bounded_request, weakly
+from xshm.x11.protocol.xlib import request as xlib_request
 from xshm.x11.setup import connect
 from xshm.x11.xlib_base import XlibBase
 
@@ -134,6 +132,12 @@ class Connection(XlibBase):
         self.wire.set_error_handler(weakly(self._on_stray_error))
         self.resources = ResourceTable(self.wire, self.info.resource_id_base, self.info.resource_id_mask)
         _connections.add(self)
+        self._is_end_logged = False
+        try:
+            logs.info("connection", "opened %s: %s, screens: %d", self.address, self.info.vendor, len(self.info.roots))
+        except BaseException:  # raised by a handler of the program's
+            self.wire.close()
+            raise
 
     @property
     def setup(self) -> Any:
@@ -303,14 +307,19 @@ class Connection(XlibBase):
 
     def close(self) -> None:
         """Wait until the server has processed all requests, a second at most, and close. It may be called again."""
+        reason = str(self.wire.end_reason() or "")
         try:
             if not self.wire.ended:
                 # Closing a socket with unread bytes resets the connection: the server would lose the requests that it
                 # has not read yet.
-                with contextlib.suppress(DisplayGone, RequestTimeout, Closed):
-                    self.wire.sync(_CLOSE_TIMEOUT)
+                self.wire.sync(_CLOSE_TIMEOUT)
+        except (DisplayGone, RequestTimeout, Closed) as error:
+            reason = str(error)  # not the exception, whose traceback refers to this frame
         finally:
             self.wire.close()
+        if not self._is_end_logged:
+            self._is_end_logged = True
+            logs.info("connection", "closed %s%s", self.address, f": {reason}" if reason else "")
 
 
 def _after_fork_in_child() -> None:

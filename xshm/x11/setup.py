@@ -13,8 +13,6 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from Xlib.protocol import display as xlib_display
-
 from xshm._signal_safety import is_the_kernels
 from xshm.errors import AccessDenied, ConnectFailed, RequestTimeout, ServerNonsense
 from xshm.system import limits
@@ -22,6 +20,7 @@ from xshm.system.deadlines import bounded
 from xshm.system.printable import printable
 from xshm.x11 import xauthority as xauth
 from xshm.x11.protocol.decoding import Decoding, with_checked_lists
+from xshm.x11.protocol.xlib import protocol_display
 
 if TYPE_CHECKING:
     import _socket
@@ -34,12 +33,13 @@ _REFUSED, _ACCEPTED, _AUTHENTICATE = 0, 1, 2
 # Attempts, and seconds between them: a server that resets itself, after its last client has left, drops connections for
 # tens of milliseconds.
 _ATTEMPTS, _RESET_PAUSE = 5, 0.02
-_SETUP: Any = xlib_display.ConnectionSetupRequest
+_SETUP: Any = protocol_display.ConnectionSetupRequest
 _BODY: Any = with_checked_lists(_SETUP._success_reply)
 _CROWDED: Final = "Maximum number of clients"  # as X.Org's servers word it
 _NAME: Final = "the set-up"  # in errors
 # The protocol's limits: bits of an id that are the client's, bits of an id, words of a request, key codes.
 _LEAST_ID_BITS, _ID_BITS, _LEAST_WORDS, _LEAST_KEYCODE = 18, 29, 4096, 8
+_DEEPEST, _PIXELS, _PADS = 32, (1, 4, 8, 16, 24, 32), (8, 16, 32)  # bits
 _GREATEST: Final = 0x7FFF  # coordinates are signed 16-bit numbers
 
 
@@ -143,7 +143,18 @@ def _check(info: Any) -> None:
         raise ValueError(f"byte order {info.image_byte_order}, bit order {info.bitmap_format_bit_order}")
     if not info.roots:
         raise ValueError("no screen")
+    _check_screens(info)
+
+
+def _check_screens(info: Any) -> None:
+    for fmt in info.pixmap_formats:
+        if not (1 <= fmt.depth <= _DEEPEST and fmt.bits_per_pixel in _PIXELS and fmt.scanline_pad in _PADS):
+            raise ValueError(
+                f"pixels of depth {fmt.depth}, {fmt.bits_per_pixel} bits, in rows padded to {fmt.scanline_pad}"
+            )
     for screen in info.roots:
+        if not 1 <= screen.root_depth <= _DEEPEST:
+            raise ValueError(f"a screen of depth {screen.root_depth}")
         size = screen.width_in_pixels, screen.height_in_pixels
         if not screen.root.id or not all(0 < each <= _GREATEST for each in size):
             raise ValueError(f"a screen of {size[0]}x{size[1]} with the root window {screen.root.id:#x}")

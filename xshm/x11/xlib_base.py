@@ -23,15 +23,12 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-import Xlib.display
-import Xlib.error
-from Xlib.protocol import event, rq
-from Xlib.support import lock
-
 from xshm.system.deadlines import bounded
 from xshm.x11.io.wire import explain_missing_reply
 from xshm.x11.protocol.decoding import Decoding, packed_reply_limit, with_checked_lists
 from xshm.x11.protocol.requests import bounded_request, weakly
+from xshm.x11.protocol.xlib import display as xlib_display
+from xshm.x11.protocol.xlib import error, event, lock, resource_classes, rq
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,11 +40,10 @@ if TYPE_CHECKING:
 
 _FIRST_EXTENSION_ERROR: Final = 128  # lower codes are the core protocol's
 _CHANGE_WINDOW_ATTRIBUTES: Final = 2  # the opcode
-_structures: Any = Xlib.display
 _NO_LOCK: Any = lock._DummyLock()  # python-xlib's own, see "Locking rules"
 
 
-class XlibBase(Xlib.display._BaseDisplay):
+class XlibBase(xlib_display._BaseDisplay):
     """The base of `Connection`, which sets `wire` and `resources` once it is connected."""
 
     wire: Wire
@@ -57,8 +53,8 @@ class XlibBase(Xlib.display._BaseDisplay):
         # Not the base's __init__, which would connect by itself: these are the attributes that its methods use.
         self.display_name = display.name
         self.default_screen = display.screen
-        self.resource_classes = _structures._resource_baseclasses.copy()
-        self.error_classes = dict(Xlib.error.xerror_class)
+        self.resource_classes = resource_classes()
+        self.error_classes = dict(error.xerror_class)
         self.event_classes = dict(event.event_class)
         self.extension_major_opcodes: dict[str, int] = {}
         self.error_handler: Callable[..., Any] | None = None
@@ -173,13 +169,13 @@ class XlibBase(Xlib.display._BaseDisplay):
         """
         if code < _FIRST_EXTENSION_ERROR:
             code += self.first_error
-        if not issubclass(err, Xlib.error.XError):
-            err = type(err.__name__, (Xlib.error.XError,), {"__doc__": err.__doc__})
+        if not issubclass(err, error.XError):
+            err = type(err.__name__, (error.XError,), {"__doc__": err.__doc__})
         self.error_classes[code] = err
 
     def xlib_error(self, message: bytes) -> Any:
         """Return python-xlib's exception for the 32 bytes of an X error."""
-        return self.error_classes.get(message[1], Xlib.error.XError)(self, message)
+        return self.error_classes.get(message[1], error.XError)(self, message)
 
     def _on_error(self, message: bytes, request: Any) -> None:
         """Call the error handler of a python-xlib request object."""

@@ -6,23 +6,16 @@ takes are queued for its `next_event`.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
-import Xlib.display
-import Xlib.ext
-from Xlib.protocol import rq
-
 from xshm.x11.protocol import mit_shm
+from xshm.x11.protocol.xlib import display, extension_modules, import_extension, rq
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
 
 
-_extension_modules: Any = Xlib.ext.__dict__["__extensions__"]  # pairs of the protocol's name and the module's
-
-
-class XlibDisplay(Xlib.display.Display):
+class XlibDisplay(display.Display):
     """`Xlib.display.Display`, as python-xlib documents it, on a Connection. Closing it closes the connection."""
 
     def __init__(self, connection: Connection) -> None:
@@ -42,14 +35,14 @@ class XlibDisplay(Xlib.display.Display):
 
     def _add_extensions(self, connection: Connection) -> None:
         """Initialize python-xlib's module of each extension that the server has, as the base's __init__ does."""
-        for name, module in _extension_modules:
+        for name, module in extension_modules():
             found = connection.extension(name)
             if found is None:
                 continue
             connection.set_extension_major(name, found.major)
             connection.first_error = found.first_error  # for `add_extension_error`, which the module calls
             try:
-                importlib.import_module(f"Xlib.ext.{module}").init(self, self.query_extension(name))
+                import_extension(module).init(self, self.query_extension(name))
             finally:
                 connection.first_error = 0
             self.extensions.append(name)

@@ -45,7 +45,7 @@ GENERIC_EVENT: Final = 35  # the one event that is longer than 32 bytes
 _UNLIKE_OTHERS: Final = (KEYMAP_NOTIFY, GENERIC_EVENT)
 _SEQUENCE = struct.Struct("=H")
 _LENGTH = struct.Struct("=I")
-_NO_LENGTH = bytes(4)  # of a reply that ends with its header
+_unpack_start = struct.Struct("=BxHI").unpack_from  # of a message: its code, sequence number and, in a reply, length
 _READ_LEAST, _READ_MOST = 4096, 1 << 20  # bytes for one read
 _MOST_EVENTS: Final = 1 << 17  # in a queue; and replies to one request, of the requests that have several
 _LONGEST_EVENT: Final = 1 << 20  # bytes; XInput's longest, which describe a device, have a few thousand
@@ -125,10 +125,10 @@ class PacketReader:
         message = chunks[0]
         if type(message) is not bytes or len(message) != HEADER:
             return False
-        kind = message[0]
-        if kind == ERROR or kind & 0x7F in _UNLIKE_OTHERS:
+        kind, number, length = _unpack_start(message)
+        if kind != REPLY and (kind == ERROR or kind & 0x7F in _UNLIKE_OTHERS):
             return False
-        serial = self.seen + ((_SEQUENCE.unpack_from(message, 2)[0] - self.seen) & 0xFFFF)
+        serial = self.seen + ((number - self.seen) & 0xFFFF)
         if serial > ledger.sent:
             return False
         first = None
@@ -157,7 +157,7 @@ class PacketReader:
             self.arrivals += 1
             self.parsed = True
             return True
-        if first is None or first.serial != serial or message[4:8] != _NO_LENGTH:
+        if first is None or first.serial != serial or length:
             return False
         request = first
         if request.received is not None or request.replies is not None:

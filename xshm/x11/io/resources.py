@@ -17,11 +17,10 @@ from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import Xlib.error
-
 from xshm.errors import XshmError
 from xshm.x11.io.deferred import Release
 from xshm.x11.protocol.requests import Request, weakly
+from xshm.x11.protocol.xlib import error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from xshm.x11.io.wire import Wire
 
 
-class _NoIdLeft(XshmError, Xlib.error.ResourceIDError):
+class _NoIdLeft(XshmError, error.ResourceIDError):
     """All resource ids of a connection are in use."""
 
 

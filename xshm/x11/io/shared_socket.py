@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from xshm._signal_safety import is_the_kernels
 from xshm.errors import Closed, DisplayGone, ServerNonsense
 from xshm.system.deadlines import timed_out
-from xshm.system.polling import is_cooperative, is_readable, readable_or_writable, ready
+from xshm.system.polling import OneDescriptor, is_cooperative, readable_or_writable, ready
 from xshm.x11.io.deferred import DeferredWork
 from xshm.x11.io.packet_reader import PacketReader
 from xshm.x11.io.write_buffer import WriteBuffer
@@ -71,6 +71,7 @@ class SharedSocket:
         # block (MSG_DONTWAIT).
         sock.settimeout(0.0 if is_cooperative() else None)
         self.socket = sock
+        self._is_readable = OneDescriptor(sock.fileno()).is_readable  # for the reader alone
         self._recv, self._recvmsg = sock.recv, sock.recvmsg
         self._takes_descriptors = False  # recv until a request's reply brings descriptors: recvmsg is slower
         self._lock = Lock()
@@ -89,6 +90,10 @@ class SharedSocket:
     def ended(self) -> bool:
         """Whether the connection is over, for whatever reason."""
         return self._ended is not None
+
+    def end_reason(self) -> Exception | None:
+        """Return why the connection is over, as each call raises it; None while it is not."""
+        return None if self._ended is None else self._ended()
 
     def check(self) -> None:
         """Raise the reason for its end once the connection is over."""
@@ -315,9 +320,6 @@ class SharedSocket:
             reads += 1
             if reads >= _MOST_READS:
                 return
-
-    def _is_readable(self, seconds: float | None) -> bool:
-        return is_readable(self.socket.fileno(), seconds)
 
 
 def _gone(error: OSError | None) -> Callable[[], Exception]:

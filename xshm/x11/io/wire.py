@@ -58,8 +58,8 @@ class Wire(SharedSocket):
                     self._broken(error)
                 if sent and self._reader is None:
                     self._reader = request
-            if sent and deadline is None and self._reader is request:
-                self._read(None)  # the first read mostly brings the reply, and nothing else
+            if sent and self._reader is request:
+                self._read(deadline)  # the first read mostly brings the reply, and nothing else
             if not request.done:
                 self._wait_until_done(request, sent, request, deadline)
         finally:

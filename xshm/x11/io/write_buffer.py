@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import array
 import socket
-from itertools import compress, count
+from itertools import compress, count, repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xshm.x11.protocol.requests import Ledger, Request
 
 # NOSIGNAL: a dead server is an error also in a program with the default action for SIGPIPE, as command line tools have.
-_FLAGS: Final = socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+_FLAGS: Final = repeat(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 _COPIED: Final = 1 << 20  # bytes; of a longer tail a memoryview is sliced, since each cut would copy it
 # Requests that are joined to one tail, at most. It bounds the time from one commit to the next: however often signal
 # handlers interrupt this, the queue gets shorter.
@@ -77,7 +77,7 @@ class WriteBuffer:
         ledger.sent = serial
         request.data = b""
         try:
-            accepted.extend(map(self._send, (data,), (_FLAGS,)))  # signal-safe (1)
+            accepted.extend(map(self._send, (data,), _FLAGS))  # signal-safe (1)
         except BlockingIOError as error:
             if not is_the_kernels(error):
                 raise
@@ -103,9 +103,9 @@ class WriteBuffer:
                     if self._tail_descriptors:
                         rights = array.array("i", self._tail_descriptors)
                         control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)]
-                        accepted.extend(map(self._sendmsg, ([tail],), (control,), (_FLAGS,)))
+                        accepted.extend(map(self._sendmsg, ([tail],), (control,), _FLAGS))
                     else:
-                        accepted.extend(map(self._send, (tail,), (_FLAGS,)))
+                        accepted.extend(map(self._send, (tail,), _FLAGS))
                 except BlockingIOError as error:
                     if not is_the_kernels(error):
                         raise

@@ -2,6 +2,7 @@
 
 In reading order:
 
+- `xlib`: what is used of python-xlib, which no other file imports
 - `requests`: requests with their replies or errors, the ledger of requests in flight, and routes of events
 - `decoding`: replies as values, or ServerNonsense; limits to their length
 - `core`: the core protocol

@@ -9,11 +9,10 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
-from Xlib.protocol import request
-
 from xshm.errors import UnsupportedFormat
 from xshm.x11.protocol.decoding import image_reply_limit
 from xshm.x11.protocol.requests import HEADER, bounded_request
+from xshm.x11.protocol.xlib import request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,11 +12,10 @@ import functools
 import struct
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from Xlib.protocol import rq
-from Xlib.protocol.request import GetGeometry
-
 from xshm._signal_safety import is_a_handlers
 from xshm.errors import InvalidArgument, ServerNonsense, XshmError
+from xshm.x11.protocol.xlib import PACKAGE, rq
+from xshm.x11.protocol.xlib import request as core
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +57,7 @@ def packed_reply_limit(data: bytes) -> int:
 
 # Packages whose functions raise while decoding. An exception with a frame of any other package in its traceback is a
 # signal handler's.
-_DECODERS: Final = ("Xlib", "numpy", "enum", "encodings")
+_DECODERS: Final = (PACKAGE, "numpy", "enum", "encodings")
 _GEOMETRY: Final = "xshm.geometry"  # its InvalidArgument is about numbers that the server has sent, while decoding
 
 
@@ -139,6 +138,6 @@ def decode(request: Any, data: bytes, display: Any) -> Any:
     """Return the fields of the reply to a request (a python-xlib class). Call it in a `Decoding` block or its like."""
     found, _ = with_checked_lists(request._reply).parse_binary(data, display)  # noqa: SLF001 - decodes without I/O
     # No drawable can have such a size, and later divisions and allocations rely on that.
-    if request is GetGeometry and not (found.width and found.height):
+    if request is core.GetGeometry and not (found.width and found.height):
         raise ValueError(f"a size of {found.width}x{found.height}, which nothing has")
     return found

@@ -10,11 +10,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from Xlib import error
-from Xlib.protocol import rq
-
 from xshm.x11.protocol.core import ALL_PLANES, Z_PIXMAP
 from xshm.x11.protocol.structures import reply_struct, request_struct
+from xshm.x11.protocol.xlib import error, rq
 
 if TYPE_CHECKING:
     from xshm.geometry import Rect

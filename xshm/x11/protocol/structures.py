@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from Xlib.protocol import rq
+from xshm.x11.protocol.xlib import rq
 
 
 def request_struct(minor: int, *fields: Any) -> Any:

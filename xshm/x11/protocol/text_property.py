@@ -5,6 +5,7 @@ What cannot be decoded becomes U+FFFD. Source: "Compound Text Encoding" 1.1, X C
 
 from __future__ import annotations
 
+import codecs
 import re
 from typing import Final
 
@@ -20,6 +21,8 @@ _HALF: Final = 0x80
 # A set of 94 by 94 lies in the upper half in its EUC encoding; controls and the space are no part of it.
 _UPPER: Final = bytes(byte | _HALF if b"!"[0] <= byte <= b"~"[0] else byte for byte in range(256))
 _EXTENDED_LENGTH: Final = 2
+# Codecs of Python's own that decode texts, and are no charsets: what they make of foreign bytes differs by release.
+_NO_CHARSETS: Final = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape")
 
 
 def decode(kind: str, data: bytes) -> str:
@@ -83,8 +86,8 @@ def _plain(data: bytes, left: str, right: str) -> str:
 
 def _by_name(data: bytes, charset: str) -> str:
     try:
+        if codecs.lookup(charset).name.replace("_", "-") in _NO_CHARSETS:
+            return "\ufffd"
         return data.decode(charset, "replace")
-    except (LookupError, ValueError, Warning):
-        # No such charset; a name with NUL in it; Python's codecs that take no "replace" (idna, punycode, undefined), or
-        # that warn (unicode_escape), which is raised where warnings are errors.
+    except (LookupError, ValueError):  # no such charset; a name with NUL in it
         return "\ufffd"

@@ -10,12 +10,10 @@ from __future__ import annotations
 import struct
 from typing import Final, NamedTuple
 
-from Xlib.ext import xfixes
-from Xlib.protocol import rq, structs
-
 from xshm.geometry import Rect
 from xshm.x11.protocol.requests import HEADER
 from xshm.x11.protocol.structures import reply_struct, request_struct
+from xshm.x11.protocol.xlib import rq, structs, xfixes
 
 NAME: Final = "XFIXES"
 VERSION: Final = (2, 0)  # the least that has regions, and names of pointer images

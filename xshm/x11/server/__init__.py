@@ -3,6 +3,7 @@
 - `visuals`: pixel formats
 - `colormap`: colours of indexed pixels
 - `screen_size`: the current size of a screen, and its changes
+- `screen_resize`: give a screen another size
 - `randr`: monitors
 - `keysyms`: names and characters of keysyms
 - `keyboard`: names and characters of keys, as they come in events

@@ -11,12 +11,11 @@ from contextlib import suppress
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
-from Xlib.protocol import request
-
 from xshm.errors import BadAlloc, UnsupportedFormat
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
 from xshm.x11.protocol.requests import HEADER
+from xshm.x11.protocol.xlib import request
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,10 +10,8 @@ import struct
 import time
 from typing import TYPE_CHECKING, Final
 
-from Xlib import X
-from Xlib.ext import damage
-
 from xshm.x11.protocol.requests import EventRoute, Request, precedes
+from xshm.x11.protocol.xlib import X, damage
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension

@@ -8,8 +8,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from Xlib.protocol import request
-
+from xshm.x11.protocol.xlib import request
 from xshm.x11.server import keysyms
 
 if TYPE_CHECKING:

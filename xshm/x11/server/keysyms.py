@@ -10,11 +10,9 @@ has on a key of its own. They have names, but no characters.
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 from typing import Final
 
-from Xlib import keysymdef
+from xshm.x11.protocol.xlib import keysym_groups
 
 UNICODE: Final = 0x01000000  # from here on, a keysym is this plus a code point
 _LATIN_1: Final = (range(0x20, 0x7F), range(0xA0, 0x100))  # keysyms that are code points
@@ -78,12 +76,11 @@ def names() -> dict[int, str]:
 @functools.cache
 def keysyms_by_name() -> dict[str, int]:
     """Return all keysyms by their names; those of multimedia keys as in "XF86AudioPlay"."""
-    groups = [each.name for each in pkgutil.iter_modules(keysymdef.__path__)]
+    groups = keysym_groups()
     found = dict(_MORE)
     for group in sorted(groups, key=lambda name: (name not in _ORDINARY, name)):
-        for name, number in vars(importlib.import_module(f"{keysymdef.__name__}.{group}")).items():
-            if name.startswith("XK_") and isinstance(number, int):
-                found.setdefault(name.removeprefix("XK_").replace("XF86_", "XF86"), number)
+        for name, number in groups[group].items():
+            found.setdefault(name.removeprefix("XK_").replace("XF86_", "XF86"), number)
     return found
 
 

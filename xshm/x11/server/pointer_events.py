@@ -14,12 +14,11 @@ import weakref
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from Xlib.protocol import rq
-
 from xshm.x11.io.packet_reader import GENERIC_EVENT
 from xshm.x11.protocol import xfixes
 from xshm.x11.protocol.requests import EventRoute
 from xshm.x11.protocol.structures import request_struct
+from xshm.x11.protocol.xlib import rq
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from Xlib import X
-from Xlib.ext import randr, xinerama
-from Xlib.protocol.request import GetAtomName, InternAtom
-
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import text_property
+from xshm.x11.protocol.xlib import X, randr, xinerama
+from xshm.x11.protocol.xlib import request as core
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from xshm.x11.connection import Connection
 
 _NAME: Final = "RANDR"
-_WITH_MONITORS: Final = (1, 5)
+_WITH_PRIMARY, _WITH_MONITORS = (1, 3), (1, 5)
 _INTERLACED, _DOUBLE_SCAN = 0x10, 0x20  # mode flags
 _EDID_WORDS: Final = 32  # the first block, 128 bytes: `x11.protocol.edid` decodes no other
 
@@ -30,7 +28,7 @@ _EDID_WORDS: Final = 32  # the first block, 128 bytes: `x11.protocol.edid` decod
 class MonitorInfo(NamedTuple):
     """A monitor or a Xinerama head: name and rectangle in pixels; millimetres and hertz are 0 where unknown.
 
-    `outputs` are the names of its connectors, `edid` the first block of the first of them that has one.
+    `outputs` are the names of its connectors, `edids` their first blocks in the same order, b"" where one has none.
     """
 
     name: str
@@ -40,7 +38,12 @@ class MonitorInfo(NamedTuple):
     height_mm: int
     refresh: float
     outputs: tuple[str, ...] = ()
-    edid: bytes = b""
+    edids: tuple[bytes, ...] = ()
+
+    @property
+    def edid(self) -> bytes:
+        """The block of the first connector that has one; b"" where none has."""
+        return next((edid for edid in self.edids if edid), b"")
 
 
 class _Output(NamedTuple):
@@ -60,10 +63,10 @@ def query_monitors(connection: Connection, root: int) -> list[MonitorInfo]:
 
     listed = ask(randr.GetMonitors, window=root, is_active=True)
     current = ask(randr.GetScreenResourcesCurrent, window=root)  # GetScreenResources has the hardware probed
-    edid = Cookie(connection, InternAtom, only_if_exists=True, name="EDID")
+    edid = Cookie(connection, core.InternAtom, only_if_exists=True, name="EDID")
     monitors, resources, edid_atom = listed.reply().monitors, current.reply(), edid.reply().atom
     # The second round trip: names of monitors, which are atoms, and all about outputs.
-    names = [Cookie(connection, GetAtomName, atom=monitor.name) for monitor in monitors]
+    names = [Cookie(connection, core.GetAtomName, atom=monitor.name) for monitor in monitors]
     outputs = _query_outputs(ask, resources, edid_atom)
     found = []
     for monitor, name in zip(monitors, names, strict=True):
@@ -76,10 +79,22 @@ def query_monitors(connection: Connection, root: int) -> list[MonitorInfo]:
             height_mm=monitor.height_in_millimeters,
             refresh=max((output.refresh for output in known), default=0.0),
             outputs=tuple(output.name for output in known),
-            edid=next((output.edid for output in known if output.edid), b""),
+            edids=tuple(output.edid for output in known),
         )
         found.append(info)
     return found
+
+
+def query_primary_output(connection: Connection, root: int) -> str:
+    """Return the name of the output that is marked primary (RandR 1.3); "" where none is. Two round trips."""
+    extension = connection.negotiate(_NAME)
+    if extension is None or extension.version < _WITH_PRIMARY:
+        return ""
+    output = Cookie(connection, randr.GetOutputPrimary, opcode=extension.major, window=root).reply().output
+    if not output:
+        return ""
+    asked = {"opcode": extension.major, "output": output, "config_timestamp": 0}
+    return _decode_name(Cookie(connection, randr.GetOutputInfo, **asked).reply().name)
 
 
 def _query_outputs(ask: Callable[..., Cookie], resources: Any, edid_atom: int) -> dict[int, _Output]:

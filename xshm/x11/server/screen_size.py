@@ -10,9 +10,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from Xlib.ext import randr
-
 from xshm.x11.protocol.requests import EventRoute
+from xshm.x11.protocol.xlib import randr
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection
@@ -31,6 +30,7 @@ class ScreenSize:
 
     def __init__(self, connection: Connection, number: int) -> None:
         self._connection = connection
+        self._call = connection.wire.call
         root = connection.setup.root.id
         extension = connection.extension("XINERAMA")
         # Where RandR serves Xinerama's requests, there is one screen, and the reply is the root window's size, too.
@@ -43,7 +43,7 @@ class ScreenSize:
 
     def query(self) -> tuple[int, int]:
         """Return width and height, after the server has processed all requests sent before."""
-        request = self._connection.wire.call(self._request)
+        request = self._call(self._request)
         if request.reply is None:
             raise self._connection.refusal(request, "the screen's size")
         width, height = self._reply.unpack_from(request.reply)

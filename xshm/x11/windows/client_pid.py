@@ -14,10 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from Xlib.ext import res
-
 from xshm.errors import ServerError
 from xshm.x11.cookie import Cookie
+from xshm.x11.protocol.xlib import res
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection

@@ -25,12 +25,11 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
-from Xlib import X
-
 from xshm.x11.connection import pack_request
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
 from xshm.x11.protocol.requests import EventRoute, precedes, weakly
+from xshm.x11.protocol.xlib import X
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from Xlib import X, Xatom
-from Xlib.protocol import request
-
 from xshm.geometry import Rect
 from xshm.x11.protocol import core
+from xshm.x11.protocol.xlib import X, Xatom, request
 from xshm.x11.windows.properties import intern_atom
 
 if TYPE_CHECKING:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from Xlib import X, Xatom
-
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core, text_property
+from xshm.x11.protocol.xlib import X, Xatom
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection

@@ -18,12 +18,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from Xlib.ext import composite
-
 from xshm.errors import ServerError, WindowNotViewable
 from xshm.x11.connection import pack_request
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core, xfixes
+from xshm.x11.protocol.xlib import composite
 
 if TYPE_CHECKING:
     from xshm.x11.connection import Connection, Extension

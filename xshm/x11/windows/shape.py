@@ -11,12 +11,11 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any, Final
 
-from Xlib.ext import shape
-
 from xshm.geometry import Rect
 from xshm.x11.connection import pack_request
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol.requests import EventRoute, precedes
+from xshm.x11.protocol.xlib import shape
 from xshm.x11.windows.event_masks import Holders
 
 if TYPE_CHECKING:

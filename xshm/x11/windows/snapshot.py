@@ -8,13 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from Xlib import X
-from Xlib.ext import shape
-from Xlib.protocol.request import GetSelectionOwner
-
 from xshm.geometry import Rect
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
+from xshm.x11.protocol.xlib import X, request, shape
 from xshm.x11.windows.properties import WindowProperties
 
 if TYPE_CHECKING:
@@ -84,7 +81,7 @@ class Compositor:
     """Whether a compositing manager runs: queried when this is made."""
 
     def __init__(self, connection: Connection, atoms: Atoms) -> None:
-        self._owner = Cookie(connection, GetSelectionOwner, selection=atoms.compositor)
+        self._owner = Cookie(connection, request.GetSelectionOwner, selection=atoms.compositor)
 
     def is_running(self) -> bool:
         """Return whether one has acquired the screen's selection (EWMH, _NET_WM_CM_Sn)."""

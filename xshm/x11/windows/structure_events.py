@@ -8,8 +8,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from Xlib import X
-
+from xshm.x11.protocol.xlib import X
 from xshm.x11.windows.event_masks import WINDOWS
 
 if TYPE_CHECKING:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from Xlib import X, Xatom
-
 from xshm.errors import ServerError
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
+from xshm.x11.protocol.xlib import X, Xatom
 from xshm.x11.windows.properties import Atoms, is_managed, window_id
 
 if TYPE_CHECKING:

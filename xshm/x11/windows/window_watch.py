@@ -24,12 +24,11 @@ import struct
 from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from Xlib import X, Xatom
-
 from xshm.errors import ServerError
 from xshm.system.deadlines import holding
 from xshm.x11.cookie import Cookie
 from xshm.x11.protocol import core
+from xshm.x11.protocol.xlib import X, Xatom
 from xshm.x11.windows.event_masks import WINDOWS
 from xshm.x11.windows.known_windows import KnownWindows, Top
 from xshm.x11.windows.properties import Title, window_id
