@@ -95,6 +95,12 @@ def test_an_array_taken_once_shows_what_is_drawn_later(display: VirtualDisplay) 
     assert not before.pixels.any(), "a grab's memory is its own"
 
 
+def test_each_array_of_the_pixels_is_one_of_its_own(display: VirtualDisplay) -> None:
+    first, second = display.framebuffer.pixels, display.framebuffer.pixels
+    assert first is not second
+    assert np.shares_memory(first, second)
+
+
 def test_the_colours_of_an_eight_bit_screen_are_those_that_it_has_now() -> None:
     with VirtualDisplay(64, 48, 8) as display, painting(display) as painter:
         painter.fill((0, 0, 64, 48), (250, 120, 10))

@@ -8,12 +8,12 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from xshm import _arguments
 from xshm.errors import MissingExtra
 from xshm.pixels.channels import Channel, Constant, Luma, Part
-from xshm.system import limits
+from xshm.system import limits, logs
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -39,6 +39,9 @@ _GRAY: dict[_Bytes, str] = {
     (0, 1, 2): "COLOR_RGBA2GRAY",
 }
 
+_SPARED: Final = 100 * 1920 * 1080  # pixels; a JPEG of 1080p takes 1 ms longer without OpenCV
+_converted = [0]  # pixels, without it
+
 
 @functools.cache
 def module() -> tuple[ModuleType | None, str]:
@@ -47,8 +50,12 @@ def module() -> tuple[ModuleType | None, str]:
         with limits.loading():
             found = importlib.import_module("cv2")
     except ImportError as error:
-        return None, f"OpenCV can't be imported ({error}); pip install xshm[fast] brings it"
-    return found, f"OpenCV {found.__version__} is installed"
+        reason = f"OpenCV can't be imported ({error}); pip install xshm[fast] brings it"
+        logs.info("converter", "numpy: %s", reason)
+        return None, reason
+    reason = f"OpenCV {found.__version__} is installed"
+    logs.info("converter", "opencv: %s", reason)
+    return found, reason
 
 
 def required() -> ModuleType:
@@ -59,9 +66,17 @@ def required() -> ModuleType:
     return found
 
 
-def loaded() -> ModuleType | None:
-    """Return OpenCV if this process has imported it, for a single conversion, which importing it (0.1 s) would slow."""
-    return module()[0] if "cv2" in sys.modules else None
+def loaded(pixels: int = 0) -> ModuleType | None:
+    """Return OpenCV if this process has imported it, for a conversion that importing it (0.1 s) would slow.
+
+    `pixels` is how many there are to be converted, for what takes a millisecond longer without: it is imported once
+    that has added up to the import's time.
+    """
+    if "cv2" not in sys.modules:
+        _converted[0] += pixels
+        if _converted[0] < _SPARED:
+            return None
+    return module()[0]
 
 
 def choose(converter: Converter, fmt: PixelFormat) -> ModuleType | None:

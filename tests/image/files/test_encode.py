@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -55,6 +59,44 @@ def test_the_order_of_bytes_makes_no_difference_to_a_jpeg_or_an_image(name: str)
     pixels[..., list(fmt.byte_offsets)] = rgb
     assert jpeg(Raster(pixels, fmt)) == jpeg(Raster(bgrx(rgb), BGRX))
     assert np.array_equal(np.asarray(encode.image(Raster(pixels, fmt)).convert("RGB")), rgb)
+
+
+@pytest.mark.parametrize("quality", [1, 50, 85, 100])
+def test_opencv_writes_the_jpeg_that_pillow_does(quality: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = pytest.importorskip("cv2")
+    rgb = photograph(45, 71)
+    whole = bgrx(rgb)
+    whole.flags.writeable = False
+    crop = whole[3:, 5:-2]
+    watched = Mock(wraps=encoder.imencode)
+    monkeypatch.setattr(encoder, "imencode", watched)
+    made = [jpeg(Raster(pixels, BGRX), quality=quality) for pixels in (whole, crop)]
+    assert watched.call_count == 2
+    monkeypatch.delitem(sys.modules, "cv2")  # as in a process that has not imported it
+    assert made == [jpeg(Raster(pixels, BGRX), quality=quality) for pixels in (whole, crop)]
+    assert watched.call_count == 2
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=quality)
+    assert made[0] == buffer.getvalue()
+
+
+def test_a_process_that_writes_jpeg_after_jpeg_imports_opencv_when_that_is_worth_it() -> None:
+    pytest.importorskip("cv2")
+    program = (
+        "import sys\nimport numpy as np\nfrom xshm import Frame, PixelFormat, Rect, VisualClass\n"
+        "from xshm.pixels import opencv\n"
+        "assert opencv._SPARED >= 10**8\n"
+        "opencv._SPARED = 3 * 64 * 48\n"
+        "layout = PixelFormat(24, 32, 32, 'little', 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)\n"
+        "frame = Frame(np.zeros((48, 64, 4), np.uint8), Rect(0, 0, 64, 48), 0, 0, layout)\n"
+        "made = set()\n"
+        "for _ in range(4):\n"
+        "    made.add(frame.jpeg())\n"
+        "    print('cv2' in sys.modules)\n"
+        "print(len(made))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False", "True", "True", "1"]
 
 
 @pytest.mark.parametrize("quality", [0, 101, -1])

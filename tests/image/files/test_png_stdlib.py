@@ -124,6 +124,7 @@ def test_only_opaque_pixels_of_three_whole_bytes_in_four_are_served(
     assert not png_stdlib.serves(fmt), "numpy is loaded here"
     with monkeypatch.context() as patched:
         patched.delitem(sys.modules, "numpy")
+        patched.setattr(png_stdlib, "_written", [0])
         assert png_stdlib.serves(fmt) == (fmt in SERVED.values())
     assert sys.modules["numpy"] is _NUMPY
 
@@ -148,3 +149,19 @@ def test_a_process_without_numpy_makes_the_file_without_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], input=picture.memory, capture_output=True, check=True)
     assert done.stdout == encode.png(Raster(picture.pixels, BGRX))
+
+
+def test_a_process_that_writes_picture_after_picture_loads_numpy_when_that_is_worth_it() -> None:
+    program = (
+        "import sys\nfrom xshm.geometry import Rect\nfrom xshm.image.frame import Frame\n"
+        "from xshm.pixels.format import PixelFormat, VisualClass\n"
+        "layout = PixelFormat(24, 32, 32, 'little', 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)\n"
+        "memory = bytearray(4 * 1920 * 1080)\n"
+        "made = set()\n"
+        "for _ in range(10):\n"
+        "    made.add(Frame(None, Rect(0, 0, 1920, 1080), 0, 0, layout, memory=memory).png(colours='rgb'))\n"
+        "    print('numpy' in sys.modules)\n"
+        "print(len(made))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"] * 8 + ["True"] * 2 + ["1"]

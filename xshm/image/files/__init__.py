@@ -3,6 +3,8 @@
 In reading order:
 
 - `encode`: Encoded, a file of any kind, scaled down to a longest edge; JPEG and Pillow's kinds.
+- `shrink`: a picture made smaller, in strips.
+- `two_threads`: two parts of such work at the same time.
 - `png`: PNG by numpy: gray, palette, RGB or RGBA.
 - `png_palette`: pictures of at most 256 colours as indices and a palette.
 - `png_stdlib`: PNG without numpy, for a process that has not loaded it.

@@ -9,10 +9,13 @@ import functools
 import importlib
 import struct
 import zlib
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from xshm import _arguments
 from xshm.errors import InvalidArgument
+from xshm.image.files.two_threads import together
+from xshm.system import logs
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
@@ -26,6 +29,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # libisal's own level: 1 takes a tenth more time than 0 for a fifth less; 2 takes 5 % more for 1 % less; 3 takes three
 # times as long for nothing.
 _ISAL_LEVEL = 1
+_RAW: Final = -15  # window bits: a deflate stream without zlib's header and checksum
+_ZLIB_HEADER: Final = b"\x78\x01"
+_LARGE: Final = 1 << 19  # pixels; a second thread does not pay for fewer
 
 # Bands of rows are filtered (Up) where more than this share of bytes is a small step, up or down, from the pixel
 # before: photographs and gradients. Text and flat surfaces stay as they are, since filters hide their repeats. KiB of
@@ -50,7 +56,12 @@ def write(
     parts = [SIGNATURE, *chunk(b"IHDR", header)]
     if table:
         parts += chunk(b"PLTE", table)
-    return b"".join((*parts, *chunk(b"IDAT", deflate(rows, level)), *chunk(b"IEND", b"")))
+    isal = _isal()
+    if level == FASTEST and isal is not None and height * width >= _LARGE:
+        packed = _deflate_halves(isal, memoryview(rows).cast("B"))
+    else:
+        packed = deflate(rows, level)
+    return b"".join((*parts, *chunk(b"IDAT", packed), *chunk(b"IEND", b"")))
 
 
 def chunk(name: bytes, data: bytes) -> tuple[bytes, ...]:
@@ -72,6 +83,23 @@ def deflate(rows: Any, level: int) -> bytes:
         packed: bytes = isal.compress(rows, _ISAL_LEVEL)
         return packed
     return zlib.compress(rows, level)
+
+
+def _deflate_halves(isal: ModuleType, rows: memoryview) -> bytes:
+    """Return the rows compressed as a zlib stream of two parts, made at the same time.
+
+    It is 0.3 % larger, since the second part can't refer to the first; 5.6 instead of 8.0 ms for a 1080p page.
+    """
+    parts: list[bytes] = [b"", b""]
+    half = len(rows) // 2
+
+    def compress(at: int, data: memoryview, flush: int) -> None:
+        packer = isal.compressobj(_ISAL_LEVEL, isal.DEFLATED, _RAW)
+        parts[at] = packer.compress(data) + packer.flush(flush)
+
+    # A full flush ends the first part at a whole byte, without the mark of the last block.
+    together(partial(compress, 0, rows[:half], isal.Z_FULL_FLUSH), partial(compress, 1, rows[half:], isal.Z_FINISH))
+    return b"".join((_ZLIB_HEADER, *parts, struct.pack(">I", isal.adler32(rows))))
 
 
 def inflate(data: bytes) -> bytes:
@@ -96,5 +124,6 @@ def _crc(data: bytes, start: int) -> int:
 def _isal() -> ModuleType | None:
     try:
         return importlib.import_module("isal.isal_zlib")
-    except ImportError:  # it has no wheels but for x86-64 and aarch64
+    except ImportError as error:  # it has no wheels but for x86-64 and aarch64
+        logs.info("converter", "zlib, which takes ten times as long for a PNG: isal can't be imported (%s)", str(error))
         return None

@@ -1,5 +1,7 @@
 """Encode pixels as PNG without numpy, whose import takes longer than a screenshot; for a process without numpy.
 
+A picture takes twice as long so: after some, which together have cost as much as the import, numpy is loaded.
+
 RGB files are the same byte by byte as those of `png`. Palettes are for pictures whose channels have few values each. A
 1080p page of text in 72 colours, 16 shades a channel, takes 20 ms and 214 kB as RGB; its palette file is 113 kB, but
 takes 55 ms or more in pure Python, and 400 ms with the import of numpy. A terminal of black on white takes 10 ms.
@@ -21,14 +23,21 @@ if TYPE_CHECKING:
 
 _PIXEL: Final = 4  # bytes in memory
 _CHANNELS: Final = 3
+# Pixels to be written without numpy. A page of 1080p takes 11 ms more so, and the import 80 to 100.
+_SPARED: Final = 8 * 1920 * 1080
 _COLOURS: Final = 256  # of a palette
 # What `bytes.translate` deletes to leave the bytes that are small steps: see `png_chunks.STEPS`.
 _NO_STEPS: Final = bytes([0, *range(png_chunks.STEP + 1, 256 - png_chunks.STEP)])
 
 
+_written = [0]  # pixels, by this process
+
+
 def serves(fmt: PixelFormat) -> bool:
-    """Return whether this process has not loaded numpy, and pictures of this format can be written without it."""
-    return "numpy" not in sys.modules and fmt.fourth_byte is not None and not (fmt.alpha_mask or fmt.needs_colormap)
+    """Return whether this process does well without numpy still, and pictures of this format can be written so."""
+    if "numpy" in sys.modules or _written[0] >= _SPARED:
+        return False
+    return fmt.fourth_byte is not None and not (fmt.alpha_mask or fmt.needs_colormap)
 
 
 def png(
@@ -36,6 +45,7 @@ def png(
 ) -> bytes:
     """Return a file of `memory`, a buffer of rows `stride` bytes apart, of a format that `serves`."""
     png_chunks.check_level(level)
+    _written[0] += width * height
     assert fmt.byte_offsets is not None  # noqa: S101 - `serves` is False for others
     pixels = memoryview(memory).cast("B")[: height * stride]
     if colours == "auto" and (found := _indices(pixels, stride, width, fmt.byte_offsets)) is not None:

@@ -1,0 +1,136 @@
+"""Work on a large picture by two threads: the same files as by one, and the errors of both."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from pictures import BGRX, bgrx, opened, photograph
+from PIL import Image
+
+from xshm.image.files import encode
+from xshm.image.files.shrink import shrunk
+from xshm.image.files.two_threads import together
+from xshm.pixels.raster import Raster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+
+@contextlib.contextmanager
+def _on_one_processor() -> Iterator[None]:
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+@pytest.fixture(scope="module")
+def rgb() -> NDArray[np.uint8]:
+    return photograph(1081, 1911)  # an odd size: no strip begins at a whole row
+
+
+@pytest.mark.parametrize("edge", [1910, 1568, 640, 3])
+def test_a_picture_made_smaller_is_pillow_s_but_for_rounding(rgb: NDArray[np.uint8], edge: int) -> None:
+    made = opened(encode.encode(Raster(bgrx(rgb), BGRX), max_edge=edge).data)
+    expected = Image.fromarray(rgb).resize(made.size, Image.Resampling.HAMMING)
+    assert np.abs(np.asarray(made.convert("RGB")).astype(int) - np.asarray(expected)).max() <= 1
+
+
+def test_shades_are_made_smaller_too() -> None:
+    shades = photograph(700, 1400)[..., 0].copy()
+    made = shrunk(Image.fromarray(shades), (333, 166))
+    expected = Image.fromarray(shades).resize((333, 166), Image.Resampling.HAMMING)
+    assert np.abs(made.astype(int) - np.asarray(expected)).max() <= 1
+
+
+@pytest.mark.parametrize("edge", [None, 1568])
+def test_a_large_png_holds_the_picture_and_is_the_same_on_one_processor(
+    rgb: NDArray[np.uint8], edge: int | None
+) -> None:
+    def png() -> bytes:
+        return encode.encode(Raster(bgrx(rgb), BGRX), max_edge=edge).data
+
+    made = png()
+    with _on_one_processor():
+        assert png() == made
+    if edge is None:
+        assert np.array_equal(np.asarray(opened(made)), rgb)
+        # zlib checks the checksum of the stream, which viewers mostly ignore.
+        start, stop = made.index(b"IDAT") + 4, made.rindex(b"IEND") - 8
+        rows = zlib.decompress(made[start:stop])
+        assert len(rows) == 1081 * (1 + 3 * 1911)
+        assert b"\0\0\xff\xff" in made[start:stop], "it is not of two parts: the first ends so"
+        usual = io.BytesIO()
+        Image.fromarray(rgb).save(usual, "PNG", compress_level=1)
+        assert len(made) < 1.1 * len(usual.getvalue())
+
+
+def test_with_two_processors_both_parts_are_done_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    met = threading.Barrier(2)
+
+    def meet() -> None:
+        met.wait(10)  # raises where the other part does not come
+
+    together(meet, meet)
+
+
+@pytest.mark.parametrize("broken", ["here", "there"])
+@pytest.mark.parametrize("where", [contextlib.nullcontext, _on_one_processor])
+def test_what_either_part_raises_is_raised(
+    broken: str, where: Callable[[], contextlib.AbstractContextManager[None]]
+) -> None:
+    def fail() -> None:
+        raise MemoryError(broken)
+
+    parts = {"here": lambda: None, "there": lambda: None} | {broken: fail}
+    with where(), pytest.raises(MemoryError, match=broken):
+        together(**parts)
+
+
+def test_where_the_system_has_no_more_threads_both_parts_are_done() -> None:
+    program = (
+        "import os, resource, threading\n"
+        "from xshm.image.files.two_threads import together\n"
+        "os.sched_getaffinity = lambda _: {0, 1}\n"
+        "threading.stack_size(1 << 30)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 29, resource.getrlimit(resource.RLIMIT_AS)[1]))\n"
+        "together(lambda: print('here'), lambda: print('there'))\n"
+        "try:\n"
+        "    threading.Thread(target=print).start()\n"
+        "except RuntimeError as error:\n"
+        "    print(error)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "there\nhere\ncan't start new thread\n"
+
+
+def test_an_error_of_a_signal_handler_in_the_start_of_a_thread_comes_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    start: Callable[..., int] = threading._start_new_thread  # type: ignore[attr-defined]
+    done = threading.Event()
+
+    def interrupted(*arguments: object) -> int:
+        start(*arguments)
+        assert done.wait(5)
+        while threading._limbo:  # type: ignore[attr-defined]
+            time.sleep(0.001)
+        raise TimeoutError("of a handler")  # as a signal's that comes when the thread runs already
+
+    monkeypatch.setattr(threading, "_start_new_thread", interrupted)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    with pytest.raises(TimeoutError, match="of a handler"):
+        together(lambda: None, done.set)
