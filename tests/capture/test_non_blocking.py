@@ -152,6 +152,18 @@ def test_all_waits_work_where_select_has_no_poll_be_it_patched_before_or_after(x
     assert _run(_WAITS, xvfb.name, before=before) == ("fine\n", "")
 
 
+@pytest.mark.parametrize("timeout", [None, 5.0])
+def test_a_screen_that_was_opened_before_is_grabbed_without_poll_too(
+    xvfb: Server, timeout: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with xshm.Screen(xvfb.name, timeout=timeout) as screen:
+        with_poll = screen.grab((0, 0, 9, 9)).png()
+        monkeypatch.delattr("select.poll")
+        assert screen.grab((0, 0, 9, 9)).png() == with_poll
+        with pytest.raises(xshm.WaitTimeout):
+            screen.wait_change(0.1, (0, 0, 9, 9))
+
+
 def test_a_virtual_display_starts_runs_and_ends_where_select_has_no_poll() -> None:
     program = """
 import xshm

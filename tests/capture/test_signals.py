@@ -135,6 +135,15 @@ def test_an_interrupt_loses_nothing_where_others_made_the_descriptor_non_blockin
     assert _all_slots_can_be_had(workload)
 
 
+def test_an_interrupt_loses_nothing_where_replies_have_a_deadline(
+    workload: InterruptWorkload, interrupts: Interrupts
+) -> None:
+    workload.connection.wire.timeout = 30.0  # then each read waits by poll, as on the connections of a VirtualDisplay
+    _interrupt(workload, interrupts, _INTERRUPTS // 4)
+    workload.connection.sync()
+    assert _all_slots_can_be_had(workload)
+
+
 def test_interrupts_of_one_thread_do_no_harm_to_the_others(workload: InterruptWorkload, interrupts: Interrupts) -> None:
     threads, ticker = BackgroundThreads(workload, 3), Ticker(workload)
     ticker.start()

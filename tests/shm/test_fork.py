@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from forked import in_child
 
 import xshm
 from xshm import sysv
@@ -34,24 +35,6 @@ def screen(xvfb: Server, painter: Painter, request: pytest.FixtureRequest) -> It
     painter.noise((0, 0, 64, 48))
     with xshm.Screen(xvfb.name, request.param, timeout=10, max_frames=16, copies=False) as screen:
         yield screen
-
-
-def in_child(work: Callable[[], object]) -> str:
-    """Fork; return what the child's work returned or raised. The child leaves by os._exit, as workers do."""
-    ours, theirs = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            told = repr(work())
-        except BaseException as error:  # noqa: BLE001 - it is told to the parent
-            told = f"{type(error).__name__}: {error}"
-        os.write(theirs, told.encode())
-        os._exit(0)
-    os.close(theirs)
-    with os.fdopen(ours) as pipe:
-        told = pipe.read()
-    assert os.waitpid(pid, 0)[1] == 0
-    return told
 
 
 def _nattch() -> list[int]:

@@ -153,7 +153,9 @@ def test_where_the_kernel_has_no_room_for_a_frame_it_is_the_descriptor(name: str
     ).splitlines()
     why = f"sysv: this machine refused the memory: {words}"
     assert auto.startswith(f"fd {why}")
-    assert auto.endswith(f"size=256000, flags=0o3600); {_NONCE} memfd")
+    assert "size=256000, flags=0o3600): the limit is kernel." in auto
+    assert f"kernel.{name} ({value:,})" in auto
+    assert auto.endswith(f"; raise it (sysctl); {_NONCE} memfd")
     assert forced.startswith(why)
     assert frame == "320x200+0+0"
 

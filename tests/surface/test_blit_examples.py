@@ -67,8 +67,8 @@ def test_life_shows_cells_and_its_frame_rate(make_server: Callable[..., Server],
     server = make_server("Xvfb", 640, 360)
     with Painter(server) as painter, xshm.Screen(server.name) as screen:
         life = start("life.py", server, "--size", "640x360")
-        until(lambda: (screen.grab((0, 200, 640, 160)).rgb() > 250).all(axis=2).sum() > 500, "no cells are seen")
-        until(lambda: (screen.grab((0, 0, 300, 56)).rgb() > 250).all(axis=2).sum() > 500, "no frame rate is seen")
+        until(lambda: bool((screen.grab((0, 200, 640, 160)).rgb() > 250).all(axis=2).sum() > 500), "no cells are seen")
+        until(lambda: bool((screen.grab((0, 0, 300, 56)).rgb() > 250).all(axis=2).sum() > 500), "no frame rate is seen")
         xtest.fake_input(painter.display, X.MotionNotify, x=300, y=300)
         press(painter, "q")
         output, _ = life.communicate(timeout=10)

@@ -25,6 +25,7 @@ from xshm.capture.pixmap_refresher import PixmapRefresher
 from xshm.capture.row_refresher import RowRefresher
 from xshm.errors import OutOfBounds, PoolExhausted, ServerError
 from xshm.geometry import merged
+from xshm.system import logs
 from xshm.x11.server.pointer_events import PointerEvents
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class ChangeTracker:
         self._region = region
         self._cursor = cursor
         self._refresher_type, self.how = _choose_refresher(source, in_place=in_place)
+        logs.debug("changes", "%s: %s", source._name(), self.how)
         self._refresher: Refresher | None = None
         self._location: tuple[int, int] | None = None
         self._extent: Rect | None = None

@@ -20,7 +20,7 @@ for a staging slot either, the picture comes over the socket (GetImage).
 
 What does not work: ShmGetImage in place of CopyArea where nearly all was drawn, as in a film. Which one is faster
 depends on the processor; timing both and using the faster one took 1.01 to 1.02 times as long at 4K as CopyArea alone
-(tests/bench/changes.py, the rows of "all of it").
+(tests/bench/changes.py, the rows of 100 %).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from xshm.record.pictures.painter import Painter
 from xshm.record.pictures.scale import scaled_size
 from xshm.record.pipeline import Pipeline
 from xshm.record.sinks.target import Target
+from xshm.system import limits, logs
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -127,7 +128,9 @@ class Recorder:
             pipeline = Pipeline(feed, painter, sink, settings.fps, constant=settings.constant)
             for title in self._early_marks:
                 pipeline.writer.mark(title)
-            pipeline.start()
+            with limits.Explained(RecordingFailed, "the recording can't be started"):
+                pipeline.start()
+            logs.info("record", "%s: %s", self._source._name(), pipeline.how)
         except BaseException:  # not only Exception: Ctrl-C must leave nothing open
             if pipeline is not None and pipeline.has_begun:
                 pipeline.request_stop()

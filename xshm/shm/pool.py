@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm._signal_safety import TaggedRef, WeakRegistry
 from xshm.errors import Closed, InvalidArgument, PoolExhausted
 from xshm.shm.segment import Segment, round_up
+from xshm.system import logs
 from xshm.system.deadlines import ENDS, holding
 
 if TYPE_CHECKING:
@@ -163,11 +164,17 @@ class Pool:
         except PoolExhausted as full:
             if self._staging is None:
                 raise
-            self._last_staged = self._takes
+            self._stage(full)
             try:
                 return *self._staging.acquire(nbytes), True
             except PoolExhausted as none:
                 raise full from none
+
+    def _stage(self, full: PoolExhausted) -> None:
+        """Note that a staging slot is needed, and log why: for the first of some time, not for each frame."""
+        is_first, self._last_staged = not self._last_staged, self._takes
+        if is_first:
+            logs.warning("pool", "frames are copies, which take longer: %s", str(full))
 
     def trim(self) -> None:
         """Detach every slot that no frame holds."""

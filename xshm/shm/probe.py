@@ -16,7 +16,7 @@ from xshm.errors import BadAccess, ServerError, TransportUnavailable
 from xshm.geometry import Rect
 from xshm.shm.segment import Segment
 from xshm.shm.transport import KINDS, MitShm, Transport, send_attach
-from xshm.system import limits
+from xshm.system import limits, logs
 from xshm.x11.protocol import core, mit_shm
 from xshm.x11.protocol.requests import HEADER, Request
 
@@ -32,6 +32,13 @@ _NONCE_BYTES: Final = 64
 def choose(connection: Connection, wanted: str = "auto") -> Transport:
     """Return the best transport that works, or the one named; raises TransportUnavailable with the reason."""
     _arguments.choice(wanted, ("auto", *KINDS), "a transport is one of")
+    transport = _choose(connection, wanted)
+    log = logs.warning if transport.kind == "core" != wanted else logs.info
+    log("transport", "%s: %s (%s)", transport.kind, transport.reason, connection.address)
+    return transport
+
+
+def _choose(connection: Connection, wanted: str) -> Transport:
     if wanted == "core":
         return Transport(connection, "core", "asked for by name", None)
     extension = connection.extension(mit_shm.NAME)
@@ -76,7 +83,8 @@ def _why_not(connection: Connection, kind: str, shm: MitShm | None) -> str | Non
     except OSError as error:
         if error.errno is None or isinstance(error, ConnectionError | TimeoutError) or not is_the_kernels(error):
             raise  # signal-safe (6): the connection's error or a signal handler's, neither of which is about memory
-        return f"this machine refused the memory: {limits.describe(error)}"
+        why = limits.explain_segment(error) if kind == "sysv" else None
+        return f"this machine refused the memory: {limits.describe(error)}{f': {why}' if why else ''}"
     return None if works else "the server attached another segment with the same id; it is in another IPC namespace"
 
 

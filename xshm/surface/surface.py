@@ -25,7 +25,7 @@ from xshm.surface.event_reader import EventReader
 from xshm.surface.frame_colours import FrameColours
 from xshm.surface.swapchain import Drawing, Swapchain
 from xshm.surface.target import TargetArguments, open_target, window_size
-from xshm.system import limits
+from xshm.system import limits, logs
 from xshm.system.closing import Closing
 from xshm.system.deadlines import ENDS, within
 from xshm.system.printable import printable
@@ -101,6 +101,7 @@ class Surface(Sized, Closing):
                 self._way = choose_path(connection, self._transport, opened, way)
                 self._writer = from_rgb.PixelWriter(opened.fmt, opened.palette)
                 self._swapchain = Swapchain(connection, self._transport, opened, self._way.way)
+            logs.info("surface", "%s: %s", self._way.way, self._way.reason)
         except BaseException:  # not only Exception: Ctrl-C must not leave the window open
             connection.close()
             raise

@@ -2,6 +2,7 @@
 
 Files, in reading order:
 - `printable`: untrusted text in one line of a message;
+- `logs`: log records, for programs that use `logging`;
 - `limits`: errors about the limits on open files and processes, explained;
 - `polling`: waiting for descriptors by poll(2);
 - `deadlines`: a thread's deadline for the replies to its requests;

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from xshm import _arguments
 from xshm.errors import Closed, InvalidArgument, InvalidType, RecordingFailed, WindowGone
+from xshm.system import limits, logs
 from xshm.system.printable import printable
 from xshm.system.replacement import Replacement
 from xshm.trace import export
@@ -164,7 +165,9 @@ class Trace:
         try:
             self._target = None if self._path is None else Replacement(self._path)
             engine = Engine(source, rect, self._settings, self._redaction, self._notes, self._title)
-            engine.start()
+            with limits.Explained(RecordingFailed, "the trace can't be started"):
+                engine.start()
+            logs.info("trace", "%s: %s", source._name(), engine.how)
         except BaseException:  # not only Exception: Ctrl-C must leave nothing open
             if engine is not None:
                 engine.abandon() if engine.has_begun else engine.discard()
@@ -283,8 +286,9 @@ class Trace:
             return
         self._check_not_written()
         follower = Follower(program, None if name is None else _arguments.text(name, "a program's name"), self._notes)
+        with limits.Explained(RecordingFailed, "what it writes can't be followed"):
+            follower.start()
         self._followers.append(follower)
-        follower.start()
         follower.pump()
 
     def handler(self, level: int | str = logging.NOTSET) -> logging.Handler:

@@ -12,7 +12,9 @@ cheaper per place than the next:
 
 from __future__ import annotations
 
+import itertools
 import math
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,6 +22,8 @@ import numpy as np
 from xshm.pixels import opencv
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 # A place where a share p of the pixels is wrong passes this many probes with a probability of (1 - p) ** 256. Only time
@@ -46,18 +50,111 @@ def find_image(
     difference, the root mean square as a ratio of full brightness, if that is at most `threshold`; raises MissingExtra
     without OpenCV.
     """
-    (height, width), (rows, columns) = inside.shape[:2], picture.shape[:2]
-    if rows > height or columns > width:
+    if picture.shape[0] > inside.shape[0] or picture.shape[1] > inside.shape[1]:
         return None
-    if mask is not None:  # a masked margin is cut off: less to compare
-        top, bottom = np.flatnonzero(mask.any(axis=1))[[0, -1]].tolist()
-        left, right = np.flatnonzero(mask.any(axis=0))[[0, -1]].tolist()
-        inside = inside[top : height - rows + bottom + 1, left : width - columns + right + 1]
-        picture, mask = picture[top : bottom + 1, left : right + 1], mask[top : bottom + 1, left : right + 1]
+    inside, picture, mask = _without_margin(inside, picture, mask)
     if threshold == 0:
         found = _find_exactly(_packed(inside), _packed(picture), mask)
         return None if found is None else (*found, 0.0)
     return _find_closest(inside, picture, threshold, mask)
+
+
+def find_all(
+    inside: NDArray[np.uint8],
+    picture: NDArray[np.uint8],
+    threshold: float,
+    mask: NDArray[np.bool_] | None = None,
+    most: int = sys.maxsize,
+) -> Iterator[tuple[int, int, float]]:
+    """Yield x, y and difference, as `find_image` returns them, of the first `most` places of a picture, from the top.
+
+    With threshold 0.0 places may overlap, and each is searched for when it is asked for. Above, the places around one
+    are nearly as close as that; only those are yielded that overlap none that is closer.
+    """
+    if picture.shape[0] > inside.shape[0] or picture.shape[1] > inside.shape[1]:
+        return iter(())
+    inside, picture, mask = _without_margin(inside, picture, mask)
+    if threshold == 0:
+        return itertools.islice(_find_each(_packed(inside), _packed(picture), mask), most)
+    return iter(_find_apart(inside, picture, threshold, mask)[:most])
+
+
+def _without_margin(
+    inside: NDArray[np.uint8], picture: NDArray[np.uint8], mask: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """Cut a masked margin off the picture, and as much off what is searched, so that places stay: less to compare."""
+    if mask is None:
+        return inside, picture, None
+    (height, width), (rows, columns) = inside.shape[:2], picture.shape[:2]
+    top, bottom = np.flatnonzero(mask.any(axis=1))[[0, -1]].tolist()
+    left, right = np.flatnonzero(mask.any(axis=0))[[0, -1]].tolist()
+    return (
+        inside[top : height - rows + bottom + 1, left : width - columns + right + 1],
+        picture[top : bottom + 1, left : right + 1],
+        mask[top : bottom + 1, left : right + 1],
+    )
+
+
+def _find_each(
+    inside: NDArray[np.uint32], picture: NDArray[np.uint32], mask: NDArray[np.bool_] | None
+) -> Iterator[tuple[int, int, float]]:
+    """Yield every place where all pixels are the same: after each, the rest of its row, then the rows below."""
+    rows, columns = picture.shape
+    top = 0
+    while top + rows <= len(inside):
+        found = _find_exactly(inside[top:], picture, mask)
+        if found is None:
+            return
+        x, y = found[0], top + found[1]
+        yield x, y, 0.0
+        row = inside[y : y + rows]
+        while x + 1 + columns <= row.shape[1]:
+            found = _find_exactly(row[:, x + 1 :], picture, mask)
+            if found is None:
+                break
+            x += 1 + found[0]
+            yield x, y, 0.0
+        top = y + 1
+
+
+def _find_apart(
+    inside: NDArray[np.uint8], picture: NDArray[np.uint8], threshold: float, mask: NDArray[np.bool_] | None
+) -> list[tuple[int, int, float]]:
+    """Return the close places that overlap no closer one, from the top."""
+    cv2: Any = opencv.required()
+    inside, picture = np.ascontiguousarray(inside), np.ascontiguousarray(picture)
+    squares, greatest = _squares(cv2, inside, picture, mask)
+    near = np.flatnonzero(squares <= threshold**2 * greatest + _ROUNDING * greatest)
+    rows, columns = picture.shape[:2]
+    overlapping = np.zeros(squares.shape, bool)
+    found = []
+    for place in near[np.argsort(squares.ravel()[near], kind="stable")].tolist():
+        y, x = divmod(place, squares.shape[1])
+        if overlapping[y, x]:
+            continue
+        difference = math.sqrt(_square(cv2, inside, picture, mask, x, y) / greatest)
+        if difference <= threshold:
+            overlapping[max(0, y - rows + 1) : y + rows, max(0, x - columns + 1) : x + columns] = True
+            found.append((x, y, difference))
+    return sorted(found, key=lambda each: (each[1], each[0]))
+
+
+def _squares(
+    cv2: Any, inside: NDArray[np.uint8], picture: NDArray[np.uint8], mask: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.float32], int]:
+    """Return the sum of squared differences of each place, in single precision, and the greatest possible one."""
+    bytes_mask = None if mask is None else mask.astype(np.uint8)
+    compared = picture[..., 0].size if mask is None else int(np.count_nonzero(mask))
+    return cv2.matchTemplate(inside, picture, cv2.TM_SQDIFF, mask=bytes_mask), 255**2 * 3 * compared
+
+
+def _square(
+    cv2: Any, inside: NDArray[np.uint8], picture: NDArray[np.uint8], mask: NDArray[np.bool_] | None, x: int, y: int
+) -> float:
+    """Return the sum of squared differences of one place, in double precision: exact for whole numbers of this size."""
+    bytes_mask = None if mask is None else mask.astype(np.uint8)
+    there = inside[y : y + len(picture), x : x + picture.shape[1]]
+    return float(cv2.norm(there, picture, cv2.NORM_L2SQR, bytes_mask))
 
 
 def _find_closest(
@@ -66,9 +163,7 @@ def _find_closest(
     """Find the place with the least sum of squared differences, by cv2.matchTemplate."""
     cv2: Any = opencv.required()
     inside, picture = np.ascontiguousarray(inside), np.ascontiguousarray(picture)
-    bytes_mask = None if mask is None else mask.astype(np.uint8)
-    squares = cv2.matchTemplate(inside, picture, cv2.TM_SQDIFF, mask=bytes_mask)
-    greatest = 255**2 * 3 * (picture[..., 0].size if mask is None else int(np.count_nonzero(mask)))
+    squares, greatest = _squares(cv2, inside, picture, mask)
     rounding, least = _ROUNDING * greatest, float(squares.min())
     if least - rounding > threshold**2 * greatest:
         return None
@@ -82,9 +177,7 @@ def _find_closest(
     sums = []
     for place in near.tolist():
         y, x = divmod(place, squares.shape[1])
-        there = inside[y : y + len(picture), x : x + picture.shape[1]]
-        # In double precision, which is exact for whole numbers of this size.
-        sums.append((cv2.norm(there, picture, cv2.NORM_L2SQR, bytes_mask), place))
+        sums.append((_square(cv2, inside, picture, mask, x, y), place))
     least, place = min(sums)
     difference = math.sqrt(least / greatest)
     return None if difference > threshold else (place % squares.shape[1], place // squares.shape[1], difference)

@@ -24,11 +24,12 @@ import time
 from _thread import start_new_thread
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.errors import Closed, TargetGone, TargetTimeout, TargetUnreachable, XshmError
+from xshm.errors import Closed, RecordingFailed, TargetGone, TargetTimeout, TargetUnreachable, XshmError
 from xshm.record.libav import codecs
 from xshm.record.pictures.handover import End
 from xshm.record.sinks.target import without_secrets
 from xshm.record.sinks.timed_writer import TIMEOUT
+from xshm.system import limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +84,8 @@ class Line:
             finally:
                 ended.come()
 
-        start_new_thread(work, ())
+        with limits.Explained(RecordingFailed, "the target can't be opened"):
+            start_new_thread(work, ())
         try:
             in_time = ended.wait(self._timeout + _GRACE)
         except BaseException:  # Ctrl-C: the thread is the last to hold this, which is closed with it
