@@ -3,8 +3,8 @@
     for interrupted in at_every_point(work): ...     # runs `work` once for each point, and once to its end
 
 CPython looks for signals when a function is entered, at backward jumps, and after a call into C. Here a trace function
-raises at these points of the package's own code, so that not one of them is left to chance. What a signal can do inside
-the kernel (a call that is cut short) is left to the tests with real ones.
+raises at these points of the package's own code, and of functions that are named beside it, so that not one of them is
+left to chance. What a signal can do inside the kernel (a call that is cut short) is left to the tests with real ones.
 """
 
 from __future__ import annotations
@@ -60,10 +60,14 @@ def _points(code: CodeType) -> frozenset[int]:
 class _Countdown:
     """Raises an exception at the point of that number, counted from 1."""
 
-    def __init__(self, at: int, raised: type[BaseException] = Interrupted) -> None:
+    def __init__(self, at: int, raised: type[BaseException] = Interrupted, beside: tuple[CodeType, ...] = ()) -> None:
+        self._beside = beside
         self._left = at
         self._raised = raised
         self._returned = False
+
+    def watches(self, code: CodeType) -> bool:
+        return code.co_filename.startswith(_PACKAGE) or code in self._beside
 
     def returns(self, code: CodeType) -> None:
         # A return from Python to Python is no point: no handler runs there. A constructor was called from C.
@@ -84,7 +88,7 @@ class _Countdown:
         sys.settrace(None)
 
     def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
+        if not self.watches(frame.f_code):
             return None
         code = frame.f_code
         if event == "call":  # an event for each instruction is what takes the time
@@ -104,6 +108,7 @@ if sys.version_info >= (3, 12):  # where trace functions do not see every instru
     class _Countdown(_Countdown):  # type: ignore[no-redef]
         def start(self) -> None:
             events = sys.monitoring.events
+            sys.monitoring.restart_events()  # in code that other countdowns had no interest in
             sys.monitoring.use_tool_id(_TOOL, __name__)
             sys.monitoring.register_callback(_TOOL, events.INSTRUCTION, self._instruction)
             sys.monitoring.register_callback(_TOOL, events.PY_RETURN, lambda code, *_: self.returns(code))
@@ -115,7 +120,7 @@ if sys.version_info >= (3, 12):  # where trace functions do not see every instru
                 sys.monitoring.free_tool_id(_TOOL)
 
         def _instruction(self, code: CodeType, offset: int) -> Any:
-            if not code.co_filename.startswith(_PACKAGE):
+            if not self.watches(code):
                 return sys.monitoring.DISABLE
             # By its number: where a thread ends, current_thread() would make another object for it, which stays.
             if threading.get_ident() != threading.main_thread().ident:  # where no handler runs
@@ -123,18 +128,21 @@ if sys.version_info >= (3, 12):  # where trace functions do not see every instru
             return self.meets(code, offset)
 
 
-def at_every_point(work: Callable[[], object]) -> Iterator[bool]:
-    """Do the work again and again, interrupted at the first, second, … point; yields whether it was, False at last."""
+def at_every_point(work: Callable[[], object], *beside: CodeType) -> Iterator[bool]:
+    """Do the work again and again, interrupted at the first, second, … point; yields whether it was, False at last.
+
+    `beside`: code of others whose points count as well.
+    """
     at, interrupted = 1, True
     while interrupted:
-        interrupted = interrupted_at(at, work)
+        interrupted = interrupted_at(at, work, *beside)
         yield interrupted
         at += 1
 
 
-def interrupted_at(point: int, work: Callable[[], object]) -> bool:
+def interrupted_at(point: int, work: Callable[[], object], *beside: CodeType) -> bool:
     """Do the work, interrupted at one point; return whether the work got that far."""
-    countdown = _Countdown(point)
+    countdown = _Countdown(point, beside=beside)
     try:
         countdown.start()
         work()

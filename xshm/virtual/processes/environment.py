@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # Toolkits prefer a Wayland compositor to the X display that DISPLAY names.
 _OTHER_DISPLAYS: Final = ("WAYLAND_DISPLAY", "WAYLAND_SOCKET")
 _NAMES: Final = ("DISPLAY", "XAUTHORITY", *_OTHER_DISPLAYS)
+# Defaults of xshm's own command line, which come before DISPLAY: XSHM_DISPLAY, XSHM_SHOT_DISPLAY.
+_DEFAULTS: Final = re.compile(r"XSHM_([A-Z]+_)?(DISPLAY|XAUTHORITY)")
 
 
 def leading_to(
@@ -27,7 +30,7 @@ def leading_to(
     Raises InvalidType, InvalidArgument for a base that the kernel does not take.
     """
     environment = dict(os.environ) if base is None else _checked(base)
-    for name in _OTHER_DISPLAYS:
+    for name in (*_OTHER_DISPLAYS, *_defaults(environment)):
         environment.pop(name, None)  # else GTK, Qt and SDL open their windows there
     environment["DISPLAY"] = display
     if xauthority is not None:
@@ -38,8 +41,12 @@ def leading_to(
 @contextlib.contextmanager
 def activated(environment: Mapping[str, str]) -> Iterator[None]:
     """Give os.environ the display of an environment, and on leaving the one that it had."""
-    with changed({name: environment.get(name) for name in _NAMES}):
+    with changed({name: environment.get(name) for name in (*_NAMES, *_defaults(os.environ))}):
         yield
+
+
+def _defaults(environment: Mapping[str, str]) -> list[str]:
+    return list(filter(_DEFAULTS.fullmatch, environment))
 
 
 @contextlib.contextmanager

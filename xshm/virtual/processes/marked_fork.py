@@ -5,9 +5,12 @@ own limit during the fork, and must fork nothing else meanwhile.
 
 Always true:
 
-1. Setting the limit, forking and restoring the limit are one call into C, during which no other Python thread runs and
-   no signal handler: an exception leaves this process with its own limit, too.
-2. A child that a thread without the interpreter lock forked in that moment gets this process's limit back.
+1. Setting the limit, forking and restoring the limit are one call into C, during which no signal handler runs: an
+   exception leaves this process with its own limit, too.
+2. No two programs are forked at once (`_lock`): the one would take the other's mark for this process's own limit.
+   Other threads run: since 3.11.4 CPython lets them while it waits for the child's exec (vfork). A child that one of
+   them has forked in that moment gets this process's limit back at once, or before the programs are ended: what has the
+   mark is ended with them.
 3. Where the fork is not Popen's of CPython, or an interpreter has no lock (free threading), or a library replaced Popen
    (gevent), the mark is set as soon as the program runs. Its group and environment find the program until then.
 """
@@ -19,6 +22,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 from types import FunctionType
@@ -26,12 +30,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xshm._signal_safety import Ignored, is_a_handlers, released_by
 from xshm.virtual.processes import process_groups
-from xshm.virtual.processes.descendants import RLIMIT_LOCKS, has_environment_mark
+from xshm.virtual.processes.descendants import RLIMIT_LOCKS, has_environment_mark, marks_of_display
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FORK: Final = "_fork_exec"  # what Popen calls, from CPython 3.11 on
+
+
+_lock = threading.RLock()
+_programs: Final = set[int]()  # process ids of what was forked with a mark, until it is reaped; under the lock
+
+
+def _after_fork_in_child() -> None:
+    """Make the lock anew: a thread that does not exist in this process may have had it."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class _Limits(tuple[int, int]):
@@ -54,20 +71,46 @@ def marking(mark: int, execute: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def mark(pid: int, number: int) -> None:
-    """Mark a running program, a child that has not been reaped, and unmark other children that got the mark (2).
+    """Mark a running program, a child that has not been reaped, and `unmark` other children (2).
 
     A hard limit that is lower, or another user (`user=`), prevents that; then group and environment find the program.
     """
+    with _lock:
+        _programs.add(pid)
     with Ignored(OSError, ValueError):
         soft, hard = resource.prlimit(pid, RLIMIT_LOCKS)
         if soft != number:
             resource.prlimit(pid, RLIMIT_LOCKS, (number, hard))
-    if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - numbers
-        _unmark([child for child in _children(os.getpid()) if child != pid], number)
+    unmark(number)
+
+
+def unmark(number: int) -> None:
+    """Give children that are no programs, and got a mark of the display of this one, this process's limit back (2).
+
+    Without a free descriptor they can't be looked for; then they keep it.
+    """
+    with Ignored(OSError):
+        if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - numbers
+            _unmark(_others(), marks_of_display(number))
+
+
+def _others() -> list[int]:
+    """Return this process's children but for its programs."""
+    with _lock:
+        children = _children(os.getpid())
+        _programs.intersection_update(children)
+        return [child for child in children if child not in _programs]
 
 
 def _fork(mark: int, fork: Callable[..., int], *arguments: object) -> int:
-    """Fork with the mark as the soft limit, where the hard limit allows it (1)."""
+    """Fork with the mark as the soft limit, where the hard limit allows it (1, 2)."""
+    with _lock:
+        pid = _fork_alone(mark, fork, arguments)
+        _programs.add(pid)
+        return pid
+
+
+def _fork_alone(mark: int, fork: Callable[..., int], arguments: tuple[object, ...]) -> int:
     soft, hard = resource.getrlimit(RLIMIT_LOCKS)
     if hard not in (resource.RLIM_INFINITY, -1) and hard < mark:
         return fork(*arguments)
@@ -81,17 +124,23 @@ def _fork(mark: int, fork: Callable[..., int], *arguments: object) -> int:
     return pid
 
 
-def _unmark(pids: list[int], number: int) -> None:
-    """Give this process's limit to those of the processes that have the mark as theirs, and to all below them.
+def _unmark(pids: list[int], marks: range) -> None:
+    """Give this process's limit to those of the processes that have one of the marks, and to all below them.
 
     An orphan of the program, our child where this process is a subreaper, keeps it: it has the mark in its environment.
     """
-    mark = range(number, number + 1)
     for pid in pids:
-        with Ignored(OSError, ValueError):
-            if resource.prlimit(pid, RLIMIT_LOCKS)[0] == number and not has_environment_mark(pid, mark):
-                resource.prlimit(pid, RLIMIT_LOCKS, resource.getrlimit(RLIMIT_LOCKS))
-                _unmark(_children(pid), number)
+        if _is_unmarked(pid, marks):
+            _unmark(_children(pid), marks)
+
+
+def _is_unmarked(pid: int, marks: range) -> bool:
+    """Give a process with a mark this process's limit, which under the lock is its own; return whether it had one."""
+    with _lock, Ignored(OSError, ValueError):
+        if resource.prlimit(pid, RLIMIT_LOCKS)[0] in marks and not has_environment_mark(pid, marks):
+            resource.prlimit(pid, RLIMIT_LOCKS, resource.getrlimit(RLIMIT_LOCKS))
+            return True
+    return False
 
 
 def _children(pid: int) -> list[int]:

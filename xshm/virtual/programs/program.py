@@ -39,7 +39,7 @@ from xshm.system.deadlines import nearest, within
 from xshm.system.polling import LONGEST
 from xshm.system.printable import printable, quoted
 from xshm.virtual.processes import command as commands
-from xshm.virtual.processes import marked_fork, process_groups
+from xshm.virtual.processes import error_pipe, marked_fork, process_groups
 from xshm.virtual.processes.descendants import Descendants, has_mark, with_mark
 from xshm.virtual.programs import program_window
 from xshm.virtual.programs.program_window import check_wait
@@ -299,6 +299,7 @@ class Program(subprocess.Popen[Any]):
 
     def _end_descendants(self) -> str:
         """End all that descends from the program, and return what is left."""
+        marked_fork.unmark(self._mark)
         try:
             return self._supervision.end_program(self._mark)
         except (StartFailed, NoAnswer):  # the supervisor was killed or stopped (4)
@@ -349,7 +350,8 @@ class Program(subprocess.Popen[Any]):
 
     def _execute_child(self, *arguments: Any) -> None:
         """Fork and execute as Popen does, with the mark."""
-        marked_fork.marking(self._mark, super()._execute_child.__func__)(self, *arguments)  # type: ignore[misc]
+        execute = error_pipe.owning(super()._execute_child.__func__)  # type: ignore[misc]
+        marked_fork.marking(self._mark, execute)(self, *arguments)
 
     def _undo_start(self) -> None:
         """End what was started before an exception: an interrupted Popen may not know of its process."""
