@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,13 +20,12 @@ from descriptors import new_descriptors, open_descriptors
 from processes import parent
 
 import xshm
-from xshm import ConnectFailed, InvalidArgument, StartFailed
+from xshm import ConnectFailed, InvalidArgument, RecordingFailed, StartFailed
 from xshm.system import limits
 from xshm.virtual.processes import process_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from servers import Server
 
@@ -43,6 +43,31 @@ def test_an_error_about_a_limit_becomes_one_of_ours_that_names_it() -> None:
         raise OSError(errno.ENFILE, "Too many open files in system")
     with pytest.raises(StartFailed, match=r"RLIMIT_NPROC -?\d+.*ulimit -u"), limits.Explained(StartFailed, "it fails"):
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+    with pytest.raises(RecordingFailed, match=r"RLIMIT_NPROC"), limits.Explained(RecordingFailed, "it fails"):
+        raise RuntimeError("can't start new thread")
+    with pytest.raises(RuntimeError, match=r"^another$"), limits.Explained(RecordingFailed, "it fails"):
+        raise RuntimeError("another")
+
+
+def test_a_limit_on_the_address_space_is_named() -> None:
+    error = OSError(errno.ENOMEM, "Cannot allocate memory")
+    assert limits.explain(error) is limits.explain_segment(error) is None
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 40, hard))
+    try:
+        assert "1,099,511,627,776 bytes of addresses (RLIMIT_AS)" in limits.describe(error)
+        assert "RLIMIT_AS" in str(limits.explain_segment(error))
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def test_limits_behind_what_a_server_says_are_named() -> None:
+    said = "shmget: No space left on device | shmget 15520 bytes failed, No space left on device"
+    assert "kernel.shmmni (" in str(limits.explain_messages(said))
+    assert "kernel.shmall (" in str(limits.explain_messages(said))
+    assert "kernel.shmmax (" in str(limits.explain_messages("shmget: Invalid argument"))
+    assert limits.explain_messages("Bus error at address 0x1") is None  # no limit on files is set
+    assert limits.explain_messages("Couldn't add screen 0") is None
 
 
 def test_a_limit_on_the_size_of_files_is_named_and_that_of_a_file_system_is_not() -> None:
@@ -165,7 +190,8 @@ def test_what_a_killed_supervisor_leaves_is_ended_as_soon_as_there_is_a_descript
 
 
 def test_a_supervisor_with_few_descriptors_ends_all_of_many_programs(tmp_path: Path) -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (28, _HARD))
+    greatest = max(int(each.name) for each in Path("/proc/self/fd").iterdir())  # other tests have run in this process
+    resource.setrlimit(resource.RLIMIT_NOFILE, (greatest + 20, _HARD))
     try:
         display = xshm.VirtualDisplay(8, 8, args=["-extension", "GLX"])
     finally:

@@ -123,7 +123,7 @@ root.configure(bg="white")
 
 def blink():
     root.configure(bg="black" if root["bg"] == "white" else "white")
-    root.after(60, blink)
+    root.after(150, blink)
 
 blink()
 root.mainloop()

@@ -1,4 +1,4 @@
-"""Errors about resource limits, explained: EMFILE, ENFILE, EFBIG and fork's EAGAIN, with the limit and how to raise it.
+"""Errors about resource limits, explained: EMFILE, ENFILE, EFBIG, ENOMEM, fork's EAGAIN, shmget's.
 
 Every call that opens a file or a socket may raise EMFILE, an import included. The kernel's message names neither the
 limit nor a remedy. What is explained is not explained again.
@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from xshm.errors import ConnectFailed, StartFailed, XshmError
+from xshm._signal_safety import Ignored
+from xshm.errors import ConnectFailed, RecordingFailed, StartFailed, XshmError
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+
+_NO_THREAD: Final = ("can't start new thread",)  # all that Python says of it
+_OF_SEGMENTS: Final = {  # by the errno of shmget(2), which does not tell two of them apart
+    errno.ENOSPC: ("shmmni", "shmall"),
+    errno.EINVAL: ("shmmax",),
+}
 
 
 def explain(error: BaseException | None) -> str | None:
@@ -22,15 +30,21 @@ def explain(error: BaseException | None) -> str | None:
         return None
     if error.errno is None or error.strerror != os.strerror(error.errno):  # so has one that is not the kernel's own
         return None
-    if error.errno == errno.EMFILE:
+    return _explain_number(error.errno)
+
+
+def _explain_number(code: int) -> str | None:
+    if code == errno.EMFILE:
         # Not by the module `resource`: importing it would need a descriptor.
         return (
             f"all descriptors that this process may have are in use (RLIMIT_NOFILE {os.sysconf('SC_OPEN_MAX')}); "
             f"close some, or raise the limit (ulimit -n)"
         )
-    if error.errno == errno.ENFILE:  # the machine's limit, not this process's
+    if code == errno.ENFILE:  # the machine's limit, not this process's
         return "all files that this machine may have open are in use; raise that limit (sysctl fs.file-max)"
-    if error.errno == errno.EFBIG:
+    if code == errno.ENOMEM:
+        return _explain_memory()
+    if code == errno.EFBIG:
         import resource  # noqa: PLC0415 - no file was refused, but bytes
 
         most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -40,14 +54,50 @@ def explain(error: BaseException | None) -> str | None:
 
 
 def explain_start(error: BaseException | None) -> str | None:
-    """Return as `explain` does, and for fork's EAGAIN which limit on processes it is about."""
+    """Return as `explain` does, and for fork's EAGAIN and a thread's which limit on processes it is about."""
     # BlockingIOError is the class of EAGAIN; one without an errno was raised by a signal handler.
-    if isinstance(error, BlockingIOError) and error.errno == errno.EAGAIN and not isinstance(error, XshmError):
+    is_forks = isinstance(error, BlockingIOError) and error.errno == errno.EAGAIN and not isinstance(error, XshmError)
+    if is_forks or (isinstance(error, RuntimeError) and error.args == _NO_THREAD):
         return (
             f"all processes that this user may have are running (RLIMIT_NPROC {os.sysconf('SC_CHILD_MAX')}), or all of "
             f"the container's (pids.max); end some, or raise the limit (ulimit -u)"
         )
     return explain(error)
+
+
+def explain_segment(error: OSError) -> str | None:
+    """Return which limits on System V memory an error of shmget may be about, their values, and how to raise them."""
+    if error.errno == errno.ENOMEM:  # of shmat(2), too
+        return _explain_memory()
+    names = _OF_SEGMENTS.get(error.errno or 0)
+    if names is None:
+        return None
+    return f"the limit is {' or '.join(map(_of_kernel, names))}; raise it (sysctl)"
+
+
+def _explain_memory() -> str | None:
+    import resource  # noqa: PLC0415 - rarely needed
+
+    most, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if most == resource.RLIM_INFINITY:  # else it is the machine's, or a container's
+        return None
+    return f"this process may have {most:,} bytes of addresses (RLIMIT_AS); raise the limit (ulimit -v)"
+
+
+def _of_kernel(name: str) -> str:
+    with Ignored(OSError), open(f"/proc/sys/kernel/{name}", encoding="ascii") as file:  # noqa: PTH123 - needs no pathlib
+        return f"kernel.{name} ({int(file.read()):,})"
+    return f"kernel.{name}"
+
+
+def explain_messages(text: str) -> str | None:
+    """Return which limit another program's messages are about, by what X servers and libc say; None for no such one."""
+    if "shmget" in text:
+        codes = [code for code in _OF_SEGMENTS if f"shmget: {os.strerror(code)}" in text]
+        return explain_segment(OSError(codes[0], "")) if codes else None
+    if any(each in text for each in ("File size limit exceeded", os.strerror(errno.EFBIG), "Bus error")):
+        return explain(OSError(errno.EFBIG, os.strerror(errno.EFBIG)))
+    return None
 
 
 def describe(error: OSError) -> str:
@@ -69,10 +119,12 @@ class Explained:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        why = explain_start(error) if self._kind is StartFailed else explain(error)
-        if why is not None and isinstance(error, OSError):
+        starts = self._kind in (StartFailed, RecordingFailed)  # processes, or threads
+        why = explain_start(error) if starts else explain(error)
+        if why is not None:
             words = f"{self._what}: {why}"
-            raise (self._kind(error.errno, words) if issubclass(self._kind, OSError) else self._kind(words)) from error
+            code = getattr(error, "errno", None)
+            raise (self._kind(code, words) if issubclass(self._kind, OSError) else self._kind(words)) from error
 
 
 def loading() -> Explained:

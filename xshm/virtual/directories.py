@@ -18,8 +18,11 @@ from xshm.system.printable import quoted
 from xshm.virtual.servers.server_files import SOCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+_LONGEST_PATH: Final = 4096  # bytes; PATH_MAX
+_LONGEST_SOCKET: Final = 107  # bytes of sun_path, without its NUL
+_LONGEST_NAME: Final = 58  # bytes of a private directory's name, with the slash before it: `server_files`
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - a directory of ours, 0700, within
 
 
@@ -32,9 +35,13 @@ class AuthorityFile(PosixPath):
 # -- the authority file ------------------------------------------------------------------------------------------------
 
 
-def private_place() -> str:
-    """Return a directory for the authority file: the user's own, a temporary one, or memory. Raises StartFailed."""
-    places = ((place, _why_not_private(place)) for place in _places())
+def private_place(sockets: Sequence[str] = ()) -> str:
+    """Return a directory for the authority file: the user's own, a temporary one, or memory. Raises StartFailed.
+
+    `sockets`: names of files that servers make sockets of, whose paths can't be long.
+    """
+    room = _LONGEST_SOCKET - _LONGEST_NAME - max(map(len, sockets)) - 1 if sockets else _LONGEST_PATH
+    places = ((place, _why_not_private(place, room)) for place in _places())
     return _first(places, "there is no place for the display's authority file", "; set TMPDIR to a directory")
 
 
@@ -55,7 +62,9 @@ def _places() -> tuple[str, ...]:
     return tuple(dict.fromkeys(os.path.abspath(place) for place in found if place))  # noqa: PTH100 - texts throughout
 
 
-def _why_not_private(directory: str) -> str | None:
+def _why_not_private(directory: str, most: int) -> str | None:
+    if len(os.fsencode(directory)) > most:
+        return f"is a path of over {most} bytes, below which a socket can't be made"
     if reason := _why_not_ours_alone(directory):
         return reason
     room = os.statvfs(directory)  # a file system that does not count blocks or files has 0 of 0

@@ -1,4 +1,4 @@
-"""VirtualDisplay: an Xvfb that is ready when the constructor returns, and ended and removed by `close`.
+"""VirtualDisplay: an X server that is ready when the constructor returns, and ended and removed by `close`.
 
 Always true:
 
@@ -19,26 +19,25 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Never, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Never, NoReturn, Self
 
 from xshm import _arguments
 from xshm.drawables.recordable import Recordable
-from xshm.errors import Closed, InvalidType, StartFailed, TransportUnavailable
-from xshm.system import limits
+from xshm.errors import Closed, InvalidType, StartFailed
+from xshm.system import limits, logs
 from xshm.system.closing import Closing
 from xshm.system.printable import quoted
-from xshm.virtual import find_framebuffer, start
+from xshm.virtual import find_framebuffer, resizable
 from xshm.virtual.directories import AuthorityFile
+from xshm.virtual.kinds import choice
 from xshm.virtual.processes import environment, process_groups
 from xshm.virtual.processes.command import check_is_one
 from xshm.virtual.programs.program import Program
 from xshm.virtual.programs.program_list import ProgramList
 from xshm.virtual.programs.program_window import check_wait
 from xshm.virtual.screens import Screens, open_server, server_pid
-from xshm.virtual.servers.launch import Directories
-from xshm.virtual.servers.server import SupervisedServer
-from xshm.virtual.servers.server_log import open_log
 from xshm.virtual.spec import DisplaySpec
+from xshm.virtual.supervision import Supervision
 from xshm.x11 import xauthority as xauth
 from xshm.x11.display_name import DisplayName
 
@@ -48,30 +47,31 @@ if TYPE_CHECKING:
 
     from xshm.drawables.screen import Screen
     from xshm.virtual.framebuffer import Framebuffer
+    from xshm.virtual.kinds.choice import ServerChoice
     from xshm.virtual.processes.command import Command
-    from xshm.virtual.servers.server_log import ServerLog
-    from xshm.virtual.spec import FramebufferKind, ScreenSpec
+    from xshm.virtual.spec import FramebufferKind, ScreenSpec, Server
     from xshm.x11.display_name import Name
-
-# The servers of displays that have not been closed. The garbage collector finalizes objects of a cycle in any order:
-# without this reference it may close the control socket before VirtualDisplay.__del__ has ended the display over it.
-_HELD: Final[set[SupervisedServer]] = set()
 
 
 class VirtualDisplay(Recordable, Closing):
-    """An X display of its own, without hardware: an Xvfb.
+    """An X display of its own, without hardware: an Xvfb, or another server where there is none.
 
     - `width`, `height`, `depth` (8, 15, 16, 24 or 30 bits): the first screen; `screens` are further ones, ScreenSpecs.
-    - `dpi`: dots per inch; `fonts`: font path elements; `args`: further arguments of Xvfb's. With
+    - `dpi`: dots per inch; `fonts`: font path elements; `args`: further arguments of the server's. With
       ("-extension", "GLX"), for programs that use no OpenGL, it is up in half the time.
     - `cursor`: the server paints the pointer into the framebuffer. Grabs of `screen` show it only where asked.
-    - `framebuffer`: where the screens' memory is. "file": a file on a tmpfs, unlinked at once. "sysv": a System V
-      segment, closed to others and removed at once; Xvfb makes it open to every local user, and a start in which
-      another process has attached to it before fails. A Path: a directory in which readers in other processes and
-      containers find it (`Framebuffer.open`); its files are removed with the display. "none": not shared.
+    - `framebuffer`: where the screens' memory is, which only Xvfb shares. "file": a file on a tmpfs, unlinked at once.
+      "sysv": a System V segment, closed to others and removed at once; Xvfb makes it open to every local user, and a
+      start in which another process has attached to it before fails. A Path: a directory in which readers in other
+      processes and containers find it (`Framebuffer.open`); its files are removed with the display. "none": not shared.
+      "auto": "file" where the server shares it, else "none".
     - `framebuffer_mode`: who can open the files in that Path, as for os.chmod: 0o600, this user's programs and root,
       unless it gives more. They show all that is on the screen; the directory's own mode counts, too.
     - `writable`: the framebuffer's pixels can be written, which draws without the server's knowledge.
+    - `server`: "xvfb"; "xvnc", TigerVNC's, which `resize` gives any size, with one screen of depth 16 or 24;
+      "xwayland", one screen of depth 24 in a compositor of its own (weston) that shows it nowhere. What a server can't
+      do is refused. "auto": the first of these that is installed and can do all that is asked for; `display.server`
+      says which that is, and why.
     - `timeout`: seconds for the start. `log`: a file to which the server's messages are appended; a terminal, a pipe
       and a FIFO that has a reader will do.
 
@@ -93,17 +93,18 @@ class VirtualDisplay(Recordable, Closing):
         fonts: Sequence[str] = (),
         cursor: bool = False,
         args: Sequence[str] = (),
-        framebuffer: FramebufferKind | Path = "file",
+        framebuffer: FramebufferKind | Path = "auto",
         writable: bool = False,
         timeout: float = 10.0,
         log: Path | None = None,
         framebuffer_mode: int = 0o600,
+        server: Server = "auto",
     ) -> None:
         self._start(
             DisplaySpec(
                 # A DisplaySpec makes tuples of sequences.
                 *(width, height, depth, screens, dpi, fonts, cursor, args, framebuffer),  # type: ignore[arg-type]
-                *(writable, timeout, log, framebuffer_mode),
+                *(writable, timeout, log, framebuffer_mode, server),
             )
         )
 
@@ -132,6 +133,8 @@ class VirtualDisplay(Recordable, Closing):
         self._screens = Screens(self.name, self.name, authority)
         try:
             self.pid = server_pid(self.screen)
+            logs.info("display", "attached to %s, pid %s", self.name, self.pid)
+            self._is_logged = True
         except BaseException:
             self.close()
             raise
@@ -142,11 +145,11 @@ class VirtualDisplay(Recordable, Closing):
         self.name = ""
         self._number = 0  # of the screen that the name leads to
         self.pid: int | None = None
+        self.server: ServerChoice | None = None  # which kind it is, and why; None for a display that `attach` found
         self.xauthority: Path | None = None
         self._owner = os.getpid()
         self._lock = threading.RLock()
-        self._supervision: SupervisedServer | None = None
-        self._log: ServerLog | None = None
+        self._supervision = Supervision()
         self._programs = ProgramList()
         self._screens = Screens("", "", None)
         self._framebuffers: tuple[Framebuffer, ...] | None = None
@@ -155,24 +158,25 @@ class VirtualDisplay(Recordable, Closing):
         self._before_failed_end: Callable[[BaseException], object] | None = None
         self._closing = threading.RLock()
         self._ended = False  # `close` has done all
+        self._is_logged = False  # a record says that it was started or attached, so one says that it is over
         self._closed = False  # last: without it, __del__ has nothing to end
 
     def _start(self, spec: DisplaySpec) -> None:
         self._prepare(spec)
+        begin = time.monotonic()
         try:
             with limits.Explained(StartFailed, "the display can't be started"):
-                command, directories = spec.command(), start.directories_of(spec)
-                self._log = open_log(spec.log)
-                self._supervision = start.start(command, self._log, float(spec.timeout), directories)
-            _HELD.add(self._supervision)
-            number, self.pid = self._supervision.number, self._supervision.pid
-            self.name, self.xauthority = f":{number}", AuthorityFile(self._supervision.authority)
-            # Without a socket file of its own, the file may be that of a server in another network namespace.
-            address = self.name if self._supervision.has_socket_file else f"unix:@/tmp/.X11-unix/X{number}"
-            self._screens = Screens(self.name, address, self.xauthority)
-            self._framebuffers = find_framebuffer.of_our_server(spec, self._supervision, self._screen_of)
+                self.server = choice.choose(spec)
+                supervised = self._supervision.start(spec, self.server)
+            self.name, self.pid = f":{supervised.number}", supervised.pid
+            self.xauthority = AuthorityFile(supervised.authority)
+            self._screens = Screens(self.name, self._supervision.address, self.xauthority)
+            self._framebuffers = find_framebuffer.of_our_server(spec, supervised, self._screen_of)
             self._screens.live = tuple(each._live() for each in self._framebuffers)  # noqa: SLF001 - not for users
-            self._supervision.close_framebuffers()
+            supervised.close_framebuffers()
+            took = time.monotonic() - begin
+            logs.info("display", "started %s in %.2f s: %s, pid %s", self.name, took, self.server, self.pid)
+            self._is_logged = True
         except BaseException:
             self.close()
             raise
@@ -197,6 +201,16 @@ class VirtualDisplay(Recordable, Closing):
         """Rows of `screen`, now."""
         return self.screen.height
 
+    def resize(self, width: int, height: int) -> None:
+        """Give `screen` another size; what is grabbed, recorded and shown from then on is of that size.
+
+        An Xvnc takes any size from 32x32 to 16384x16384, an Xvfb any up to that of its start; an Xwayland of version 23
+        or newer any from 16x16 on, and an older one keeps its own. Raises InvalidArgument where the server does not
+        have the size; ExtensionMissing.
+        """
+        self._check_open()
+        resizable.resize(self.screen, width, height, self.server)
+
     @property
     def screens(self) -> tuple[Screen, ...]:
         """Every screen, each by a connection of its own; one where Xinerama joins them ("+xinerama")."""
@@ -211,8 +225,7 @@ class VirtualDisplay(Recordable, Closing):
     def framebuffers(self) -> tuple[Framebuffer, ...]:
         """Each screen's own memory, in the order of the screens; one each where Xinerama joins them, too."""
         self._check_open()
-        if self.spec is not None and self.spec.framebuffer == "none":
-            raise TransportUnavailable("this display was started with framebuffer='none'; leave that out to have one")
+        find_framebuffer.check_is_shared(self.spec, self.server)
         if self._framebuffers is None:  # found without the lock (4)
             found = find_framebuffer.find_framebuffers(self.name, self.pid, self._screen_of, writable=self._writable)
             with self._lock:
@@ -283,13 +296,13 @@ class VirtualDisplay(Recordable, Closing):
         deadline = None
         if timeout is not None:
             deadline = time.monotonic() + _arguments.number(timeout, "a timeout is a number of seconds")
-        pidfd = self._supervision.pidfd if self.spec and self._supervision else open_server(self.name, self.pid)
+        pidfd = self._supervision.pidfd if self.spec else open_server(self.name, self.pid)
         return process_groups.wait((pidfd,), deadline) == pidfd
 
     def said(self) -> str:
         """Return the server's messages on standard error so far; "" for a server that `attach` found."""
         self._check_open()
-        return self._supervision.said() if self.spec and self._supervision else ""
+        return self._supervision.said()
 
     def close(self) -> None:
         """End programs and server (SIGTERM, then SIGKILL) and wait for them; the server of `attach` goes on.
@@ -305,9 +318,11 @@ class VirtualDisplay(Recordable, Closing):
             try:
                 self._close()
             except BaseException:
-                if self._supervision is not None:
-                    self._supervision.disconnect()
+                self._supervision.disconnect()
                 raise
+        if self._is_logged:
+            self._is_logged = False
+            logs.info("display", "ended %s" if self.spec else "left %s", self.name)
 
     def _close(self) -> None:
         if self._ended:
@@ -317,31 +332,27 @@ class VirtualDisplay(Recordable, Closing):
         self._screens.close()
         for framebuffer in self._framebuffers or ():
             framebuffer.close()
-        if self._supervision is not None:
-            _HELD.discard(self._supervision)
-            try:
-                self._supervision.end()
-            except StartFailed:
-                _HELD.add(self._supervision)
-                self._closed = False
-                raise
+        try:
+            self._supervision.end()
+        except StartFailed:
+            self._closed = False
+            raise
         if os.getpid() == self._owner:
             self._programs.reap()
-        if self._log is not None:
-            self._log.close()
         self._ended = True
 
     def __del__(self) -> None:
-        supervision: SupervisedServer | None = getattr(self, "_supervision", None)  # none after a failed constructor
+        supervision: Supervision | None = getattr(self, "_supervision", None)  # none after a failed constructor
         if supervision is not None:
-            _HELD.discard(supervision)  # also of a closed one: the close may have been interrupted
+            supervision.let_go()  # also of a closed one: the close may have been interrupted
         if getattr(self, "_closed", True) or os.getpid() != self._owner:
             return
         try:
             warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2, source=self)
         finally:  # warnings may be errors
             if not sys.is_finalizing():
-                self.close()
+                with logs.Silent():
+                    self.close()
             elif supervision is not None:
                 supervision.disconnect_at_exit()
 
@@ -366,9 +377,8 @@ class VirtualDisplay(Recordable, Closing):
         self._check_open()
         variables = self.env(env)
         with limits.Explained(StartFailed, "the program can't be started"):
-            server = self._supervised()
             program = Program(
-                *(server, self._connect, command, variables, options),
+                *(self._supervision.of_programs(), self._connect, command, variables, options),
                 keep_stderr=keep_stderr,
                 before_failed_end=self._program_fails,
             )
@@ -384,16 +394,6 @@ class VirtualDisplay(Recordable, Closing):
     def _program_fails(self, error: BaseException) -> None:
         if self._before_failed_end is not None:
             self._before_failed_end(error)
-
-    def _supervised(self) -> SupervisedServer:
-        """Return the supervisor; a display that another process started gets one that supervises programs alone."""
-        with self._lock:
-            if self._supervision is None:
-                self._log = self._log or open_log(None)
-                timeout, nowhere = DisplaySpec().timeout, Directories()
-                self._supervision = SupervisedServer([], log=self._log, timeout=timeout, directories=nowhere)
-                _HELD.add(self._supervision)
-            return self._supervision
 
     def _check_open(self) -> None:
         if self._closed:

@@ -18,11 +18,13 @@ from xshm.errors import ConnectFailed, StartFailed, TransportUnavailable, Unsupp
 from xshm.system import limits
 from xshm.virtual.framebuffer import Framebuffer
 from xshm.virtual.framebuffer_file import open_file
+from xshm.virtual.kinds import choice
 from xshm.virtual.servers.server_files import framebuffer_file
 from xshm.x11.display_name import DisplayName
 
 if TYPE_CHECKING:
     from xshm.virtual.framebuffer import Opener
+    from xshm.virtual.kinds.choice import ServerChoice
     from xshm.virtual.servers.server import SupervisedServer
     from xshm.virtual.spec import DisplaySpec
 
@@ -39,11 +41,21 @@ class _Options(TypedDict):
     has_pointer: bool
 
 
+def check_is_shared(spec: DisplaySpec | None, server: ServerChoice | None) -> None:
+    """Raise TransportUnavailable for a display of ours that shares no memory, with who does; None: another's."""
+    if server is not None and not choice.KINDS[server.kind].has_framebuffer:
+        raise TransportUnavailable(
+            f"{server} does not share its screen's memory; {choice.who_shares_memory()}. Grabs need none"
+        )
+    if spec is not None and spec.framebuffer == "none":
+        raise TransportUnavailable("this display was started with framebuffer='none'; leave that out to have one")
+
+
 # -- of our own server -------------------------------------------------------------------------------------------------
 
 
 def of_our_server(spec: DisplaySpec, server: SupervisedServer, screen: Opener) -> tuple[Framebuffer, ...]:
-    """Map the framebuffers of a server that has just started; none for framebuffer="none"."""
+    """Map the framebuffers of a server that has just started; none where it shares none."""
     options: _Options = {"screen": screen, "writable": spec.writable, "has_pointer": spec.cursor}
     if spec.framebuffer == "sysv":
         return tuple(_take_over(int(shmid), options) for shmid in _SEGMENT.findall(server.said()))

@@ -2,24 +2,25 @@
 
 They are frozen and picklable: any process can start the display that a DisplaySpec describes, while a VirtualDisplay
 belongs to the process that started it. A wrong description is refused here, before anything is started. What depends on
-the machine is checked at the start: whether Xvfb is installed, and whether directories have room (`directories`).
+the machine is checked at the start: which servers are installed (`kinds.choice`), and whether directories have room
+(`directories`).
 """
 
 from __future__ import annotations
 
 import re
-import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self, get_args
 
 from xshm import _arguments
-from xshm.errors import InvalidArgument, InvalidType, StartFailed
+from xshm.errors import InvalidArgument, InvalidType
 from xshm.system.printable import quoted
-from xshm.virtual import directories
+from xshm.virtual.kinds import choice
 
-FramebufferKind = Literal["file", "sysv", "none"]
-_BITS_PER_PIXEL: Final = {8: 8, 15: 16, 16: 16, 24: 32, 30: 32}  # by depth, for the depths that Xvfb has
+FramebufferKind = Literal["auto", "file", "sysv", "none"]
+Server = Literal["auto", "xvfb", "xvnc", "xwayland"]
+_BITS_PER_PIXEL: Final = {8: 8, 15: 16, 16: 16, 24: 32, 30: 32}  # by depth, for the depths that servers have
 _GREATEST: Final = 32767  # pixels; coordinates are signed 16-bit numbers in the protocol
 _PRIVATE: Final = 0o600  # the mode of a framebuffer's file
 _READ_WRITE: Final = 0o666
@@ -27,19 +28,6 @@ _ALL_BITS: Final = 0o177777  # of st_mode
 _HEADER_ROOM: Final = 16384  # bytes: the XWD header and, at depth 30, 1,024 colours of 12 bytes
 _NO_TUPLES: Final = (str, bytes, set, frozenset, dict)  # which can be iterated, too
 _DISPLAY_NUMBER: Final = re.compile(r":\d+(\.\d+)?")
-# Options of Xvfb that a display passes itself, and what to use instead: Xvfb takes the last of two, and the promises of
-# VirtualDisplay would not hold.
-_OURS: Final = {
-    "-screen": "width, height, depth and screens",
-    "-fbdir": "framebuffer=Path(…)",
-    "-shmem": "framebuffer='sysv'",
-    "-nocursor": "cursor=False",
-    "-dpi": "dpi",
-    "-fp": "fonts",
-    "-auth": "nothing: every display has a cookie of its own",
-    "-displayfd": "nothing: the server chooses its number",
-    "-terminate": "nothing: the server ends with the display, not with its first client",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +46,7 @@ class ScreenSpec:
         if not (1 <= self.width <= _GREATEST and 1 <= self.height <= _GREATEST):
             raise InvalidArgument(f"a screen is 1x1 to {_GREATEST}x{_GREATEST} pixels, not {size}")
         if self.depth not in _BITS_PER_PIXEL:
-            raise InvalidArgument(f"Xvfb has screens of depth 8, 15, 16, 24 and 30, not {quoted(self.depth)}")
+            raise InvalidArgument(f"there are screens of depth 8, 15, 16, 24 and 30, not {quoted(self.depth)}")
 
     @property
     def bits_per_pixel(self) -> int:
@@ -90,18 +78,26 @@ class DisplaySpec:
     fonts: tuple[str, ...] = ()
     cursor: bool = False
     args: tuple[str, ...] = ()
-    framebuffer: FramebufferKind | Path = "file"
+    framebuffer: FramebufferKind | Path = "auto"
     writable: bool = False
     timeout: float = 10.0
     log: Path | None = None
     framebuffer_mode: int = _PRIVATE
+    server: Server = "auto"
+
+    def __new__(cls, *_values: object, **_named: object) -> Self:
+        """Make one with every field's default: the pickle of an older version has no values for the newest fields."""
+        self = object.__new__(cls)
+        for field in fields(cls):
+            object.__setattr__(self, field.name, field.default)
+        return self
 
     def __post_init__(self) -> None:
         self._check_types()
         self._check_mode()
         for arg in self.args:
-            if arg in _OURS:
-                raise InvalidArgument(f"args has {arg}, which a display takes by another way: {_OURS[arg]}")
+            if ours := choice.owner_of(arg, self.server):
+                raise InvalidArgument(f"args has {arg}, which a display takes by another way: {ours}")
             if _DISPLAY_NUMBER.fullmatch(arg):
                 raise InvalidArgument(
                     f"args has {arg}; the server finds a free number by itself, and the display's name says which"
@@ -113,6 +109,8 @@ class DisplaySpec:
         if self.framebuffer == "none" and self.writable:
             raise InvalidArgument("writable=True is about the framebuffer, and framebuffer='none' leaves it out")
         self.all_screens()  # the first one is a ScreenSpec, which checks it
+        if reason := choice.refusal(self):
+            raise InvalidArgument(reason)
 
     def _check_types(self) -> None:
         for name in ("screens", "fonts", "args"):
@@ -131,6 +129,8 @@ class DisplaySpec:
             object.__setattr__(self, "dpi", _arguments.integer(self.dpi, "dpi is a whole number"))
         for name in ("cursor", "writable"):
             _arguments.flag(getattr(self, name), name)
+        if not (isinstance(self.server, str) and self.server in get_args(Server)):
+            raise InvalidArgument(f"server is 'auto', 'xvfb', 'xvnc' or 'xwayland', not {quoted(self.server)}")
         self._check_paths()
 
     def _check_paths(self) -> None:
@@ -139,8 +139,10 @@ class DisplaySpec:
         kept = self.framebuffer
         if isinstance(kept, Path):
             _arguments.path(kept, "framebuffer")
-        elif not (isinstance(kept, str) and kept in ("file", "sysv", "none")):
-            raise InvalidArgument(f"framebuffer is 'file', 'sysv', 'none' or a Path, not {quoted(self.framebuffer)}")
+        elif not (isinstance(kept, str) and kept in get_args(FramebufferKind)):
+            raise InvalidArgument(
+                f"framebuffer is 'auto', 'file', 'sysv', 'none' or a Path, not {quoted(self.framebuffer)}"
+            )
 
     def _check_mode(self) -> None:
         mode = _arguments.integer(self.framebuffer_mode, "framebuffer_mode is a whole number, as os.chmod takes it")
@@ -164,31 +166,3 @@ class DisplaySpec:
     def nbytes(self) -> int:
         """Bytes of all framebuffers."""
         return sum(screen.nbytes for screen in self.all_screens())
-
-    def command(self) -> list[str]:
-        """Return the server's command line, without number, authority file and framebuffer directory.
-
-        Raises StartFailed where Xvfb is not installed.
-        """
-        server = shutil.which("Xvfb")
-        if server is None:
-            raise StartFailed(
-                "Xvfb is not installed; Debian and Ubuntu have it in the package xvfb, Fedora in "
-                "xorg-x11-server-Xvfb, Alpine in xvfb"
-            )
-        words = [server, "-nolisten", "tcp", "-noreset"]
-        for number, screen in enumerate(self.all_screens()):
-            words += ["-screen", str(number), str(screen)]
-        if not self.cursor:
-            words.append("-nocursor")
-        if self.dpi is not None:
-            words += ["-dpi", str(self.dpi)]
-        if self.fonts:
-            words += ["-fp", ",".join(self.fonts)]
-        if self.framebuffer == "sysv":
-            words.append("-shmem")
-        if not directories.has_socket_directory():
-            # A server that can't write there tries all 65,536 numbers and gives up. Another user who owns the directory
-            # could put his own socket in place of the server's. The abstract socket is enough, and needs no directory.
-            words += ["-nolisten", "unix"]
-        return [*words, *self.args]

@@ -399,6 +399,20 @@ def test_a_segment_goes_with_the_next_start_though_all_were_killed_as_the_shell_
     assert list(place.iterdir()) == []
 
 
+def test_two_processes_may_remove_the_same_directory_at_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = make(place, _DEAD_PID, "1")
+    listed = os.listdir
+
+    def list_and_lose(where: int | str) -> list[str]:
+        names = listed(where)
+        (directory / "Xauthority").unlink(missing_ok=True)  # by the other one
+        return names
+
+    monkeypatch.setattr("posix.listdir", list_and_lose)
+    server_files.remove_directory(str(directory))
+    assert not directory.exists()
+
+
 def test_a_supervisor_that_is_killed_when_its_directory_is_gone_has_removed_all_else(
     place: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -73,6 +73,32 @@ def test_another_program_in_the_supervisor_s_place_is_named_and_nothing_is_left(
     check_nothing_is_left(tmp_path)
 
 
+def test_a_supervisor_that_is_killed_at_its_first_steps_holds_nothing_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    killed = "import os, socket; socket.socket(fileno=0).send(b'hello'); os.kill(os.getpid(), 9)"
+    of_the_supervisor = f'*supervisor*main*) exec {sys.executable} -c "{killed}"'
+    end = f'case "$*" in {of_the_supervisor} ;; esac\nexec {sys.executable} "$@"'
+    monkeypatch.setenv("XSHM_PYTHON", another_program(tmp_path, end))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    begin = time.monotonic()
+    with pytest.raises(StartFailed, match="supervisor ended with signal 9 before the display was ready"):
+        VirtualDisplay(64, 48)
+    assert time.monotonic() - begin < 5
+    check_nothing_is_left(tmp_path)
+
+
+def test_a_server_that_a_shell_has_reaped_before_the_supervisor_runs_is_told_as_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # A shell that waits for one child reaps the others: the server has become one by the exec.
+    monkeypatch.setenv("XSHM_PYTHON", another_program(tmp_path, f'sleep 0.3; exec {sys.executable} "$@"'))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with pytest.raises(StartFailed, match=r"Xvfb ended before it was ready; it said: .*-nosuchoption"):
+        VirtualDisplay(64, 48, args=("-nosuchoption",), framebuffer="sysv")
+    check_nothing_is_left(tmp_path)
+
+
 def test_framebuffers_that_were_to_stay_go_with_a_failed_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()

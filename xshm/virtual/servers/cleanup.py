@@ -15,6 +15,7 @@ Imported by the supervisor, whose start-up time counts: no `os`, `signal`, `subp
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # the C half of `signal`; its enums take longer than all other imports
+import errno
 import fcntl
 import posix
 import sys
@@ -33,11 +34,12 @@ BOOT = "import sys; xshm = type(sys)('xshm'); xshm.__path__ = [sys.argv[1]]; sys
 # The exit code of a supervisor that has left nothing to clean up: one that no shell gives, and hardly a program that is
 # in the supervisor's place by mistake.
 FINISHED = 93
-_SERVER, _KEEPER = "server", "shell or supervisor"
+_SERVER, _COMPOSITOR, _KEEPER = "server", "compositor", "shell or supervisor"
 _KEYMAPS = ("/var/lib/xkb", "/tmp")  # noqa: S108 - where servers compile them
 _NEW = 60.0  # seconds; an unlocked directory of another PID namespace may be that of a display that is only starting
 _SWEEP = 2.0  # seconds, after which no further removal begins: programs may ignore SIGTERM, and a start must not wait
 _START = 60.0  # seconds at most from the start of a server to its files, where it was killed before it was ready
+_REMOVED = (errno.EINVAL, errno.EIDRM)  # of a segment that another process has removed meanwhile
 _ROUNDING = 2.0  # seconds: a segment's time is one of whole seconds
 
 
@@ -76,7 +78,7 @@ def remove(
     no other display uses that. `has_processes`: False for a display of another PID namespace.
     """
     kind, screens, mark, memory, kept = [*files.read_note(directory, "what").split("\n", 4), *[""] * 5][:5]
-    creators = [int(pid) for pid in files.read_note(directory, "pid").split()]
+    creators = _noted_servers(directory)
     left = []
     if has_processes:
         left = _end_programs(directory, descendants.parse_marks(mark))
@@ -84,8 +86,8 @@ def remove(
         if group:
             end_keymap_compiler(group)
     remove_socket(directory)
-    if kind == "sysv" and has_processes:
-        remove_segments(directory, creators)
+    if kind == "sysv" and has_processes:  # a server that was just starting has noted itself meanwhile
+        remove_segments(directory, creators + _noted_servers(directory))
     named, count = (kept[:-1], int(screens)) if kept.rstrip("\n") else framebuffers
     if named:
         _remove_kept(named, count, is_held)
@@ -93,6 +95,10 @@ def remove(
         files.remove_directory(memory)
     files.remove_directory(directory)
     return left
+
+
+def _noted_servers(directory: str) -> list[int]:
+    return [int(pid) for pid in files.read_note(directory, "pid").split()]
 
 
 def end_keymap_compiler(group: int) -> None:
@@ -140,7 +146,11 @@ def remove_segments(directory: str, creators: list[int]) -> None:
         if int(row[cpid]) in creators and _within(int(row[ctime]), start):
             from xshm import sysv  # noqa: PLC0415 - hardly ever needed, and ctypes is slow to import
 
-            sysv.remove(int(row[shmid]))
+            try:
+                sysv.remove(int(row[shmid]))
+            except OSError as error:
+                if error.errno not in _REMOVED:
+                    raise
 
 
 def main() -> None:
@@ -183,12 +193,15 @@ def _end_programs(directory: str, marks: range) -> list[str]:
 
 
 def _end_processes(directory: str, spared: int) -> list[int]:
-    """End the server (SIGTERM, then SIGKILL), its shell and supervisor (SIGKILL); return the server's process id."""
+    """End server and compositor (SIGTERM, then SIGKILL), shell and supervisor (SIGKILL); return the server's number."""
     roles = {pid: _role(pid, directory) for pid in map(int, filter(str.isdigit, posix.listdir("/proc")))}
     servers = [pid for pid, role in roles.items() if role == _SERVER]
+    compositors = [pid for pid, role in roles.items() if role == _COMPOSITOR]
     keepers = [pid for pid, role in roles.items() if role == _KEEPER and pid not in (spared, posix.getpid())]
     for pid in servers:
         _end(pid, lambda pid: _role(pid, directory) == _SERVER)
+    for pid in compositors:  # as a rule they have ended with their servers
+        _end(pid, lambda pid: _role(pid, directory) == _COMPOSITOR)
     for pid in keepers:
         _end(pid, lambda pid: _role(pid, directory) == _KEEPER, (_signal.SIGKILL,))
     return servers
@@ -219,6 +232,8 @@ def _role(pid: int, directory: str) -> str:
     line = process_groups.read(pid, "cmdline") if files.status(f"/proc/{pid}") else b""
     if BOOT.encode() in line and any(words in line for words in of_keeper):
         return _KEEPER
+    if b"=" + files.compositor_mark("").encode().join((place, b"\0")) in line:
+        return _COMPOSITOR
     return _SERVER if b"\0-auth\0" + place + b"/Xauthority\0-displayfd\0" in line else ""
 
 

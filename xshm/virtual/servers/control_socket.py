@@ -121,6 +121,8 @@ class ControlSocket:
     def end(self) -> str:
         """Ask the supervisor to end all, and return what failed. Raises NoAnswer, and as `handle_other` does."""
         with self._lock:
+            if not self.is_connected:  # closed by a question of another thread's, by which the supervisor ends all
+                return ""
             with Ignored(BrokenPipeError, ConnectionResetError):  # the latter where it had not read all
                 self._socket.send(b"end")
             return self.wait_answer("ended", time.monotonic() + PATIENCE)

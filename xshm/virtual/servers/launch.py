@@ -26,13 +26,15 @@ from typing import TYPE_CHECKING, Final
 from xshm._signal_safety import Descriptor, is_the_kernels, owned, pipe
 from xshm.errors import StartFailed
 from xshm.system import limits
+from xshm.virtual.processes.error_pipe import OwningPopen
 from xshm.virtual.servers import cleanup, launch_script
 from xshm.virtual.servers import server_files as files
 from xshm.virtual.servers.server_log import above_standard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from xshm.virtual.kinds.server_command import ServerCommand
     from xshm.virtual.servers.server_log import ServerLog
 
 _PATIENCE: Final = 10.0  # seconds that a supervisor has to end a server that is only just starting
@@ -108,8 +110,10 @@ def _checked(path: str, origin: str) -> str:
     return path
 
 
-def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark: int, started: list[Launched]) -> None:
-    """Start a server (no words: none) and its supervisor, and append that to `started`, whose owner is to end it.
+def launch(
+    server: ServerCommand | None, log: ServerLog, directories: Directories, mark: int, started: list[Launched]
+) -> None:
+    """Start a server, if any, and its supervisor, and append that to `started`, whose owner is to end it.
 
     `mark` is one of the display's programs (`descendants`); it is noted for a cleanup after a kill. Raises StartFailed.
     """
@@ -127,7 +131,7 @@ def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark
         owner = above_standard(_pidfd_of_this_process())
         passed: list[int] = [ready, cookie_pipe, parent_death, owner]
         tee, errors = "", ""
-        if log.target >= 0 and server:
+        if log.target >= 0 and server is not None:
             reads, writes = map(above_standard, pipe())
             passed += [reads, writes, log.target]
             tee, errors = f"{reads},{writes},{log.target}", f"/proc/self/fd/{writes}"
@@ -138,6 +142,10 @@ def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark
         directory, memory = (
             files.directory_name(parent, token) if parent else "" for parent in (directories.files, directories.memory)
         )
+        compositor, words = [], []
+        if server is not None:
+            compositor = server.compositor_words(files.compositor_mark(directory))
+            words = server.words(directory, memory or kept)
         values = {
             "python": python,
             "flags": "-B" if sys.dont_write_bytecode else "",
@@ -155,12 +163,13 @@ def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark
             "directory": directory,
             "memory": memory,
             "kept": kept,
-            "kind": "sysv" if "-shmem" in server else "",
+            "kind": "sysv" if server is not None and server.makes_segments else "",
             "tee": tee,
             "errors": errors,
             "mark": mark,
+            "compositor": len(compositor),
         }
-        shell = launch_script.command_line(values, _server_command(server, directory, memory or kept))
+        shell = launch_script.command_line(values, [*compositor, *words])
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
             shell = [python, "-I", "-S", "-c", _RESET_SIGCHLD, *shell]
         os.write(cookie_end, _escaped(files.authority_entry(secrets.token_bytes(files.COOKIE_SIZE))))
@@ -168,8 +177,8 @@ def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark
             undo.callback(_unless, started, files.remove_framebuffers, kept, directories.screens)
             _make_framebuffers(kept, directories.screens)
         # In the list before it is started: an interrupted Popen forgets the process that it has started.
-        shells.append(process := subprocess.Popen.__new__(subprocess.Popen))
-        subprocess.Popen.__init__(
+        shells.append(process := OwningPopen.__new__(OwningPopen))
+        OwningPopen.__init__(
             process,
             shell,
             stdin=theirs.fileno(),
@@ -180,14 +189,6 @@ def launch(server: Sequence[str], log: ServerLog, directories: Directories, mark
             env=os.environ | _IN_PLACE_OF_SUPERVISOR,
         )
         started.append(Launched(ours, process, python, directory, (kept, directories.screens)))
-
-
-def _server_command(server: Sequence[str], directory: str, framebuffers: str) -> list[str]:
-    """Return a server's command line with the options of every display, before any that could swallow them (-I)."""
-    if not server:
-        return []
-    options = ["-auth", f"{directory}/Xauthority", "-displayfd", launch_script.DISPLAY_NUMBER_FD]
-    return [server[0], *options, *(("-fbdir", framebuffers) if framebuffers else ()), *server[1:]]
 
 
 def _unless(started: list[Launched], undo: Callable[..., object], *arguments: object) -> None:

@@ -1,7 +1,8 @@
 """The shell's script that starts a server and its supervisor, step by step.
 
 Four processes result: the owner, which called `launch`; this shell; the supervisor, a child of the shell; the server, a
-child of the supervisor.
+child of the supervisor. A server may need a compositor, a fifth one: then the supervisor starts both, since what
+connects them must be known to nobody else, this shell included (`compositor`).
 
 Why a shell: it starts the server while the supervisor's interpreter is still loading; it stays as the supervisor's
 parent and waits (Ray, for one, kills the children of a worker that has ended, and must not find the supervisor among
@@ -21,9 +22,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-DISPLAY_NUMBER_FD: Final = "3"  # of the server, which writes its display number there (-displayfd)
-
-# Words: NAME=VALUE, then "--", then the server's command line, which is empty for a supervisor of programs alone.
+# Words: NAME=VALUE, then "--", then the command lines of a compositor, of $compositor words, and of the server;
+# both are empty for a supervisor of programs alone.
 # Any POSIX shell runs it as /bin/sh; of Linux it takes /proc.
 _SCRIPT: Final = r"""
 # 1. Take the named values off the command line.
@@ -57,19 +57,27 @@ eval "exec $free>&2 2>/dev/null"
       # 5. Start the server: no input, its number on descriptor 3, its messages to the log or, where the supervisor is
       #    to copy them, to another pipe. It does not get the control socket. Its process notes its own id before it
       #    becomes the server: noted by the parent, after the fork, a kill could leave segments of an unknown creator.
-      (
-        read -r pid rest </proc/self/stat; echo "$pid" >"$directory/pid"
-        [ -z "$errors" ] || exec 2>"$errors"; exec "$@" 3>&1 >&2 </dev/null
-      ) &
-      server=$!
+      #    With a compositor, leave both to the supervisor, which gets the pipe for the number as descriptor $free.
+      if [ "$compositor" -gt 0 ]; then
+        server=later
+      else
+        (
+          read -r pid rest </proc/self/stat; echo "$pid" >"$directory/pid"
+          [ -z "$errors" ] || exec 2>"$errors"; exec "$@" 3>&1 >&2 </dev/null
+        ) &
+        server=$!
+        set --
+      fi
     fi
   fi
 
   # 6. Become the supervisor, which ignores these signals: the interpreter loads while the server gets ready.
   trap '' $signals
+  [ "$server" != later ] || eval "exec $free>&1"
   exec "$python" -I -S $flags -c "$boot" "$package" "server=$server" \
     "ready=$ready" "owner=$owner" "screens=$screens" "parent_death=$parent_death" "swept=$swept" \
-    "directory=$directory" "memory=$memory" "kept=$kept" "kind=$kind" "tee=$tee" >/dev/null
+    "directory=$directory" "memory=$memory" "kept=$kept" "kind=$kind" "tee=$tee" \
+    "number=$free" "compositor=$compositor" -- "$@" >/dev/null
 )
 status=$?
 

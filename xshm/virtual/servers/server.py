@@ -27,7 +27,7 @@ from xshm._signal_safety import Descriptor, Ignored, owned
 from xshm.errors import Closed, StartFailed
 from xshm.system import limits
 from xshm.system.printable import printable
-from xshm.virtual.processes import process_groups
+from xshm.virtual.processes import marked_fork, process_groups
 from xshm.virtual.processes.descendants import Descendants, first_mark, marks_of_display
 from xshm.virtual.servers import cleanup, control_socket
 from xshm.virtual.servers.control_socket import ControlSocket, NoAnswer
@@ -35,24 +35,27 @@ from xshm.virtual.servers.launch import PYTHON_HINT, Directories, launch
 from xshm.virtual.servers.server_log import quote_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from xshm.virtual.kinds.server_command import ServerCommand
     from xshm.virtual.servers.launch import Launched
     from xshm.virtual.servers.server_log import ServerLog
 
 _CLOSED_TO_EXIT: Final = 0.2  # seconds from when a process has closed its end of the socket until it has ended
+_QUOTED: Final = 65536  # bytes of messages at most in which an error looks for what to quote
 _BY_SIGNAL: Final = 128  # which shells add to a signal's number
 
 
 class SupervisedServer:
-    """A supervisor, and the server that it supervises: `server` is its command line, empty for programs alone.
+    """A supervisor, and the server that it supervises; with None in place of a server, programs alone.
 
     `number` is the display's, `pid` the server's process id, `authority` the path of its authority file,
     `has_socket_file` whether it listens in the file system. `log` takes the server's messages. `timeout`: seconds for
     the start. Raises StartFailed.
     """
 
-    def __init__(self, server: Sequence[str], *, log: ServerLog, timeout: float, directories: Directories) -> None:
+    def __init__(
+        self, server: ServerCommand | None, *, log: ServerLog, timeout: float, directories: Directories
+    ) -> None:
+        self._server_name, self._program = (server.name, server.program) if server is not None else ("", "")
         self._session = os.getsid(0)
         self._log = log
         self._log_start = os.lseek(log.log, 0, os.SEEK_END)
@@ -80,7 +83,7 @@ class SupervisedServer:
         except BaseException:
             self.end()
             raise
-        if server:
+        if server is not None:
             self.number, pid, has_socket_file = ready.split()
             self.pid, self.has_socket_file = int(pid), has_socket_file == "1"
             self.authority = Path(self._launched[0].directory, "Xauthority")
@@ -101,8 +104,11 @@ class SupervisedServer:
 
     def said(self) -> str:
         """Return the server's messages so far."""
+        return self._said(self._log_start)
+
+    def _said(self, start: int) -> str:
         size = os.fstat(self._log.log).st_size
-        return os.pread(self._log.log, size - self._log_start, self._log_start).decode(errors="replace")
+        return os.pread(self._log.log, max(0, size - start), start).decode(errors="replace")
 
     # -- programs ------------------------------------------------------------------------------------------------------
 
@@ -160,6 +166,7 @@ class SupervisedServer:
             return
         try:
             if self._control.is_owner:
+                marked_fork.unmark(self._mark)
                 with limits.Explained(StartFailed, "the display can't be taken down"):
                     self._end()
         finally:
@@ -178,7 +185,7 @@ class SupervisedServer:
             self._shell.returncode = 0  # else Popen warns of a child that is still running
 
     def _end(self) -> None:
-        if not self._is_interpreter:
+        if not self._is_interpreter or self._fate:  # nobody would answer
             self._end_without_supervisor()
             return
         try:
@@ -252,7 +259,9 @@ class SupervisedServer:
     def _handle_other(self, word: str, rest: str, wanted: str) -> None:
         """Handle a message other than the one waited for; raise StartFailed where that one will not come."""
         if word == "exited" and wanted == "ready":
-            raise StartFailed(f"Xvfb ended with exit code {rest} before it was ready{self._messages()}")
+            hint = f"; {self._program} is too old, or another program of that name" if self._lacks_displayfd() else ""
+            code = f" with exit code {rest}" if rest else ""
+            raise StartFailed(f"{self._server_name} ended{code} before it was ready{self._messages()}{hint}")
         if word == "failed" and wanted != "ended":
             raise StartFailed(f"the display could not be started{': ' * bool(rest)}{printable(rest)}{self._messages()}")
         if word == "gone":  # from the shell
@@ -276,7 +285,12 @@ class SupervisedServer:
         return f"{interpreter} was to look after the display, and {fate}; if it is no Python interpreter, {PYTHON_HINT}"
 
     def _messages(self) -> str:
-        return quote_messages(self.said())
+        size = os.fstat(self._log.log).st_size  # of a server that writes without end, gigabytes
+        return quote_messages(self._said(max(self._log_start, size - _QUOTED)))
+
+    def _lacks_displayfd(self) -> bool:
+        """Tell whether the server does not know an option that all have had since 2012."""
+        return "-displayfd" in self._messages()
 
 
 def _is_running(pid: int) -> bool | None:

@@ -48,6 +48,11 @@ def directory_owner(name: str) -> tuple[int, str, str] | None:
     return int(fields[1]), fields[2], fields[3]
 
 
+def compositor_mark(directory: str) -> str:
+    """Return the path that the command line of a display's compositor names, and no other; there is no such file."""
+    return f"{directory}/compositor"
+
+
 def start_time(pid: int) -> str:
     """Return when a living process was started (clock ticks since boot), or "" where there is none."""
     found = process_groups.process(pid)
@@ -126,7 +131,10 @@ def remove_directory(path: str) -> None:
         if posix.fstat(descriptor).st_uid != posix.geteuid():
             return
         for name in posix.listdir(descriptor):
-            posix.unlink(name, dir_fd=descriptor)
+            try:  # noqa: SIM105 - contextlib is slow to import
+                posix.unlink(name, dir_fd=descriptor)
+            except FileNotFoundError:
+                pass  # two processes may remove what is left of a display at the same time
     finally:
         posix.close(descriptor)
     try:  # noqa: SIM105 - contextlib is slow to import

@@ -16,10 +16,12 @@ from typing import Final
 
 from xshm._signal_safety import Descriptor, is_the_kernels, owned
 from xshm.errors import StartFailed
+from xshm.system import limits
 from xshm.system.printable import printable
 
-_QUOTED_LINES: Final = 6
+_QUOTED_LINES: Final = 8
 _FATAL: Final = "Fatal server error:"
+_USAGE: Final = "use: X"  # begins what a server prints when it is given an option that it does not know
 _FIRST_FREE: Final = 3  # lower numbers are the standard streams', also where the process has closed those
 _STREAMS: Final = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
@@ -48,14 +50,17 @@ def open_log(path: str | os.PathLike[str] | None) -> ServerLog:
 
 
 def quote_messages(text: str) -> str:
-    """Return the last lines of a server's messages, each once, as the end of a sentence."""
+    """Return the last lines of a server's messages, each once, as a sentence's end, and the limit that they mean."""
     lines = [printable(re.sub(r"\(EE\)\s*", "", line).strip()) for line in text.splitlines()]
-    if any(line.startswith("use: X") for line in lines) and _FATAL in lines:
-        lines = lines[lines.index(_FATAL) :]  # after a hundred lines of usage
+    usage = next((number for number, line in enumerate(lines) if line.startswith(_USAGE)), None)
+    if usage is not None:  # a hundred lines; older servers name the option before it
+        lines = lines[lines.index(_FATAL) :] if _FATAL in lines else lines[:usage]
     # Of equal lines the last one counts. A server that ends complains of framebuffers that are gone ("unlink").
     quoted = [line for line in dict.fromkeys(reversed(lines)) if line and not line.startswith("unlink")][::-1]
     cut = ["…"] if len(quoted) > _QUOTED_LINES else []
-    return f"; it said: {' | '.join(cut + quoted[-_QUOTED_LINES:])}" if quoted else "; it said nothing"
+    why = limits.explain_messages(text)
+    end = f"; {why}" if why else ""
+    return f"; it said: {' | '.join(cut + quoted[-_QUOTED_LINES:])}{end}" if quoted else "; it said nothing"
 
 
 def above_standard(descriptor: Descriptor) -> Descriptor:

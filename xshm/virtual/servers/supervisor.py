@@ -16,7 +16,7 @@ Messages, one datagram of words each, in both directions of the control socket:
     hello                                           group MARK
     ready NUMBER PID HAS_SOCKET_FILE + descriptors  exited MARK
     failed REASON                                   stop MARK
-    exited CODE          (the server)               wake
+    exited [CODE]        (the server)               wake
     group MARK NUMBER                               end
     stopped MARK LEFT
     woken
@@ -51,11 +51,13 @@ class Supervisor:
     descriptor that the server has inherited. `screens`: how many. `swept`: directories, one a line, in which killed
     displays may have left something. `directory`, `memory`, `kept`: those of the authority file, of framebuffers that
     are handed over, of framebuffers that stay ("": none). `server`: its process id, "" for none, "failed" where it was
-    not started. `kind`: "sysv" where it makes System V segments. `tee`: where the log is to be copied, three
+    not started, "later" where this process starts it, with a compositor: then `words` are the command lines of both, of
+    the compositor the first `compositor` words, and `number` is the descriptor for the server's number. `kind`: "sysv"
+    where it makes System V segments. `tee`: where the log is to be copied, three
     descriptors with commas: both ends of the pipe that is the server's standard error, and the target.
     """
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str], words: list[str]) -> None:
         self._ready, self._owner, self._screens = (int(values[name]) for name in ("ready", "owner", "screens"))
         self._parent_death = int(values["parent_death"])
         self._swept = values["swept"].split("\n") if values["swept"] else []
@@ -63,13 +65,18 @@ class Supervisor:
         self._kind = values["kind"]
         self._control = _socket.socket(fileno=_CONTROL)
         self._send("hello")
+        self._failed: str | None = "" if values["server"] == "failed" else None  # why there is no server
+        self._pid = int(values["server"]) if values["server"].isdigit() else 0
+        self._compositor, self._compositor_pidfd = 0, -1
+        if values["server"] == "later":
+            self._start_both(words, int(values["compositor"]), int(values["number"]), values["tee"])
         self._tee = _open_tee(values["tee"])
         self._groups = program_groups.ProgramGroups(self._owner)
         self._directories = [name for name in (self._memory, self._directory) if name]
         self._is_ready = False
-        self._failed = values["server"] == "failed"
-        self._pid = int(values["server"]) if values["server"].isdigit() else 0
-        self._pidfd = posix.pidfd_open(self._pid) if self._pid else -1
+        # A shell reaps a child that ends before it becomes this process, and then the number may be anybody's.
+        self._is_reaped = bool(self._pid) and not _is_child(self._pid)
+        self._pidfd = posix.pidfd_open(self._pid) if self._pid and not self._is_reaped else -1
         self._number = b""  # what the server has written on `ready` so far
 
     def run(self) -> bool:
@@ -77,8 +84,10 @@ class Supervisor:
         try:
             if self._pid:
                 self._prepare_for_kills()
-            if self._failed:
-                self._send("failed")
+            if self._failed is not None:
+                self._send(f"failed {self._failed}")
+            elif self._is_reaped:
+                self._send("exited")
             elif not self._pid:
                 self._send("ready")
             self._serve()
@@ -95,10 +104,25 @@ class Supervisor:
 
     # -- the server ----------------------------------------------------------------------------------------------------
 
+    def _start_both(self, words: list[str], count: int, number: int, tee: str) -> None:
+        """Start the server with its compositor, whose command line has `count` words."""
+        from xshm.virtual.servers import compositor  # noqa: PLC0415 - needed for few displays
+
+        errors = int(tee.split(",")[1]) if tee else _LOG
+        try:
+            self._compositor, self._pid = compositor.start(
+                words[:count], words[count:], self._directory, number, errors
+            )
+            self._compositor_pidfd = posix.pidfd_open(self._compositor)
+        except OSError as error:
+            self._failed = str(error)
+        posix.close(number)
+
     def _prepare_for_kills(self) -> None:
         """Arrange that nothing is left should this process be killed; and clean up after killed displays."""
         # The writing end and the locks stay open until this process ends: their closing is what others notice.
-        self._writing_end = parent_death_signal.arm(self._parent_death, self._pid)
+        if not self._is_reaped:
+            self._writing_end = parent_death_signal.arm(self._parent_death, self._pid)
         self._locks = [files.lock(directory) for directory in self._directories]
         files.write_note(self._directory, "supervisor", "")  # by which the shell knows that this is an interpreter
         cleanup.sweep(self._swept)
@@ -117,7 +141,10 @@ class Supervisor:
             posix.close(self._ready)
             self._ready = -1
             if self._number.endswith(b"\n"):
-                self._send_ready(self._number.strip().decode("ascii"))
+                number = self._number.strip().decode("ascii", "replace")
+                if not number.isdigit():  # it becomes part of paths
+                    raise ValueError(f"in place of its display's number the server wrote {number!r}")
+                self._send_ready(number)
 
     def _send_ready(self, number: str) -> None:
         """Send the owner all that it needs of a server that is ready, its framebuffers included."""
@@ -142,7 +169,16 @@ class Supervisor:
             self._tee.drain()  # the owner reads the log when it learns of the end
         posix.close(self._pidfd)
         self._pidfd = -1
+        self._end_compositor()
         self._send(f"exited {code}")
+
+    def _end_compositor(self) -> None:
+        """End the compositor of a server that has ended; as a rule it ends by itself."""
+        if self._compositor_pidfd >= 0:
+            process_groups.end_process(self._compositor_pidfd)
+            posix.waitpid(self._compositor, 0)
+            posix.close(self._compositor_pidfd)
+            self._compositor_pidfd = -1
 
     def _end_server(self) -> None:
         if self._pidfd < 0:
@@ -162,7 +198,8 @@ class Supervisor:
         going_on = True
         while going_on:
             pipe, with_room = (self._tee.pipe, self._tee.waiting_for_room) if self._tee else (-1, ())
-            sources = (self._control.fileno(), self._owner, self._ready, self._pidfd, pipe)
+            server = (self._ready, self._pidfd, self._compositor_pidfd)
+            sources = (self._control.fileno(), self._owner, *server, pipe)
             fired = process_groups.wait(
                 tuple(source for source in sources if source >= 0), self._groups.idle_at, with_room
             )
@@ -176,6 +213,8 @@ class Supervisor:
                 self._read_number()
             elif fired == self._pidfd:
                 self._reap_server()
+            elif fired == self._compositor_pidfd:
+                self._end_server()  # it can do nothing without, and as a rule has ended already
             else:
                 going_on = fired != self._owner and self._handle_message()
 
@@ -233,6 +272,15 @@ class Supervisor:
                 self._tee.forward()
 
 
+def _is_child(pid: int) -> bool:
+    """Tell whether a process is a child of this one, whether it runs or has ended."""
+    try:
+        posix.waitid(posix.P_PID, pid, posix.WEXITED | posix.WNOWAIT | posix.WNOHANG)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def _open_tee(descriptors: str) -> LogTee | None:
     if not descriptors:
         return None
@@ -246,7 +294,10 @@ def _open_tee(descriptors: str) -> LogTee | None:
 def main() -> None:
     """Run the supervisor that the command line describes: the package's path, then NAME=VALUE words.
 
-    The script has it ignore the signals that go to all processes of a job: it has to outlive the others.
+    The command lines of a compositor and its server follow after "--". The script has it ignore the signals that go to
+    all processes of a job: it has to outlive the others.
     """
-    is_finished = Supervisor(dict(word.split("=", 1) for word in sys.argv[2:])).run()
+    values = sys.argv[2 : sys.argv.index("--")]
+    words = sys.argv[len(values) + 3 :]
+    is_finished = Supervisor(dict(word.split("=", 1) for word in values), words).run()
     posix._exit(cleanup.FINISHED if is_finished else 1)  # noqa: SLF001 - its public name
