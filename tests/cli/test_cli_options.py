@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
 import errno
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +17,7 @@ from xshm.cli.error_line import error_line, in_flags
 from xshm.errors import InvalidArgument, WindowNotFound, WindowNotViewable
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator
 
     from painter import Painter
@@ -28,19 +28,26 @@ _NO_DISPLAY = (
     "no display was named and DISPLAY is not set; name one, for example --display :0, or start one with "
     "xshm run -- COMMAND"
 )
-_COMMANDS = ("shot", "record", "trace", "wait", "diff", "run", "view", "windows", "monitors", "info", "segments")
+_COMMANDS = (
+    "shot",
+    "record",
+    "trace",
+    "wait",
+    "diff",
+    "run",
+    "view",
+    "windows",
+    "monitors",
+    "info",
+    "segments",
+    "doctor",
+    "completion",
+)
 
 
 def flags_of(command: str) -> argparse.ArgumentParser:
     """Return a command's parser, with all of its flags."""
-    subparsers = next(each for each in main._parser()._actions if isinstance(each, argparse._SubParsersAction))
-    parser: Any = subparsers.choices[command]
-    if parser._module:
-        parser.parse_known_args(_LEAST.get(command, []))
-    return parser  # type: ignore[no-any-return]
-
-
-_LEAST = {"wait": ["--change"], "diff": ["a", "b"]}
+    return main.whole_parser()[1][command]
 
 
 def opened(screen: xshm.Screen, text: str) -> int:

@@ -89,7 +89,7 @@ def test_listen_tcp_is_taken_and_only_the_cookie_gets_in() -> None:
         (["--size"], "argument --size: expected one argument"),
         (["-ae"], "argument --error-file: expected one argument"),
         (["--frame", "file"], "ambiguous option: --frame could match --framebuffer, --framebuffer-mode, --framerate;"),
-        (["--s", "x"], "ambiguous option: --s could match --size, --server-args, --server-num, --shot"),
+        (["--s", "x"], "ambiguous option: --s could match --size, --server-args, --server, --server-num, --shot"),
         (["--s"], "ambiguous option: --s could match"),
         (["---"], "unrecognized arguments: ---;"),
         (["-lz"], "unrecognized arguments: -z;"),

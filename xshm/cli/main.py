@@ -5,6 +5,8 @@ Results go to standard output, one line per error to standard error. Exit codes:
 
 Always true: only the module of the command that was named is imported, since a screenshot takes less time than
 the imports of all commands; and no exception leaves `main`, since Python's own exit code for one is 1, "false".
+
+Defaults of options may come from XSHM_… variables (`shell.environment_defaults`).
 """
 
 from __future__ import annotations
@@ -58,13 +60,30 @@ _COMMANDS: Final = {
         "marked 'ours' xshm made for this user and was killed before it removed them; the next Screen that is opened "
         "removes them once they are a minute old and their creator is known to have ended."
     ),
+    "doctor": (
+        "Find out what is missing or wrong. Libraries, servers, the display, shared memory, limits; and whether a "
+        "virtual display can be started, drawn on and read. Each with what mends it. Exit code 0: nothing is wrong, 1: "
+        "something is."
+    ),
+    "completion": (
+        'Print what completes the words of xshm in a shell. In ~/.bashrc: eval "$(xshm completion bash)"; in '
+        '~/.zshrc, after compinit: eval "$(xshm completion zsh)"; in ~/.config/fish/config.fish: xshm completion fish '
+        "| source. For tcsh, write it into a file, and source that in ~/.tcshrc."
+    ),
 }
+_ELSEWHERE: Final = {"doctor": "xshm.cli.doctor.command", "completion": "xshm.cli.shell.completion"}
+_ENVIRONMENT: Final = (
+    "Defaults of options come from the environment: --max-edge of shot from XSHM_SHOT_MAX_EDGE, or from XSHM_MAX_EDGE "
+    "for every command that has it; flags (1 or 0) from the first form alone, as XSHM_SHOT_CURSOR=1. Options of which "
+    "one excludes another have none."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     standard_streams.open_missing()  # before any file of ours could get their numbers
     parser: argparse.ArgumentParser = _parser()
+    chosen = None
     try:
         with standard_streams.whole_output():
             chosen = parser.parse_args(arguments)
@@ -72,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(chosen.run(chosen))
     # The library's errors, the system's, and what Python raises for values such as a path with a NUL byte in it.
     except (XshmError, OSError, ValueError, OverflowError) as error:
-        complain(f"xshm: {error_line(error, parser)}")
+        line = error_line(error, parser)
+        complain(f"xshm: {line}{parser.origin(line, chosen) if isinstance(parser, _Command) else ''}")
         return ERROR
     except KeyboardInterrupt:
         complain("xshm: interrupted")
@@ -94,6 +114,11 @@ class _Parser(argparse.ArgumentParser):
         complain(f"{name}: {printable(' '.join(message.split()))}; see {self.prog} --help")
         self.exit(ERROR)
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help or version. From Python 3.12 on argparse's own drops the error of a full disk."""
+        if message:
+            (file or sys.stderr).write(message)
+
 
 class _Command(_Parser):
     """The parser of one command; the command's module adds the arguments when the command is the one that was named."""
@@ -102,19 +127,46 @@ class _Command(_Parser):
         super().__init__(*args, **options)
         self.set_defaults(parser=self)  # so `main` can write errors in terms of this command's flags
         self._module = module
+        self._from_environment: dict[str, str] = {}
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse. argparse calls this for the named command alone: the first call imports its module."""
         if self._module:
-            module, self._module = self._module, ""
-            command = import_module(module)
-            command.add_arguments(self)
-            self.set_defaults(run=command.main)
+            self.fill()
+            if any(name.startswith("XSHM_") for name in os.environ):
+                from xshm.cli.shell import environment_defaults  # noqa: PLC0415 - most have no such variable
+
+                self._from_environment = environment_defaults.apply(self)
             return self.parse_known_args(args, namespace)  # `run` has replaced it by one of its own
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:  # argparse would leave them to the parser above, whose --help does not describe this command
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return found, unknown
+
+    def fill(self) -> None:
+        """Import the command's module, once, and add its arguments."""
+        if self._module:
+            module, self._module = self._module, ""
+            command = import_module(module)
+            command.add_arguments(self)
+            self.set_defaults(run=command.main)
+
+    def origin(self, line: str, chosen: argparse.Namespace | None) -> str:
+        """Return which options that an error's line names are from the environment, as the end of that line."""
+        if not self._from_environment:
+            return ""
+        from xshm.cli.shell import environment_defaults  # noqa: PLC0415 - as above
+
+        return environment_defaults.origin(line, self, chosen, self._from_environment)
+
+
+def whole_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """Return the parser with the arguments of all commands, and the commands' own by name. Imports all commands."""
+    parser = _parser()
+    commands = next(each for each in parser._actions if isinstance(each, argparse._SubParsersAction))  # noqa: SLF001 - argparse has no public list of them
+    for command in commands.choices.values():
+        command.fill()
+    return parser, dict(commands.choices)
 
 
 def _help(prog: str) -> argparse.HelpFormatter:
@@ -124,7 +176,7 @@ def _help(prog: str) -> argparse.HelpFormatter:
     compressors, which takes longer than encoding a small screenshot.
     """
     columns = os.environ.get("COLUMNS", "")
-    width = int(columns) if columns.isdecimal() else 0
+    width = int(columns) if columns.isdecimal() and len(columns) <= 6 else 0  # noqa: PLR2004 - digits of a width
     if not width:
         try:
             width = os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ else 0
@@ -137,14 +189,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="xshm",
         description="Read X11 screens through shared memory.",
-        epilog="Exit codes: 0; 1 for a condition that is false; 2 for an error.",
+        epilog=f"{_ENVIRONMENT} Exit codes: 0; 1 for a condition that is false; 2 for an error.",
     )
     parser.add_argument("--version", action="version", version=f"xshm {__version__}")
     # Modules by name: `_Command` imports the one of the command that was named.
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Command)
     for name, text in _COMMANDS.items():
         summary = text[0].lower() + text[1:].partition(".")[0]
-        commands.add_parser(name, help=summary, description=text, module=f"xshm.cli.commands.{name}")
+        module = _ELSEWHERE.get(name, f"xshm.cli.commands.{name}")
+        more = f"Defaults of options may come from XSHM_{name.upper()}_… variables: see xshm --help."
+        commands.add_parser(name, help=summary, description=text, epilog=more, module=module)
     return parser
 
 

@@ -11,20 +11,20 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from xshm.cli.options import file_mode, named, positive_number, seconds, whole_number
 from xshm.errors import InvalidArgument
 from xshm.system.printable import quoted
-from xshm.virtual.spec import DisplaySpec, ScreenSpec
+from xshm.virtual.spec import DisplaySpec, ScreenSpec, Server
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
 
-_FRAMEBUFFERS: Final = ("file", "sysv", "none")
+_FRAMEBUFFERS: Final = ("auto", "file", "sysv", "none")
 # Fields of a DisplaySpec that an option of the same name sets.
-_FIELDS: Final = ("depth", "framebuffer", "framebuffer_mode", "timeout", "log")
+_FIELDS: Final = ("depth", "framebuffer", "framebuffer_mode", "timeout", "log", "server")
 # The names of the only authorization protocol that a display has; xauth(1) abbreviates it to a dot.
 _COOKIE_NAMES: Final = (".", "MIT-MAGIC-COOKIE-1")
 
@@ -41,7 +41,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", metavar="WxH", help="the screen's size in pixels (default: 1280x800)")
     parser.add_argument("--depth", type=whole_number, metavar="BITS", help="8, 15, 16, 24 or 30 (default: 24)")
     parser.add_argument(
-        "-s", "--server-args", default="", metavar="ARGS", help="further arguments for Xvfb, in one word"
+        "-s", "--server-args", default="", metavar="ARGS", help="further arguments for the server, in one word"
+    )
+    parser.add_argument(
+        "--server",
+        choices=get_args(Server),
+        metavar="KIND",
+        help="the X server: xvfb, xvnc, xwayland, or auto, the first of them that is installed (default: auto)",
     )
     parser.add_argument("-l", "--listen-tcp", action="store_true", help="let the server listen on TCP as well")
     parser.add_argument(
@@ -57,7 +63,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--framebuffer",
         type=_framebuffer,
         metavar="KIND",
-        help="file, sysv, none, or a directory in which the screen's file stays for other readers (default: file)",
+        help="file, sysv, none, or a directory in which the screen's file stays for other readers (default: file where "
+        "the server has one)",
     )
     parser.add_argument(
         "--framebuffer-mode",

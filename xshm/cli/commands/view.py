@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cursor", action="store_true", help="show the pointer, too")
     add_display(parser)
     add_timeout(parser)
+    parser.set_defaults(parser=parser)  # `main` asks it what the default of --display is
 
 
 def main(chosen: argparse.Namespace) -> int:
@@ -50,7 +51,8 @@ def main(chosen: argparse.Namespace) -> int:
     from xshm.cli.mirror import Mirror, scaled_size  # noqa: PLC0415 - numpy and python-xlib are not needed for --help
     from xshm.surface.surface import Surface  # noqa: PLC0415
 
-    if chosen.shown is not None and chosen.display is not None:
+    # By identity: one of the environment is the default, and gives way to what is on the command line.
+    if chosen.shown is not None and chosen.display is not chosen.parser.get_default("display"):
         raise InvalidArgument("DISPLAY and --display both name the display to show; give one")
     chosen.display = chosen.shown if chosen.shown is not None else chosen.display  # for `open_screen`
     # Refused before anything is connected, though the window is opened last.
