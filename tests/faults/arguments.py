@@ -211,7 +211,9 @@ class Objects:
                 yield name, value
 
     def resize_back(self) -> None:
-        """Give the surface the size again that it began with."""
+        """Give display and surface the sizes again that they began with."""
+        if (self.screen.rect.width, self.screen.rect.height) != (64, 48):
+            self.display.resize(64, 48)
         self.surface.resize(16, 16)
         self.surface.wait(_LIMIT)  # a round trip: the server has done both
         while next(self.surface.events(0), None) is not None:
@@ -284,7 +286,7 @@ def _outcome(objects: Objects, call: Call, parameter: str, value: str) -> str | 
         how = None
     try:
         with _watchdog(_LIMIT):
-            if call.name == "surface.resize":
+            if call.name in ("surface.resize", "display.resize"):
                 objects.resize_back()
             objects.check()
     except (Exception, _TooLong) as error:  # noqa: BLE001 - as above

@@ -1,9 +1,10 @@
 """Kill the processes of a virtual display, each and all at once, at random moments; and count what is left.
 
-Four processes make a display: its owner, the shell above its supervisor, the supervisor, its server. Each is killed
-alone and together with others, while the display starts, runs and closes. What is left is counted twice: at once, where
-a process lives that can remove the rest, and after the next start of a display. Job managers have ways of their own to
-end workers (Ray has three); the same kinds of kill are made here without those managers.
+Four processes make a display: its owner, the shell above its supervisor, the supervisor, its server; an Xwayland has a
+compositor besides. Each is killed alone and together with others, while the display starts, runs and closes. What is
+left is counted twice: at once, where a process lives that can remove the rest, and after the next start of a display.
+Job managers have ways of their own to end workers (Ray has three); the same kinds of kill are made here without those
+managers.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import traceback
 import unittest
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if __name__ == "__main__":
     _TESTS = Path(__file__).resolve().parent.parent
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
 
 _LIMIT = 10.0  # seconds for everything to be gone that something is left to take away
 _ENDING = 2.0  # seconds for what was killed to be dead
+_QUICK = 7  # rows at an effort of 1
 _PATIENCE = 30.0  # seconds for an owner to come to its point, and to its end
 _PR_SET_CHILD_SUBREAPER = 36
+_COMPOSITOR = b"weston\0"
 _DEAF = ["sh", "-c", "trap : TERM INT HUP; while :; do sleep 1; done"]
 
 
@@ -55,6 +58,7 @@ class Victims:
     owner_lives: bool = False
     supervisor_lives: bool = False
     server_lives: bool = False
+    kinds: tuple[str, ...] = ()  # those that have such a process; (): all
 
 
 def _killing(*who: str) -> Callable[[dict[str, int]], None]:
@@ -90,11 +94,14 @@ def _end_owner_and_orphans(found: dict[str, int]) -> None:
         namespaces.reap()
 
 
+SERVERS = ("xvnc", "xwayland")  # the kinds of displays that are no Xvfb
 ROWS = (
     Victims("owner", _killing("owner"), supervisor_lives=True),
     Victims("supervisor", _killing("supervisor"), owner_lives=True),
     Victims("shell between", _killing("shell"), owner_lives=True, supervisor_lives=True),
     Victims("server", _killing("server"), owner_lives=True, supervisor_lives=True),
+    Victims("compositor", _killing("compositor"), owner_lives=True, supervisor_lives=True, kinds=("xwayland",)),
+    Victims("supervisor, compositor", _killing("supervisor", "compositor"), owner_lives=True, kinds=("xwayland",)),
     Victims("owner, supervisor", _killing("owner", "supervisor")),
     Victims("owner, server", _killing("owner", "server"), supervisor_lives=True),
     Victims("owner, shell", _killing("owner", "shell"), supervisor_lives=True),
@@ -107,13 +114,13 @@ ROWS = (
     Victims("owner's process group", _kill_group, supervisor_lives=True),
     Victims("owner, then all orphans", _end_owner_and_orphans, at_once=False),
 )
-KINDS = ("file", "sysv", "kept", "xclock", "deaf program", "forked child")
+KINDS = ("file", "sysv", "kept", "xclock", "deaf program", "forked child", *SERVERS)
 _NEED_SUPERVISOR = {"forked child"}  # which would be one of those that are looked for
 MOMENTS = ("start", "run", "close")
 
 
 def provoke(report: Report, effort: int) -> None:
-    """Kill each row's victims `effort` times."""
+    """Kill each row's victims `effort` times; at an effort of 1, those of seven rows."""
     seed = random.randrange(1 << 32)
     command = [sys.executable, __file__, str(effort), str(seed)]
     try:
@@ -136,26 +143,29 @@ def main() -> None:
 
     (Path(os.environ["TMPDIR"]) / "kept").mkdir()
     before = namespaces.present()
-    latest = _measure_start()
+    latest = {kind: _measure_start(kind) for kind in ("file", *SERVERS)}
     for number in range(effort):
-        for place, victims in enumerate(ROWS):
+        rows = list(enumerate(ROWS)) if effort > 1 else random.Random(seed).sample(list(enumerate(ROWS)), _QUICK)
+        for place, victims in rows:
             chance = random.Random(f"{seed} {number} {place}")
             turn = number + place + seed
             kinds = [kind for kind in KINDS if victims.supervisor_lives or kind not in _NEED_SUPERVISOR]
+            kinds = [kind for kind in kinds if kind in (victims.kinds or KINDS)]
             if effort == 1:  # deaf programs take their two seconds
                 kinds.remove("deaf program") if "deaf program" in kinds else None
             kind, moment = kinds[turn % len(kinds)], chance.choice(MOMENTS)
             trial = _Trial(victims, kind, moment, before, is_quick=effort == 1)
-            after = chance.uniform(0, latest if moment == "start" else latest / 4)
+            whole = latest.get(kind, latest["file"])
+            after = chance.uniform(0, whole if moment == "start" else whole / 4)
             for what, how in trial.run(after):
                 told = f"seed {seed}, {number} {kind}, {moment} + {after * 1e3:.0f} ms, of {trial.reached}: {how}"
                 print(json.dumps((f"{victims.name}: {what}", told if how else None)), flush=True)
             namespaces.end_all(before)
 
 
-def _measure_start() -> float:
+def _measure_start(kind: str) -> float:
     begin = time.monotonic()
-    owner = _fork(lambda: _own("file", "none", -1))
+    owner = _fork(lambda: _own(kind, "none", -1))
     _wait_for(owner)
     return 1.2 * (time.monotonic() - begin)
 
@@ -277,7 +287,6 @@ def _own(kind: str, moment: str, ready: int, closing: int = -1) -> None:
     signal.signal(signal.SIGUSR1, _kill_own_children)
     if moment == "run":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # as some workers are
-    framebuffer = Path(os.environ["TMPDIR"]) / "kept" if kind == "kept" else "sysv" if kind == "sysv" else "file"
     is_told = False
 
     def tell() -> None:
@@ -289,7 +298,7 @@ def _own(kind: str, moment: str, ready: int, closing: int = -1) -> None:
     if moment == "start":
         tell()
     try:
-        display = VirtualDisplay(640, 480, framebuffer=framebuffer)  # type: ignore[arg-type]
+        display = VirtualDisplay(640, 480, **_options(kind))
         try:
             _use(display, kind)
             if moment == "run":
@@ -305,6 +314,13 @@ def _own(kind: str, moment: str, ready: int, closing: int = -1) -> None:
             raise  # nobody has killed anything yet
     if closing >= 0:
         os.read(closing, 1)
+
+
+def _options(kind: str) -> dict[str, Any]:
+    """Return how the display of a kind differs from the usual one."""
+    kept = Path(os.environ["TMPDIR"]) / "kept"
+    framebuffers: dict[str, object] = {"kept": kept, "sysv": "sysv"}
+    return {"server": kind if kind in SERVERS else "xvfb", "framebuffer": framebuffers.get(kind, "auto")}
 
 
 def _use(display: VirtualDisplay, kind: str) -> None:
@@ -324,7 +340,7 @@ def _kill_own_children(*_: object) -> None:
 
 
 def _find(owner: int) -> dict[str, int]:
-    """Return those of the four that are there."""
+    """Return those of the processes that are there."""
     found = {"owner": owner}
     for above, name in (("owner", "shell"), ("shell", "supervisor"), ("supervisor", "server")):
         named = children(found[above])[:1]
@@ -332,6 +348,10 @@ def _find(owner: int) -> dict[str, int]:
             named = [
                 pid for pid in children(owner) if b"xshm.virtual.servers.cleanup" in _read(f"/proc/{pid}/cmdline")
             ][:1]
+        if name == "server":
+            below = {pid: _read(f"/proc/{pid}/cmdline") for pid in children(found[above])}
+            found |= {"compositor": pid for pid, line in below.items() if _COMPOSITOR in line}  # noqa: B035 - one at most
+            named = [pid for pid, line in below.items() if _COMPOSITOR not in line][:1]
         if not named:
             break
         found[name] = named[0]

@@ -60,6 +60,9 @@ def _grab(display: str) -> None:
         opened.grab()
 
 
+_FEW = 3  # kills that may leave something, however few there are
+
+
 @dataclass
 class _Kind:
     name: str
@@ -120,7 +123,7 @@ def _kill_all(kind: _Kind, kills: int, display: str, chance: random.Random) -> d
             lost += [f"after {first} kills: removed, and none of ours: {left[shmid]}" for shmid in left - after.keys()]
         for shmid in after:
             sysv.remove(shmid)
-    if count > kind.most * kills:
+    if count > max(kind.most * kills, _FEW):  # of few kills, a share says little
         wrong.append(f"{count} of {kills} kills left a segment")
     said = f"{kind.name}, killed"
     return {

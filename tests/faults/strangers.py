@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -34,7 +35,7 @@ from xshm.virtual.servers.server_files import authority_entry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from faults.report import Report
+    from faults.report import Report, Row
 
 _SOCKETS = Path("/tmp/.X11-unix")  # noqa: S108 - where X servers listen
 _TESTS = Path(__file__).resolve().parent.parent
@@ -302,6 +303,129 @@ def _files(report: Report, display: xshm.VirtualDisplay, kept: Path) -> None:
         row.failed(f"{len(told)} of {len(paths)} were tried")
 
 
+_WRITES = """
+import os, sys
+print("ready", flush=True)
+for path in sys.argv[1:]:
+    tries = {
+        "read": lambda: os.open(path, os.O_RDONLY),
+        "written": lambda: os.open(path, os.O_WRONLY),
+        "given another name": lambda: os.rename(path, path + "-his"),
+        "removed": lambda: os.rmdir(path) if os.path.isdir(path) else os.unlink(path),
+        "made to be his": lambda: os.chown(path, os.getuid(), -1),
+        "opened for all": lambda: os.chmod(path, 0o777),
+        "filled with a link": lambda: os.symlink("/", os.path.join(path, "his")),
+    }
+    for how, attempt in tries.items():
+        try:
+            attempt()
+        except OSError as error:
+            print("kept out" if error.errno in (1, 13, 20, 21) else f"{path} was not to be {how}: {error}", flush=True)
+        else:
+            print(path, "was", how, flush=True)
+"""
+
+
+# By the first bytes an X server refuses who has no cookie; whatever else listens must not let him connect.
+_ENTERS = """
+import socket, struct, sys
+print("ready", flush=True)
+for place in sys.argv[1:]:
+    asking = socket.socket(socket.AF_UNIX)
+    asking.settimeout(10)
+    try:
+        asking.connect(place.replace("@", chr(0), 1) if place[0] == "@" else place)
+        if "/.X11-unix/X" not in place:
+            print("he is connected to", place, flush=True)
+            continue
+        name, cookie = b"MIT-MAGIC-COOKIE-1", bytes(16)
+        asking.sendall(struct.pack("=BxHHHHxx", 0x6C, 11, 0, len(name), 16) + name + bytes(2) + cookie)
+        answer = asking.recv(1)
+        print("kept out" if answer == bytes(1) else f"he was let in at {place}: {answer}", flush=True)
+    except OSError as error:
+        print("kept out" if error.errno in (1, 13) else f"{place}: {error}", flush=True)
+"""
+
+
+def _listening() -> list[str]:
+    """Return the names of all sockets that listen here, whatever they are of."""
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    return sorted({words[7] for words in lines if len(words) > 7 and words[3] == "00010000"})
+
+
+def _by_network() -> str | None:
+    """Say what listens to the network here: nothing of a display's may."""
+    listens = "0A"
+    lines = [line for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    ports = [int(line.split()[1].rpartition(":")[2], 16) for line in lines if line.split()[3] == listens]
+    return f"something listens at TCP {ports}" if ports else None
+
+
+def _all_ours(report: Report, place: Path, effort: int) -> None:
+    """He reads, writes, renames, removes what displays of each kind, traces and recordings in progress are made of."""
+    for_all = place / "for all"
+    for_all.mkdir(mode=0o755)
+    for _ in range(effort):
+        kinds = list(_DISPLAYS.items()) if effort > 1 else random.sample(list(_DISPLAYS.items()), 1)
+        for kind, options in kinds:
+            if "server" in options and not _has(kind):
+                continue
+            row = report.row(f"files of a display: {kind}")
+            before = {*place.rglob("*"), *Path("/dev/shm").rglob("*")}  # noqa: S108 - where displays have theirs
+            theirs = {"framebuffer": for_all} if options.get("framebuffer") == "for all" else {}
+            with xshm.VirtualDisplay(64, 48, timeout=60, **(options | theirs)) as display:
+                screen = display.screen
+                made = {*place.rglob("*"), *Path("/dev/shm").rglob("*")} - before  # noqa: S108
+                assert display.xauthority in made
+                _tried(row, _WRITES, sorted(map(str, made)))
+                _tried(report.row(f"sockets of a display: {kind}"), _ENTERS, _listening())
+                row.count(_by_network())
+                if kind in ("Xvfb", kinds[0][0]):
+                    _progress(report.row("a trace and a recording in progress, and their files"), screen, place)
+    for_all.rmdir()
+
+
+_DISPLAYS: dict[str, dict[str, Any]] = {
+    "Xvfb": {},
+    "Xvfb, sysv": {"framebuffer": "sysv"},
+    "Xvfb, a framebuffer in a directory for all": {"framebuffer": "for all"},
+    "Xvnc": {"server": "xvnc", "framebuffer": "none"},
+    "Xwayland": {"server": "xwayland", "framebuffer": "none"},
+}
+_PROGRAMS = {"Xvnc": ("Xvnc",), "Xwayland": ("Xwayland", "weston")}
+
+
+def _has(kind: str) -> bool:
+    return all(map(shutil.which, _PROGRAMS[kind]))
+
+
+def _tried(row: Row, program: str, words: list[str]) -> None:
+    """Have him try all of it, and count each attempt."""
+    with _him(program, *words) as him:
+        told = _rest(him).splitlines()
+    for line in told:
+        row.count(None if line == "kept out" else line)
+    if not told:
+        row.failed(f"nothing was tried of {words}")
+
+
+def _progress(row: Row, screen: xshm.Screen, place: Path) -> None:
+    """He looks for what a trace and a recording over private files write until they end."""
+    private = place / "private.html", place / "private.gif"
+    for path in private:
+        path.write_bytes(b"")
+        path.chmod(0o600)
+    before = set(place.iterdir())
+    with screen.trace(private[0]) as trace, screen.record(private[1]) as recorder:
+        for each in (trace, recorder):
+            each.mark("here")
+        mine = [f"/proc/{os.getpid()}/fd/{number}" for number in os.listdir("/proc/self/fd")]  # noqa: PTH208
+        _tried(row, _WRITES, [*map(str, {*private, *place.iterdir()} - before | set(private)), *mine])
+    for path in private:
+        row.count(None if path.stat().st_mode & 0o777 == 0o600 else f"{path.name} has {path.stat().st_mode:o}")
+        path.unlink()
+
+
 # He reads the name of a directory that is about to be made on the command line that makes it, and makes there, in turn,
 # a link to a directory of ours, and a directory of his in which is noted what he would like to be removed and ended.
 _PLANTS = """
@@ -511,6 +635,7 @@ def _inside(effort: int) -> None:
                 with xshm.VirtualDisplay(64, 48, timeout=60, framebuffer=kept) as display:
                     _connects(report, display)
                     _files(report, display, kept)
+            _all_ours(report, outside, effort)
             _planted(report, outside, effort)
             _pictures(report, outside, effort)
             _segments(report, effort)

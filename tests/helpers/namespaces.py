@@ -71,9 +71,19 @@ def present() -> dict[str, list[str]]:
         "segments": [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]],
         "files": [
             *(path for place in (*_HIDDEN, os.environ["TMPDIR"]) for path in _below(place)),
-            *map(str, Path("/tmp").glob(".X*-lock")),  # noqa: S108 - where X servers put them
+            *(str(path) for path in Path("/tmp").glob(".X*-lock") if _is_of_here(path)),  # noqa: S108 - X's own place
         ],
     }
+
+
+def _is_of_here(lock: Path) -> bool:
+    """Tell whether a server's lock may be one of this namespace's, whose numbers of processes begin at 1.
+
+    /tmp is not covered, since a checkout may be in it: servers outside put their locks there, too.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        return int(lock.read_text()) <= int(Path("/proc/sys/kernel/ns_last_pid").read_text())
+    return lock.exists()
 
 
 def _below(place: str) -> list[str]:
