@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import actors
 import rounds
+from figures import Table
 
 _HERE = Path(__file__).parent
 sys.path.insert(0, str(_HERE.parent / "helpers"))
@@ -307,9 +308,10 @@ def _clicks(count: int) -> dict[str, Any]:
             "xshm, Screen.click": [*command, "click", server.name],
             "xdotool, the whole process": [*command, "click_by_xdotool", server.name],
         }
-        results, absent = rounds.measure(commands, server.env(), rounds=count)
-    print(rounds.table("a click", results, absent), end="\n\n", flush=True)
-    return rounds.as_json(results, absent)
+        results, absent = rounds.measure(commands, server.env(), rounds=count, server=server.pid)
+    table = Table("click", "a click", results, absent)
+    print(table.markdown(), end="\n\n", flush=True)
+    return table.as_json()
 
 
 def _idle(names: list[str], seconds: float) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rounds import serve
+from rounds import serve, touched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,60 +17,62 @@ if TYPE_CHECKING:
 _SPOT = (100, 100, 100, 100)
 
 
-def small(display: str) -> None:
-    """Serve the whole 4K picture in hand after a change of 100×100."""
-    _after_a_change(display, _SPOT)
+def after_a_change(display: str, percent: str, how: str = "") -> None:
+    """Serve the whole picture in hand after so much of it was drawn anew; `held`: while the last one is held.
 
-
-def full(display: str) -> None:
-    """Serve the whole picture in hand after all of it has changed, the last one let go."""
-    _after_a_change(display, None, hold=False)
-
-
-def full_held(display: str) -> None:
-    """Serve the same while the last one is held: two slots take turns, and the processor's cache serves one."""
-    _after_a_change(display, None)
-
-
-def _after_a_change(display: str, box: tuple[int, int, int, int] | None, *, hold: bool = True) -> None:
+    With `held` two slots take turns, and the processor's cache serves one.
+    """
     import xshm  # noqa: PLC0415 - a worker loads only what it measures
     from xshm.capture.changes import ChangeTracker  # noqa: PLC0415
 
-    with xshm.Screen(display) as screen, xshm.Screen(display) as other:
-        rect = screen.rect
-        root = other.xlib.screen().root
-        gc = root.create_gc()
-        changes = ChangeTracker(screen, None, cursor=False)
-        held: list[Any] = []
-        turn = 0
+    screen = xshm.Screen(display)
+    changes = ChangeTracker(screen, None, cursor=False)
+    last = changes.poll()
+    assert last is not None
 
-        def draw() -> None:
-            nonlocal turn
-            turn += 1
-            gc.change(foreground=turn)
-            root.fill_rectangle(gc, *(box or (0, 0, rect.width, rect.height)))
-            other.connection.sync()
+    def look() -> int:
+        nonlocal last
+        frame = changes.poll()
+        if frame is not None:
+            last = frame if how == "held" else None
+            return touched(frame.pixels.data.cast("B"))
+        return 0  # the picture is the last one
 
-        def look() -> None:
-            if not hold:
-                held.clear()
-            held[:] = [changes.poll()]  # while the next is taken, the last is held, as in a loop
-
-        _serve_after(draw, look)
-        changes.close()
+    if how != "held":
+        last = None
+    serve(look, _drawing(display, float(percent)))
 
 
-def _serve_after(prepare: Callable[[], None], operation: Callable[[], None]) -> None:
-    """Be a worker as `rounds.serve` is, and don't count what is done before each operation."""
-    print("ready", flush=True)
-    for line in sys.stdin:
-        took = 0
-        for _ in range(int(line)):
-            prepare()
-            start = time.perf_counter_ns()
-            operation()
-            took += time.perf_counter_ns() - start
-        print(took / int(line), flush=True)
+def mss_after_a_change(display: str, percent: str) -> None:
+    """Serve the same by mss, which has no way to tell what has changed."""
+    from mss import MSS  # noqa: PLC0415
+
+    grabber = MSS(display=display)
+    region = grabber.monitors[0]
+    serve(lambda: touched(grabber.grab(region).raw), _drawing(display, float(percent)))
+
+
+def _drawing(display: str, percent: float) -> Callable[[], None]:
+    """Return what draws a box of so many percent of the screen, in another colour each time, by another client."""
+    from Xlib.display import Display  # noqa: PLC0415
+
+    other: Any = Display(display)
+    root = other.screen().root
+    gc = root.create_gc()
+    size = root.get_geometry()
+    share = (percent / 100) ** 0.5
+    box = (0, 0, round(size.width * share), round(size.height * share))
+    turn = 0
+
+    def draw() -> None:
+        nonlocal turn
+        turn += 1
+        if percent:
+            gc.change(foreground=0x10101 * (turn % 256))
+            root.fill_rectangle(gc, *box)
+        other.sync()
+
+    return draw
 
 
 def grab_loop(display: str) -> None:
@@ -184,7 +186,7 @@ def _watch(look: Callable[[], list[int]], count: int, seen: dict[int, int] | Non
 WORKERS: dict[str, Callable[..., None]] = {
     each.__name__: each
     for each in (
-        *(small, full, full_held, grab_loop, stream_loop, without_opencv, drawer),
+        *(after_a_change, mss_after_a_change, grab_loop, stream_loop, without_opencv, drawer),
         *(seen_by_stream, seen_by_act, seen_by_mss),
     )
 }

@@ -1,75 +1,90 @@
-"""What a picture of the screen costs, in C and in Python's libraries, in one run: `python tests/bench/grab.py`.
+"""What a picture of the screen costs, in C and in Python's libraries: to an array, to RGB, to a PNG's bytes.
 
-The C loop runs twice, to show what a ratio is worth on this machine. At 1×1 a grab is nothing but its round trip:
-client and server are pinned to one core there, since across cores the scheduler decides what it costs. Takes about
-a minute.
+`python tests/bench grab rgb png`. The C loop runs twice, to show what a ratio is worth on this machine. Up to 64×64
+it is nothing but its round trip: client and server are pinned to one core there, since across cores the scheduler
+decides what it costs.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rounds
+from figures import Part, Settings, Table
 from grabbers import CONTESTANTS
+from screens import load, page, screen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 _HERE = Path(__file__).parent
-sys.path.insert(0, str(_HERE.parent / "helpers"))
-
-from painter import Painter  # noqa: E402 - the tests' own tools lie a folder higher
-from servers import start  # noqa: E402
-
-_SIZES = ("1x1", "640x480", "1920x1080", "3840x2160")
-_FLOOR, _CONTROL = "C, xcb", "C, xcb, again"
+SIZES = ((1, 1), (64, 64), (640, 480), (1920, 1080), (3840, 2160), (7680, 4320))
+_QUICK = ((1, 1), (1920, 1080))
+_SMALL = 64 * 64
+_SYSTEM_PYTHON = "/usr/bin/python3"  # which Debian's python3-gi is of
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
-    parser.add_argument("--rounds", type=int, default=31, help="rounds for each size (%(default)s)")
-    parser.add_argument("--only", nargs="*", default=list(CONTESTANTS), metavar="NAME", help="some of the contestants")
-    parser.add_argument("--size", nargs="*", default=_SIZES, metavar="WxH", help="some of the sizes, or others")
-    parser.add_argument("--one-core", action="store_true", help="pin client and server to one core at every size")
-    options = parser.parse_args()
-
-    figures = {}
-    for size in options.size:
-        width, height = map(int, size.split("x"))
-        one_core = options.one_core or width * height == 1
-        with tempfile.TemporaryDirectory() as folder:
-            results, absent = _compare(width, height, _commands(options.only, Path(folder)), options.rounds, one_core)
-        figures[size] = rounds.as_json(results, absent)
-        print(rounds.table(size.replace("x", "×"), results, absent), end="\n\n", flush=True)
-    if options.json:
-        rounds.write_json(options.json, figures)
-
-
-def _commands(names: list[str], folder: Path) -> dict[str, list[str]]:
-    """Return the contestants' command lines, which the display and the size are added to; the C loop's come first."""
-    commands = {name: [sys.executable, str(_HERE / "grabbers.py"), name] for name in names}
+def commands(product: str, folder: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return the command lines that display and size are added to, the C loop's first; and why C is absent."""
+    ours: dict[str, list[str]] = {}
+    for name, (_, products) in CONTESTANTS.items():
+        if product in products:
+            python = _SYSTEM_PYTHON if name.startswith("GStreamer") else sys.executable
+            ours[name] = [python, str(_HERE / "grabbers.py"), name, product]
     try:
         floor = [str(rounds.compile_c(_HERE / "shm_floor.c", folder, "xcb", "xcb-shm"))]
     except rounds.CanNotRun as reason:
-        print(f"no {_FLOOR}: {reason}; the ratios are to the first that runs", file=sys.stderr)
-        return commands
-    return {_FLOOR: floor, _CONTROL: floor} | commands
+        return ours, {"C, xcb": str(reason)}
+    controls = {"C, xcb, again": floor, "memcpy": floor} if product == "array" else {}
+    return {"C, xcb": floor} | controls | ours, {}
 
 
-def _compare(
-    width: int, height: int, commands: dict[str, list[str]], count: int, one_core: bool
-) -> tuple[list[rounds.Result], dict[str, str]]:
-    core = max(os.sched_getaffinity(0)) if one_core else None
-    with start("Xvfb", max(width, 640), max(height, 480)) as server, Painter(server) as painter:
-        painter.rectangles()
+def _compare(product: str, width: int, height: int, picture: NDArray[np.uint8] | None, settings: Settings) -> Table:
+    some, absent = commands(product, settings.folder)
+    core = max(os.sched_getaffinity(0)) if width * height <= _SMALL else None
+    with screen(width, height, picture) as server:
         if core is not None:
             os.sched_setaffinity(server.pid, {core})
         where = [server.name, str(width), str(height)]
-        complete = {name: [*command, *where] for name, command in commands.items()}
-        return rounds.measure(complete, server.env(), core=core, rounds=count)
+        complete = {
+            name: [*command, *where, *(["memcpy"] if name == "memcpy" else [])] for name, command in some.items()
+        }
+        results, missing = rounds.measure(complete, server.env(), core=core, server=server.pid, **settings.turns)
+    still = [result.name for result in results if result.is_still and result.name != "memcpy"]
+    kind = {"array": "grab", "rgb": "to RGB", "png": "to PNG bytes"}[product]
+    return Table(
+        f"{product} {width}x{height}",
+        f"{width}×{height}, {kind}",
+        results,
+        absent | missing,
+        f"Saw no change while the counter ran: {', '.join(still)}." if still else "",
+    )
 
 
-if __name__ == "__main__":
-    main()
+def arrays(settings: Settings) -> Iterator[Table]:
+    """Give a table for each size."""
+    for width, height in _QUICK if settings.quick else SIZES:
+        yield _compare("array", width, height, None, settings)
+
+
+def rgb(settings: Settings) -> Iterator[Table]:
+    """Give the tables of RGB."""
+    for width, height in SIZES[3:4] if settings.quick else SIZES[3:5]:
+        yield _compare("rgb", width, height, load(page(settings.folder)), settings)
+
+
+def png(settings: Settings) -> Iterator[Table]:
+    """Give the tables of PNG, of a page in a browser."""
+    for width, height in SIZES[3:4] if settings.quick else SIZES[3:5]:
+        yield _compare("png", width, height, load(page(settings.folder)), settings)
+
+
+GRAB = Part("grab", "A picture of the screen in hand", 3, arrays)
+RGB = Part("rgb", "A picture of the screen, as RGB", 0.7, rgb)
+PNG = Part("png", "A picture of the screen, as a PNG's bytes", 1.2, png)

@@ -1,26 +1,24 @@
-"""What colours and files cost, beside other ways to the same: `python tests/bench/pixels.py`.
+"""What colours and files cost, beside other ways to the same: `python tests/bench pixels`.
 
 Everything starts from 1920×1080 pixels as a server writes them. The page is tests/bench/page.html as Chromium shows it,
-or any picture that --page names. Each contestant is a process of its own, and all of a table run in interleaved rounds
-(rounds.py); ratios are to the first. Takes about two minutes.
+or lines of text where that is not installed. As a worker,
+`python pixels.py PAGE TABLE NAME`.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rounds
+from figures import Part, Settings, Table
 from PIL import Image
+from screens import HEIGHT, WIDTH, load, page
 
 from xshm.image.files import encode
 from xshm.pixels import to_rgb
@@ -28,10 +26,11 @@ from xshm.pixels.format import PixelFormat, VisualClass
 from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-_HERE = Path(__file__).parent
-WIDTH, HEIGHT = 1920, 1080
+_FLOOR = "memcpy of the pixels"
 TRUE = VisualClass.TrueColor
 BGRX = PixelFormat(24, 32, 32, "little", 0xFF0000, 0xFF00, 0xFF, TRUE)
 R5G6B5 = PixelFormat(16, 16, 32, "little", 0xF800, 0x7E0, 0x1F, TRUE)
@@ -142,7 +141,7 @@ def files(pixels: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
             "unfiltered, as mss does": unfiltered,
         },
         "JPEG of the page": {
-            "xshm": lambda: encode.encode(Raster(pixels, BGRX), "JPEG"),
+            "xshm": lambda: encode.encode(Raster(pixels, BGRX), "JPEG").data,
             "Pillow": pillow_jpeg,
             "OpenCV": opencv_jpeg,
         },
@@ -153,30 +152,17 @@ def files(pixels: NDArray[np.uint8]) -> dict[str, dict[str, Any]]:
     }
 
 
-def load(page: Path) -> NDArray[np.uint8]:
-    """Return the page as a server would write it."""
-    with Image.open(page) as picture:
-        rgb = np.asarray(picture.convert("RGB"))
-    return np.dstack((rgb[..., ::-1], np.full(rgb.shape[:2], 77, np.uint8)))
+def _copied(pixels: NDArray[np.uint8]) -> Any:
+    """Return what copies the pixels as they are: the floor."""
+    target = np.empty_like(pixels)
+    return lambda: np.copyto(target, pixels)
 
 
-def shoot(into: Path) -> Path | None:
-    """Let Chromium draw the page; None where it is not installed."""
-    if shutil.which("chromium") is None:
-        return None
-    target = into / "page.png"
-    quiet = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-    command = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", *quiet, "--disable-component-update"]
-    command += [f"--user-data-dir={into / 'profile'}", f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={target}"]
-    subprocess.run([*command, (_HERE / "page.html").as_uri()], check=True, capture_output=True, timeout=60)
-    return target
-
-
-def work(page: Path, table: str, name: str) -> None:
+def work(picture: Path, table: str, name: str) -> None:
     """Be the worker for one contestant."""
-    pixels = load(page)
+    pixels = load(picture)
     tables = conversions(pixels) if table in _CONVERSIONS else files(pixels)
-    operation = tables[table][name]
+    operation = _copied(pixels) if name == _FLOOR else tables[table][name]
     operation()
     rounds.serve(operation)
 
@@ -184,40 +170,25 @@ def work(page: Path, table: str, name: str) -> None:
 _CONVERSIONS = tuple(conversions(np.zeros((HEIGHT, WIDTH, 4), np.uint8)))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
-    parser.add_argument("--page", type=Path, metavar="FILE", help=f"a picture of {WIDTH}×{HEIGHT} to make files of")
-    parser.add_argument("--rounds", type=int, default=15, help="rounds for each table (%(default)s)")
-    parser.add_argument("--only", nargs="*", metavar="TABLE", help="some of the tables")
-    parser.add_argument("--work", nargs=2, metavar=("TABLE", "NAME"), help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.work:
-        work(options.page, *options.work)
-        return
+def pixels(settings: Settings) -> Iterator[Table]:
+    """Give the tables, of which those of files have their sizes."""
+    picture = page(settings.folder)
+    tables = conversions(load(picture)) | files(load(picture))
+    for table, some in tables.items():
+        contestants = {_FLOOR: _copied(load(picture))} | some
+        if settings.quick and "of the page" not in table:
+            continue
+        command = [sys.executable, __file__, str(picture), table]
+        commands = {name: [*command, name] for name in contestants}
+        results, absent = rounds.measure(commands, os.environ, **settings.turns)
+        for result in results:
+            made = contestants[result.name]()
+            if isinstance(made, bytes):
+                result.nbytes = len(made)
+        yield Table(table, f"{table}, {WIDTH}×{HEIGHT}", results, absent)
 
-    figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        page = options.page or shoot(Path(folder))
-        if page is None:
-            parser.error("Chromium is not installed: pass --page with a screenshot of your own")
-        pixels = load(page)
-        tables = conversions(pixels) | files(pixels)
-        for table in options.only or tables:
-            command = [sys.executable, str(Path(__file__)), "--page", str(page), "--work", table]
-            commands = {name: [*command, name] for name in tables[table]}
-            results, absent = rounds.measure(commands, os.environ, rounds=options.rounds)
-            figures[table] = rounds.as_json(results, absent)
-            print(rounds.table(f"{table}, {WIDTH}×{HEIGHT}", results, absent))
-            for name, operation in tables[table].items():
-                made = operation()
-                if isinstance(made, bytes) and "of the page" in table:
-                    figures[table]["results"][name]["bytes"] = len(made)
-                    print(f"{name}: {len(made) / 1024:,.0f} KiB")
-            print(flush=True)
-    if options.json:
-        rounds.write_json(options.json, figures)
 
+PIXELS = Part("pixels", "Colours and files, of pixels in memory", 3, pixels)
 
 if __name__ == "__main__":
-    main()
+    work(Path(sys.argv[1]), *sys.argv[2:])

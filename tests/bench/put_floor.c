@@ -3,29 +3,14 @@
  *     put_floor DISPLAY Y WIDTH HEIGHT [copy]
  *
  * Opens a window at 0, Y. With `copy` every picture is copied into the segment before, from other memory. Reads a number
- * of repetitions a line, writes the nanoseconds that one took (rounds.py).
+ * of repetitions a line, answers with what they took (floor.h).
  */
-#include <stdio.h>
-#include <stdlib.h>
+#include "floor.h"
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
-#include <time.h>
 #include <xcb/shm.h>
 #include <xcb/xcb.h>
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1e9 + t.tv_nsec;
-}
-
-static void *failed(const char *what)
-{
-    fprintf(stderr, "put_floor: %s\n", what);
-    exit(1);
-}
 
 static void wait_for(xcb_connection_t *x, uint8_t type)
 {
@@ -80,17 +65,19 @@ int main(int argc, char **argv)
     fflush(stdout);
     int repetitions;
     while (scanf("%d", &repetitions) == 1) {
-        double start = now();
+        double *times = malloc(repetitions * sizeof *times), used = cpu();
         for (int i = 0; i < repetitions; i++) {
+            double start = now();
             if (picture)
                 memcpy(pixels, picture, size);
             xcb_shm_put_image(x, window, gc, width, height, 0, 0, width, height, 0, 0, screen->root_depth,
                               XCB_IMAGE_FORMAT_Z_PIXMAP, 1, segment, 0);
             xcb_flush(x);
             wait_for(x, completion);
+            times[i] = now() - start;
         }
-        printf("%f\n", (now() - start) / repetitions);
-        fflush(stdout);
+        answer(times, repetitions, cpu() - used, 0);
+        free(times);
     }
     xcb_disconnect(x);
     return 0;

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rounds
+from figures import Table
 
 from xshm.geometry import Rect
 from xshm.pixels.format import PixelFormat, VisualClass
@@ -109,7 +110,8 @@ def main() -> None:
     tables["other ways"] = {name: [name] for name in OTHERS}
     for title, contestants in tables.items():
         commands = {name: [sys.executable, __file__, "--serve", *words] for name, words in contestants.items()}
-        print(rounds.table(title, *rounds.measure(commands, dict(os.environ), rounds=options.rounds)), "\n")
+        results, absent = rounds.measure(commands, dict(os.environ), rounds=options.rounds)
+        print(Table(title, title, results, absent).markdown(), "\n")
 
 
 if __name__ == "__main__":

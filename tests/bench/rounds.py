@@ -1,44 +1,116 @@
 """Measures contestants against each other in interleaved rounds, each in a process of its own.
 
 The machine's speed drifts, so a figure alone says little. Within a round every contestant runs for about the same short
-time, one after the other, the first changing from round to round; a ratio is taken within each round, and the median of
-the ratios is the result. A worker reads a number of repetitions from its standard input and writes the nanoseconds that
-one took: a Python program does that by `serve`, a C program in two lines.
+time, one after the other, the first changing from round to round; a ratio is taken within each round, of the medians,
+and the median of the ratios is the result. A worker reads a number of repetitions from its standard input and answers
+with what they took: a Python program does that by `serve`, a C program by floor.h. Processor time is what the worker
+and the processes that it waited for have used, and the server's beside it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+_SAMPLE: Final = 200  # of the times of a turn that are told; floor.h has the same
+_MOST_TURNS: Final = 5  # turns as long as the others' that a slow contestant may take; then it sits out
+_PATIENCE: Final = 5e9  # ns of one operation; a contestant that takes longer is left out
+_LONG: Final = 15e6  # ns of a turn in which the counter must have changed
 
 
 class CanNotRun(Exception):
     """A contestant that is not there; the message has what it said."""
 
 
-def serve(operation: Callable[[], object]) -> None:
-    """Be a worker: run `operation` as often as each line of standard input says, until its end."""
+def serve(
+    operation: Callable[[], object],
+    prepare: Callable[[], object] | None = None,
+    turn: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+) -> None:
+    """Be a worker: run `operation` as often as each line of standard input says, until its end.
+
+    `prepare` runs before each, and is not counted; neither is what begins and ends a turn, the context that `turn`
+    gives. What an operation returns tells pictures apart, if it is a number.
+    """
     sys.stdout.write("ready\n")
     sys.stdout.flush()
+    clock = time.perf_counter_ns
     for line in sys.stdin:
-        repetitions = range(int(line))
-        start = time.perf_counter_ns()
-        for _ in repetitions:
-            operation()
-        took = time.perf_counter_ns() - start
-        sys.stdout.write(f"{took / len(repetitions)}\n")
+        count = int(line)
+        times, seen = [0] * count, set()
+        with turn():
+            used = -_cpu()
+            for index in range(count):
+                if prepare is not None:
+                    before = _cpu()
+                    prepare()
+                    used -= _cpu() - before
+                start = clock()
+                value = operation()
+                times[index] = clock() - start
+                if isinstance(value, int):
+                    seen.add(value)
+            used += _cpu()
+        most = min(count, _SAMPLE)
+        mean, ordered = sum(times) / count, sorted(times)
+        sample = " ".join(str(ordered[int((index + 0.5) * count / most)]) for index in range(most))
+        sys.stdout.write(f"{mean} {used / count} {len(seen)} {sample}\n")
         sys.stdout.flush()
+
+
+def touched(pixels: Any) -> int:
+    """Read some bytes of a picture, the first and those at each quarter, and return their sum.
+
+    What was only promised is fetched by that, and the counter that is painted in the corner makes the sums differ.
+    """
+    size = len(pixels)
+    if size < 32:  # eight pixels: the first alone
+        return int(pixels[0])
+    quarter = size // 4
+    return int(pixels[0]) + int(pixels[quarter]) + int(pixels[2 * quarter]) + int(pixels[3 * quarter])
+
+
+def _cpu() -> int:
+    """Return the nanoseconds of processor time of this process, and of those that it waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time_ns() + round((children.ru_utime + children.ru_stime) * 1e9)
+
+
+def cpu_of(pid: int) -> int:
+    """Return the nanoseconds of processor time that another process's threads have used."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a contestant did in a round: nanoseconds an operation, of the processor and the server's processor too."""
+
+    mean: float
+    cpu: float
+    seen: int
+    sample: list[float]
+    server: float | None = None
+    overlapping: bool = False
+
+    @property
+    def median(self) -> float:
+        """Nanoseconds that half of the operations took at most; the mean of those that do a part of the next one."""
+        return self.mean if self.overlapping else statistics.median(self.sample)
 
 
 class Worker:
@@ -54,30 +126,39 @@ class Worker:
             _, said = self._process.communicate()
             raise CanNotRun(said.strip().splitlines()[-1] if said.strip() else f"exit code {self._process.returncode}")
 
-    def run(self, repetitions: int) -> float:
-        """Run the operation so many times; return the nanoseconds that one took."""
+    def run(self, repetitions: int, server: int | None = None, *, overlapping: bool = False) -> Turn:
+        """Run the operation so many times; return what one took, of the server with that pid too."""
         assert self._process.stdin
         assert self._process.stdout
+        before = 0 if server is None else cpu_of(server)
         self._process.stdin.write(f"{repetitions}\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
             _, said = self._process.communicate()
             raise RuntimeError(f"{self._process.args!r} ended in the middle of its work:\n{said}")
-        return float(answer)
+        used = None if server is None else (cpu_of(server) - before) / repetitions
+        mean, cpu, seen, *sample = answer.split()
+        return Turn(float(mean), float(cpu), int(seen), [float(each) for each in sample], used, overlapping)
 
     def close(self) -> None:
         """End the process."""
         self._process.communicate()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Result:
-    """What one contestant took: nanoseconds an operation, and times the floor's, in each round."""
+    """What one contestant did in its turns; `ratios` are its medians as multiples of the floor's, in each round."""
 
     name: str
-    rounds: list[float]
-    ratios: list[float]
+    turns: list[Turn] = field(default_factory=list)
+    ratios: list[float] = field(default_factory=list)
+    nbytes: int | None = None  # of what it makes, where that is a file
+
+    @property
+    def rounds(self) -> list[float]:
+        """Nanoseconds an operation, in each of its turns."""
+        return [turn.median for turn in self.turns]
 
     @property
     def median(self) -> float:
@@ -85,29 +166,78 @@ class Result:
         return statistics.median(self.rounds)
 
     @property
+    def p99(self) -> float:
+        """Nanoseconds that 99 of 100 operations took at most, of all turns; the greatest, where there are fewer."""
+        times = sorted(time for turn in self.turns for time in turn.sample)
+        return times[min(len(times) - 1, int(0.99 * len(times)))]
+
+    @property
     def ratio(self) -> float:
         """Median of what it took, as a multiple of what the floor took in the same round."""
         return statistics.median(self.ratios)
 
+    @property
+    def cpu(self) -> float:
+        """Nanoseconds of processor time an operation."""
+        return statistics.median(turn.cpu for turn in self.turns)
 
-def interleave(workers: Mapping[str, Worker], rounds: int = 31, seconds: float = 0.04) -> list[Result]:
-    """Run the workers against each other, each for about `seconds` in each round; the first of them is the floor."""
-    repetitions = {}
+    @property
+    def server(self) -> float | None:
+        """Nanoseconds of the server's processor time an operation."""
+        used = [turn.server for turn in self.turns if turn.server is not None]
+        return statistics.median(used) if used else None
+
+    @property
+    def seen(self) -> int:
+        """Different pictures that were seen, in all turns."""
+        return sum(turn.seen for turn in self.turns)
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it saw the same picture all the time in turns of several."""
+        several = [turn for turn in self.turns if len(turn.sample) * turn.mean > _LONG and len(turn.sample) > 2]
+        return bool(several) and all(turn.seen <= 1 for turn in several)
+
+
+def interleave(
+    workers: Mapping[str, Worker],
+    rounds: int = 31,
+    seconds: float = 0.04,
+    server: int | None = None,
+    *,
+    overlapping: bool = False,
+) -> tuple[list[Result], dict[str, str]]:
+    """Run the workers against each other, each for about `seconds` in each round; the first of them is the floor.
+
+    Returns the results, and who was left out since one operation takes too long.
+    """
+    repetitions, turns, late = {}, {}, {}
     for name, worker in workers.items():
-        once = worker.run(1)  # the first time is never typical
-        once = min(once, worker.run(max(1, round(0.01e9 / once))))
+        once = worker.run(1).mean  # the first time is never typical
+        if once > _PATIENCE:
+            late[name] = f"one takes {once / 1e9:.0f} s"
+            continue
+        once = min(once, worker.run(max(1, round(0.01e9 / once))).mean)
         repetitions[name] = max(1, round(seconds * 1e9 / once))
-    took: dict[str, list[float]] = {name: [] for name in workers}
-    order = list(workers)
-    for _ in range(rounds):
-        for name in order:
-            took[name].append(workers[name].run(repetitions[name]))
+        turns[name] = max(min(rounds, 3), min(rounds, round(rounds * _MOST_TURNS * seconds * 1e9 / once)))
+    results = {name: Result(name) for name in repetitions}
+    floor = next(iter(results.values()))
+    turns[floor.name] = rounds
+    order = list(results)
+    for number in range(rounds):
+        # A slow one's few turns are spread over all rounds, as the others' are.
+        for name in [each for each in order if number * turns[each] // rounds != (number - 1) * turns[each] // rounds]:
+            results[name].turns.append(workers[name].run(repetitions[name], server, overlapping=overlapping))
+            results[name].ratios.append(number)  # of its round; the ratio takes its place below
         order.append(order.pop(0))
-    floor = next(iter(took.values()))
-    return [
-        Result(name, times, [time / base for time, base in zip(times, floor, strict=True)])
-        for name, times in took.items()
-    ]
+    for result in results.values():
+        if result is not floor:
+            result.ratios = [
+                turn.median / floor.turns[int(number)].median
+                for turn, number in zip(result.turns, result.ratios, strict=True)
+            ]
+    floor.ratios = [1.0] * len(floor.turns)
+    return list(results.values()), late
 
 
 def measure(
@@ -117,10 +247,14 @@ def measure(
     core: int | None = None,
     rounds: int = 31,
     seconds: float = 0.04,
+    server: int | None = None,
+    overlapping: bool = False,
 ) -> tuple[list[Result], dict[str, str]]:
     """Start a worker for each command, let them run against each other, and end them.
 
-    Returns the results, and why which contestants could not run. `core`: the only one that they may run on.
+    Returns the results, and why which contestants could not run. `core`: the only one that they may run on; `server`:
+    the pid of the process whose processor time is measured beside theirs. `overlapping`: an operation does a part
+    of the next one, so that only the mean tells what one takes.
     """
     workers: dict[str, Worker] = {}
     absent: dict[str, str] = {}
@@ -130,7 +264,8 @@ def measure(
                 workers[name] = Worker(command, env, core)
             except CanNotRun as reason:
                 absent[name] = str(reason)
-        return interleave(workers, rounds, seconds), absent
+        results, late = interleave(workers, rounds, seconds, server, overlapping=overlapping)
+        return results, absent | late
     finally:
         for worker in workers.values():
             worker.close()
@@ -158,22 +293,6 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "python": platform.python_version(),
     }
-
-
-def table(title: str, results: Sequence[Result], absent: Mapping[str, str]) -> str:
-    """Write results down as a Markdown table: microseconds, and ratios to the first of them."""
-    lines = [f"| {title} | µs | × {results[0].name} | spread |", "|---|---:|---:|---|"]
-    for result in results:
-        spread = f"{min(result.rounds) / 1e3:,.1f} – {max(result.rounds) / 1e3:,.1f}"
-        lines.append(f"| {result.name} | {result.median / 1e3:,.1f} | {result.ratio:.3f} | {spread} |")
-    lines += [f"| {name} | – | – | {reason} |" for name, reason in absent.items()]
-    return "\n".join(lines)
-
-
-def as_json(results: Sequence[Result], absent: Mapping[str, str]) -> dict[str, Any]:
-    """Return results as what `json` can write."""
-    times = {r.name: {"median_ns": r.median, "ratio": r.ratio, "rounds_ns": r.rounds} for r in results}
-    return {"results": times, "absent": dict(absent)}
 
 
 def write_json(path: Path, figures: Mapping[str, Any]) -> None:

@@ -252,6 +252,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", choices=_CONTESTANTS, help="repeatable")
     parser.add_argument("--workload", action="append", choices=_WORKLOADS, help="repeatable (default: all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the medians to a file, too")
     parser.add_argument("--contend", help=argparse.SUPPRESS)
     parser.add_argument("--home", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -262,6 +263,7 @@ def main() -> None:
     print(
         f"\n{'':10}{'':12}", *(f"{head:>11}" for head in ("% of a core", "client", "server", "KiB/s", "end, s", "fps"))
     )
+    figures: dict[str, dict[str, Any]] = {}
     for workload in options.workload or _WORKLOADS:
         names = options.only or _CONTESTANTS
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in ("alone", *names)}
@@ -272,20 +274,22 @@ def main() -> None:
                 except rounds.CanNotRun as error:
                     print(f"{workload}: {error}", file=sys.stderr)
         alone = statistics.median(run["server"] for run in runs["alone"])
-        for name in names:
-            report(workload, name, runs[name], alone)
+        figures[workload] = {
+            name: found for name in names if (found := report(workload, name, runs[name], alone)) is not None
+        }
+    if options.json:
+        rounds.write_json(options.json, figures)
 
 
-def report(workload: str, name: str, some: list[dict[str, float]], alone: float) -> None:
-    """Print a contestant's line: the medians of its rounds."""
+def report(workload: str, name: str, some: list[dict[str, float]], alone: float) -> dict[str, float] | None:
+    """Print a contestant's line, and return it: the medians of its rounds; None where it had none."""
     if not some:
-        return
-    client, server, nbytes, end, fps = (
-        statistics.median(run[key] for run in some) for key in ("cpu", "server", "nbytes", "end", "fps")
-    )
-    server = max(0.0, server - alone)
-    figures = (100 * (client + server), 100 * client, 100 * server, nbytes / 1024, end, fps)
+        return None
+    found = {key: statistics.median(run[key] for run in some) for key in ("cpu", "server", "nbytes", "end", "fps")}
+    client, server = found["cpu"], max(0.0, found["server"] - alone)
+    figures = (100 * (client + server), 100 * client, 100 * server, found["nbytes"] / 1024, found["end"], found["fps"])
     print(f"{workload:10}{name:12}", *(f"{figure:>11.2f}" for figure in figures), flush=True)
+    return {"client": client, "server": server} | {key: found[key] for key in ("nbytes", "end", "fps")}
 
 
 if __name__ == "__main__":

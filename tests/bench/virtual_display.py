@@ -56,7 +56,7 @@ def xvfbwrapper() -> Display:
     return display
 
 
-_CONTESTANTS: dict[str, Callable[[], Display]] = {
+CONTESTANTS: dict[str, Callable[[], Display]] = {
     "xshm": ours,
     "xshm, -extension GLX": ours_without_glx,
     "PyVirtualDisplay": pyvirtualdisplay,
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--worker", nargs=2, metavar=("ROLE", "NAME"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        _ROLES[options.worker[0]](_CONTESTANTS[options.worker[1]])
+        _ROLES[options.worker[0]](CONTESTANTS[options.worker[1]])
     elif options.inside:
         _compare(options.rounds, options.json)
     else:
@@ -94,7 +94,7 @@ def main() -> None:
 
 def _compare(count: int, json_file: Path | None) -> None:
     print(", ".join(f"{name} {version(name)}" for name in ("xshm", "PyVirtualDisplay", "xvfbwrapper")), end="\n\n")
-    figures: dict[str, dict[str, Any]] = {name: {"start": [], "end": []} for name in _CONTESTANTS}
+    figures: dict[str, dict[str, Any]] = {name: {"start": [], "end": []} for name in CONTESTANTS}
     for _ in range(count):
         for name, found in figures.items():
             start, end = _worker("time", name).split()
