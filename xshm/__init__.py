@@ -9,14 +9,14 @@ frame.save("shot.png")
 with xshm.Screen() as screen:       # many pictures: the memory is kept and used again
     rgb = screen.grab((0, 0, 640, 480)).rgb()
 
-with xshm.VirtualDisplay() as display:      # an Xvfb of its own, for programs that have no screen
+with xshm.VirtualDisplay() as display:      # an X server of its own, for programs that have no screen
     display.launch("xclock")
     display.screen.grab().save("clock.png")
 
 The packages, from the ground up: `sysv` (shmget(2) as Python), `pixels` (layouts and colours), `image` (Frame, files),
 `x11` (protocol, connection), `input` (clicks and keys), `shm` (segments, pool, transport), `capture` (frames, streams,
 waits), `record` (videos), `trace` (all that was on a screen), `drawables` (Screen, Window, Pixmap), `surface` (arrays
-into X), `virtual` (Xvfb), `testing` (for tests of programs), `cli`.
+into X), `virtual` (virtual displays), `testing` (for tests of programs), `compat` (other libraries' names), `cli`.
 What is not in `__all__` is private.
 """
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+__all__ = ["Button", "Close", "Event", "Key", "Motion", "Resize"]
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
