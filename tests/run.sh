@@ -16,12 +16,12 @@ venv=${XSHM_VENV:-.venv}
 packages="
   python3 python3-venv
   xvfb xauth tigervnc-standalone-server xserver-xephyr xserver-xorg-core xserver-xorg-video-dummy xwayland weston
-  x11-apps x11-utils x11-xserver-utils x11-xkb-utils xterm xdotool openbox fonts-dejavu-core
+  x11-apps x11-utils x11-xserver-utils x11-xkb-utils xterm xdotool scrot maim openbox fonts-dejavu-core
   python3-tk python3-pyqt5 python3-gi gir1.2-gtk-3.0
   imagemagick pngcheck ffmpeg chromium chromium-driver firefox-esr
   libegl1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0
   afl++ gcc libc6-dev libxcb1-dev libxcb-shm0-dev
-  procps iproute2 util-linux
+  procps iproute2 util-linux zsh fish groff-base
 "
 
 say() { echo "tests/run.sh: $*" >&2; }
@@ -82,7 +82,9 @@ if ! "$venv/bin/python" -c '' 2>/dev/null; then
   "$python" -m venv --clear "$venv"
 fi
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$stamp" ]; then
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[test,fast,video,pytest]'
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[test,fast,video,pytest,docs]'
+  # Alone: it asks for python3-xlib, whose files are in the places of python-xlib's.
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps 'pyautogui>=0.9.54'
   echo "$stamp" >"$venv/installed"
 fi
 
