@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from xshm._numpy import np
+from xshm.x11.protocol import xlib
 
 _PACKAGE = Path(__file__).parent.parent / "xshm"
 
@@ -28,14 +29,16 @@ _LAYERS = (
     *("trace.noting", "trace.reading", "trace"),
     "drawables",
     "surface",
-    *("virtual.processes", "virtual.servers", "virtual.programs", "virtual"),
+    *("virtual.processes", "virtual.kinds", "virtual.servers", "virtual.programs", "virtual"),
     *("testing.pictures", "testing"),
+    *("compat.mss", "compat.mss11", "compat"),
     "__init__",
-    *("cli", "cli.recording", "cli.commands", "__main__"),
+    *("cli.shell", "cli", "cli.recording", "cli.doctor", "cli.commands", "__main__"),
 )
 # An error holds the last frame that was seen, and where it moved; only its annotations say so.
 _UPWARD = {("errors", "image.frame"), ("errors", "capture.waiting.results")}
 _MOST_FILES = 12
+_XLIB = "x11.protocol.xlib"
 
 _FILES = {
     ".".join(path.relative_to(_PACKAGE).with_suffix("").parts).removesuffix(".__init__"): path
@@ -122,10 +125,31 @@ def test_the_flat_modules_are_few() -> None:
     }
 
 
-@pytest.mark.parametrize("file", _FILES)
-def test_only_the_packages_under_x11_import_python_xlib(file: str) -> None:
-    wrong = [name for name in _imported(ast.parse(_FILES[file].read_text())) if name.partition(".")[0] == "Xlib"]
-    assert file.startswith("x11.") or not wrong, f"xshm.{file} imports {wrong}; python-xlib is spoken in xshm.x11 alone"
+@pytest.mark.parametrize("file", sorted(set(_FILES) - {_XLIB}))
+def test_one_file_imports_python_xlib(file: str) -> None:
+    tree = ast.parse(_FILES[file].read_text())
+    strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    wrong = [name for name in _imported(tree) if name.partition(".")[0] == "Xlib"]
+    wrong += [text for text in strings if text == "Xlib" or (text.startswith("Xlib.") and " " not in text)]
+    assert not wrong, f"xshm.{file} imports {wrong}; what is used of python-xlib is listed in xshm.{_XLIB} alone"
+    taken = [name for name in _imported(tree) if name.startswith(f"xshm.{_XLIB}")]
+    assert file.startswith("x11.") or not taken, f"xshm.{file} uses {taken}; python-xlib is spoken in xshm.x11 alone"
+
+
+def test_what_is_used_of_python_xlib_is_what_is_listed() -> None:
+    used: dict[str, set[str]] = {}
+    for path in _FILES.values():
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        names = {
+            alias.asname or alias.name: alias.name
+            for node in nodes
+            if isinstance(node, ast.ImportFrom) and node.module == f"xshm.{_XLIB}"
+            for alias in node.names
+        }
+        for node in nodes:
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in names:
+                used.setdefault(names[node.value.id], set()).add(node.attr)
+    assert used == {module: {name.partition(".")[0] for name in xlib.NAMES[module].split()} for module in xlib.NAMES}
 
 
 @pytest.mark.parametrize("statement", ["import xshm", "from xshm import sysv", "from xshm import errors"])
@@ -139,7 +163,7 @@ def test_an_import_loads_no_heavy_library(statement: str) -> None:
     "module",
     [
         *("drawables.screen", "cli.commands.shot", "cli.main", "image.files.encode"),
-        *("drawables.window", "drawables.window_list"),
+        *("drawables.window", "drawables.window_list", "compat.mss.__main__", "compat.mss11.__main__"),
     ],
 )
 def test_what_a_screenshot_takes_is_imported_without_arrays(module: str) -> None:

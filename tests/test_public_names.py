@@ -119,7 +119,7 @@ def test_help_describes_them() -> None:
         "class Screen",
         "class VirtualDisplay",
         "class WindowNotFound",
-        "grab(region",
+        "grab(",
         "xshm.launch",
         ".save(",
     ):

@@ -204,7 +204,7 @@ def segments() -> list[SegmentInfo]:
     except OSError as error:
         why = limits.explain(error)
         raise libc.error(
-            error.errno or errno.EIO, "segments()", f"reading /proc/sysvipc/shm{why and ': '}{why or ''}"
+            error.errno or errno.EIO, "segments()", f"reading /proc/sysvipc/shm{': ' if why else ''}{why or ''}"
         ) from error
     # By the columns' names, since kernels differ in their number. shmid has a type of its own, and perms, in octal, is
     # `mode` here.
