@@ -36,6 +36,8 @@ def ours(product: str, display: str, width: int, height: int) -> None:
         out = np.empty((height, width, 3), np.uint8)
         serve(lambda: touched(screen.grab(region).rgb(out=out).data.cast("B")))
     elif product == "png":
+        import numpy  # noqa: F401, ICN001, PLC0415 - as after a process's first eight pictures
+
         serve(lambda: _file(screen.grab(region).png()))
     else:
         serve(lambda: touched(screen.grab(region).pixels.data.cast("B")))
