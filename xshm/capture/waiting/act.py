@@ -190,9 +190,9 @@ class _Watching:
         is_exact = False
         try:
             while True:
+                now = time.monotonic()  # before the look, as in `wait_stable`
                 looked = self._look(deadline, is_exact=is_exact)
                 is_exact = True
-                now = time.monotonic()
                 seen = self._seen(now)
                 until = max(latest, self._judge.pending(now) or 0.0) if seen is None else seen[1] + quiet
                 if self._is_gone or deadline.is_unanswered or now >= min(until, deadline.end):

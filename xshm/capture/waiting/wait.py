@@ -91,8 +91,9 @@ def wait_stable(
         try:
             while True:
                 wait_until(changes, min(rest.since + quiet, deadline.end))
-                frame = deadline.poll(changes)
+                # Before the look: the picture at rest is known up to here, however late the reply is.
                 now = time.monotonic()
+                frame = deadline.poll(changes)
                 if frame is not None:
                     rest.see(frame)
                 # Whether the picture has changed since the last reply is not known without one.
