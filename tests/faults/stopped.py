@@ -132,6 +132,11 @@ _SILENCE = _is(RequestTimeout)
 _WAITED = _is(WaitTimeout)
 
 
+def _rested_or_silent(result: object) -> bool:
+    """Return whether a wait for rest found it, or says that the server has ceased to answer."""
+    return _no_error(result) or (_WAITED(result) and "does not answer any more" in str(result))
+
+
 # -- the calls ---------------------------------------------------------------------------------------------------------
 
 
@@ -272,7 +277,7 @@ class Calls:
         """Add what has a time of its own, on connections without a limit."""
         waits: tuple[tuple[str, Callable[[Drawable], object], Callable[[object], bool]], ...] = (
             ("wait_change(timeout)", lambda source: source.wait_change(LIMIT), _WAITED),
-            ("wait_stable(timeout)", lambda source: source.wait_stable(0.2, LIMIT), _no_error),
+            ("wait_stable(timeout)", lambda source: source.wait_stable(0.2, LIMIT), _rested_or_silent),
             ("wait_for(timeout)", lambda source: source.wait_for(lambda _: False, LIMIT), _WAITED),
             ("wait_pixel(timeout)", lambda source: source.wait_pixel(1, 1, "#123456", LIMIT), _WAITED),
             ("wait_image(timeout)", lambda source: source.wait_image(_PICTURE, timeout=LIMIT), _WAITED),
