@@ -2,7 +2,8 @@
 
 In reading order:
 
-- `encode`: Encoded, a file of any kind, scaled down to a longest edge; JPEG and Pillow's kinds.
+- `encode`: Encoded, a file of any kind, scaled down to a longest edge; Pillow's kinds.
+- `jpeg`: JPEG, of a large picture in strips.
 - `shrink`: a picture made smaller, in strips.
 - `two_threads`: two parts of such work at the same time.
 - `png`: PNG by numpy: gray, palette, RGB or RGBA.

@@ -9,15 +9,17 @@ import io
 import os
 import struct
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from xshm import _arguments
 from xshm._signal_safety import PILLOW, is_a_handlers
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
 from xshm.geometry import Rect
+from xshm.image.files.jpeg import jpeg
 from xshm.image.files.png import png
 from xshm.image.files.shrink import shrunk
-from xshm.pixels import opencv, to_rgb
+from xshm.pixels import to_rgb
 from xshm.pixels.format import PixelFormat
 from xshm.pixels.raster import Raster
 from xshm.system import limits
@@ -120,11 +122,10 @@ def encode(
                 f"a JPEG has at most {_JPEG_EDGE} pixels along an edge, not {raster.width}x{raster.height}"
             )
         options = {"quality": _checked(quality)} if has_quality(name) else {}
-        gray = raster.format.is_gray and colours == "auto"
-        data = _jpeg_by_opencv(raster, options["quality"]) if name == "JPEG" and not gray else b""
+        picture = partial(_opaque if name in _OVER_BLACK else image, colours=colours)
+        data = jpeg(raster, options["quality"], picture) if name == "JPEG" else b""
         if not data:
-            picture = (_opaque if name in _OVER_BLACK else image)(raster, colours)
-            data = _written(picture, name, **options)
+            data = _written(picture(raster), name, **options)
     return Encoded(data, *raster.size, source, name)
 
 
@@ -207,20 +208,6 @@ def _opaque(raster: Raster, colours: Colours) -> Image.Image:
     order = dict(zip(fmt.byte_offsets, "RGB", strict=True))
     raw = "".join(order.get(at, "X") for at in range(fmt.bits_per_pixel // 8))
     return Image.frombytes("RGB", raster.size, np.ascontiguousarray(raster.pixels).data, "raw", raw, 0, 1)
-
-
-def _jpeg_by_opencv(raster: Raster, quality: int) -> bytes:
-    """Return a JPEG of B G R X pixels; b"" for others, and where this process has not imported OpenCV.
-
-    Its encoder reads that order as it is. Pillow's needs a picture in another one first: 5.2 and 6.6 ms of a 1080p page
-    (tests/bench/pixels.py). The files are the same, since both are libjpeg-turbo's with its defaults (4:2:0).
-    """
-    pixels = raster.pixels
-    cv2 = opencv.loaded(pixels.shape[0] * pixels.shape[1])
-    if cv2 is None or raster.format.byte_offsets != (2, 1, 0) or pixels.shape[2:] != (4,):
-        return b""
-    done, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return data.tobytes() if done else b""
 
 
 def _written(picture: Image.Image, kind: str, **options: Any) -> bytes:
