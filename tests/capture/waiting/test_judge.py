@@ -270,6 +270,15 @@ def test_a_bar_that_fills_and_a_fade_are_never_a_rhythm() -> None:
         assert film.changes() == (1 / 60, film.now)
 
 
+@pytest.mark.parametrize("interval", [0.02, 0.125])
+def test_what_only_fades_in_after_a_flash_is_never_a_rhythm(interval: float) -> None:
+    film = Film()
+    for number, level in enumerate((255, 0, *range(3, 255)), 1):
+        film.fill(number * interval, Rect(0, 0, 200, 200), level)
+        assert film.rhythm() == []
+        assert film.changes() == (interval, film.now)
+
+
 def test_a_change_over_a_spinner_is_one() -> None:
     film = Film()
     for number in range(1, 200):

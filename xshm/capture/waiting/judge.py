@@ -93,7 +93,7 @@ class Judge:
         for place in touched:
             mark = None
             if place.rhythm is None and not place.is_caret and place.count:
-                mark = self._swing(place, before, frame)
+                mark = self._swing(place, before, frame, at)
             place.add(at, _mark(frame, place.rect) if mark is None else mark, exact=exact)
         return bool(found)
 
@@ -210,7 +210,7 @@ class Judge:
         place.grow(rect, _mark(before, place.rect.union(rect)))
         return True
 
-    def _swing(self, place: Place, before: Frame, now: Frame) -> int | None:
+    def _swing(self, place: Place, before: Frame, now: Frame, at: float) -> int | None:
         """Sample a place and its surroundings before and after a change; return its mark where these samples are it.
 
         They are where the place is the whole frame. Each of its samples is a cache miss: it is sampled once.
@@ -224,7 +224,7 @@ class Judge:
             assert area is not None  # noqa: S101 - the place lies inside the frame
             swing = place.swing = Swing(area, _look(before, area, _SAMPLES))
         samples = np.ascontiguousarray(_look(now, swing.area, _SAMPLES))
-        swing.add(samples)
+        swing.add(samples, at)
         is_whole = swing.area == place.rect and place.rect.width * place.rect.height > _HASHED
         return hash(samples.tobytes()) if is_whole else None
 

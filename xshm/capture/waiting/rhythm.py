@@ -25,6 +25,7 @@ again when they end. Nor the reverse: a bar that creeps, a second hand that swee
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -50,7 +51,7 @@ _TURNED_OF_KNOWN: Final = 0.05  # of its pixels: a spinner of one turn a second 
 _SLOWER, _FLOW_LATE = 2, 0.03  # a factor, and seconds, by which its pauses may be longer: the machine is busy
 _TICK: Final = (0.8, 1.2)  # seconds between two ticks of a clock, on a machine that is busy
 _TICKS: Final = 4
-_TURNED: Final = 0.2  # of the pixels that changed; 0.5 or more turn back in videos, spinners and clocks, 0 in a fade
+_TURNED: Final = 0.2  # of the pixels that changed; more turn back in videos, spinners and clocks, and none in a fade
 _LEVELS: Final = 2  # a channel that moves by no more is noise
 _LONGEST_CYCLE: Final = 32  # pictures
 _EQUAL: Final = (0.25, 0.05)  # a share, and seconds, by which a pause may differ from that of the round before
@@ -70,33 +71,33 @@ class Known(NamedTuple):
 
 
 class Swing:
-    """The directions in which sampled pixels move, and which of them have turned back."""
+    """The directions in which sampled pixels move, and when each of them has turned back last."""
 
     def __init__(self, area: Rect, values: NDArray[np.uint8]) -> None:
         self.area = area
         self._values = values.astype(np.int16)
         self._directions = np.zeros(values.shape, np.int8)
-        self._turned = np.zeros(values.shape, bool)
+        self._turned_at = np.full(values.shape, -math.inf)
 
-    def add(self, values: NDArray[np.uint8]) -> None:
-        """Take the samples after one more change."""
+    def add(self, values: NDArray[np.uint8], at: float) -> None:
+        """Take the samples after one more change, and its time."""
         moves = values - self._values
         moved = np.abs(moves) > _LEVELS
         # Only where a pixel has moved: the steps of a slow fade, each below the noise, add up.
         np.copyto(self._values, values, where=moved)  # half of the time of `[moved]`
         signs = np.sign(moves).astype(np.int8)
-        self._turned |= moved & (signs == -self._directions)
+        self._turned_at[moved & (signs == -self._directions)] = at
         np.copyto(self._directions, signs, where=moved)
 
-    def turned(self, rect: Rect) -> float:
-        """Return the share of the samples inside `rect` that have turned back, of those that have moved."""
+    def turned(self, rect: Rect, since: float = -math.inf) -> float:
+        """Return the share of the samples inside `rect` that turned back after a time, of those that have moved."""
         rows, columns = len(self._directions), len(self._directions[0])
         across, down = columns / self.area.width, rows / self.area.height
         left, top = int((rect.x - self.area.x) * across), int((rect.y - self.area.y) * down)
         right, bottom = -int(-(rect.right - self.area.x) * across // 1), -int(-(rect.bottom - self.area.y) * down // 1)
         part = slice(max(top, 0), max(bottom, 1)), slice(max(left, 0), max(right, 1))
         moved = int(np.count_nonzero(self._directions[part]))
-        return int(np.count_nonzero(self._turned[part])) / moved if moved else 0.0
+        return int(np.count_nonzero(self._turned_at[part] > since)) / moved if moved else 0.0
 
 
 class Place:
@@ -313,7 +314,9 @@ class Place:
         # Early refusals: this is called at each change.
         if run[-1] - run[0] < _FLOW_TIME or run[-1] - self._grown_at < _FLOW_TIME or self.swing is None:
             return None
-        if (len(run) - 1) / (run[-1] - run[0]) < _FLOW_RATE or self.swing.turned(self.rect) < _TURNED:
+        # In the later half of these changes: what fades in may begin by a turn, from the colour before it to black.
+        turned = self.swing.turned(self.rect, since=(run[0] + run[-1]) / 2)
+        if (len(run) - 1) / (run[-1] - run[0]) < _FLOW_RATE or turned < _TURNED:
             return None
         return FLOW, start, statistics.median(b - a for a, b in itertools.pairwise(run))
 
