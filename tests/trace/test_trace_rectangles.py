@@ -5,6 +5,7 @@ Files are decoded by OpenCV, colours computed by tests/helpers/pictures, and pix
 
 from __future__ import annotations
 
+import sys
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ from xshm.trace.rectangles import Shadow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import FrameType
 
     from numpy.typing import NDArray
 
@@ -274,6 +276,24 @@ def test_after_an_interrupt_at_any_point_a_key_picture_is_right() -> None:
         assert np.array_equal(replayed.colours, pixels[..., 2::-1])
         pixels[3:5, shade % 300] = shade % 256
     assert shade > 20
+
+
+def test_after_a_patch_that_could_not_be_written_the_next_one_has_all() -> None:
+    shadow, pixels = _noted()
+    pixels[50:60, 100:130, 1] = 200
+
+    def no_memory(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == "patch":
+            raise MemoryError
+
+    former = sys.gettrace()
+    try:
+        sys.settrace(no_memory)
+        with pytest.raises(MemoryError):
+            shadow.update(pixels, [_WHOLE])
+    finally:
+        sys.settrace(former)
+    assert _sizes(shadow.update(pixels, [Rect(0, 0, 1, 1)])) == [(300, 200)]
 
 
 @pytest.mark.parametrize("depth", [16, 24, 30])

@@ -28,18 +28,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import PoolExhausted, RequestTimeout, WindowNotViewable, XshmError
-from xshm.record.feeds import open_feed
+from xshm.record.feeds import open_feed, read_untorn
 from xshm.record.pictures.handover import End
 from xshm.trace import records
 from xshm.trace.log import RecordLog
 from xshm.trace.noting.happenings import Happenings
 from xshm.trace.pace import Pace, bytes_a_second
 from xshm.trace.rectangles import Shadow
-from xshm.x11.server_grab import with_server_grabbed
 
 if TYPE_CHECKING:
     from xshm.capture.source import Source
     from xshm.geometry import Rect
+    from xshm.record.feed import Captured
     from xshm.trace.noting.notes import Notes
     from xshm.trace.noting.redaction import Redaction
     from xshm.trace.records import Record
@@ -50,7 +50,6 @@ _PATROL: Final = 2.0  # seconds after which the thread looks whether it is to en
 _LAST_LOOK: Final = 2.0  # seconds for the server's answer when a trace ends
 _CATCH_UP: Final = 2.0
 _RETRY: Final = 0.02  # seconds after which what was refused for a moment is tried again
-_TRIES: Final = 4  # of a picture that is drawn to while it is read
 
 
 class Engine:
@@ -312,30 +311,10 @@ class Engine:
 
     def _read(self) -> int | None:
         """Read what has changed; return the moment that it shows, or None where nothing has."""
-        at: int | None = None
-        for _ in range(_TRIES):
-            before, (at, is_torn) = at, self._copy()
-            if at is None:
-                return before  # what was drawn meanwhile was outside of the region
-            if not is_torn:
-                return at
-        return with_server_grabbed(self._source._session.connection, self._read_still) or at
+        return read_untorn(self._feed, self._source._session.connection, self._copy)
 
-    def _read_still(self) -> int | None:
-        """Read what has changed while nobody draws."""
-        at, _ = self._copy()
-        return at
-
-    def _copy(self) -> tuple[int | None, bool]:
-        """Copy what has changed; return when that was, and whether it was drawn to meanwhile."""
-        captured = self._feed.capture()
-        if captured is None:
-            return None, False
-        try:
-            self._shadow.read(captured.pixels, captured.changed, captured.colormap)
-            return captured.at, captured.is_torn()
-        finally:
-            captured.release()
+    def _copy(self, captured: Captured) -> None:
+        self._shadow.read(captured.pixels, captured.changed, captured.colormap)
 
     # -- what is said with them ----------------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ _BYTE: Final = 8
 _PACKED: Final = 24  # bits per pixel, three bytes that are no number of numpy's
 _COLOURS: Final = 255  # of a palette; index 0 stands for none of them
 _COLOUR_BITS: Final = 24  # of pixels whose palette is looked for
+_FILM, _EVERY = 1 << 18, 32  # pixels of a rectangle of which some rows are looked at first, and which
 _SAMPLES: Final = ((32, 32), (8, 16))  # rows and columns apart
 _LARGE: Final = 1 << 14  # pixels, from which on they are sampled first
 # Pixels of a rectangle that has no palette yet: a letter of 9×18 is 173 bytes without and 195 with one, two are 255 and
@@ -107,6 +108,21 @@ class Shadow:
                 if hidden is not None:
                     self._read[hidden.slices] = self._black
 
+    def compared(self) -> list[Rect]:
+        """Return where what was read differs from the last picture, all of it the first time; then call `accept`.
+
+        For those who share `pixels` with others: that changes in `accept` alone.
+        """
+        is_whole, self._is_whole = self._is_whole, True
+        pending, self._pending = self._pending, []
+        return [self._whole] if is_whole else [part for rect in pending for part in self._differing(rect)]
+
+    def accept(self, rects: Iterable[Rect]) -> None:
+        """Make the last picture what was read, in the rectangles that `compared` has returned."""
+        for part in rects:
+            np.copyto(self._last[part.slices], self._read[part.slices])
+        self._is_whole = False
+
     def take(self, *, key: bool = False) -> list[Patch]:
         """Return what differs of all that was read since the last time, and make it the last picture.
 
@@ -156,7 +172,12 @@ class Shadow:
 
     def _differing(self, rect: Rect) -> list[Rect]:
         """Return few rectangles around all pixels of `rect` that differ from the last picture's."""
-        mask = self._read[rect.slices] != self._last[rect.slices]
+        now, before = self._read[rect.slices], self._last[rect.slices]
+        if rect.width * rect.height >= _FILM:
+            some = now[::_EVERY] != before[::_EVERY]
+            if np.count_nonzero(some) > _SPLIT * some.size:  # a film: all of it is compared for nothing
+                return [rect]
+        mask = now != before
         inside = bounds(mask)
         if inside is None:
             return []
