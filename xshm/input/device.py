@@ -142,6 +142,30 @@ class InputDevice:
         for key in reversed(chord):
             self._locked(self._key_up, key)
 
+    def hold(self, key: KeyName) -> bool:
+        """Press the key of a character and hold it, where it types that under the modifiers of now; else type it.
+
+        Returns whether it is held, for `key_up` to release.
+        """
+        return bool(self._locked(self._hold, key))
+
+    def _hold(self, key: KeyName) -> bool:
+        keyboard, strokes = self._keys.find_all([key], self._kept)
+        fitting = [
+            each
+            for each in strokes[0]
+            if self._keys.keymap.is_typed_now(each.keycode, key.keysym, key.character, keyboard.state)
+        ]
+        if not fitting:
+            self._type([key])
+            return False
+        keycode = fitting[0].keycode
+        self._held[key.name] = list(dict.fromkeys([*self._held.get(key.name, ()), keycode]))
+        batch = self._batch()
+        batch.key(keycode, down=True)
+        self._send(batch, [keycode])
+        return True
+
     def _type(self, keys: Sequence[KeyName]) -> None:
         while keys:
             self._check_not_closing()
@@ -215,10 +239,10 @@ class InputDevice:
     def _batch(self) -> Batch:
         return Batch(self._opcode, self._root)
 
-    def _locked(self, work: Any, *args: Any) -> None:
+    def _locked(self, work: Any, *args: Any) -> Any:
         self._connection.check_for_error()  # after fork the lock may be held by a thread that only the parent has
         try:
-            holding(self._lock, work, *args)
+            return holding(self._lock, work, *args)
         finally:  # also where it was interrupted after keycodes were lent
             self._start_timer()
 

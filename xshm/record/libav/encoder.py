@@ -48,12 +48,20 @@ class Encoder:
     """Encodes pictures of one size. `stream` is what a Muxer makes its stream from."""
 
     def __init__(
-        self, codec: Codec, size: tuple[int, int], settings: Settings, *, joined: bool = False, in_band: bool = False
+        self,
+        codec: Codec,
+        size: tuple[int, int],
+        settings: Settings,
+        *,
+        joined: bool = False,
+        in_band: bool = False,
+        keys_on_request: bool = False,
     ) -> None:
         """Open the codec; raise InvalidArgument, XshmError for what it does not take.
 
         `joined`: players come while it runs, as at a URL, and need key frames soon. `in_band`: parameters are repeated
-        with each key frame, as containers without a header need it.
+        with each key frame, as containers without a header need it. `keys_on_request`: after the first
+        key frame there are those alone that `request_key` asks for.
         """
         self.codec, self.settings = codec, settings
         self.layout = codec.layouts[settings.quality]
@@ -73,6 +81,8 @@ class Encoder:
         self._period = max(round(1 / last / self.time_base), 1)
         self._key_after = (_JOINED_KEY_SECONDS if joined else _KEY_SECONDS) * _SECOND
         self._in_band = in_band
+        self._keys_on_request = keys_on_request
+        self._key_requested = False
         self._last_time = -1
         self._key_at = 0
         self._changed = 0  # pixels since the last key frame
@@ -126,6 +136,7 @@ class Encoder:
         self._changed += sum(rect.width * rect.height for rect in changed)
         if self._needs_key(at):
             frame.pict_type, self._key_at, self._changed = _KEY, at, 0
+            self._key_requested = False
         else:
             frame.pict_type = _ANY
         self._last_time = now
@@ -134,7 +145,7 @@ class Encoder:
 
     def request_key(self) -> None:
         """Make the next picture a key frame."""
-        self._key_at = -self._key_after
+        self._key_requested = True
 
     def finish(self) -> list[Any]:
         """Return the packets that the codec still held; the last call."""
@@ -144,8 +155,10 @@ class Encoder:
         return self._timed(self._context.encode(None))
 
     def _needs_key(self, at: int) -> bool:
-        if self._last_time < 0:
+        if self._last_time < 0 or self._key_requested:
             return True
+        if self._keys_on_request:
+            return False
         since = at - self._key_at
         width, height = self.size
         busy = self._changed >= _BUSY_PICTURES * width * height

@@ -79,6 +79,16 @@ class Keymap:
         """Return the ways to type a character, those with the fewest modifiers first."""
         return self._characters.get(character, [])
 
+    def is_typed_now(self, keycode: int, keysym: int, character: str, state: xkb.State) -> bool:
+        """Return whether a key that is pressed in this state types a keysym, or its character."""
+        groups, types = self._map.keys[keycode].groups, self._map.keys[keycode].types
+        if not groups:
+            return False
+        group = min(state.group, len(groups) - 1)
+        level = types[group].levels.get(state.modifiers & types[group].mask, 0)
+        found = groups[group][level] if level < len(groups[group]) else 0
+        return found == keysym or bool(character and keysyms.character(found) == character)
+
     def symbols(self, keycode: int) -> tuple[int, ...]:
         """Return the first two keysyms of a key, as `pack_changes` sets them; 0 for none."""
         groups = self._map.keys[keycode].groups if keycode in self._map.keys else ()
