@@ -27,13 +27,14 @@ _LAYERS = (
     *("capture", "capture.waiting"),
     *("record.pictures", "record.sinks", "record.formats", "record.libav", "record"),
     *("trace.noting", "trace.reading", "trace"),
+    *("live.rfb", "live", "live.web"),
     "drawables",
     "surface",
     *("virtual.processes", "virtual.kinds", "virtual.servers", "virtual.programs", "virtual"),
     *("testing.pictures", "testing"),
     *("compat.mss", "compat.mss11", "compat"),
     "__init__",
-    *("cli.shell", "cli", "cli.recording", "cli.doctor", "cli.commands", "__main__"),
+    *("cli.shell", "cli", "cli.recording", "cli.live", "cli.doctor", "cli.commands", "__main__"),
 )
 # An error holds the last frame that was seen, and where it moved; only its annotations say so.
 _UPWARD = {("errors", "image.frame"), ("errors", "capture.waiting.results")}

@@ -170,6 +170,10 @@ class RecordingStalled(RecordingFailed, TimeoutError):
     """What a recording is written to has taken nothing for too long: a pipe whose reader has stopped, a dead line."""
 
 
+class LiveViewFailed(XshmError):
+    """The live view can't be had: its port is taken, a certificate is not right, there are too many threads."""
+
+
 class TargetTimeout(XshmError, TimeoutError):
     """Who reads what is written has taken nothing for the time that was set. Nothing more is written."""
 

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Final, Self
 
 from xshm._signal_safety import Ignored
-from xshm.errors import ConnectFailed, RecordingFailed, StartFailed, XshmError
+from xshm.errors import ConnectFailed, LiveViewFailed, RecordingFailed, StartFailed, XshmError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -119,7 +119,7 @@ class Explained:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        starts = self._kind in (StartFailed, RecordingFailed)  # processes, or threads
+        starts = self._kind in (StartFailed, RecordingFailed, LiveViewFailed)  # processes, or threads
         why = explain_start(error) if starts else explain(error)
         if why is not None:
             words = f"{self._what}: {why}"
