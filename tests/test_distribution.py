@@ -88,7 +88,7 @@ def test_the_wheel_is_the_library_and_nothing_else(built: _Built) -> None:
         for path in (_ROOT / "xshm").rglob("*")
         if path.is_file() and path.suffix not in {".pyc", ".pyo"}
     }
-    assert {"xshm/py.typed", "xshm/LICENSE", "xshm/trace/viewer/viewer.js"} <= library
+    assert {"xshm/py.typed", "xshm/LICENSE", "xshm/trace/viewer/viewer.js", "xshm/live/page/page.js"} <= library
     assert {name for name in built.in_wheel if ".dist-info/" not in name and ".data/" not in name} == library
     assert f"{_NAME}.dist-info/licenses/xshm/LICENSE" in built.in_wheel
 

@@ -65,7 +65,7 @@ class Browser:
             *((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (1, 2)),
         ]
         environment = os.environ | {"HOME": str(self._home)}
-        self._pid = os.posix_spawnp(command[0], command, environment, file_actions=actions)
+        self.pid = os.posix_spawnp(command[0], command, environment, file_actions=actions)
         for fd in its:
             os.close(fd)
         self._read, self._write = ours_in, ours_out
@@ -75,7 +75,7 @@ class Browser:
         try:
             self.call("Browser.close")
         finally:
-            os.waitpid(self._pid, 0)
+            os.waitpid(self.pid, 0)
             os.close(self._read)
             os.close(self._write)
 
@@ -150,6 +150,15 @@ class Page:
         self._browser.events.clear()
         self._opened += 1  # a query of its own: else another fragment would load nothing
         self.call("Page.navigate", url=f"{path.as_uri()}?{self._opened}{fragment}")
+        self._browser.wait("Page.loadEventFired", self._session)
+
+    def visit(self, url: str) -> None:
+        """Open an address, and return when it has loaded."""
+        self._browser.events.clear()
+        self.call("Page.navigate", url="about:blank")  # else another fragment would load nothing
+        self._browser.wait("Page.loadEventFired", self._session)
+        self._browser.events.clear()
+        self.call("Page.navigate", url=url)
         self._browser.wait("Page.loadEventFired", self._session)
 
     def close(self) -> None:

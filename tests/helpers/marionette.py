@@ -57,6 +57,10 @@ class Firefox:
         """Open a file, and return when it has loaded."""
         self._call("WebDriver:Navigate", url=path.as_uri() + fragment)
 
+    def visit(self, url: str) -> None:
+        """Open an address, and return when it has loaded."""
+        self._call("WebDriver:Navigate", url=url)
+
     def run(self, expression: str) -> Any:
         """Return the value of an expression of JavaScript, or what its promise becomes."""
         script = f"const done = arguments[0]; Promise.resolve({expression}).then(value => done(value ?? null))"
