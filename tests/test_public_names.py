@@ -35,7 +35,7 @@ _UNNAMED = {
     "Layout": "shape, dtype and strides, in a tuple",
 }
 
-_GRABS = ("grab", "grab_many", "grab_into", "stream", "record", "trace", "stats")
+_GRABS = ("grab", "grab_many", "grab_into", "stream", "record", "trace", "live", "stats")
 _WAITS = ("act", "wait_change", "wait_stable", "wait_for", "wait_pixel", "wait_image")
 _INPUT = ("move", "click", "drag", "scroll", "button_down", "button_up", "press", "type", "key_down", "key_up")
 _DRAWABLE = ("rect", "width", "height", "format", "transport", "close", *_GRABS, *_WAITS)

@@ -15,8 +15,9 @@ with xshm.VirtualDisplay() as display:      # an X server of its own, for progra
 
 The packages, from the ground up: `sysv` (shmget(2) as Python), `pixels` (layouts and colours), `image` (Frame, files),
 `x11` (protocol, connection), `input` (clicks and keys), `shm` (segments, pool, transport), `capture` (frames, streams,
-waits), `record` (videos), `trace` (all that was on a screen), `drawables` (Screen, Window, Pixmap), `surface` (arrays
-into X), `virtual` (virtual displays), `testing` (for tests of programs), `compat` (other libraries' names), `cli`.
+waits), `record` (videos), `trace` (all that was on a screen), `live` (a screen in a browser), `drawables` (Screen,
+Window, Pixmap), `surface` (arrays into X), `virtual` (virtual displays), `testing` (for tests of programs), `compat`
+(other libraries' names), `cli`.
 What is not in `__all__` is private.
 """
 
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         FramebufferTruncated,
         InvalidArgument,
         InvalidType,
+        LiveViewFailed,
         MissingExtra,
         MonitorNotFound,
         OutOfBounds,
@@ -98,6 +100,7 @@ if TYPE_CHECKING:
     from xshm.image.difference import Difference
     from xshm.image.files.encode import Encoded
     from xshm.image.frame import Frame
+    from xshm.live.web.view import LiveView
     from xshm.pixels.format import PixelFormat, VisualClass
     from xshm.record.recorder import Recorder
     from xshm.record.ring import Ring
@@ -151,6 +154,8 @@ __all__ = [
     "FramebufferTruncated",
     "InvalidArgument",
     "InvalidType",
+    "LiveView",
+    "LiveViewFailed",
     "MissingExtra",
     "Monitor",
     "MonitorNotFound",
@@ -227,6 +232,7 @@ _HOMES = {
     "Found": "capture.waiting.results",
     "Frame": "image.frame",
     "Framebuffer": "virtual.framebuffer",
+    "LiveView": "live.web.view",
     "Monitor": "drawables.monitors",
     "Moving": "capture.waiting.results",
     "Outcome": "capture.waiting.results",

@@ -272,6 +272,14 @@ def TargetGone(display: xshm.VirtualDisplay, folder: Path) -> None:
         print(error)
 
 
+def LiveViewFailed(screen: xshm.Screen) -> None:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
+        try:
+            screen.live(port=server.getsockname()[1]).start()
+        except xshm.LiveViewFailed as error:
+            print(error)
+
+
 def TargetUnreachable(screen: xshm.Screen) -> None:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]  # free again below

@@ -32,6 +32,7 @@ class Relay:
         path = home / "X7"
         self.name = str(path)
         self.round_trips = 0
+        self.nbytes = 0  # from the client
         self._server = f"/tmp/.X11-unix/X{server.name.removeprefix(':')}"  # noqa: S108 - where X servers listen
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
@@ -68,6 +69,7 @@ class Relay:
                 if not data:
                     return
                 self.round_trips += source is client and answered
+                self.nbytes += len(data) if source is client else 0
                 answered = source is server
                 target.sendall(data)
 

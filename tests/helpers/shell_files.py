@@ -53,6 +53,7 @@ _VALUES = {
 # What a value is, by the destination of its option; of others it is one of a few words, or anything.
 _KINDS = {
     **dict.fromkeys(("file", "a", "b", "output", "image", "xauthority", "log", "auth_file"), "files"),
+    **dict.fromkeys(("tls_cert", "tls_key", "token_file", "vnc_password_file"), "files"),
     **dict.fromkeys(("shot", "shot_on_failure", "record", "record_on_failure", "trace", "trace_on_failure"), "files"),
     **dict.fromkeys(("spill", "recover", "export"), "files"),
     **dict.fromkeys(("all_windows", "framebuffer"), "directories"),
@@ -110,6 +111,7 @@ _EXAMPLES = (
         "xshm run --shot-on-failure failed.png \\",
         "    --record-on-failure failed.mp4 -- pytest",
     ),
+    ("Show a display in a browser, by a link that is printed.", "xshm live :99"),
     ("Wait for a window to be painted, at most ten seconds.", "xshm wait --window-appears Welcome --timeout 10"),
     ("Make every screenshot small enough for a model that looks at it.", "export XSHM_SHOT_MAX_EDGE=1568"),
     ("Find out why something does not work.", "xshm doctor"),
@@ -161,8 +163,8 @@ def _manual() -> Iterator[str]:
     yield from (
         ".SH DESCRIPTION",
         _text(
-            "xshm takes pictures and videos of X11 screens, windows and regions, waits until something is seen, and "
-            "runs programs on virtual displays, which end with them."
+            "xshm takes pictures and videos of X11 screens, windows and regions, shows them in a browser, waits until "
+            "something is seen, and runs programs on virtual displays, which end with them."
         ),
         ".SH COMMANDS",
     )
@@ -189,7 +191,8 @@ def _synopsis(name: str, command: argparse.ArgumentParser) -> str:
     for action in command._actions:
         if not action.option_strings:
             metavar = _escaped(str(action.metavar or action.dest))
-            words.append(f"[{metavar}]" if action.nargs in ("?", "...") else metavar)
+            more = r"\|.\|.\|." if action.nargs == "*" else ""
+            words.append(f"[{metavar}]{more}" if action.nargs in ("?", "...", "*") else metavar)
     return " ".join(words)
 
 

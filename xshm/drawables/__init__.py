@@ -3,7 +3,7 @@
 In reading order:
 
 `drawable`: Drawable, the public methods that all of them have, over the engine in `capture.source`.
-`recordable`: Recordable, `record` and `trace`, which they share with a VirtualDisplay.
+`recordable`: Recordable, `record`, `trace` and `live`, which they share with a VirtualDisplay.
 `operable`: Operable, the clicks and keys of those two that programs show and listen in, over `input`.
 `screen`: Screen, a display's root window; it opens all others.
 `pixmap`: Pixmap, an off-screen drawable of the server: the shortest example of a Drawable.

@@ -1,4 +1,4 @@
-"""Recordable: `record` and `trace`, of all whose picture changes: a Screen, a Window, a Pixmap, a VirtualDisplay."""
+"""Recordable: `record`, `trace`, `live`, of all whose picture changes: Screen, Window, Pixmap, VirtualDisplay."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from xshm.capture.source import Source
     from xshm.geometry import Region
+    from xshm.live.web.view import LiveView
     from xshm.record.recorder import Recorder
     from xshm.record.ring import Ring
     from xshm.trace.trace import Trace
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
 
 
 class Recordable:
-    """What can be recorded."""
+    """What can be recorded, and seen from elsewhere."""
 
     __slots__ = ()
 
     def _recorded(self) -> Source:
-        """Return what `record` and `trace` record."""
+        """Return what `record`, `trace` and `live` show."""
         raise NotImplementedError
 
     @overload
@@ -147,3 +148,64 @@ class Recordable:
         most = MAX_BYTES if max_bytes is None else max_bytes
         chosen = TraceSettings(fps, keep_last, most, redact, typed_text, spill, title)
         return Trace(self._recorded(), path, region, chosen)
+
+    def live(
+        self,
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        region: Region | None = None,
+        fps: float = 60,
+        title: str | None = None,
+        allow_input: bool = False,
+        video: bool = True,
+        token: str | None = None,
+        vnc_port: int | None = None,
+        vnc_password: str | None = None,
+        tls_cert: Target | None = None,
+        tls_key: Target | None = None,
+        unencrypted: bool = False,
+        allowed_hosts: Iterable[str] = (),
+        max_viewers: int = 32,
+    ) -> LiveView:
+        """Show it in browsers, as it changes; `with screen.live() as live: print(live.url)` begins and ends it.
+
+        Who opens the link sees it: exactly while it is still, smoothly while it moves. It needs `websockets`:
+        pip install 'xshm[live]'. While nobody looks it costs nothing.
+
+        - `port`: 0 is any that is free. `host`: where to listen. Others than this machine are let in only with a
+          certificate, `tls_cert` and `tls_key` (PEM files), or with unencrypted=True; `allowed_hosts` are further names
+          that the link may have, as behind a proxy.
+        - `region` is a part of it. Without one the view follows its size. `fps`: at most so many pictures a second.
+          `title`: what the page calls it.
+        - `allow_input`: viewers may use pointer and keyboard, through `xshm.input`; else there is no way to.
+        - `video`: offer H.264 for much motion over slow lines, which needs PyAV: pip install 'xshm[video]'.
+        - `token`: the secret of the link, at least 16 characters; a random one, unless it is to stay the same.
+          `max_viewers` look at the same time, at most.
+        - `vnc_port`: VNC clients may look, too, and only look (0: at any port that is free), with `vnc_password`, or a
+          random one: `live.vnc`, `live.vnc_password`.
+
+        Raises InvalidArgument and InvalidType for what can't be, with the way out, and MissingExtra; what the port or
+        the certificate refuse, `LiveView.start` raises as LiveViewFailed.
+        """
+        with limits.loading():
+            from xshm.live.web.view import LiveView  # noqa: PLC0415 - as above
+
+        return LiveView(
+            self,
+            port=port,
+            host=host,
+            region=region,
+            fps=fps,
+            title=title,
+            allow_input=allow_input,
+            video=video,
+            token=token,
+            vnc_port=vnc_port,
+            vnc_password=vnc_password,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            unencrypted=unencrypted,
+            allowed_hosts=allowed_hosts,
+            max_viewers=max_viewers,
+        )

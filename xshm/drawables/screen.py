@@ -58,6 +58,7 @@ class Screen(Operable):
 
     What it is: rect, width, height, format, monitors, monitor; display, transport, max_frames, copies.
     Frames: grab, grab_many, grab_into, stream; stats counts them. Videos: record. Everything, exactly: trace.
+    In a browser: live.
     Waits: wait_change, wait_stable, wait_for, wait_pixel, wait_image; act waits for what comes of an action.
     Input: move, click, drag, scroll, button_down, button_up; press, type, key_down, key_up.
     Windows: windows lists them, window opens one, wait_window and wait_window_gone wait for one; pixmap opens a pixmap.
