@@ -17,7 +17,7 @@ ENV XSHM_VENV=/opt/venv PATH=/opt/venv/bin:$PATH
 WORKDIR /opt/xshm
 COPY pyproject.toml README.md ./
 COPY xshm xshm
-RUN python3 -m venv /opt/venv && pip install --no-cache-dir .
+RUN python3 -m venv /opt/venv && pip install --no-cache-dir '.[live]'
 COPY . .
 RUN mkdir /out
 CMD ["python", "examples/quickstart.py", "/out/xshm-quickstart.png"]

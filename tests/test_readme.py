@@ -43,8 +43,8 @@ def _paste(block: str, folder: Path, environment: dict[str, str]) -> str:
     return run.stdout
 
 
-def test_there_is_a_first_look_and_nine_recipes() -> None:
-    assert len(_BLOCKS) == 10
+def test_there_is_a_first_look_and_ten_recipes() -> None:
+    assert len(_BLOCKS) == 11
 
 
 @pytest.mark.parametrize("block", _BLOCKS, ids=lambda block: block.strip().splitlines()[-1].strip()[:40])

@@ -103,7 +103,7 @@ def test_an_error_is_one_line_and_exit_code_two(run: Any, arguments: list[str], 
 
 _NO_ARGUMENTS = [
     ("", "xshm: the following arguments are required: COMMAND; see xshm --help"),
-    ("nonsense", "xshm: argument COMMAND: invalid choice: 'nonsense' (choose from shot, record, trace, wait"),
+    ("nonsense", "xshm: argument COMMAND: invalid choice: 'nonsense' (choose from shot, record, trace, live, wait"),
     ("shot --nonsense", "xshm: shot: unrecognized arguments: --nonsense; see xshm shot --help"),
     ("shot -d soon", "xshm: shot: argument -d/--delay: 'soon' is no number of seconds; see xshm shot --help"),
     ("shot -i 1 -m 0", "xshm: shot: argument -m/--monitor: not allowed with argument -i/--window; see xshm shot"),

@@ -32,6 +32,7 @@ _COMMANDS = (
     "shot",
     "record",
     "trace",
+    "live",
     "wait",
     "diff",
     "run",
@@ -249,6 +250,7 @@ _OF_A_DISPLAY = ("virtual.spec", "virtual.directories")
 _OF_A_RECORDING = ("record.", "drawables.recordable")
 _OF_A_RING = ("drawables.recordable", "record.ring", "record.recorder")
 _OF_A_TRACE = ("trace.",)
+_OF_A_LIVE_VIEW = ("live.",)  # `run` has its defaults, but for the port
 _OF_A_FOLLOWER = ("trace.noting.follower", "trace.trace")
 # What no command meets: a framebuffer that is writable, rectangles without a picture to count from the edge of, DLPack.
 _UNREACHABLE = (
@@ -267,6 +269,7 @@ def test_no_message_names_a_parameter_of_pythons(command: str) -> None:
         *_NOT_OF_COMMANDS,
         *(_OF_A_DISPLAY if command != "run" else ()),
         *(_OF_A_RECORDING if command not in ("record", "run", "trace") else _OF_A_RING if command != "record" else ()),
+        *(_OF_A_LIVE_VIEW if command != "live" else ()),
         *(_OF_A_TRACE if command not in ("run", "trace") else _OF_A_FOLLOWER),
     )
     messages = {text for place, text in _messages() if not place.startswith(elsewhere)}
@@ -310,6 +313,7 @@ def test_no_message_gains_a_flag_that_the_command_has_not(command: str) -> None:
         ("run", "it has a rate; name one by format=", "it has a rate"),
         ("record", "leave codec='vp9' out, or pass region=", "leave --codec vp9 out, or pass --geometry"),
         ("record", "max_bytes of keep_last", "--max-bytes of --keep-last"),
+        ("live", "name it, tls_cert=…, or say unencrypted=True. Or", "name it, --tls-cert …, or say --unencrypted. Or"),
         ("view", "fps is above 0, or None for no pacing; not 0", "--framerate is above 0; not 0"),
         ("shot", "xauthority is the path of a file, or None", "--xauthority is the path of a file"),
         (

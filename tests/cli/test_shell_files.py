@@ -177,5 +177,6 @@ def test_the_manual_is_without_a_fault_to_groff_and_has_every_option() -> None:
             for flag in action.option_strings:
                 assert flag in section or flag in ("-h", "--help")
     assert "XSHM_COMMAND_OPTION, XSHM_OPTION" in shown
+    assert "xshm live [OPTION]... [DISPLAY]..." in shown
     assert "xshm run --shot-on-failure failed.png \\\n" in shown
     assert max(map(len, run.stdout.splitlines())) <= 80

@@ -9,8 +9,8 @@ In reading order:
 - `selection`: a region that a person chooses.
 - `standard_streams`: standard input, output and error that may be closed, full or slow.
 - `recording`: how a recording is begun, attended to and ended.
-- `commands`: a module for each command, but for two: `doctor` finds out what is wrong, `shell` has what completes
-  the command line, and defaults of options from the environment.
+- `commands`: a module for each command, but for three: `live` shows a screen in a browser, `doctor` finds out what is
+  wrong, `shell` has what completes the command line, and defaults of options from the environment.
 - `mirror`: the loop of `xshm view`.
 - `run_options`, `job_control`, `orphans`, `last_picture`: what `xshm run` is made of.
 """

@@ -34,24 +34,39 @@ _PARAMETERS: Final = (
     "fps",
     "framebuffer",
     "framebuffer_mode",
+    "host",
     "ignore",
     "options",
+    "port",
     "quality",
     "region",
     "rhythms",
+    "token",
     "transport",
+    "unencrypted",
     "xauthority",
 )
-_NO_WORDS: Final = ("keep_last", "max_bytes", "max_edge", "max_frames")
-_SUBJECTS: Final = ("args", "fps", "framebuffer_mode", "quiet", "xauthority")
+_NO_WORDS: Final = (
+    *("keep_last", "max_bytes", "max_edge", "max_frames"),
+    *("allow_input", "allowed_hosts", "max_viewers", "tls_cert", "tls_key", "vnc_password", "vnc_port"),
+)
+_SUBJECTS: Final = ("args", "fps", "framebuffer_mode", "host", "port", "quiet", "token", "xauthority")
 _NAMED: Final = (
-    rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|[^\s,;)]*)|\b({'|'.join(_NO_WORDS)})\b|\bScreen\.(window)\b"
-    rf"|^({'|'.join(_SUBJECTS)})(?= (?:is|has) )"
+    rf"\b({'|'.join((*_PARAMETERS, *_NO_WORDS))})=('[^']*'|(?:[^\s,;)]*[^\s,;).])?)|\b({'|'.join(_NO_WORDS)})\b"
+    rf"|\bScreen\.(window)\b|^({'|'.join(_SUBJECTS)})(?= (?:is|has) )"
 )
 _EXPRESSION: Final = r"re\.compile\((['\"])(.*?)\1\) finds"  # in a shell it is written /between slashes/
 _NO_VALUE: Final = r", or None( for [^;,']*)?(?=[;,]|$)"  # which no text of a flag stands for
 # argparse's name of what is a parameter by another name.
-_DESTINATIONS: Final = {"framerate": "fps", "geometry": "region", "server_args": "args"}
+_DESTINATIONS: Final = {
+    "allow_host": "allowed_hosts",
+    "framerate": "fps",
+    "geometry": "region",
+    "server_args": "args",
+    "token_file": "token",
+    "vnc": "vnc_port",
+    "vnc_password_file": "vnc_password",
+}
 _IN_SHELL_WORDS: Final = (
     ("Screen.windows", "xshm windows"),
     ("VirtualDisplay()", "xshm run -- COMMAND"),

@@ -42,6 +42,11 @@ _COMMANDS: Final = {
         "command's; without one of $DISPLAY, until q, Ctrl-C, TERM or HUP. Or make such a file of what a killed trace "
         "has spilled (--recover), or a video of one (--export)."
     ),
+    "live": (
+        "Show a screen in a browser. The link is printed, and shows displays, monitors, regions or windows to whoever "
+        "has it, on this machine alone unless --host is given; they can look, and do nothing. q, Ctrl-C, TERM or HUP "
+        "end it; a display that ends is shown again when it is back. Needs websockets: pip install 'xshm[live]'."
+    ),
     "wait": "Wait until something is seen. Exit code 0: it was, 1: the time is over.",
     "diff": "Compare two pictures of the same size. Exit code 0: they are the same, 1: they differ.",
     "run": (
@@ -71,7 +76,11 @@ _COMMANDS: Final = {
         "| source. For tcsh, write it into a file, and source that in ~/.tcshrc."
     ),
 }
-_ELSEWHERE: Final = {"doctor": "xshm.cli.doctor.command", "completion": "xshm.cli.shell.completion"}
+_ELSEWHERE: Final = {
+    "live": "xshm.cli.live.command",
+    "doctor": "xshm.cli.doctor.command",
+    "completion": "xshm.cli.shell.completion",
+}
 _ENVIRONMENT: Final = (
     "Defaults of options come from the environment: --max-edge of shot from XSHM_SHOT_MAX_EDGE, or from XSHM_MAX_EDGE "
     "for every command that has it; flags (1 or 0) from the first form alone, as XSHM_SHOT_CURSOR=1. Options of which "

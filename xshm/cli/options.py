@@ -36,6 +36,7 @@ _ID: Final = r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10}"
 _EXPRESSION: Final = r"(?s:/.+/)"
 # What float(text) reads, but for signs, inf, nan, hexadecimal digits and underscores.
 _NUMBER: Final = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_HIGHEST_PORT: Final = 65535
 
 _Done = TypeVar("_Done")
 _Number = TypeVar("_Number", int, float)
@@ -53,16 +54,25 @@ def add_display(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_window(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: str) -> None:
+def add_window(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: str, *, is_repeatable: bool = False
+) -> None:
     """Add -i/--window; `what` begins the help: the verb."""
-    parser.add_argument("-i", "--window", type=named, metavar="WINDOW", help=f"{what} {_WINDOW_HELP}")
+    action, more = ("append", "; repeatable") if is_repeatable else ("store", "")
+    text = f"{what} {_WINDOW_HELP}{more}"
+    parser.add_argument("-i", "--window", action=action, type=named, metavar="WINDOW", help=text)
+
+
+def add_monitor(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add -m/--monitor."""
+    parser.add_argument("-m", "--monitor", metavar="NAME", help="a monitor: its name, its number from 0, 'primary'")
 
 
 def add_place(parser: argparse.ArgumentParser, verb: str) -> argparse._MutuallyExclusiveGroup:
     """Add -i, -m and -s, of which one may be given, and return their group; `refuse_two_regions` reads them."""
     where = parser.add_mutually_exclusive_group()
     add_window(where, verb)
-    where.add_argument("-m", "--monitor", metavar="NAME", help="a monitor: its name, its number from 0, 'primary'")
+    add_monitor(where)
     where.add_argument("-s", "--select", action="store_true", help="let a person choose a region or window (asks slop)")
     return where
 
@@ -74,13 +84,13 @@ def refuse_two_regions(chosen: argparse.Namespace) -> None:
             raise InvalidArgument(f"{flag} and --geometry both name a region; give one")
 
 
-def add_framerate(parser: argparse.ArgumentParser, what: str) -> None:
+def add_framerate(parser: argparse.ArgumentParser, what: str, default: float = 30.0) -> None:
     """Add -r/--framerate; `what` begins the help."""
     parser.add_argument(
         "-r",
         "--framerate",
         type=positive_number,
-        default=30.0,
+        default=default,
         metavar="FPS",
         help=f"{what} (default: %(default)g)",
     )
@@ -246,6 +256,13 @@ def whole_number(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", text):  # not int(text), which takes "1_000", signs and other scripts' digits
         raise argparse.ArgumentTypeError(f"{quoted(text)} is no whole number, 0 or more")
     return int(text)
+
+
+def port(text: str) -> int:
+    """Read a port's number; 0 is any that is free."""
+    if (value := whole_number(text)) > _HIGHEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port; they go up to {_HIGHEST_PORT}, and 0 is any that is free")
+    return value
 
 
 def seconds(text: str) -> float:

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from xshm.cli.options import file_mode, named, positive_number, seconds, whole_number
+from xshm.cli.options import file_mode, named, port, positive_number, seconds, whole_number
 from xshm.errors import InvalidArgument
 from xshm.system.printable import quoted
 from xshm.virtual.spec import DisplaySpec, ScreenSpec, Server
@@ -80,6 +80,14 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="the same, if the exit code is not 0: the screen at the end, after the last of several tests",
     )
     _add_recording(parser)
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="show the screen in a browser; the link, for this machine alone, is printed on standard error",
+    )
+    parser.add_argument(
+        "--port", type=port, metavar="PORT", help="of --live: the link's (default: 0, any that is free)"
+    )
     parser.add_argument(
         "--wait-window",
         action="store_true",

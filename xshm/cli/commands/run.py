@@ -130,7 +130,7 @@ def _watch(display: VirtualDisplay, args: argparse.Namespace) -> contextlib.Abst
 
 
 def _makers(args: argparse.Namespace, command: list[str]) -> list[Maker]:
-    """Return what begins a recording and a trace, where they were asked for; refuse what can't be."""
+    """Return what begins a recording, a trace and a live view, where they were asked for; refuse what can't be."""
     makers: list[Maker] = []
     if args.record is not None or args.record_on_failure is not None:
         from xshm.cli.recording import of_a_run  # noqa: PLC0415 - as above
@@ -146,6 +146,13 @@ def _makers(args: argparse.Namespace, command: list[str]) -> list[Maker]:
         for flag, given in (("--framerate", args.framerate is not None), ("--overwrite", args.overwrite)):
             if given:
                 raise InvalidArgument(f"{flag} is about a recording or a trace; name its file with --record or --trace")
+    if args.port is not None and not args.live:
+        raise InvalidArgument("--port is about a live view; add --live, or leave it out")
+    if args.live:
+        from xshm.cli.live import of_a_run as live  # noqa: PLC0415 - as above
+
+        choices = live.choices(args, command)
+        makers.insert(0, lambda display: live.RunLive(display, choices))  # it is the last one to end
     return makers
 
 

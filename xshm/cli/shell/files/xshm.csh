@@ -19,6 +19,10 @@ complete xshm \
         'c/--spill=/f/' \
         'c/--recover=/f/' \
         'c/--export=/f/' \
+        'c/--tls-cert=/f/' \
+        'c/--tls-key=/f/' \
+        'c/--token-file=/f/' \
+        'c/--vnc-password-file=/f/' \
         'c/--image=/f/' \
         'c/--rhythms=/(ignore count)/' \
         'c/--server=/(auto xvfb xvnc xwayland)/' \
@@ -33,7 +37,7 @@ complete xshm \
         'c/--record-on-failure=/f/' \
         'c/--trace=/f/' \
         'c/--trace-on-failure=/f/' \
-        'c/--/(all-windows auth-file auto-servernum change clip codec colours constant cursor delay depth display duration error-file export format framebuffer framebuffer-mode framerate geometry help ignore image json keep-last listen-tcp max-bytes max-edge monitor on option output overwrite pixel quality quiet record record-on-failure recover redact remove rhythms scale select server server-args server-num shot shot-on-failure size spill stable threshold timeout title trace trace-on-failure transport type version wait wait-window window window-appears window-gone xauth-protocol xauthority)/' \
+        'c/--/(all-windows allow-host allow-input auth-file auto-servernum change clip codec colours constant cursor delay depth display duration error-file export format framebuffer framebuffer-mode framerate geometry help host ignore image json keep-last listen-tcp live max-bytes max-edge monitor no-video on option output overwrite pixel port quality quiet record record-on-failure recover redact remove rhythms scale select server server-args server-num shot shot-on-failure size spill stable threshold timeout title tls-cert tls-key token-file trace trace-on-failure transport type unencrypted version vnc vnc-password-file wait wait-window window window-appears window-gone xauth-protocol xauthority)/' \
         'c/-/(- a c d e f g h i l m n o p q r s t w y)/' \
         'n/--all-windows/d/' \
         'n/--colours/(auto rgb)/' \
@@ -46,6 +50,10 @@ complete xshm \
         'n/--spill/f/' \
         'n/--recover/f/' \
         'n/--export/f/' \
+        'n/--tls-cert/f/' \
+        'n/--tls-key/f/' \
+        'n/--token-file/f/' \
+        'n/--vnc-password-file/f/' \
         'n/--image/f/' \
         'n/--rhythms/(ignore count)/' \
         'n/--server/(auto xvfb xvnc xwayland)/' \
@@ -60,7 +68,7 @@ complete xshm \
         'n/--record-on-failure/f/' \
         'n/--trace/f/' \
         'n/--trace-on-failure/f/' \
-        'p/1/(shot record trace wait diff run view windows monitors info segments doctor completion)/' \
+        'p/1/(shot record trace live wait diff run view windows monitors info segments doctor completion)/' \
         'n/shot/f/' \
         'n/record/f/' \
         'n/trace/c/' \

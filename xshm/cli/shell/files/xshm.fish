@@ -50,8 +50,8 @@ function _shtab_xshm_using
   test "$_shtab_xshm_cmdpath" = "$argv"
 end
 
-set -g _shtab_xshm_commands shot record trace wait diff run view windows monitors info segments doctor completion
-set -g _shtab_xshm_opts_with_value --all-windows --auth-file --codec --colours --delay --depth --display --duration --error-file --export --format --framebuffer --framebuffer-mode --framerate --geometry --ignore --image --keep-last --max-bytes --max-edge --monitor --on --option --output --pixel --quality --quiet --record --record-on-failure --recover --redact --remove --rhythms --scale --server --server-args --server-num --shot --shot-on-failure --size --spill --threshold --timeout --title --trace --trace-on-failure --transport --type --wait --window --window-appears --window-gone --xauth-protocol --xauthority -c -d -e -f -g -i -m -n -o -p -q -r -s -t -w
+set -g _shtab_xshm_commands shot record trace live wait diff run view windows monitors info segments doctor completion
+set -g _shtab_xshm_opts_with_value --all-windows --allow-host --auth-file --codec --colours --delay --depth --display --duration --error-file --export --format --framebuffer --framebuffer-mode --framerate --geometry --host --ignore --image --keep-last --max-bytes --max-edge --monitor --on --option --output --pixel --port --quality --quiet --record --record-on-failure --recover --redact --remove --rhythms --scale --server --server-args --server-num --shot --shot-on-failure --size --spill --threshold --timeout --title --tls-cert --tls-key --token-file --trace --trace-on-failure --transport --type --vnc --vnc-password-file --wait --window --window-appears --window-gone --xauth-protocol --xauthority -c -d -e -f -g -i -m -n -o -p -q -r -s -t -w
 
 complete -c xshm -e
 complete -c xshm -f
@@ -130,6 +130,30 @@ complete -c xshm -n '_shtab_xshm_using trace' -l xauthority -xka "(__fish_comple
 complete -c xshm -n '_shtab_xshm_using trace' -l transport -xka "auto sysv fd core" -d 'how pixels get here; auto takes the best that works (default: auto)'
 complete -c xshm -n '_shtab_xshm_using trace' -l timeout -x -d 'give up when the server has not answered within this time (default: 30)'
 complete -c xshm -n '_shtab_xshm_using trace; and test $_shtab_xshm_npos -ge 0' -ka "(complete -C (commandline -ct))" -d 'what to run on a virtual display of its own, traced from before it starts until it has ended; with --window, from when it shows a window of this title'
+complete -c xshm -n '_shtab_xshm_using; and test $_shtab_xshm_npos -eq 0' -a live -d 'Show a screen in a browser. The link is printed, and shows displays, monitors, regions or windows to whoever has it, on this machine alone unless --host is given; they can look, and do nothing. q, Ctrl-C, TERM or HUP end it; a display that ends is shown again when it is back. Needs websockets: pip install '"'"'xshm[live]'"'"'.'
+complete -c xshm -n '_shtab_xshm_using live' -s h -l help -d 'show this help message and exit'
+complete -c xshm -n '_shtab_xshm_using live' -s i -l window -xka "(xshm windows --timeout 2 2>/dev/null | cut -d' ' -f1 | grep -x '0x[0-9a-f]*'; echo active)" -d 'show a window: its id (decimal, or hexadecimal after 0x), '"'"'active'"'"', its title or a part of it that no other title has, or /EXPRESSION/, a regular expression that is found in its title; a number that is no window'"'"'s id is a title; repeatable'
+complete -c xshm -n '_shtab_xshm_using live' -s m -l monitor -xka "(xshm monitors --timeout 2 2>/dev/null | tail -n +2 | tr -s ' ' | cut -d' ' -f2 | grep -x '[A-Za-z0-9._-]*'; echo primary)" -d 'a monitor: its name, its number from 0, '"'"'primary'"'"''
+complete -c xshm -n '_shtab_xshm_using live' -s g -l geometry -x -d 'show a region: 640x480+10+20, 640x480-0-0 (from the far edges)'
+complete -c xshm -n '_shtab_xshm_using live' -s r -l framerate -x -d 'look at most so often (default: 60)'
+complete -c xshm -n '_shtab_xshm_using live' -s p -l port -x -d 'of the link (default: 0, any that is free)'
+complete -c xshm -n '_shtab_xshm_using live' -l host -x -d 'listen at this address, 0.0.0.0 for all; one that others can reach needs --tls-cert, or --unencrypted (default: 127.0.0.1, this machine alone)'
+complete -c xshm -n '_shtab_xshm_using live' -l tls-cert -xka "(__fish_complete_path (commandline -ct))" -d 'a certificate (PEM): the link is https'
+complete -c xshm -n '_shtab_xshm_using live' -l tls-key -xka "(__fish_complete_path (commandline -ct))" -d 'its key, where that is a file of its own'
+complete -c xshm -n '_shtab_xshm_using live' -l unencrypted -d 'let whoever is on the way read along: for a network that is trusted, a container'"'"'s, a tunnel'
+complete -c xshm -n '_shtab_xshm_using live' -l allow-host -x -d 'answer to this name, too: one by which browsers reach it, a proxy'"'"'s; addresses and localhost are answered to anyway; repeatable'
+complete -c xshm -n '_shtab_xshm_using live' -l token-file -xka "(__fish_complete_path (commandline -ct))" -d 'the link'"'"'s token is the first line of FILE, 16 characters or more, so that the link stays the same (default: a new one each time)'
+complete -c xshm -n '_shtab_xshm_using live' -l vnc -x -d 'let VNC viewers look, too, at this port or any that is free; the password is printed on standard error'
+complete -c xshm -n '_shtab_xshm_using live' -l vnc-password-file -xka "(__fish_complete_path (commandline -ct))" -d 'the password is the first line of FILE, 6 to 8 characters: VNC takes no more (default: a new one)'
+complete -c xshm -n '_shtab_xshm_using live' -l allow-input -d 'let viewers use mouse and keyboard on the display'
+complete -c xshm -n '_shtab_xshm_using live' -l no-video -d 'send pictures alone, and never H.264'
+complete -c xshm -n '_shtab_xshm_using live' -l title -x -d 'of the page (default: the display'"'"'s name)'
+complete -c xshm -n '_shtab_xshm_using live' -l duration -x -d 'end after so long'
+complete -c xshm -n '_shtab_xshm_using live' -l display -xka "(ls /tmp/.X11-unix 2>/dev/null | grep -x 'X[0-9][0-9]*' | tr X :)" -d 'the X display, for example :0 (default: $DISPLAY)'
+complete -c xshm -n '_shtab_xshm_using live' -l xauthority -xka "(__fish_complete_path (commandline -ct))" -d 'the authority file (default: $XAUTHORITY, ~/.Xauthority); the cookie in one that is named here is sent to another user'"'"'s server, too'
+complete -c xshm -n '_shtab_xshm_using live' -l transport -xka "auto sysv fd core" -d 'how pixels get here; auto takes the best that works (default: auto)'
+complete -c xshm -n '_shtab_xshm_using live' -l timeout -x -d 'give up when the server has not answered within this time (default: 30)'
+complete -c xshm -n '_shtab_xshm_using live; and test $_shtab_xshm_npos -ge 0' -ka "(ls /tmp/.X11-unix 2>/dev/null | grep -x 'X[0-9][0-9]*' | tr X :)" -d 'what to show; of several, each is a tile of the page'
 complete -c xshm -n '_shtab_xshm_using; and test $_shtab_xshm_npos -eq 0' -a wait -d 'Wait until something is seen. Exit code 0: it was, 1: the time is over.'
 complete -c xshm -n '_shtab_xshm_using wait' -s h -l help -d 'show this help message and exit'
 complete -c xshm -n '_shtab_xshm_using wait' -l change -d 'until the picture differs from what it is now'
@@ -179,6 +203,8 @@ complete -c xshm -n '_shtab_xshm_using run' -l trace -xka "(__fish_complete_path
 complete -c xshm -n '_shtab_xshm_using run' -l trace-on-failure -xka "(__fish_complete_path (commandline -ct))" -d 'the same, but the file is there only if the exit code is not 0, which is a failure in it'
 complete -c xshm -n '_shtab_xshm_using run' -s r -l framerate -x -d 'of recording and trace: at most so many frames a second (default: 30)'
 complete -c xshm -n '_shtab_xshm_using run' -s y -l overwrite -d 'replace the file of recording or trace'
+complete -c xshm -n '_shtab_xshm_using run' -l live -d 'show the screen in a browser; the link, for this machine alone, is printed on standard error'
+complete -c xshm -n '_shtab_xshm_using run' -l port -x -d 'of --live: the link'"'"'s (default: 0, any that is free)'
 complete -c xshm -n '_shtab_xshm_using run' -l wait-window -d 'the end is when the command has shown a window and what it draws has come to rest; then it is ended'
 complete -c xshm -n '_shtab_xshm_using run' -l timeout -x -d 'for the start, and for the window (default: 10); and for the server to answer where a picture is asked for (default: 30)'
 complete -c xshm -n '_shtab_xshm_using run; and test $_shtab_xshm_npos -ge 0' -ka "(complete -C (commandline -ct))" -d 'what to run, and to end with all that it has started, daemons too; without it, the display'"'"'s name is printed, and it is there until a signal comes'
