@@ -1,6 +1,6 @@
 """The parts that are programs of their own, since they measure more than time: run with short settings, and read.
 
-    python tests/bench/record.py --help            # and trace.py, act.py, virtual_display.py
+    python tests/bench/record.py --help            # and trace.py, act.py, virtual_display.py, live.py
 
 Each prints more by itself than is here, and can be told to take longer.
 """
@@ -114,6 +114,26 @@ def act(settings: Settings) -> Iterator[Sheet]:
     yield Sheet("act", "Acting, and waiting for what comes of it", heads, rows, _note("act"), found)
 
 
+def live(settings: Settings) -> Iterator[Sheet]:
+    """Give how late a screen is in a browser and what that costs, beside x11vnc with noVNC, and MJPEG."""
+    seconds = 3 if settings.quick else 6
+    loads = ("--workload=small",) if settings.quick else ()
+    told = _run("live", settings, f"--seconds={seconds}", *loads)
+    titles = told["titles"]
+    heads = ("median, ms", "95 %, ms", "pictures/s", "KiB/s", "its processor, %", "server's, %", "page's, %")
+    for load, by in told["runs"].items():
+        rows = []
+        for name, (one, *_) in by.items():
+            delays = ["–" if one[key] is None else f"{one[key]:.1f}" for key in ("median", "p95")]
+            pictures = f"{len(one['delays']) / one['seconds']:.1f}"
+            sent = f"{one['nbytes'] / one['seconds'] / 1024:,.1f}"
+            shares = [f"{100 * one[key]:.2f}" for key in ("cpu", "server", "page")]
+            rows.append([name, *delays, pictures, sent, *shares])
+        absent = "; ".join(f"{name} ({why})" for name, why in told["absent"].items())
+        note = f"Absent: {absent}." if absent else ""
+        yield Sheet(f"live_{load.replace(' ', '_')}", titles[load], heads, rows, note, by)
+
+
 def leftovers(settings: Settings) -> Iterator[Sheet]:
     """Give what is left of displays whose owner was killed, and what becomes of ten at once."""
     found = _run("virtual_display", settings, "--rounds=3")
@@ -134,4 +154,5 @@ def _note(name: str) -> str:
 RECORD = Part("record", "Recordings, beside ffmpeg's x11grab", 4, record)
 TRACE = Part("trace", "Traces, beside lossless video", 2, trace)
 ACT = Part("act", "Acting, and waiting for what comes of it", 3, act)
+LIVE = Part("live", "A screen in a browser, from a draw to the pixel in the page", 6, live)
 LEFTOVERS = Part("leftovers", "What a killed owner of a display leaves (as root)", 1, leftovers)
