@@ -22,6 +22,7 @@ packages="
   libegl1 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0
   afl++ gcc libc6-dev libxcb1-dev libxcb-shm0-dev
   procps iproute2 util-linux zsh fish groff-base
+  novnc vncsnapshot tigervnc-viewer openssl
 "
 
 say() { echo "tests/run.sh: $*" >&2; }
@@ -82,7 +83,7 @@ if ! "$venv/bin/python" -c '' 2>/dev/null; then
   "$python" -m venv --clear "$venv"
 fi
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$stamp" ]; then
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[test,fast,video,pytest,docs]'
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[test,fast,video,live,pytest,docs]'
   # Alone: it asks for python3-xlib, whose files are in the places of python-xlib's.
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps 'pyautogui>=0.9.54'
   echo "$stamp" >"$venv/installed"
