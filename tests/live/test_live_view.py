@@ -324,3 +324,20 @@ def test_without_vnc_there_is_no_way_to_it(live: LiveView) -> None:
     assert live.vnc is None
     assert live.vnc_password is None
     assert _get(live.frame_url.partition("/frame")[0] + "/rfb", Upgrade="websocket")[0] == 404
+
+
+def test_screens_that_change_while_the_loop_is_busy_are_told_of_and_shown(screen: xshm.Screen) -> None:
+    with xshm.VirtualDisplay(300, 150) as other, screen.live() as live, LiveClient(live.url) as page:
+        live.add(screen)
+        live.add(screen)
+        page.watch(1, 2, 3)
+        page.until_quiet(0.3)
+        assert live._hub is not None
+        assert live._hub._loop is not None
+        live._hub._loop.call_soon_threadsafe(time.sleep, 0.3)
+        for number in (1, 2, 3):
+            live.remove(number)
+        assert live.add(other) == 1  # the number of one that went, of which the page does not hear
+        told = [page.until("channels")["channels"] for _ in range(4)]
+        assert [[each["width"] for each in channels] for channels in told] == [[300]] * 4
+        page.until_equal(other.screen.grab().rgb())

@@ -13,7 +13,8 @@ The loggers: "xshm.connection" (opened, closed), "xshm.transport", "xshm.pool", 
 stream or wait DEBUG; WARNING is what makes grabs much slower than they were meant to be.
 
 What does not work: records from finalizers, which may interrupt a handler that has a lock; they are `Silent`. And
-`logging` itself keeps its locks where a signal handler raises within it.
+`logging` itself keeps its locks where a signal handler raises within it: it is entered for records that are wanted, and
+once for each logger.
 
 Locking rules: a handler is the program's code. It may raise, wait, or use xshm. So records are made where a signal
 handler might raise, too: with no lock held, nothing on the server that has no owner, state stored before.
@@ -28,11 +29,13 @@ from typing import TYPE_CHECKING, Final
 from xshm.system.printable import printable
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from logging import Logger
+    from types import ModuleType, TracebackType
 
 _ROOT: Final = "xshm"
 _DEBUG, _INFO, _WARNING = 10, 20, 30  # as logging's
 _CALLER: Final = 3  # frames from `Logger.log` to who made the record
+_loggers: dict[str, tuple[ModuleType, Logger]] = {}  # by name; and the module that they are of
 _silent: list[int] = []  # threads that are in a finalizer; as often as they are
 
 
@@ -71,9 +74,17 @@ def _log(level: int, name: str, message: str, values: tuple[object, ...]) -> Non
     if _silent and get_ident() in _silent:
         return
     assert logging is not None  # noqa: S101 - None has no NullHandler
-    if not (root := logging.getLogger(_ROOT)).handlers:
+    if not (root := _logger(logging, _ROOT)).handlers:
         root.addHandler(logging.NullHandler())
-    logger = logging.getLogger(f"{_ROOT}.{name}")
-    if logger.isEnabledFor(level):
+    logger = _logger(logging, f"{_ROOT}.{name}")
+    if logger.getEffectiveLevel() <= level and logger.isEnabledFor(level):  # the former takes no lock
         shown = (printable(value) if isinstance(value, str) else value for value in values)
         logger.log(level, message, *shown, stacklevel=_CALLER)
+
+
+def _logger(logging: ModuleType, name: str) -> Logger:
+    """Return a logger; from `logging`, which takes a lock for that, once."""
+    known = _loggers.get(name)
+    if known is None or known[0] is not logging:
+        known = _loggers[name] = (logging, logging.getLogger(name))
+    return known[1]

@@ -29,7 +29,7 @@ from xshm.live.encoding import Ask
 from xshm.live.messages import pack_update
 from xshm.live.pace import Pace
 from xshm.live.video import VideoViewer
-from xshm.live.web.requests import parse_hello, parse_message
+from xshm.live.web.requests import Wish, parse_hello, parse_message
 from xshm.live.web.visitor import OPENING
 from xshm.pixels.format import PixelFormat
 from xshm.pixels.raster import Raster
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from xshm.live.encoding import EncodedUpdate
     from xshm.live.picture import Picture
     from xshm.live.web.audience import Audience, Shown
-    from xshm.live.web.requests import Wish
     from xshm.live.web.visitor import Visitor
 
 _REFUSED, _FULL, _NONSENSE, _FAILED = 1008, 1013, 1002, 1011  # WebSocket close codes, as the page understands them
@@ -88,11 +87,19 @@ class Session:
 
     async def tell_channels(self) -> None:
         """Tell that channels have come or gone."""
-        channels = self._describe_all()
-        for number in set(self._shows) - set(self._told):
-            await self._shows.pop(number).end()
+        shown = self.audience.shown
+        # All at once, before anything is awaited: another change may be told of meanwhile.
+        gone = [self._shows.pop(each) for each in [*self._shows] if not self._shows[each].is_of(shown.get(each))]
+        try:
+            for show in gone:
+                if show.number in shown:  # another has the number now, which the page still watches
+                    self._show(shown[show.number], show.wish)
+        except LiveViewFailed as error:
+            await self.failed(error)
+        for show in gone:
+            await show.end()
         with suppress(ConnectionClosed):
-            await self.send({"type": "channels", "channels": channels})
+            await self.send({"type": "channels", "channels": self._describe_all()})
 
     async def send(self, message: Mapping[str, Any]) -> None:
         """Send a text message."""
@@ -183,20 +190,25 @@ class Session:
 
     async def _watch(self, wishes: Mapping[int, Wish]) -> None:
         for number in [each for each in self._shows if each not in wishes]:
-            await self._shows.pop(number).end()
+            if (ending := self._shows.pop(number, None)) is not None:  # it may have gone meanwhile
+                await ending.end()
         for number, wish in wishes.items():
             shown = self.audience.shown.get(number)
             if shown is None:  # it has gone, and that is on its way to the page
                 continue
-            show = self._shows.get(number)
-            if show is None:
-                try:
-                    show = self._shows[number] = _Show(self, shown)
-                except LiveViewFailed as error:
-                    logs.warning("live", "%s", error)
-                    await self._visitor.close(_FAILED)
-                    return
-            show.wishes(wish)
+            try:
+                self._show(shown, wish)
+            except LiveViewFailed as error:
+                await self.failed(error)
+                return
+
+    def _show(self, shown: Shown, wish: Wish) -> None:
+        """Send a channel from now on. Raises LiveViewFailed where it can't be watched."""
+        number = shown.channel.number
+        show = self._shows.get(number)
+        if show is None:
+            show = self._shows[number] = _Show(self, shown)
+        show.wishes(wish)
 
     async def failed(self, error: BaseException) -> None:
         """End the session, since a channel can't be sent."""
@@ -218,6 +230,7 @@ class _Show:
         self._session = session
         self._shown = shown
         self._channel = shown.channel
+        self.number = shown.channel.number
         self._pace = Pace()
         self._video: VideoViewer | None = None
         self._changed = asyncio.Event()
@@ -232,6 +245,15 @@ class _Show:
         """Have it as wide, and in that mode, from now on."""
         self._pace.width, self._pace.mode = wish.width, wish.mode
         self._changed.set()
+
+    @property
+    def wish(self) -> Wish:
+        """How wide and in which mode it is had."""
+        return Wish(self._pace.width, self._pace.mode)
+
+    def is_of(self, shown: Shown | None) -> bool:
+        """Return whether it is this that it sends."""
+        return shown is self._shown
 
     def acked(self, number: int, now: float) -> None:
         """Note an acknowledgement. Raises Nonsense for a number that was never sent."""
