@@ -17,10 +17,10 @@ def main() -> None:
     with xshm.VirtualDisplay(640, 480) as display:
         display.launch("xclock -update 1 -geometry 640x480+0+0 -bg gold")
         with display.live(title="A clock") as live:
-            print(f"open {live.url}", flush=True)
-            with urllib.request.urlopen(live.frame_url) as answer:  # noqa: S310 - for programs: the picture of now
-                print(f"a picture of {len(answer.read()):,} bytes", flush=True)
             with contextlib.suppress(KeyboardInterrupt):
+                print(f"open {live.url}", flush=True)
+                with urllib.request.urlopen(live.frame_url) as answer:  # noqa: S310 - for programs: the picture of now
+                    print(f"a picture of {len(answer.read()):,} bytes", flush=True)
                 live.wait(seconds)
             print(f"{live.bytes:,} bytes were sent")
 
