@@ -134,3 +134,21 @@ def test_an_error_of_a_signal_handler_in_the_start_of_a_thread_comes_as_it_is(mo
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     with pytest.raises(TimeoutError, match="of a handler"):
         together(lambda: None, done.set)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
+def test_a_part_of_such_work_is_not_parted_once_more() -> None:
+    used: list[tuple[str, int]] = []
+
+    def part(name: str) -> None:
+        together(lambda: used.append((name, threading.get_ident())), lambda: used.append((name, threading.get_ident())))
+
+    together(lambda: part("here"), lambda: part("there"))
+    threads = {name: {thread for of, thread in used if of == name} for name in ("here", "there")}
+    assert threads["here"] == {threading.get_ident()}
+    assert len(threads["there"]) == 1
+    assert threads["here"] != threads["there"]
+    together(
+        lambda: used.append(("after", threading.get_ident())), lambda: used.append(("after", threading.get_ident()))
+    )
+    assert len({thread for of, thread in used if of == "after"}) == 2

@@ -1,8 +1,8 @@
 """Do two parts of some work at the same time, where this process has a second processor.
 
 For work in C that runs without the interpreter's lock, such as Pillow's resize and libisal's compression, and takes
-milliseconds: a thread costs 0.1. With one processor, or where the system has no more threads, one part follows the
-other, and the result is the same.
+milliseconds: a thread costs 0.1. With one processor, where the system has no more threads, or inside of such a part,
+one part follows the other, and the result is the same.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from xshm._signal_safety import is_a_handlers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_parts: set[int] = set()  # the threads that do a part of such work
+
 
 def together(here: Callable[[], None], there: Callable[[], None]) -> None:
     """Call both functions, `there` in a thread of its own where that is of use; raise what either raises.
@@ -23,22 +25,35 @@ def together(here: Callable[[], None], there: Callable[[], None]) -> None:
     Where a signal handler raises meanwhile, that thread goes on to its end, for a few milliseconds, and keeps what it
     works on.
     """
+    if threading.get_ident() in _parts:
+        there()
+        here()
+        return
     failed: list[BaseException] = []
 
     def other() -> None:
         try:
-            there()
+            _do(there)
         except BaseException as error:  # noqa: BLE001 - the caller's thread raises it
             failed.append(error)
 
     helper = _started(other) if len(os.sched_getaffinity(0)) > 1 else None
     if helper is None:
         there()
-    here()
+    _do(here)
     if helper is not None:
         helper.join()
     if failed:
         raise failed[0]
+
+
+def _do(part: Callable[[], None]) -> None:
+    me = threading.get_ident()
+    try:
+        _parts.add(me)
+        part()
+    finally:
+        _parts.discard(me)
 
 
 def _started(work: Callable[[], None]) -> threading.Thread | None:
