@@ -18,7 +18,6 @@ import signal
 import subprocess
 import sys
 import traceback
-import unittest
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +26,8 @@ if __name__ == "__main__":
     _TESTS = Path(__file__).resolve().parent.parent
     sys.path[:1] = [str(_TESTS), str(_TESTS / "helpers")]
 
-import namespaces
+
+from faults.report import provoke_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,17 +61,7 @@ _SAID: Final = {  # by a limit's name in brackets, or else its first words: what
 
 def provoke(report: Report, effort: int) -> None:
     """Do each verb under each limit; at an effort of 1 a few of each that chance picks."""
-    seed = random.randrange(1 << 32)
-    try:
-        run = namespaces.run_in(
-            [sys.executable, __file__, str(effort), str(seed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-    except namespaces.NotAllowed as error:
-        raise unittest.SkipTest(str(error)) from None
-    for line in run.stdout.splitlines():
-        name, how = json.loads(line)
-        report.row(name).count(how)
-    report.row("the run itself").count(f"seed {seed}: {run.stderr[-2000:]}" if run.returncode else None)
+    provoke_inside(report, __file__, effort)
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------

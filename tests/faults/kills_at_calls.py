@@ -11,10 +11,8 @@ import contextlib
 import json
 import os
 import random
-import subprocess
 import sys
 import time
-import unittest
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +23,8 @@ if __name__ == "__main__":
 
 import namespaces
 from system_calls import run_traced
+
+from faults.report import provoke_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,16 +42,7 @@ _BOX: Final = (0, 0, 64, 48)
 
 def provoke(report: Report, effort: int) -> None:
     """Kill each verb at two of its calls for each unit of effort (at 1, of six verbs); from 100 on, at all."""
-    seed = random.randrange(1 << 32)
-    command = [sys.executable, __file__, str(effort), str(seed)]
-    try:
-        run = namespaces.run_in(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except namespaces.NotAllowed as error:
-        raise unittest.SkipTest(str(error)) from None
-    for line in run.stdout.splitlines():
-        name, how = json.loads(line)
-        report.row(name).count(how)
-    report.row("the run itself").count(f"seed {seed}: {run.stderr[-2000:]}" if run.returncode else None)
+    provoke_inside(report, __file__, effort)
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------

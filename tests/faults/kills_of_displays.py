@@ -15,11 +15,9 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 import traceback
-import unittest
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +28,8 @@ if __name__ == "__main__":
 
 import namespaces
 from processes import children, state
+
+from faults.report import provoke_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,16 +121,7 @@ MOMENTS = ("start", "run", "close")
 
 def provoke(report: Report, effort: int) -> None:
     """Kill each row's victims `effort` times; at an effort of 1, those of seven rows."""
-    seed = random.randrange(1 << 32)
-    command = [sys.executable, __file__, str(effort), str(seed)]
-    try:
-        run = namespaces.run_in(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except namespaces.NotAllowed as error:
-        raise unittest.SkipTest(str(error)) from None
-    for line in run.stdout.splitlines():
-        row, how = json.loads(line)
-        report.row(row).count(how)
-    report.row("the run itself").count(f"seed {seed}: {run.stderr}" if run.returncode else None)
+    provoke_inside(report, __file__, effort)
 
 
 # -- inside ------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import random
+import subprocess
+import sys
+import unittest
 from dataclasses import dataclass, field
+
+import namespaces
 
 _TOLD = 5  # failures of one row that are printed with their details
 
@@ -58,3 +65,20 @@ class Report:
             lines.append(f"{row.name:{width}}  {row.tried:7,}  {len(row.failures):7,}")
             lines += [f"    {how}" for how in row.failures[:_TOLD]]
         return "\n".join(lines)
+
+
+def provoke_inside(report: Report, program: str, effort: int) -> None:
+    """Have a program, `PROGRAM EFFORT SEED`, provoke faults in namespaces of its own, where it is root.
+
+    It prints a line for each attempt: a JSON list of its row, and how it failed, or null.
+    """
+    seed = random.randrange(1 << 32)
+    command = [sys.executable, program, str(effort), str(seed)]
+    try:
+        run = namespaces.run_in(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    except namespaces.NotAllowed as error:
+        raise unittest.SkipTest(str(error)) from None
+    for line in run.stdout.splitlines():
+        name, how = json.loads(line)
+        report.row(name).count(how)
+    report.row("the run itself").count(f"seed {seed}: {run.stderr[-2000:]}" if run.returncode else None)

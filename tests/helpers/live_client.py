@@ -13,6 +13,8 @@ import io
 import json
 import struct
 import time
+import urllib.error
+import urllib.request
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -24,9 +26,26 @@ from websockets.typing import Subprotocol
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from xshm import Screen
+
 _HEAD, _PART = struct.Struct("<BBHIHHQ"), struct.Struct("<BBHHHHHI")
 _PNG = 0
 SUBPROTOCOL = Subprotocol("xshm.live.1")
+
+
+def fetched(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Return the status, the headers and the body of an answer over HTTP, whatever the status."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:  # noqa: S310
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, dict(error.headers), error.read()
+
+
+def pixels_of(screen: Screen) -> NDArray[Any]:
+    """Return what a page of a screen is to show."""
+    return screen.grab().rgb().copy()
 
 
 class Piece(NamedTuple):

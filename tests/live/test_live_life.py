@@ -16,11 +16,11 @@ import time
 import urllib.error
 import urllib.request
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from forked import in_child
-from live_client import LiveClient
+from live_client import LiveClient, fetched, pixels_of
 from programs import eventually
 
 import xshm
@@ -32,19 +32,6 @@ if TYPE_CHECKING:
 
     from painter import Painter
     from servers import Server
-
-
-def _get(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:  # noqa: S310
-            return answer.status, dict(answer.headers), answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, dict(error.headers), error.read()
-
-
-def _pixels(screen: xshm.Screen) -> Any:
-    return screen.grab().rgb().copy()
 
 
 def _where(live: LiveView) -> tuple[str, int]:
@@ -127,8 +114,8 @@ def test_all_addresses_are_listened_on_where_that_is_said(screen: xshm.Screen) -
     with screen.live(host="0.0.0.0", unencrypted=True) as live:  # noqa: S104
         host, port = _where(live)
         assert host != "0.0.0.0"  # noqa: S104 - a link that can be opened
-        assert _get(f"http://127.0.0.1:{port}/")[0] == 200
-        assert _get(live.frame_url)[0] == 200
+        assert fetched(f"http://127.0.0.1:{port}/")[0] == 200
+        assert fetched(live.frame_url)[0] == 200
 
 
 def test_a_child_that_was_forked_keeps_neither_port_nor_viewers(screen: xshm.Screen) -> None:
@@ -215,7 +202,7 @@ def test_the_token_is_neither_in_a_repr_nor_in_a_log(screen: xshm.Screen, caplog
         with LiveClient(live.url) as page:
             page.watch()
             page.until_quiet(0.2)
-        _get(live.frame_url)
+        fetched(live.frame_url)
         shown = repr(live) + repr(live._settings) + repr(live._hub and live._hub._audience.access)
     assert token not in shown
     assert "pa55word" not in shown
@@ -260,7 +247,7 @@ def test_tls_encrypts_and_a_certificate_that_is_none_is_told(screen: xshm.Screen
             assert answer.read(8) == b"\x89PNG\r\n\x1a\n"
         with LiveClient(live.url, ssl=context) as page:
             page.watch()
-            page.until_equal(_pixels(screen))
+            page.until_equal(pixels_of(screen))
         with contextlib.closing(socket.create_connection(_where(live))) as plain:
             plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             with contextlib.suppress(ConnectionError):

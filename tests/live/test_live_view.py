@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from live_client import LiveClient
+from live_client import LiveClient, fetched, pixels_of
 from PIL import Image
 from programs import eventually
 from vnc import VncClient
@@ -37,19 +37,6 @@ def live(screen: xshm.Screen) -> Iterator[LiveView]:
         yield live
 
 
-def _get(url: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:  # noqa: S310
-            return answer.status, dict(answer.headers), answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, dict(error.headers), error.read()
-
-
-def _pixels(screen: xshm.Screen) -> Any:
-    return screen.grab().rgb().copy()
-
-
 # -- what is shown -----------------------------------------------------------------------------------------------------
 
 
@@ -64,14 +51,14 @@ def test_a_page_has_exactly_what_the_screen_shows_and_what_changes(
         assert (channel["id"], channel["width"], channel["height"], channel["state"]) == (1, 1280, 800, "live")
         assert screen._connection.display_name in welcome["title"]
         page.watch()
-        page.until_equal(_pixels(screen))
+        page.until_equal(pixels_of(screen))
         painter.fill((40, 50, 60, 70), RED)
-        page.until_equal(_pixels(screen))
+        page.until_equal(pixels_of(screen))
         last = page.updates[-1]
         assert sum(w * h for _, _, (_, _, w, h), _ in last.parts) <= 60 * 70  # not more than what has changed
         assert 0 < time.monotonic_ns() - last.changed_ns < 5e9
         painter.noise((0, 0, 1280, 800))
-        page.until_equal(_pixels(screen))
+        page.until_equal(pixels_of(screen))
         assert page.lossy_pixels  # first fast, then exact
 
 
@@ -86,7 +73,7 @@ def test_a_still_screen_sends_nothing(live: LiveView, painter: Painter) -> None:
         assert live.bytes == before
 
 
-def test_the_pointer_comes_beside_the_pixels(live: LiveView, screen: xshm.Screen) -> None:
+def test_the_pointer_comes_beside_thepixels_of(live: LiveView, screen: xshm.Screen) -> None:
     with LiveClient(live.url) as page:
         page.watch()
         cursor = page.until("cursor")
@@ -110,7 +97,7 @@ def test_a_viewer_that_stops_costs_others_nothing_and_gets_the_newest(
         stopped.acknowledges = False
         for shade in range(40):
             painter.fill((0, 0, 100, 100), (shade * 5, 0, 0))
-            page.until_equal(_pixels(screen))
+            page.until_equal(pixels_of(screen))
         assert live.viewers == 2
         before = len(stopped.updates)
         stopped.until_quiet()
@@ -118,7 +105,7 @@ def test_a_viewer_that_stops_costs_others_nothing_and_gets_the_newest(
         stopped.acknowledges = True
         last = stopped.updates[-1]
         stopped.send({"type": "ack", "channel": 1, "number": last.number})
-        stopped.until_equal(_pixels(screen))
+        stopped.until_equal(pixels_of(screen))
         assert len(stopped.updates) - before <= 10
 
 
@@ -136,16 +123,16 @@ def test_what_was_left_and_is_watched_again_begins_anew_whatever_is_acknowledged
         page.canvases.clear()
         page.watch()
         page.send({"type": "ack", "channel": 1, "number": number})
-        page.until_equal(_pixels(screen))
+        page.until_equal(pixels_of(screen))
 
 
 def test_what_could_not_be_decoded_is_sent_anew(live: LiveView, screen: xshm.Screen) -> None:
     with LiveClient(live.url) as page:
         page.watch()
-        page.until_equal(_pixels(screen))
+        page.until_equal(pixels_of(screen))
         page.canvases[1][:] = 77
         page.send({"type": "broken", "channel": 1, "why": "a test"})
-        page.until_equal(_pixels(screen))
+        page.until_equal(pixels_of(screen))
 
 
 def test_a_ping_is_answered_by_the_hubs_clock(live: LiveView) -> None:
@@ -212,10 +199,10 @@ def test_more_than_max_viewers_are_turned_away(screen: xshm.Screen) -> None:
 def test_frame_png_is_the_screen_of_now(live: LiveView, screen: xshm.Screen, painter: Painter) -> None:
     for colour in (RED, GREEN):  # the second one also shows that nothing is kept from the first
         painter.fill((0, 0, 200, 200), colour)
-        status, headers, body = _get(live.frame_url)
+        status, headers, body = fetched(live.frame_url)
         assert (status, headers["Content-Type"]) == (200, "image/png")
         with Image.open(io.BytesIO(body)) as image:
-            assert np.array_equal(np.asarray(image.convert("RGB")), _pixels(screen))
+            assert np.array_equal(np.asarray(image.convert("RGB")), pixels_of(screen))
     with LiveClient(live.url) as page:  # who is behind: a capture that nobody else has asked for
         page.acknowledges = False
         page.watch()
@@ -224,15 +211,15 @@ def test_frame_png_is_the_screen_of_now(live: LiveView, screen: xshm.Screen, pai
         page.until_quiet(0.3)
         for colour in (RED, GREEN, BLUE):
             painter.fill((0, 0, 200, 200), colour)
-        with Image.open(io.BytesIO(_get(live.frame_url)[2])) as image:
+        with Image.open(io.BytesIO(fetched(live.frame_url)[2])) as image:
             assert image.convert("RGB").getpixel((5, 5)) == BLUE
 
 
 def test_a_header_has_the_token_as_well(live: LiveView) -> None:
     url, token = live.frame_url.split("?token=")
-    assert _get(url, Authorization=f"Bearer {token}")[0] == 200
-    assert _get(url + "?channel=1", Authorization=f"bearer {token}")[0] == 200
-    assert _get(f"{live.frame_url}&channel=2")[0] == 404
+    assert fetched(url, Authorization=f"Bearer {token}")[0] == 200
+    assert fetched(url + "?channel=1", Authorization=f"bearer {token}")[0] == 200
+    assert fetched(f"{live.frame_url}&channel=2")[0] == 404
 
 
 def _pixel(image: Image.Image) -> Any:
@@ -323,7 +310,7 @@ def test_vnc_clients_see_the_same_behind_their_password(screen: xshm.Screen, pai
 def test_without_vnc_there_is_no_way_to_it(live: LiveView) -> None:
     assert live.vnc is None
     assert live.vnc_password is None
-    assert _get(live.frame_url.partition("/frame")[0] + "/rfb", Upgrade="websocket")[0] == 404
+    assert fetched(live.frame_url.partition("/frame")[0] + "/rfb", Upgrade="websocket")[0] == 404
 
 
 def test_screens_that_change_while_the_loop_is_busy_are_told_of_and_shown(screen: xshm.Screen) -> None:
