@@ -183,7 +183,8 @@ class Recordable:
         - `token`: the secret of the link, at least 16 characters; a random one, unless it is to stay the same.
           `max_viewers` look at the same time, at most.
         - `vnc_port`: VNC clients may look, too, and only look (0: at any port that is free), with `vnc_password`, or a
-          random one: `live.vnc`, `live.vnc_password`.
+          random one: `live.vnc`, `live.vnc_password`. With either of the two, noVNC may look by a WebSocket at /rfb,
+          from a page that has the view's own address, as a proxy before both gives it one.
 
         Raises InvalidArgument and InvalidType for what can't be, with the way out, and MissingExtra; what the port or
         the certificate refuse, `LiveView.start` raises as LiveViewFailed.
