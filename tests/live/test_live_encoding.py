@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from xshm.geometry import Rect
 from xshm.live.encoding import BEST_QUALITY, Ask, Encoder, Level
 from xshm.live.messages import Codec
 from xshm.live.picture import Picture
+from xshm.live.settings import LiveSettings
+from xshm.live.web.audience import Audience
 from xshm.pixels.to_rgb import rgb
 
 if TYPE_CHECKING:
@@ -340,3 +344,43 @@ def test_what_fails_fails_for_all_that_wait_and_is_tried_again(photo: NDArray[np
     found = encoder.update(picture, piece_of_nothing)
     assert _far(_put(_black(), found.update), photo) < 3
     assert rgb(picture.copy(0).rasters[0]).shape == photo.shape
+
+
+# -- for a long time ---------------------------------------------------------------------------------------------------
+
+
+class _Allocated(ctypes.Structure):
+    """What malloc has given out, as its mallinfo2 says."""
+
+    _fields_ = (
+        ("before", ctypes.c_size_t * 7),
+        ("in_use", ctypes.c_size_t),
+        ("after", ctypes.c_size_t * 2),
+    )
+
+
+def _in_use() -> int:
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = _Allocated
+    return int(mallinfo2().in_use)
+
+
+def test_the_memory_in_use_is_the_same_after_a_thousand_updates(
+    text: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("cv2")  # it keeps 864 bytes of each thread, of which no tool for Python's memory knows
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    picture = _picture_of(text)
+    ask = Ask(1, _BEST, refine=(Rect(0, 0, 320, 160), Rect(600, 400, 320, 160)))
+    audience = Audience(LiveSettings(), "", {})
+
+    def encode(times: int) -> None:
+        for _ in range(times):
+            found = audience.pool.submit(Encoder().update, picture, ask).result()
+            assert len(found.update.parts) == 2
+
+    with audience.pool:
+        encode(100)
+        before = _in_use()
+        encode(1000)
+        assert _in_use() - before < 100_000

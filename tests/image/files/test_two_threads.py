@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from pictures import BGRX, bgrx, opened, photograph
 from PIL import Image
+from programs import eventually
 
 from xshm.image.files import encode
 from xshm.image.files.shrink import shrunk
-from xshm.image.files.two_threads import together
+from xshm.image.files.two_threads import keep_helper, together
 from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
@@ -152,3 +153,73 @@ def test_a_part_of_such_work_is_not_parted_once_more() -> None:
         lambda: used.append(("after", threading.get_ident())), lambda: used.append(("after", threading.get_ident()))
     )
     assert len({thread for of, thread in used if of == "after"}) == 2
+
+
+# -- a thread that keeps its helper ------------------------------------------------------------------------------------
+
+
+def _in_a_thread(work: Callable[[], None]) -> None:
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            keep_helper()
+            work()
+        except BaseException as error:  # noqa: BLE001 - the test's thread raises it
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+
+
+def test_a_kept_helper_is_one_thread_which_ends_after_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    before, met = set(threading.enumerate()), threading.Barrier(2)
+    helpers: list[threading.Thread] = []
+
+    def meet() -> None:
+        met.wait(10)
+
+    def help_out() -> None:
+        met.wait(10)
+        helpers.append(threading.current_thread())
+
+    def fail() -> None:
+        raise MemoryError("there")
+
+    def work() -> None:
+        for _ in range(5):
+            together(meet, help_out)
+        with pytest.raises(MemoryError, match="there"):
+            together(lambda: None, fail)
+        together(meet, help_out)
+
+    _in_a_thread(work)
+    assert len(helpers) == 6
+    assert len(set(helpers)) == 1
+    assert eventually(lambda: not set(threading.enumerate()) - before)
+
+
+def test_where_no_helper_can_be_started_to_be_kept_both_parts_are_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    done: list[tuple[str, bool]] = []
+
+    def part(name: str) -> None:
+        done.append((name, threading.current_thread().name.startswith("xshm-files")))
+
+    def refuse(*_: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    def work() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading, "_start_new_thread", refuse)
+            together(lambda: part("here"), lambda: part("there"))
+        assert done == [("there", False), ("here", False)]
+        together(lambda: part("here"), lambda: part("there"))
+        assert sorted(done[2:]) == [("here", False), ("there", True)]
+
+    _in_a_thread(work)
+    assert len(done) == 4

@@ -3,6 +3,9 @@
 For work in C that runs without the interpreter's lock, such as Pillow's resize and libisal's compression, and takes
 milliseconds: a thread costs 0.1. With one processor, where the system has no more threads, or inside of such a part,
 one part follows the other, and the result is the same.
+
+OpenCV keeps 864 bytes of each thread that a conversion of its has run in, until the process ends (5.0; they are of its
+trace, which is off). So a thread that goes on with such work for hours calls `keep_helper` before.
 """
 
 from __future__ import annotations
@@ -15,8 +18,28 @@ from xshm._signal_safety import is_a_handlers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
 _parts: set[int] = set()  # the threads that do a part of such work
+
+
+class _Own(threading.local):
+    """What a thread has for itself."""
+
+    helper: Executor | None = None
+
+
+_own = _Own()
+
+
+def keep_helper() -> None:
+    """Let this thread have one helper from now on, which ends after it does, not a new one for each `together`.
+
+    Not for a thread in which signal handlers run, the main one, nor for one that forks.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few need it
+
+    _own.helper = ThreadPoolExecutor(1, thread_name_prefix="xshm-files")
 
 
 def together(here: Callable[[], None], there: Callable[[], None]) -> None:
@@ -37,12 +60,12 @@ def together(here: Callable[[], None], there: Callable[[], None]) -> None:
         except BaseException as error:  # noqa: BLE001 - the caller's thread raises it
             failed.append(error)
 
-    helper = _started(other) if len(os.sched_getaffinity(0)) > 1 else None
-    if helper is None:
+    wait = _begun(other) if len(os.sched_getaffinity(0)) > 1 else None
+    if wait is None:
         there()
     _do(here)
-    if helper is not None:
-        helper.join()
+    if wait is not None:
+        wait()
     if failed:
         raise failed[0]
 
@@ -54,6 +77,19 @@ def _do(part: Callable[[], None]) -> None:
         part()
     finally:
         _parts.discard(me)
+
+
+def _begun(work: Callable[[], None]) -> Callable[[], object] | None:
+    """Have a helper do it; return what waits for that, or None where there can be no helper."""
+    kept = _own.helper
+    if kept is None:
+        helper = _started(work)
+        return None if helper is None else helper.join
+    try:
+        return kept.submit(work).result
+    except RuntimeError:  # as in `_started`
+        keep_helper()  # this one would do it later, once it can
+        return None
 
 
 def _started(work: Callable[[], None]) -> threading.Thread | None:
