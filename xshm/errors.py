@@ -7,7 +7,7 @@ protocol and of MIT-SHM has a class under ServerError, by the protocol's name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from xshm.capture.waiting.results import Moving
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 class XshmError(Exception):
-    """The root of the tree."""
+    """The root of the tree. Each is pickled with its attributes and notes: other processes' errors are whole, too."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are made again by a call with `args`, which are not what each `__init__` here takes.
+        reduced: Any = super().__reduce__()
+        return _made_again, (type(self), reduced[1]), *reduced[2:]
 
 
 class InvalidArgument(XshmError, ValueError):
@@ -70,9 +75,6 @@ class ServerNonsense(DisplayGone):
             f"{request + ': ' if request else ''}the X server sent what makes no sense, and the connection was ended: "
             f"{wrong}"
         )
-
-    def __reduce__(self) -> tuple[type[ServerNonsense], tuple[str, str]]:
-        return ServerNonsense, (self.request, self.wrong)
 
 
 class RequestTimeout(XshmError, TimeoutError):
@@ -264,3 +266,10 @@ class BadImplementation(ServerError):
 
 class BadSeg(ServerError):
     """`value` names no shared segment that is attached (MIT-SHM)."""
+
+
+def _made_again(kind: type[XshmError], args: tuple[object, ...]) -> XshmError:
+    error = kind.__new__(kind, *args)
+    if not error.args:  # OSError leaves them to `__init__` where a class of ours has one
+        error.args = args
+    return error
