@@ -5,7 +5,8 @@ Always true:
 1. Pixels do not change while the frame, or any view of them, is alive: neither later grabs nor closing the screen write
    to that memory.
 2. They are writable memory of this process; writing to them changes this frame and no other. Only frames of a stream
-   with `on_change` are read-only, since the next frames are built on their memory.
+   with `on_change` are read-only, since the next frames are built on their memory; and unpickled ones (protocol 5) of
+   such, or over buffers that are read-only.
 3. Consumers of DLPack (`torch.from_dlpack`) share writable memory; of read-only memory they get a copy, since PyTorch
    ignores the flag.
 
@@ -15,7 +16,8 @@ give the child a `copy()`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+import operator
+from typing import TYPE_CHECKING, Any, Final, Self, SupportsIndex
 
 from xshm import _arguments
 from xshm.errors import Closed, InvalidArgument, InvalidType, OutOfBounds
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     Colormap = NDArray[np.integer[Any]]
 else:
     from xshm._numpy import np
+
+_OUT_OF_BAND: Final = 5  # the protocol of pickle that can leave buffers out
 
 
 class Frame(Sized, ArrayExport):
@@ -187,7 +191,17 @@ class Frame(Sized, ArrayExport):
         # By value: another process can't have the slot, so it gets memory of its own. The colormap is copied too, for
         # `copy`: a caller who changes one frame's colours does not change the other's.
         colormap = None if self.colormap is None else self.colormap.copy()
-        arguments = (np.array(self.pixels), self.rect, self.monotonic_ns, self.sequence, self.format, colormap)
+        return self._reduced(np.array(self.pixels), colormap)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Callable[..., Frame], tuple[Any, ...]]:
+        # From protocol 5 on, who pickles copies the pixels, or takes them as a buffer of their own (PEP 574), which is
+        # contiguous and holds the slot until it dies.
+        if operator.index(protocol) < _OUT_OF_BAND:
+            return self.__reduce__()
+        return self._reduced(np.ascontiguousarray(self.pixels).view(np.ndarray), self.colormap)
+
+    def _reduced(self, pixels: NDArray[Any], colormap: Colormap | None) -> tuple[Callable[..., Frame], tuple[Any, ...]]:
+        arguments = (pixels, self.rect, self.monotonic_ns, self.sequence, self.format, colormap)
         return _restore, (arguments, (self.changed, self.cursor, self.bounding_shape))
 
     def __repr__(self) -> str:
