@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -297,3 +300,24 @@ def test_a_server_without_room_for_another_client_says_so(make_server: Callable[
     finally:
         for connection in held:
             connection.close()
+
+
+def test_a_name_at_which_nobody_listens_is_told_with_those_that_are_there(make_server: Callable[..., Server]) -> None:
+    servers = [make_server("Xvfb", 64, 64) for _ in range(2)]
+    with pytest.raises(ConnectFailed) as caught:
+        xshm.Screen(":61234")
+    there = re.search(r"servers listen at ((?::\d+, )*:\d+(?:, …)?)$", str(caught.value))
+    assert there
+    numbers = there[1].replace(", …", "").split(", ")
+    if "…" not in there[1]:
+        assert {server.name for server in servers} <= set(numbers)
+    assert numbers == sorted(numbers, key=lambda name: int(name[1:]))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace takes root")
+def test_where_no_server_is_the_way_to_one_is_told() -> None:
+    code = "import xshm; xshm.Screen(':61234')"
+    done = subprocess.run(
+        ["unshare", "-n", sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.stderr.endswith("`xshm run` starts one for a command, VirtualDisplay for a program\n")

@@ -35,6 +35,8 @@ _NAME: Final = re.compile(
 )
 _PATH: Final = re.compile(r"(?:unix:)?(?P<path>[/@].*?)(?:\.(?P<screen>[0-9]{1,20}))?")
 _SOCKET: Final = "/tmp/.X11-unix/X{}"  # noqa: S108 - the protocol's well-known place
+_LISTENING: Final = re.compile(r": \w+ \w+ 00010000 .* @?/tmp/\.X11-unix/X(\d{1,5})@*$", re.MULTILINE)  # in net/unix
+_MOST_NAMES: Final = 8
 _PORT: Final = 6000  # of display 0
 _LAST_PORT: Final = 0xFFFF
 _PAUSE: Final = 0.01  # seconds until a server with a full queue of connections is tried again
@@ -131,7 +133,8 @@ class DisplayName(NamedTuple):
         if any(isinstance(error, BlockingIOError) for _, error in failures):
             return None
         tried = "; ".join(f"{printable(name)}: {error.strerror or error}" for name, error in failures)
-        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {quoted(self.name)} ({tried})")
+        hint = f"; {_who_listens()}" if self.is_local else ""
+        raise ConnectFailed(failures[0][1].errno, f"no X server answers at {quoted(self.name)} ({tried}){hint}")
 
     def _connect_socket(self, sock: ServerSocket, target: Any, deadline: float | None) -> None:
         if self.is_local:
@@ -227,3 +230,16 @@ def _is_encodable(name: str) -> bool:
         os.fsencode(name)
         return True
     return False
+
+
+def _who_listens() -> str:
+    """Say at which displays a server listens in this network namespace, as the kernel has it."""
+    from pathlib import Path  # noqa: PLC0415 - an error alone needs it
+
+    with suppress(OSError):
+        listening = Path("/proc/net/unix").read_text(errors="replace")
+        found = sorted({int(number) for number in _LISTENING.findall(listening)})
+        if found:
+            names = ", ".join(f":{number}" for number in found[:_MOST_NAMES])
+            return f"servers listen at {names}{', …' if len(found) > _MOST_NAMES else ''}"
+    return "none listens on this machine: `xshm run` starts one for a command, VirtualDisplay for a program"
