@@ -26,14 +26,14 @@ import os
 import threading
 import time
 import weakref
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from xshm.errors import LiveViewFailed, OutOfBounds, PoolExhausted, RequestTimeout, WindowNotViewable, XshmError
 from xshm.live.absence import Appearance, ChannelState, display_of, ended
 from xshm.live.picture import Picture
-from xshm.live.pointing import HIDDEN, PointerState, Pointing, open_pointing
+from xshm.live.pointing import HIDDEN, Pointing, open_pointing
 from xshm.record.feeds import open_feed, read_untorn
 from xshm.system import limits, logs
 from xshm.system.deadlines import within
@@ -43,6 +43,7 @@ from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from xshm.capture.source import Source
     from xshm.geometry import Rect
@@ -93,6 +94,8 @@ class Channel:
         self.pointer = HIDDEN
         self.state = ChannelState("live")
         self.how = ""
+        # Entered by the thread before it captures, left when nobody watches: for who has a source drawn on demand.
+        self.attended: Callable[[], AbstractContextManager[object]] = nullcontext
         self._source = source
         self._region = region
         self._pause = 1 / fps
@@ -203,18 +206,19 @@ class Channel:
     # -- the thread ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while self._is_watched():
-            with self._lock:
-                version, source, is_waiting = self._version, self._source, self.state.kind == "waiting"
-            if is_waiting:
-                self._rest(version, _PATROL)
-                continue
-            try:
-                self._attempt(version, source)
-            except BaseException as error:  # noqa: BLE001 - said to those who watch: there is no caller
-                logs.info("live", "channel %s: %s", self.number, error)
-                self._tell(version, ended(error, source))
-                self._rest(version, _PATROL)
+        with self.attended():
+            while self._is_watched():
+                with self._lock:
+                    version, source, is_waiting = self._version, self._source, self.state.kind == "waiting"
+                if is_waiting:
+                    self._rest(version, _PATROL)
+                    continue
+                try:
+                    self._attempt(version, source)
+                except BaseException as error:  # noqa: BLE001 - said to those who watch: there is no caller
+                    logs.info("live", "channel %s: %s", self.number, error)
+                    self._tell(version, ended(error, source))
+                    self._rest(version, _PATROL)
 
     def _is_watched(self) -> bool:
         """Return whether the thread is to go on; where it is not, it is not the channel's thread any more."""
@@ -394,6 +398,3 @@ def _release(source: Source, feed: LiveFeed | TrackerFeed) -> None:
     wire = source._session.connection.wire
     wire.run_deferred()
     wire.pump()
-
-
-__all__ = ["Channel", "ChannelState", "PointerState", "Watch"]

@@ -57,7 +57,7 @@ class Picture:
         self.format = dataclasses.replace(self._shadow.format, opaque=True)
         self.generation = 0
         self.changed_ns = 0
-        self._whole = Rect(0, 0, *size)
+        self.whole = Rect(0, 0, *size)
         self._lock, self._listing = threading.Lock(), threading.Lock()
         self._changes: deque[tuple[int, tuple[Rect, ...]]] = deque(maxlen=_REMEMBERED)
 
@@ -91,7 +91,7 @@ class Picture:
             if since >= generation:
                 return generation, ()
             if not since or not self._changes or self._changes[0][0] > since + 1:
-                return generation, (self._whole,)
+                return generation, (self.whole,)
             newer = [rect for number, rects in self._changes if number > since for rect in rects]
         return generation, merged(newer, _MOST_RECTS)
 

@@ -226,10 +226,17 @@ def _within(max_edge: int, raster: Raster, colours: Colours) -> Raster:
     max_edge = _arguments.integer(max_edge, "max_edge is a whole number")
     if max_edge < 1:
         raise InvalidArgument(f"max_edge is at least 1, not {quoted(max_edge)}")
-    fmt, (width, height) = raster.format, raster.size
+    width, height = raster.size
     longer = max(width, height)
     if longer <= max_edge:
         return raster
+    small = (max(round(width * max_edge / longer), 1), max(round(height * max_edge / longer), 1))
+    return smaller(raster, small, colours)
+
+
+def smaller(raster: Raster, size: tuple[int, int], colours: Colours = "auto") -> Raster:
+    """Return the picture in a smaller (width, height), 8 bits a channel, in memory of its own; see `shrink`."""
+    fmt, (width, height) = raster.format, raster.size
     with limits.loading():
         from PIL import Image  # noqa: PLC0415 - as in `image`
 
@@ -242,5 +249,4 @@ def _within(max_edge: int, raster: Raster, colours: Colours) -> Raster:
     else:
         source = to_rgb.premultiplied(raster)
         mode, fmt_after = "RGBX", PixelFormat.RGBA if fmt.alpha_mask else PixelFormat.RGBX
-    small = (max(round(width * max_edge / longer), 1), max(round(height * max_edge / longer), 1))
-    return Raster(shrunk(Image.frombuffer(mode, (width, height), source, "raw", mode, 0, 1), small), fmt_after)
+    return Raster(shrunk(Image.frombuffer(mode, (width, height), source, "raw", mode, 0, 1), size), fmt_after)
