@@ -83,7 +83,7 @@ if ! "$venv/bin/python" -c '' 2>/dev/null; then
   "$python" -m venv --clear "$venv"
 fi
 if [ "$(cat "$venv/installed" 2>/dev/null)" != "$stamp" ]; then
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[test,fast,video,live,pytest,docs]'
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[test,fast,video,live,fleet,pytest,docs]'
   # Alone: it asks for python3-xlib, whose files are in the places of python-xlib's.
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps 'pyautogui>=0.9.54'
   echo "$stamp" >"$venv/installed"

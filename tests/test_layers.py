@@ -33,6 +33,7 @@ _LAYERS = (
     *("virtual.processes", "virtual.kinds", "virtual.servers", "virtual.programs", "virtual"),
     *("testing.pictures", "testing"),
     *("compat.mss", "compat.mss11", "compat"),
+    *("fleet.tasks", "fleet.nodes", "fleet.tiles", "fleet"),
     "__init__",
     *("cli.shell", "cli", "cli.recording", "cli.live", "cli.doctor", "cli.commands", "__main__"),
 )

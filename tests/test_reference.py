@@ -51,9 +51,12 @@ _ALONE = [
 ]
 _QUERY_TREE = (15, 0)
 _NOT_RUN = {"RecordingStalled": "it takes a disk that hangs for 12 s"}
+_ON_RAY = ("fleets", "fleet_failures")  # they are run in tests/fleet, in a process of their own
 _EXAMPLES = [
     pytest.param(getattr(module, name), id=f"{module.OF}.{name}")
-    for module in (_load(each.path) for each in build.files() if each.module != "xshm.testing")
+    for module in (
+        _load(each.path) for each in build.files() if each.module != "xshm.testing" and each.path.stem not in _ON_RAY
+    )
     for name, function in vars(module).items()
     if inspect.isfunction(function) and function.__module__ == module.__name__ and name not in _NOT_RUN
 ]

@@ -17,7 +17,7 @@ The packages, from the ground up: `sysv` (shmget(2) as Python), `pixels` (layout
 `x11` (protocol, connection), `input` (clicks and keys), `shm` (segments, pool, transport), `capture` (frames, streams,
 waits), `record` (videos), `trace` (all that was on a screen), `live` (a screen in a browser), `drawables` (Screen,
 Window, Pixmap), `surface` (arrays into X), `virtual` (virtual displays), `testing` (for tests of programs), `compat`
-(other libraries' names), `cli`.
+(other libraries' names), `fleet` (displays on many machines), `cli`.
 What is not in `__all__` is private.
 """
 
@@ -28,7 +28,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from xshm import errors, events, geometry, sysv
+    from xshm import errors, events, fleet, geometry, sysv
     from xshm.capture.session import Stats
     from xshm.capture.stream import Stream
     from xshm.capture.waiting.act import Act
@@ -63,12 +63,15 @@ if TYPE_CHECKING:
         ConnectFailed,
         DisplayGone,
         ExtensionMissing,
+        FleetError,
         FramebufferTruncated,
         InvalidArgument,
         InvalidType,
+        ItemTimeout,
         LiveViewFailed,
         MissingExtra,
         MonitorNotFound,
+        NoRoom,
         OutOfBounds,
         PoolExhausted,
         ReadOnlyMemory,
@@ -76,6 +79,7 @@ if TYPE_CHECKING:
         RecordingStalled,
         RequestTimeout,
         RootlessServer,
+        SeatLost,
         ServerError,
         ServerNonsense,
         StartFailed,
@@ -148,18 +152,21 @@ __all__ = [
     "DisplaySpec",
     "Encoded",
     "ExtensionMissing",
+    "FleetError",
     "Found",
     "Frame",
     "Framebuffer",
     "FramebufferTruncated",
     "InvalidArgument",
     "InvalidType",
+    "ItemTimeout",
     "LiveView",
     "LiveViewFailed",
     "MissingExtra",
     "Monitor",
     "MonitorNotFound",
     "Moving",
+    "NoRoom",
     "OutOfBounds",
     "Outcome",
     "PixelFormat",
@@ -177,6 +184,7 @@ __all__ = [
     "RootlessServer",
     "Screen",
     "ScreenSpec",
+    "SeatLost",
     "ServerError",
     "ServerNonsense",
     "Stability",
@@ -215,6 +223,7 @@ __all__ = [
     "__version__",
     "errors",
     "events",
+    "fleet",
     "geometry",
     "grab",
     "sysv",
@@ -264,7 +273,7 @@ _HOMES = {
     "WindowSource": "drawables.window_pixels",
     "grab": "drawables.screen",
 }
-_MODULES = frozenset({"errors", "events", "geometry", "sysv"})
+_MODULES = frozenset({"errors", "events", "fleet", "geometry", "sysv"})
 
 if not TYPE_CHECKING:  # a type checker would take any misspelt name for an Any
 

@@ -196,6 +196,29 @@ class StartFailed(XshmError):
     """A program did not start: it is missing, or ended before it was ready; the message has its output."""
 
 
+class FleetError(XshmError):
+    """A fleet of displays can't do what was asked."""
+
+
+class NoRoom(FleetError):
+    """More displays were asked for than fit on the nodes of a cluster; the message has the numbers of each."""
+
+
+class SeatLost(FleetError):
+    """An item lost its worker or its display under it, as often as it may.
+
+    `item` is its number, `tries` how often it was tried.
+    """
+
+    def __init__(self, message: str, *, item: int, tries: int) -> None:
+        self.item, self.tries = item, tries
+        super().__init__(message)
+
+
+class ItemTimeout(FleetError, TimeoutError):
+    """An item was not done in its time. Its worker was ended, and another took its place."""
+
+
 class BadRequest(ServerError):
     """The server does not know the request."""
 

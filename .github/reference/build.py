@@ -42,7 +42,7 @@ _EXAMPLES = _ROOT / "examples" / "reference"
 _TESTING = "xshm.testing"
 # In the order of the page, which is that of the files of examples below it.
 MODULES = (
-    *("xshm", "xshm.sysv", "xshm.events", "xshm.geometry", _TESTING),
+    *("xshm", "xshm.sysv", "xshm.events", "xshm.geometry", "xshm.fleet", _TESTING),
     *sorted(f"xshm.compat.{each.name}" for each in pkgutil.iter_modules(xshm.compat.__path__) if each.name[0] != "_"),
 )
 _FILES = (

@@ -244,7 +244,7 @@ def _texts(node: ast.AST) -> Iterator[str]:
 # What is said there is said to those who write Python: no command draws with numpy, opens a framebuffer or a pixmap.
 _NOT_OF_COMMANDS = (
     *("drawables.pixmap", "errors", "surface.", "sysv."),
-    *("virtual.display", "virtual.find_framebuffer", "virtual.framebuffer"),
+    *("fleet.", "virtual.display", "virtual.find_framebuffer", "virtual.framebuffer"),
 )
 _OF_A_DISPLAY = ("virtual.spec", "virtual.directories")
 _OF_A_RECORDING = ("record.", "drawables.recordable")

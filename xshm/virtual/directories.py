@@ -100,7 +100,7 @@ def check_kept(directory: Path, need: int) -> None:
         raise InvalidArgument(f"framebuffer={quoted(str(directory))} is no directory; make it first")
     if not _can_write(directory):
         raise InvalidArgument(f"framebuffer={quoted(str(directory))} can't be written by uid {os.geteuid()}")
-    free = _free(str(directory))
+    free = free_bytes(str(directory))
     if free < need:
         raise StartFailed(f"the framebuffer takes {_megabytes(need)}; {directory} has {_megabytes(free)} free")
 
@@ -109,14 +109,14 @@ def _why_not_memory(directory: str, need: int) -> str | None:
     if reason := _why_not_ours_alone(directory):
         return reason
     # /dev/shm is an ordinary directory of the root file system in some chroots.
-    kind = _filesystem(os.stat(directory).st_dev)  # noqa: PTH116 - texts throughout
+    kind = filesystem(os.stat(directory).st_dev)  # noqa: PTH116 - texts throughout
     if kind != "tmpfs":
         return f"is on {kind}, not on a tmpfs"
-    free = _free(directory)
+    free = free_bytes(directory)
     return f"has {_megabytes(free)} free" if free < need else None
 
 
-def _filesystem(device: int) -> str:
+def filesystem(device: int) -> str:
     """Return the type of the file system that has this device number (proc(5), mountinfo)."""
     number = f"{os.major(device)}:{os.minor(device)}"
     for line in Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines():
@@ -126,7 +126,8 @@ def _filesystem(device: int) -> str:
     return "an unknown file system"
 
 
-def _free(directory: str) -> int:
+def free_bytes(directory: str) -> int:
+    """Return how many bytes the file system of a directory has left for this user."""
     room = os.statvfs(directory)
     return room.f_bavail * room.f_frsize
 

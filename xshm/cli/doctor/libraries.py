@@ -46,6 +46,7 @@ PACKAGES: Final = (
     Package("tqdm", "tqdm", "4.66", "video", "xshm record has no line of numbers"),
     Package("websockets", "websockets", "15", "live", "no live view in a browser"),
     Package("cryptography", "cryptography", "43", "live", "no live view for VNC clients, whose password needs it"),
+    Package("ray", "ray", "2.60", "fleet", "no displays on many machines"),
     Package("pytest", "pytest", "8.1", "pytest", "no plugin for GUI tests"),
     Package("pybind11-pixelmatch", "pybind11_pixelmatch", "0.1.6", "pytest", "assert_screenshot compares nothing"),
 )
