@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ _SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", _README, re.DOTALL)).replace("
 _COMMANDS = [line for line in (*_SHELL, *re.findall(r"`(xshm \w+ [^`]+)`", _README)) if line.startswith("xshm ")]
 
 
+_NEEDS_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'xshm[fleet]'")
+
+
 def _paste(block: str, folder: Path, environment: dict[str, str]) -> str:
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", block],
@@ -43,13 +47,18 @@ def _paste(block: str, folder: Path, environment: dict[str, str]) -> str:
     return run.stdout
 
 
-def test_there_is_a_first_look_and_ten_recipes() -> None:
-    assert len(_BLOCKS) == 11
+def test_there_is_a_first_look_and_eleven_recipes() -> None:
+    assert len(_BLOCKS) == 12
 
 
-@pytest.mark.parametrize("block", _BLOCKS, ids=lambda block: block.strip().splitlines()[-1].strip()[:40])
+@pytest.mark.parametrize(
+    "block",
+    [pytest.param(each, marks=_NEEDS_RAY) if "fleet" in each else each for each in _BLOCKS],
+    ids=lambda block: block.strip().splitlines()[-1].strip()[:40],
+)
 def test_each_piece_of_python_can_be_pasted(block: str, xvfb: Server, tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "XAUTHORITY")}
+    environment |= {"RAY_ADDRESS": "local"} if "fleet" in block else {}  # not the cluster of another test
     if "Screen()" in block:
         with Programs(xvfb) as programs:
             programs.show("Terminal", "xterm", "-T", "Terminal")
