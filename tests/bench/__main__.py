@@ -1,6 +1,6 @@
 """Measure all of it, and write tables, JSON and plots: `python tests/bench [PART …] [--quick]`.
 
-A full run takes some 23 minutes, summed from its parts, and brings tests/bench/README.md, figures.json and plots/ up to
+A full run takes some 27 minutes, summed from its parts, and brings tests/bench/README.md, figures.json and plots/ up to
 date; one of some parts leaves the others' figures as they were. With --quick it takes under 6, and only prints, unless
 --into says where to write. Nothing else should run meanwhile. What is not installed is named; `sh tests/bench/setup.sh`
 installs it.

@@ -1,6 +1,6 @@
 """The parts that are programs of their own, since they measure more than time: run with short settings, and read.
 
-    python tests/bench/record.py --help            # and trace.py, act.py, virtual_display.py, live.py
+    python tests/bench/record.py --help            # and trace.py, act.py, virtual_display.py, live.py, fleet.py
 
 Each prints more by itself than is here, and can be told to take longer.
 """
@@ -8,6 +8,8 @@ Each prints more by itself than is here, and can be told to take longer.
 from __future__ import annotations
 
 import json
+import math
+import os
 import statistics
 import subprocess
 import sys
@@ -134,6 +136,78 @@ def live(settings: Settings) -> Iterator[Sheet]:
         yield Sheet(f"live_{load.replace(' ', '_')}", titles[load], heads, rows, note, by)
 
 
+def fleet(settings: Settings) -> Iterator[Sheet]:
+    """Give what displays cost on Ray, how fast their pictures come, and a plan for many."""
+    options = ["--displays", "1", "4", "--seconds=1", "--items=300"] if settings.quick else []
+    found = _run("fleet", settings, *options)
+    rows = [
+        [
+            f"xshm, {name}",
+            f"{one['start']:.1f}",
+            f"{one['inside']:,.0f}",
+            f"{one['shipped']:,.0f}",
+            *(f"{one[part]:.1f}" for part in ("server", "supervisor", "worker")),
+        ]
+        for name, one in found["scale"].items()
+    ]
+    heads = (
+        "start, s",
+        "changes/s, beside them",
+        "changes/s, to the driver",
+        "server, MB",
+        "supervisor, MB",
+        "worker, MB",
+    )
+    counted, uncounted = found["capacity"]
+    note = (
+        f"What this node holds, where Ray is told of 8 CPUs:\n\n```\n{counted}\n```\n\n"
+        f"And where it counts none:\n\n```\n{uncounted}\n```\n\n{_plan(found)}"
+    )
+    yield Sheet("fleet_scale", "Displays of 1280×800 at Ray's actors", heads, rows, note, found["scale"])
+    rows = []
+    for where, sizes in (("the same machine", found["store"]), ("another host", found["hosts"])):
+        for size, ways in ({} if isinstance(sizes, str) else sizes).items():
+            for way, took in ways.items():
+                label = "memcpy" if way == "memcpy" else f"xshm, {way}"
+                rows.append([f"{label}, {size}, {where}", f"{took:.2f}", f"{took / ways['memcpy']:.1f}"])
+    absent = f"Absent: another host ({found['hosts']})." if isinstance(found["hosts"], str) else ""
+    yield Sheet(
+        "fleet_store", "A picture from a display to the driver", ("ms", "× memcpy"), rows, absent, found["store"]
+    )
+    (floor, *_) = found["calls"].values()
+    rows = [[way, f"{took:,.0f}", f"{took / floor:.2f}"] for way, took in found["calls"].items()]
+    yield Sheet(
+        "fleet_calls", "An item of a function that does nothing", ("µs", "× the first"), rows, "", found["calls"]
+    )
+
+
+def _plan(found: Any) -> str:
+    """Say what ten thousand displays would take, by what was measured of the most that ran at once."""
+    alone = [one for name, one in found["scale"].items() if name.endswith(" 1 a worker")][-1]
+    shared = [one for name, one in found["scale"].items() if name.endswith(" 4 a worker")][-1]
+    count = 10_000
+    started = max(int(name.split()[0]) for name in found["scale"]) / alone["start"]
+    each, less = (sum(one[part] for part in ("server", "supervisor", "worker")) for one in (alone, shared))
+    kept = max(one["shipped"] for one in found["scale"].values()) / (os.cpu_count() or 1)
+    inside = max(one["inside"] for one in found["scale"].values())
+    small = 200 * 100 * 4 / 1e6
+    by_one, by_four = (f"{count * mb / 1e6:,.2f}" for mb in (each, less))
+    many, few = (math.ceil(count * mb / 200e3) for mb in (each, less))
+    return (
+        f"Ten thousand such displays, by these figures: {by_one} TB of memory with one in each worker, {by_four} with "
+        f"four, without the programs on them, which mostly take more. Of nodes with 256 GB, 200 of which are given "
+        f"to this, {many} or {few} hold them, as far as memory goes. Four displays a CPU, as the pool counts, are "
+        f"{count / 4:,.0f} CPUs, which {many} nodes seldom have: CPUs end it first, and what the programs do. "
+        f"The cores of this machine started {started:.1f} a second: {count / started / 60 / many:,.0f} minutes, if "
+        f"each of {many} nodes is no faster. "
+        f"A driver that looks on took {kept:,.0f} changes a second at best for each core of this machine, which drew "
+        f"them, too: at one change a second and display {count / kept:,.0f} cores, and {count * small:,.0f} MB/s "
+        f"({count * small * 8 / 1e3:.1f} Gbit/s) for changes of 200×100. "
+        f"So several drivers share a wall of all, or look seldom, and functions look at their displays themselves, "
+        f"where up to {inside:,.0f} changes a second were seen on the {os.cpu_count()} cores of this machine."
+    )
+
+
 def leftovers(settings: Settings) -> Iterator[Sheet]:
     """Give what is left of displays whose owner was killed, and what becomes of ten at once."""
     found = _run("virtual_display", settings, "--rounds=3")
@@ -155,4 +229,5 @@ RECORD = Part("record", "Recordings, beside ffmpeg's x11grab", 4, record)
 TRACE = Part("trace", "Traces, beside lossless video", 2, trace)
 ACT = Part("act", "Acting, and waiting for what comes of it", 3, act)
 LIVE = Part("live", "A screen in a browser, from a draw to the pixel in the page", 6, live)
+FLEET = Part("fleet", "Displays on many machines, by Ray", 4, fleet)
 LEFTOVERS = Part("leftovers", "What a killed owner of a display leaves (as root)", 1, leftovers)

@@ -16,6 +16,6 @@ PARTS = {
     for part in (
         *(grab.GRAB, grab.RGB, grab.PNG, whole_process.FILES, changes.CHANGES, changes.LATENCY),
         *(framebuffer.FRAMEBUFFER, blit.BLIT, pixels.PIXELS, starts.IMPORTS, starts.DISPLAYS),
-        *(longer.RECORD, longer.TRACE, longer.ACT, longer.LIVE, longer.LEFTOVERS),
+        *(longer.RECORD, longer.TRACE, longer.ACT, longer.LIVE, longer.FLEET, longer.LEFTOVERS),
     )
 }
