@@ -1,14 +1,29 @@
-"""The tests of the fleet that need Ray: pools, seats, walls, and what ends under them."""
+"""The tests of the fleet that need Ray: all of them are run at once, in another process, and each is told here."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import on_ray
 import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'xshm[fleet]'")
-@pytest.mark.timeout(300)  # a cluster of two nodes, whose nodes and workers are ended again and again
-def test_the_fleet_on_a_cluster_of_two_nodes() -> None:
-    on_ray.run(programs=False)
+# The first one waits for all of them, a minute and a half on a machine where nothing else runs.
+pytestmark = [
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'xshm[fleet]'"),
+    pytest.mark.timeout(360),
+]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[str]]:
+    return on_ray.results(tmp_path_factory.mktemp("on_ray"))
+
+
+@pytest.mark.parametrize("function", on_ray.functions())
+def test_on_a_cluster_of_two_nodes(results: Mapping[str, list[str]], function: str) -> None:
+    assert results[function], "it was not run"
+    assert results[function] == [""] * len(results[function]), "\n".join(results[function])
