@@ -16,6 +16,7 @@ from xshm.fleet.worker import Packed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from painter import Painter
     from servers import Server
 
 
@@ -37,8 +38,9 @@ def test_it_is_the_same_frame(make_server: Callable[..., Server], depth: int) ->
         assert again.pixels.flags.writeable
 
 
-def test_it_is_much_smaller(screen: Screen) -> None:
-    frame = screen.grab()
+def test_it_is_much_smaller(screen: Screen, painter: Painter) -> None:
+    painter.fill((0, 0, 400, 300), (10, 60, 220))
+    frame = screen.grab((0, 0, 400, 300))
     assert sum(map(len, Packed.of(frame).data)) * 20 < frame.pixels.nbytes
 
 
