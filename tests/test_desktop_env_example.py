@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import signal
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from example_runs import output_of
+from example_runs import loaded, output_of
 from PIL import Image
 from processes import ended
 
@@ -26,18 +25,9 @@ pytest.importorskip("gymnasium", reason="Gymnasium is not installed: pip install
 _FILE = Path(__file__).parent.parent / "examples" / "desktop_env.py"
 
 
-def _module() -> Any:
-    spec = importlib.util.spec_from_file_location("desktop_env", _FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def example() -> Any:
-    return _module()
+    return loaded("desktop_env")
 
 
 @pytest.fixture

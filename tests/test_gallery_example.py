@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-_GALLERY = Path(__file__).parent.parent / "examples" / "gallery.py"
+from example_runs import loaded
 
 
 @pytest.fixture
 def gallery() -> Any:
-    spec = importlib.util.spec_from_file_location("gallery", _GALLERY)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("gallery")
 
 
 def test_a_covered_window_is_shown_whole_beside_the_screen_that_hides_it(gallery: Any) -> None:

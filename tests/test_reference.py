@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import os
 import shlex
-import sys
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from another_user import Stranger
+from example_runs import loaded
 from liar import Liar, Message
 from their_pyscreeze import pyscreeze
 from xauthority_lines import line
@@ -25,26 +23,14 @@ from xshm.x11 import xauthority as xauth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from servers import Server
 
 pytest.importorskip("pdoc", reason="pip install -e '.[docs]'")
 
-_ROOT = Path(__file__).parent.parent
-_BUILD = _ROOT / ".github" / "reference" / "build.py"
 
-
-def _load(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"reference_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look there
-    spec.loader.exec_module(module)
-    return module
-
-
-build = _load(_BUILD)
+build = loaded("../.github/reference/build")
 # Without the other plugins of the tests' environment.
 _ALONE = [
     word for name in ("xvfb", "pytest-qt", "allure_pytest", "html", "asyncio", "xdist") for word in ("-p", f"no:{name}")
@@ -55,7 +41,9 @@ _ON_RAY = ("fleets", "fleet_failures")  # they are run in tests/fleet, in a proc
 _EXAMPLES = [
     pytest.param(getattr(module, name), id=f"{module.OF}.{name}")
     for module in (
-        _load(each.path) for each in build.files() if each.module != "xshm.testing" and each.path.stem not in _ON_RAY
+        loaded(f"reference/{each.path.stem}")
+        for each in build.files()
+        if each.module != "xshm.testing" and each.path.stem not in _ON_RAY
     )
     for name, function in vars(module).items()
     if inspect.isfunction(function) and function.__module__ == module.__name__ and name not in _NOT_RUN

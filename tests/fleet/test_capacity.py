@@ -16,7 +16,7 @@ from xshm import DisplaySpec, NoRoom
 from xshm.fleet.nodes import memory
 from xshm.fleet.nodes.memory import Supply
 from xshm.fleet.nodes.probe import Measured
-from xshm.fleet.nodes.share import Need, Node, cluster_wide
+from xshm.fleet.nodes.share import Need, Node, cluster_wide, share
 from xshm.fleet.room import described, worker_memory
 
 _SPEC = DisplaySpec()
@@ -143,10 +143,11 @@ def test_nothing_is_given_away_twice_and_nothing_is_left_that_another_worker_cou
     cluster: tuple[list[Node], Need],
 ) -> None:
     nodes, need = cluster
-    capacity = described(_SPEC, need, _distinct(nodes))
+    distinct = _distinct(nodes)
+    capacity = described(_SPEC, need, distinct)
     full, rest = divmod(capacity.fits, need.displays)
     counts = [need.displays] * full + [rest] * bool(rest)
-    workers = list(zip(capacity.places, counts, strict=True))
+    workers = list(zip(share(distinct, need, ()).places, counts, strict=True))
     there = _there(nodes)
     assert all(amount <= there[thing] for thing, amount in _used(nodes, need, workers).items())
     for node in nodes:  # one more whole worker would be too much
@@ -193,9 +194,9 @@ def test_the_store_of_a_node_on_which_no_display_starts_is_set_aside_too() -> No
 
 def test_the_last_worker_may_have_fewer_displays() -> None:
     need = Need(4, 1, 0, _MB, 4 * _MB)
-    capacity = described(_SPEC, need, [_node("a", framebuffers=Supply("f", 27 * _MB))])
-    assert capacity.fits == 6
-    assert len(capacity.places) == 2
+    nodes = [_node("a", framebuffers=Supply("f", 27 * _MB))]
+    assert described(_SPEC, need, nodes).fits == 6
+    assert share(nodes, need, ()).counts == (4, 2)
     by_cpu = described(_SPEC, need, [_node("a", cpus=1.5, framebuffers=Supply("f", 27 * _MB))])
     assert by_cpu.fits == 4
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from xshm import Screen, Surface
-from xshm.fleet.worker import Packed
+from xshm.fleet.nodes.packed import Packed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 _EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def loaded(name: str) -> Any:
+    """Return an example as a module: "gallery", "reference/fleets"."""
+    title = name.replace("/", "_")
+    spec = importlib.util.spec_from_file_location(title, _EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[title] = importlib.util.module_from_spec(spec)  # dataclasses look there
+    spec.loader.exec_module(module)
+    return module
 
 
 def output_of(name: str, *arguments: Path) -> str:

@@ -28,11 +28,12 @@ from xshm.errors import Closed, FleetError, InvalidArgument, InvalidType, NoRoom
 from xshm.fleet import cluster
 from xshm.fleet.dispatch import Dispatcher
 from xshm.fleet.items import Items, is_wanted
+from xshm.fleet.nodes.packed import Packed
 from xshm.fleet.room import room_for, worker_memory
 from xshm.fleet.seats import Seat, checked_kind, checked_programs, checked_spec
 from xshm.fleet.tasks.function import checked
 from xshm.fleet.tasks.task import Job, Task
-from xshm.fleet.worker import Packed, Worker
+from xshm.fleet.worker import Worker
 from xshm.system.closing import Closing
 from xshm.system.printable import quoted
 

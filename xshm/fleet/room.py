@@ -69,7 +69,7 @@ class Capacity:
     """How many displays fit on a cluster: `fits` in all, `reason` says why not more; `str()` is a table of the nodes.
 
     - `spec`: a display; `per_worker`: so many in a worker, which takes `num_cpus` and `memory` (bytes) of what Ray has.
-    - `nodes`: a row for each node; `places`: the id of the node for each worker, one after the other, as many as fit.
+    - `nodes`: a row for each node.
     """
 
     spec: DisplaySpec
@@ -77,7 +77,6 @@ class Capacity:
     num_cpus: float
     memory: int
     nodes: tuple[NodeRoom, ...]
-    places: tuple[str, ...]
     reason: str
 
     @property
@@ -202,7 +201,7 @@ def described(spec: DisplaySpec, need: Need, nodes: Sequence[Node], of_all: Sequ
         fits[place] += count
     rows = tuple(_row(node, need, fits[node.id], shared) for node in nodes)
     reason = reasons.why_no_more(nodes, need, shared)
-    return Capacity(spec, need.displays, need.cpus, need.ray_memory, rows, shared.places, reason)
+    return Capacity(spec, need.displays, need.cpus, need.ray_memory, rows, reason)
 
 
 # -- asking the nodes --------------------------------------------------------------------------------------------------

@@ -27,12 +27,12 @@ from PIL import Image
 
 from xshm.errors import Closed, FleetError, InvalidArgument, InvalidType, LiveViewFailed, XshmError
 from xshm.fleet import cluster
+from xshm.fleet.nodes.packed import Packed
 from xshm.fleet.picture import Picture
 from xshm.fleet.tasks.events import Events
 from xshm.fleet.tiles.drawing import GROUND, caption, fitted, worded
 from xshm.fleet.tiles.grid import shrunk, whole
 from xshm.fleet.tiles.mosaic import Mosaic
-from xshm.fleet.worker import Packed
 from xshm.geometry import Rect
 from xshm.image.frame import Frame
 from xshm.live.web.view import LiveView

@@ -17,22 +17,18 @@ import signal
 import tempfile
 import threading
 import traceback
-import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from xshm.errors import DisplayGone, FleetError, ItemTimeout
 from xshm.fleet import cluster, seats
+from xshm.fleet.nodes.packed import Packed
 from xshm.fleet.tasks.task import Job, Outcome
-from xshm.image.files.two_threads import together
 from xshm.image.frame import Frame
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from xshm.drawables.screen import Screen
     from xshm.fleet.seats import Seat
@@ -41,35 +37,10 @@ if TYPE_CHECKING:
     from xshm.virtual.display import VirtualDisplay
     from xshm.virtual.processes.command import Command
     from xshm.virtual.spec import DisplaySpec
-else:
-    from xshm._numpy import np
 
 _OURS: Final = {__file__, seats.__file__}
 _ALL: Final = 24 * 3600.0  # seconds of a trace that are kept: all of any item; its bytes are bounded anyhow
 _ENDING: Final = 2.0  # seconds in which a server ends whose connections have; milliseconds as a rule
-
-
-class Packed(NamedTuple):
-    """A Frame for another machine: its pixels compressed in two halves, which takes less time than to send them."""
-
-    data: tuple[bytes, bytes]
-    shape: tuple[int, ...]
-    dtype: str
-    others: tuple[Any, ...]
-
-    @classmethod
-    def of(cls, frame: Frame) -> Packed:
-        """Compress a frame."""
-        make, ((pixels, *rest), marks) = frame.__reduce__()
-        return cls(_compressed(pixels), pixels.shape, pixels.dtype.str, (make, rest, marks))
-
-    def frame(self) -> Frame:
-        """Return the frame, in memory of its own."""
-        make, rest, marks = self.others
-        pixels = np.empty(self.shape, self.dtype)
-        _decompress(self.data, pixels)
-        unpacked: Frame = make((pixels, *rest), marks)
-        return unpacked
 
 
 class Worker:
@@ -305,37 +276,3 @@ def _told(error: BaseException) -> FleetError:
     except Exception as why:  # noqa: BLE001 - code of the item's
         text = f"its text can't be made: {type(why).__name__}"
     return FleetError(f"{type(error).__name__}: {text}" if text else quoted(error))
-
-
-def _compressed(pixels: NDArray[Any]) -> tuple[bytes, bytes]:
-    """Return pixels in zlib's format, the halves of their bytes at the same time."""
-    module, parts, found = _zlib(), _halves(pixels), [b"", b""]
-
-    def compress(index: int) -> None:
-        found[index] = module.compress(parts[index], 1)
-
-    together(functools.partial(compress, 0), functools.partial(compress, 1))
-    return found[0], found[1]
-
-
-def _decompress(data: tuple[bytes, bytes], pixels: NDArray[Any]) -> None:
-    module, parts = _zlib(), _halves(pixels)
-
-    def decompress(index: int) -> None:
-        parts[index][:] = np.frombuffer(module.decompress(data[index], bufsize=parts[index].nbytes), np.uint8)
-
-    together(functools.partial(decompress, 0), functools.partial(decompress, 1))
-
-
-def _halves(pixels: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    whole = pixels.reshape(-1).view(np.uint8)
-    return whole[: whole.size // 2], whole[whole.size // 2 :]
-
-
-def _zlib() -> Any:
-    """Return libisal's zlib, where it is installed: a 1080p screen full of text takes 10 ms, and 7 back."""
-    try:
-        from isal import isal_zlib  # noqa: PLC0415 - not for every processor
-    except ImportError:
-        return zlib
-    return isal_zlib

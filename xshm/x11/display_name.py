@@ -232,14 +232,18 @@ def _is_encodable(name: str) -> bool:
     return False
 
 
-def _who_listens() -> str:
-    """Say at which displays a server listens in this network namespace, as the kernel has it."""
+def listening() -> list[str]:
+    """Return the displays at which a server listens in this network namespace, by their numbers, as the kernel says."""
     from pathlib import Path  # noqa: PLC0415 - an error alone needs it
 
     with suppress(OSError):
-        listening = Path("/proc/net/unix").read_text(errors="replace")
-        found = sorted({int(number) for number in _LISTENING.findall(listening)})
-        if found:
-            names = ", ".join(f":{number}" for number in found[:_MOST_NAMES])
-            return f"servers listen at {names}{', …' if len(found) > _MOST_NAMES else ''}"
+        found = _LISTENING.findall(Path("/proc/net/unix").read_text(errors="replace"))
+        return [f":{number}" for number in sorted({int(number) for number in found})]
+    return []
+
+
+def _who_listens() -> str:
+    names = listening()
+    if names:
+        return f"servers listen at {', '.join(names[:_MOST_NAMES])}{', …' if len(names) > _MOST_NAMES else ''}"
     return "none listens on this machine: `xshm run` starts one for a command, VirtualDisplay for a program"

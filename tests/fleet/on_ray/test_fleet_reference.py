@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from example_runs import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_EXAMPLES = Path(__file__).parents[3] / "examples" / "reference"
+    from pathlib import Path
 
 
 def _examples() -> list[Any]:
-    found = []
-    for name in ("fleets", "fleet_failures"):
-        spec = importlib.util.spec_from_file_location(f"reference_{name}", _EXAMPLES / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found += [
-            pytest.param(each, id=each.__name__)
-            for each in vars(module).values()
-            if inspect.isfunction(each) and each.__module__ == module.__name__
-        ]
-    return found
+    return [
+        pytest.param(each, id=each.__name__)
+        for module in (loaded("reference/fleets"), loaded("reference/fleet_failures"))
+        for each in vars(module).values()
+        if inspect.isfunction(each) and each.__module__ == module.__name__
+    ]
 
 
 @pytest.mark.usefixtures("cluster")

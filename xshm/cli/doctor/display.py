@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xshm.cli.doctor.fact import Fact, parted
 from xshm.errors import AccessDenied, ConnectFailed, UntrustedServer, XshmError
+from xshm.x11.display_name import DisplayName, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from xshm.drawables.screen import Screen
 
-_SOCKETS: Final = "/tmp/.X11-unix"  # noqa: S108 - looked at, not written
 _START: Final = "xshm run -- COMMAND"
 # What is not there without an extension.
 _EXTENSIONS: Final = {
@@ -40,13 +39,12 @@ def display(wanted: Wanted) -> Iterator[Fact]:
     """Yield whether a display is named and can be reached, and how it can be read."""
     name = wanted.display or os.environ.get("DISPLAY", "")
     if not name:
-        others = _others()
-        words = f"; there are sockets of {', '.join(others)}" if others else ""
+        others = listening()
+        words = f"; servers listen at {', '.join(others)}" if others else ""
         remedy = f"export DISPLAY={others[0]}" if others else _START
         yield Fact("DISPLAY", f"not set, so there is no display to read{words}", "note", remedy)
         return
     from xshm.drawables.screen import Screen  # noqa: PLC0415 - may be what can't be imported
-    from xshm.x11.display_name import DisplayName  # noqa: PLC0415 - as above
     from xshm.x11.xauthority import find_cookie  # noqa: PLC0415 - as above
 
     try:
@@ -103,16 +101,6 @@ def _unreachable(name: str, error: XshmError) -> Fact:
     elif isinstance(error, UntrustedServer):
         remedy = "if it is to be trusted, name the authority file: xshm … --xauthority FILE"
     elif isinstance(error, ConnectFailed) and not remedy:
-        others = [each for each in _others() if each != name]
-        words += f"; there are sockets of {', '.join(others)}" if others else ""
+        others = [each for each in listening() if each != name]  # the words have them
         remedy = f"export DISPLAY={others[0]}" if others else _START
     return Fact("DISPLAY", f"{name}: {words}", "wrong", remedy or _START)
-
-
-def _others() -> list[str]:
-    """Return the names of the displays whose sockets are there."""
-    try:
-        numbers = [int(each[1:]) for each in os.listdir(_SOCKETS) if re.fullmatch("X[0-9]{1,5}", each)]  # noqa: PTH208 - texts
-    except OSError:
-        return []
-    return [f":{number}" for number in sorted(numbers)]

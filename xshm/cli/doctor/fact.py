@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 State = Literal["ok", "note", "missing", "wrong"]
 _MOUNT_PROC: Final = "mount -t proc proc /proc"  # as root: a chroot, or a namespace, without it
 # What else stands behind a message's last semicolon: what a server has said, and a question.
-_NO_REMEDIES: Final = ("it said", "is it ")
+_NO_REMEDIES: Final = ("it said", "is it ", "servers listen at ", "none listens ")
 
 
 class Fact(NamedTuple):

@@ -5,12 +5,12 @@ Always true: a Task ends once, by what comes first: its worker's answer, its tim
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from concurrent.futures import Future, InvalidStateError
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from xshm.errors import FleetError, ItemTimeout, SeatLost
+from xshm.system.atomic_write import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -112,7 +112,7 @@ class Task:
             place = self.places[what]
             try:
                 place.parent.mkdir(parents=True, exist_ok=True)
-                _write(place, data)
+                replace_file(place, data)
             except (OSError, ValueError) as why:
                 error.add_note(f"no {what}: {why}")
             else:
@@ -150,15 +150,6 @@ def next_run(waiting: Iterable[Task], workers: Iterable[WorkerState]) -> tuple[T
             return task, worker
         open_ones.remove(worker)
     return None
-
-
-def _write(place: Path, data: bytes) -> None:
-    try:
-        place.write_bytes(data)
-    except OSError:  # half of it is nothing that anybody could open
-        with contextlib.suppress(OSError):
-            place.unlink()
-        raise
 
 
 def unsent(task: Task, error: BaseException) -> FleetError:
