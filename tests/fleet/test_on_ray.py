@@ -1,4 +1,4 @@
-"""The tests of the fleet that need Ray: all of them are run at once, in another process, and each is told here."""
+"""The tests of the fleet that need Ray: all of them are run at once, in other processes, and each is told here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# The first one waits for all of them, a minute and a half on a machine where nothing else runs: and beside two nodes
+# The first one waits for all of them, a minute on a machine of two processors where nothing else runs: and beside nodes
 # of Ray, tests that measure processor time or count what a still screen costs don't hold.
 pytestmark = [
     pytest.mark.proof,

@@ -78,7 +78,8 @@ def fork() -> LeakWatchClient:
 class _LeakWatch:
     def __init__(self, child: int, client: socket.socket) -> None:
         self._child, self._client = child, client
-        self._seen = {child}  # every process of the run that was ever found
+        self._seen = {os.getpid(), child}  # every process of the run that was ever found
+        self._others: set[int] = set()  # processes that are not below this one; they never come to be
         self._before = set(_segments())
         self._status: int | None = None
 
@@ -107,7 +108,18 @@ class _LeakWatch:
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 if ended[0] == self._child:
                     self._status = ended[1]
-        self._seen.update(_descendants(os.getpid()))
+        self._find_new()
+
+    def _find_new(self) -> None:
+        """Find out once for each process whether it is the run's: Ray's have hundreds of threads to go through."""
+        living = {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - names
+        self._others &= living
+        for pid in living - self._seen - self._others:
+            above: int | None = pid
+            while above and above not in self._seen and above not in self._others:
+                above = _parent(above)
+            if above is not None:  # else one of them has just ended
+                (self._seen if above in self._seen else self._others).add(pid)
 
     def _leftovers(self, stay: set[int]) -> list[str]:
         deadline = time.monotonic() + _GRACE
@@ -142,6 +154,14 @@ def _descendants(pid: int) -> list[int]:
                 for child in map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split()):
                     found += [child, *_descendants(child)]
     return found
+
+
+def _parent(pid: int) -> int | None:
+    """Return the parent of a process, 0 for the first ones; None where it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def _command(pid: int) -> str:

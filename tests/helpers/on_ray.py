@@ -1,4 +1,4 @@
-"""Run tests of the fleet that need Ray, in a process of their own, since Ray stays in the one that connects to it."""
+"""Run tests of the fleet that need Ray, in two processes of their own, since Ray stays in one that connects to it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 _TESTS = Path(__file__).parents[1] / "fleet" / "on_ray"
+# They wait more than they work, so these, half of them by their time, run beside the others.
+_BESIDE = (
+    "test_capacity_on_ray",
+    "test_evidence",
+    "test_fleet_reference",
+    "test_pool",
+    "test_seat",
+    "test_fleet_drivers",
+)
 
 
 def functions() -> list[str]:
@@ -24,17 +37,40 @@ def functions() -> list[str]:
 
 def results(folder: Path) -> dict[str, list[str]]:
     """Run all of them; return what was said of each case of a function: "" where it has passed, or was skipped."""
-    environment = {**os.environ, "XSHM_ON_RAY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
-    environment.pop("PYTEST_XDIST_WORKER", None)
-    report = folder / "report.xml"
-    options = ("-q", "-p", "no:xdist", "-p", "no:cacheprovider", f"--junitxml={report}")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, _TESTS], env=environment, text=True, capture_output=True, check=False
-    )
-    assert report.exists(), done.stdout + done.stderr
+    rest = [path for path in sorted(_TESTS.glob("test_*.py")) if path.stem not in _BESIDE]
+    runs = [_Run(folder, rest), _Run(folder, [_TESTS / f"{stem}.py" for stem in _BESIDE])]
+    for run in runs:
+        run.wait()
     found: dict[str, list[str]] = {}
-    for case in ET.parse(report).iter("testcase"):  # noqa: S314 - our own
-        name = f"{case.attrib['classname'].rpartition('.')[2]}.{case.attrib['name'].partition('[')[0]}"
-        wrong = [each.text or "" for each in case if each.tag in ("failure", "error")]
-        found.setdefault(name, []).append("\n".join(wrong))
+    for run in runs:
+        for case in run.cases():
+            name = f"{case.attrib['classname'].rpartition('.')[2]}.{case.attrib['name'].partition('[')[0]}"
+            wrong = [each.text or "" for each in case if each.tag in ("failure", "error")]
+            found.setdefault(name, []).append("\n".join(wrong))
     return found
+
+
+class _Run:
+    """A pytest of some of the files, with a Ray of its own."""
+
+    def __init__(self, folder: Path, files: Sequence[Path]) -> None:
+        environment = {**os.environ, "XSHM_ON_RAY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+        environment.pop("PYTEST_XDIST_WORKER", None)
+        self._report = folder / f"{files[0].stem}.xml"
+        self._output = self._report.with_suffix(".txt")
+        options = ("-q", "-p", "no:xdist", "-p", "no:cacheprovider", f"--junitxml={self._report}")
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", *options, *map(str, files)],
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait(self) -> None:
+        self._process.wait()
+
+    def cases(self) -> Iterator[ET.Element]:
+        """Yield what it has said of each test."""
+        assert self._report.exists(), self._output.read_text()
+        yield from ET.parse(self._report).iter("testcase")  # noqa: S314 - our own
