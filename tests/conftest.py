@@ -38,6 +38,16 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.stash[_leak_watch] = leak_watch.fork()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let some tests run alone."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    import alone  # noqa: PLC0415 - where there is pytest-xdist
+
+    return alone.Scheduling(config, log)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Keep the garbage collector from what is collected here: nine thousand tests, which stay until the end.

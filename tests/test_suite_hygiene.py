@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import alone
 import pytest
 from leak_watch import DIRECTORY_VARIABLE
 
@@ -151,6 +152,48 @@ def test_a_server_with_authority_refuses_who_has_no_cookie(make_server: Callable
     without = server.env() | {"XAUTHORITY": os.devnull}
     refused = subprocess.run(["xdpyinfo"], env=without, capture_output=True, check=False)
     assert refused.returncode == 1
+
+
+def test_what_has_to_run_alone_is_there() -> None:
+    for each in alone.TESTS:
+        path, _, name = each.partition("::")
+        assert f"\ndef {name}" in (Path(__file__).parents[1] / path).read_text(), each
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_what_has_to_run_alone_does(tmp_path: Path, workers: int) -> None:
+    note = """
+import time
+def note(name):
+    begin = time.monotonic()
+    time.sleep(0.1)
+    with open("notes", "a") as notes:
+        print(name, begin, time.monotonic(), file=notes)
+"""
+    (tmp_path / "note.py").write_text(note)
+    test = "def test_{0}():\n    note('{0}')\n"
+    for file, names in (
+        ("a", ("a", "alone_1", "alone_2")),
+        ("b", ("b", "b_2")),
+        ("c", ("c", "c_2", "c_3")),
+        ("d", "d"),
+    ):
+        (tmp_path / f"test_{file}.py").write_text("from note import note\n" + "".join(map(test.format, names)))
+    (tmp_path / "conftest.py").write_text(
+        "import alone\nalone.TESTS = ('test_a.py::test_alone',)\n"
+        "def pytest_xdist_make_scheduler(config, log): return alone.Scheduling(config, log)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(alone.__file__).parent}"}
+    environment = {name: value for name, value in environment.items() if not name.startswith("PYTEST_")}
+    command = [sys.executable, "-m", "pytest", "-q", "-n", str(workers), "--dist", "loadfile", "-c", "/dev/null", "."]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert "9 passed" in done.stdout, done.stdout + done.stderr
+    ran = {
+        name: (float(begin), float(end))
+        for name, begin, end in map(str.split, (tmp_path / "notes").read_text().splitlines())
+    }
+    last = max(end for name, (_, end) in ran.items() if not name.startswith("alone"))
+    assert last <= ran["alone_1"][0] < ran["alone_1"][1] <= ran["alone_2"][0]
 
 
 def test_threads_can_paint_at_the_same_time(screen: xshm.Screen, painter: Painter) -> None:

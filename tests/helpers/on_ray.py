@@ -19,7 +19,6 @@ _BESIDE = (
     "test_capacity_on_ray",
     "test_evidence",
     "test_fleet_reference",
-    "test_pool",
     "test_seat",
     "test_fleet_drivers",
 )

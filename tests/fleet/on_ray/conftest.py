@@ -23,6 +23,9 @@ _SYSTEM = {
     "health_check_period_ms": 250,
     "health_check_failure_threshold": 4,
     "health_check_timeout_ms": 10_000,
+    # Else each program that connects has a worker started for each CPU, whether it will need one or not.
+    "prestart_worker_first_driver": False,
+    "enable_worker_prestart": False,
 }
 
 
@@ -38,10 +41,11 @@ def cluster() -> Iterator[Any]:
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray's own; workers start in half the time where the nodes have it already
     # What is sent to workers is read there from these tests' own modules, and from those that they share.
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (_HERE, _HERE.parents[1] / "helpers")))
-    node = {"num_cpus": 2, "object_store_memory": 100 << 20, "include_dashboard": False, "_system_config": _SYSTEM}
-    cluster: Any = Cluster(initialize_head=True, head_node_args=node)
+    node = {"num_cpus": 2, "object_store_memory": 100 << 20, "include_log_monitor": False}
+    head = {**node, "include_dashboard": False, "no_monitor": True, "_system_config": _SYSTEM}
+    cluster: Any = Cluster(initialize_head=True, head_node_args=head)
     try:
-        cluster.add_node(num_cpus=2, object_store_memory=100 << 20, resources={"steady": 1})
+        cluster.add_node(**node, resources={"steady": 1})
         ray.init(address=cluster.address, log_to_driver=False)
         yield cluster
     finally:
