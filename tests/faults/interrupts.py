@@ -350,9 +350,10 @@ def provoke(report: Report, effort: int) -> None:
         stack.callback(lambda: setattr(sys, "unraisablehook", hook))
         stack.callback(lambda: gc.callbacks.extend(callbacks))
         place = _Place(stack, Path(directory))
-        if not gc.get_freeze_count():  # in pytest it has been done
-            gc.freeze()  # what there is by now need not be looked through each time
+        if not gc.get_freeze_count():  # in pytest there are its tests, which stay so
             stack.callback(gc.unfreeze)
+        gc.collect()
+        gc.freeze()  # what there is by now need not be looked through each time
         for verb in _VERBS:
             row = report.row(verb.name)
             for _ in range(2):
