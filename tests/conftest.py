@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import signal
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,17 @@ def pytest_collection() -> Iterator[None]:
     gc.enable()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup() -> None:
+    """Give pytest's handlers of log records new locks, which are the same for all tests.
+
+    Where a test's signal handler raises within `logging`, its lock stays taken (see `xshm.system.logs`); the next test
+    whose other thread logs would wait for ever.
+    """
+    for handler in logging.getLogger().handlers:
+        handler.createLock()
+
+
 def _unignore_signals() -> None:
     """Let programs of the tests take signals that this run is to ignore, as below nohup(1) or in a shell's background.
 
@@ -111,7 +123,7 @@ def surface(xvfb: Server) -> Iterator[Surface]:
 
 @pytest.fixture
 def no_collector() -> Iterator[None]:
-    """Switch the garbage collector off: memory has to come back without it."""
+    """Switch the garbage collector off: memory has to come back without it, and its time is not the test's."""
     gc.disable()
     yield
     gc.enable()

@@ -485,6 +485,7 @@ def test_the_first_one_of_a_connection_to_stop_listening_leaves_the_others_their
     assert struct.calcsize("=BBHIHxxHHIHHI") == 28  # seven words, as XISelectEvents' length says
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_waiting_costs_no_processor_time(screen: xshm.Screen) -> None:
     with watching(screen) as changes:
         first(changes)

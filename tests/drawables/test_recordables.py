@@ -92,6 +92,7 @@ def test_a_window_that_is_resized_and_hidden_keeps_its_size_and_its_last_picture
     assert (tuple(read[-1][20, 10]), tuple(read[-1][20, 50])) == (RED, (0, 0, 0))
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_of_a_still_screen_the_server_is_asked_nothing_while_the_recording_goes_on(
     xvfb: Server, tmp_path: Path
 ) -> None:

@@ -277,6 +277,7 @@ def test_the_pointer_is_told_apart_from_the_picture(
     assert np.array_equal(viewer.rgb()[5:20, 5:20], np.full((15, 15, 3), _BLUE, np.uint8))
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_a_still_screen_costs_next_to_nothing(
     make_server: Callable[..., Server], opened: Callable[..., Channel]
 ) -> None:

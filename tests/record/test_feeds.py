@@ -131,6 +131,7 @@ def test_a_window_that_is_redirected_is_seen_in_the_live_memory() -> None:
 # -- waits -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_without_changes_a_wait_sleeps_and_a_look_finds_nothing(
     screen: xshm.Screen, feeds: Callable[..., Feed]
 ) -> None:
@@ -244,6 +245,7 @@ def test_where_a_source_ends_is_the_darkest_colour_that_there_is() -> None:
     assert (Canvas((5, 4), PSEUDO, colormap).pixels == 7).all()
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_a_hidden_window_has_no_pictures_until_it_is_back(
     screen: xshm.Screen, painter: Painter, feeds: Callable[..., Feed]
 ) -> None:

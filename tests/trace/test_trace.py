@@ -345,6 +345,7 @@ def test_a_forked_child_leaves_it_alone(screen: xshm.Screen, painter: Painter, t
 # -- its costs ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_while_nothing_happens_nothing_is_asked_and_nothing_kept(make_server: Callable[..., Server]) -> None:
     server = make_server("Xvfb", 200, 150)
     with xshm.Screen(server.name) as screen, screen.trace(keep_last=60) as trace:

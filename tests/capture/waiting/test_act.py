@@ -231,6 +231,7 @@ def test_a_caret_that_blinks_in_what_has_just_changed_delays_no_rest(screen: xsh
     assert [each.rect for each in outcome.moving] == [Rect(200, 100, 2, 14)]
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_an_idle_act_costs_nothing(screen: xshm.Screen) -> None:
     screen.act(lambda: None, reaction=0)  # imports
     before = time.process_time()
