@@ -354,6 +354,7 @@ def provoke(report: Report, effort: int) -> None:
             stack.callback(gc.unfreeze)
         gc.collect()
         gc.freeze()  # what there is by now need not be looked through each time
+        gc.collect()
         for verb in _VERBS:
             row = report.row(verb.name)
             for _ in range(2):
