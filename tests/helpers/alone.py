@@ -1,4 +1,4 @@
-"""Run a few tests last, while no other one runs: they judge how soon something is told, or what it costs meanwhile.
+"""Run a few tests last, while no other one runs: they judge how soon something is told.
 
 For pytest-xdist: of several workers one runs them, after the others have ended. Without it tests follow each other.
 """
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 # How their names begin. Beside two other workers on two processors a spinner turns unevenly, for one.
 TESTS: tuple[str, ...] = (
     "tests/capture/waiting/test_act.py::test_clicks_are_judged_right_beside_what_moves",
-    "tests/drawables/test_recordables.py::test_of_a_still_screen_the_server_is_asked_nothing",
-    "tests/live/test_live_channel.py::test_a_still_screen_costs_next_to_nothing",
     "tests/live/test_live_truth.py::test_a_viewer_behind_a_slow_line_does_not_hold_up_another",
     "tests/trace/test_trace_log.py::test_snapshots_are_whole",
 )
