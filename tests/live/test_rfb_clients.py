@@ -273,26 +273,25 @@ class _Site:
         server.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        path = head.split()[1].decode().split("?")[0]
-        if path == "/rfb":
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._behind)
-            far_writer.write(head)
-            await asyncio.gather(_copied(reader, far_writer), _copied(far_reader, writer))
-            return
-        file = self._root / path.lstrip("/")
-        kind = {".js": "text/javascript", ".html": "text/html", ".css": "text/css"}.get(file.suffix, "text/plain")
-        body = file.read_bytes() if file.is_file() else b""
-        status = "200 OK" if file.is_file() else "404 Not Found"
-        writer.write(f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n".encode())
-        writer.write(b"Connection: close\r\n\r\n" + body)
-        await writer.drain()
-        writer.close()
+        with contextlib.closing(writer), contextlib.suppress(asyncio.IncompleteReadError):
+            head = await reader.readuntil(b"\r\n\r\n")  # a browser connects ahead, too, and asks nothing
+            path = head.split()[1].decode().split("?")[0]
+            if path == "/rfb":
+                far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._behind)
+                far_writer.write(head)
+                await asyncio.gather(_copied(reader, far_writer), _copied(far_reader, writer))
+                return
+            file = self._root / path.lstrip("/")
+            kind = {".js": "text/javascript", ".html": "text/html", ".css": "text/css"}.get(file.suffix, "text/plain")
+            body = file.read_bytes() if file.is_file() else b""
+            status = "200 OK" if file.is_file() else "404 Not Found"
+            writer.write(f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n".encode())
+            writer.write(b"Connection: close\r\n\r\n" + body)
+            await writer.drain()
 
 
 async def _copied(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.closing(writer), contextlib.suppress(OSError):
         while data := await reader.read(1 << 16):
             writer.write(data)
             await writer.drain()
-    writer.close()
