@@ -6,10 +6,13 @@ Each test runs pytest on a small suite of its own, with the fixtures and the lea
 from __future__ import annotations
 
 import ctypes
+import gc
+import logging
 import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -152,6 +155,25 @@ def test_a_server_with_authority_refuses_who_has_no_cookie(make_server: Callable
     without = server.env() | {"XAUTHORITY": os.devnull}
     refused = subprocess.run(["xdpyinfo"], env=without, capture_output=True, check=False)
     assert refused.returncode == 1
+
+
+def test_the_collector_passes_over_the_tests_that_were_collected(request: pytest.FixtureRequest) -> None:
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > len(request.session.items)
+    assert not any(each is request.node for each in gc.get_objects()), "it is one that was collected"
+
+
+@pytest.mark.parametrize("turn", ["takes it, and keeps it", "finds it free"])
+def test_a_lock_of_a_handler_of_records_is_no_other_tests(turn: str, caplog: pytest.LogCaptureFixture) -> None:
+    if turn.startswith("takes"):  # as a signal handler that raises within `logging` leaves it
+        for handler in logging.getLogger().handlers:
+            handler.acquire()
+        return
+    with caplog.at_level(logging.INFO):
+        thread = threading.Thread(target=logging.getLogger("a program's").info, args=("told",), daemon=True)
+        thread.start()
+        thread.join(5)
+    assert caplog.messages == ["told"]
 
 
 def test_what_has_to_run_alone_is_there() -> None:

@@ -28,10 +28,10 @@ from xshm.errors import Closed, FleetError, InvalidArgument, InvalidType, NoRoom
 from xshm.fleet import cluster
 from xshm.fleet.dispatch import Dispatcher
 from xshm.fleet.items import Items, is_wanted
-from xshm.fleet.nodes.packed import Packed
+from xshm.fleet.nodes.packed import unpacked
 from xshm.fleet.room import room_for, worker_memory
 from xshm.fleet.seats import Seat, checked_kind, checked_programs, checked_spec
-from xshm.fleet.tasks.function import checked
+from xshm.fleet.tasks.function import checked, sendable
 from xshm.fleet.tasks.task import Job, Task
 from xshm.fleet.worker import Worker
 from xshm.system.closing import Closing
@@ -58,7 +58,6 @@ T = TypeVar("T")
 _AHEAD: Final = 2  # items for each display that `map` has under way, or done before their turn
 _PATIENCE: Final = 30.0  # seconds for a look at a seat that is being replaced
 _PAUSE: Final = 0.1
-_SMALL: Final = 1 << 16  # bytes of a function that goes with each item
 # Ray's options that leave nodes out, and of which Capacity does not know.
 _CHOOSING: Final = {"accelerator_type", "label_selector", "num_gpus", "placement_group", "resources"}
 _SUFFIXES: Final = {"trace": ".html", "video": ".mp4"}
@@ -222,7 +221,7 @@ class DisplayPool(Closing):
         a function returns comes by Ray's shared memory; arrays of it are read-only, and hold their place there.
         """
         dispatcher = self._open()
-        sent = _sent(checked(function, "map() calls function(display, item)", None))
+        sent = sendable(checked(function, "map() calls function(display, item)", None), cluster.ray())
         for name, value in (("fresh", fresh), ("return_exceptions", return_exceptions)):
             _arguments.flag(value, name)
         if progress is not None:
@@ -257,7 +256,7 @@ class DisplayPool(Closing):
         """
         dispatcher = self._open()
         checked(function, "submit() calls function(display, …) with its own arguments", *args, **kwargs)
-        call = _sent(functools.partial(function, **kwargs) if kwargs else function)
+        call = sendable(functools.partial(function, **kwargs) if kwargs else function, cluster.ray())
         task = Task(next(self._numbers), call, args, Job("submitted", fresh=False, kept=()), None, {})
         dispatcher.submit(task)
         return task.future
@@ -273,8 +272,7 @@ class DisplayPool(Closing):
         From another machine it comes compressed, which is less to send. Raises what `Seat.grab` does; FleetError where
         its worker is not back, or has not answered, within 30 s.
         """
-        found = self._looked(number, "grab", region)
-        frame: Frame = found.frame() if isinstance(found, Packed) else found
+        frame: Frame = unpacked(self._looked(number, "grab", region))
         return frame
 
     def changed(self, number: int, since: Seen | None = None, *, timeout: float = 0) -> Delta:
@@ -389,13 +387,3 @@ def _counted(value: object, name: str) -> int:
     if (count := _arguments.integer(value, f"{name} is a whole number")) < 1:
         raise InvalidArgument(f"{name} is 1 or more, not {quoted(value)}")
     return count
-
-
-def _sent(function: Any) -> Any:
-    """Return a function as workers are sent it: pickled once for all items, by Ray's store where it is large."""
-    module = cluster.ray()
-    try:
-        data: bytes = module.cloudpickle.dumps(function)
-    except Exception as error:  # whatever a `__reduce__` raises
-        raise InvalidType(f"the function can't be sent to workers: {error}") from error
-    return data if len(data) <= _SMALL else module.put(data)

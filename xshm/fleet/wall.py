@@ -27,7 +27,7 @@ from PIL import Image
 
 from xshm.errors import Closed, FleetError, InvalidArgument, InvalidType, LiveViewFailed, XshmError
 from xshm.fleet import cluster
-from xshm.fleet.nodes.packed import Packed
+from xshm.fleet.nodes.packed import unpacked
 from xshm.fleet.picture import Picture
 from xshm.fleet.tasks.events import Events
 from xshm.fleet.tiles.drawing import GROUND, caption, fitted, worded
@@ -97,7 +97,7 @@ def _asked(pool: Seats, looks: Sequence[tuple[int, str, tuple[int, ...]]]) -> li
                 answer = module.get(reference)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told in the tile
                 answer = error
-            found[references[reference]] = answer.frame() if isinstance(answer, Packed) else answer
+            found[references[reference]] = unpacked(answer)
     return found
 
 

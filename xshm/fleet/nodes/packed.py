@@ -40,6 +40,11 @@ class Packed(NamedTuple):
         return unpacked
 
 
+def unpacked(found: Any) -> Any:
+    """Return what a look has returned, with the Frame of a Packed in its place."""
+    return found.frame() if isinstance(found, Packed) else found
+
+
 def _compressed(pixels: NDArray[Any]) -> tuple[bytes, bytes]:
     """Return pixels in zlib's format, the halves of their bytes at the same time."""
     module, parts, found = _zlib(), _halves(pixels), [b"", b""]

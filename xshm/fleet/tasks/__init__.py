@@ -2,6 +2,6 @@
 
 - `events`: the calls of one thread, also those for later
 - `task`: one item, its Future, and what is kept of it; where the next one runs
-- `function`: what an item calls
+- `function`: what an item calls, and how it is sent
 - `stats`: counts of what was done, and of what was lost
 """
