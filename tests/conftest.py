@@ -65,11 +65,14 @@ def pytest_collection() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_setup() -> None:
-    """Give pytest's handlers of log records new locks, which are the same for all tests.
+    """Have no lock of `logging` taken, which are the same for all tests: its own, and those of pytest's handlers.
 
     Where a test's signal handler raises within `logging`, its lock stays taken (see `xshm.system.logs`); the next test
     whose other thread logs would wait for ever.
     """
+    lock: Any = logging._lock  # type: ignore[attr-defined]
+    while lock._is_owned():
+        lock.release()
     for handler in logging.getLogger().handlers:
         handler.createLock()
 

@@ -164,10 +164,11 @@ def test_the_collector_passes_over_the_tests_that_were_collected(request: pytest
 
 
 @pytest.mark.parametrize("turn", ["takes it, and keeps it", "finds it free"])
-def test_a_lock_of_a_handler_of_records_is_no_other_tests(turn: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_lock_of_logging_that_is_left_taken_is_no_other_tests(turn: str, caplog: pytest.LogCaptureFixture) -> None:
     if turn.startswith("takes"):  # as a signal handler that raises within `logging` leaves it
         for handler in logging.getLogger().handlers:
             handler.acquire()
+        logging._lock.acquire()  # type: ignore[attr-defined]
         return
     with caplog.at_level(logging.INFO):
         thread = threading.Thread(target=logging.getLogger("a program's").info, args=("told",), daemon=True)

@@ -52,23 +52,34 @@ _STEP: Final = 0.01  # seconds that a look at the clock takes on a machine that 
 _OPENING: Final = 30.0  # seconds to get ready
 
 
-class Meter(threading.Thread):
-    """Counts in `lost` the seconds for which this process had no processor, or another thread had it."""
+class Meter:
+    """Counts in `lost`, within a with block, the seconds without a processor, or for which another thread had it."""
 
     def __init__(self) -> None:
-        super().__init__(daemon=True)
         self._lost = 0.0
         self._last = time.monotonic()
+        self._is_over = threading.Event()
+        self._thread: threading.Thread | None = None
 
     @property
     def lost(self) -> float:
         """The seconds by now, those of a sleep that should have ended included."""
         return self._lost + max(0.0, time.monotonic() - self._last - 2 * _STEP)
 
-    def run(self) -> None:
-        """Sleep again and again, and see how much longer that took."""
-        while True:
-            time.sleep(_STEP)
+    def __enter__(self) -> None:
+        self._is_over.clear()
+        self._last = time.monotonic()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        """Wait again and again, and see how much longer that took."""
+        while not self._is_over.wait(_STEP):
             self._lost = self.lost
             self._last = time.monotonic()
 
@@ -516,14 +527,13 @@ def _rounds(report: dict[str, list[tuple[str, str | None]]], fault: str, effort:
 
 def provoke(report: Report, effort: int) -> None:
     """Have a server not answer in each way, `effort` times; each way at once, on a server of its own."""
-    if not METER.is_alive():
-        METER.start()
     found: dict[str, list[tuple[str, str | None]]] = {fault: [] for fault in FAULTS}
     threads = [threading.Thread(target=_rounds, args=(found, fault, effort)) for fault in FAULTS]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with METER:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     for fault, calls in found.items():
         report.row(f"{fault}: rounds").count(None if calls else "none was made")
         for kind, how in calls:
