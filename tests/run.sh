@@ -90,6 +90,8 @@ if [ "$(cat "$venv/installed" 2>/dev/null)" != "$stamp" ]; then
 fi
 
 [ -z "${XSHM_SETUP_ONLY:-}" ] || exit 0
+# Hundreds of the tests' processes import xshm: where each compiles it anew, that is most of what they do.
+unset PYTHONDONTWRITEBYTECODE
 # Most of a test's time is a server's or a wait, so one file more at a time than there are processors keeps all of them
 # busy. Not many more: tests that measure time would measure each other.
 exec "$venv/bin/python" -m pytest --numprocesses $(($(nproc) + 1)) --dist loadfile "$@"

@@ -23,9 +23,6 @@ _SYSTEM = {
     "health_check_period_ms": 250,
     "health_check_failure_threshold": 4,
     "health_check_timeout_ms": 10_000,
-    # Else each program that connects has a worker started for each CPU, whether it will need one or not.
-    "prestart_worker_first_driver": False,
-    "enable_worker_prestart": False,
 }
 
 

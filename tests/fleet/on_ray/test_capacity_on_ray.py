@@ -64,7 +64,7 @@ def test_what_an_actor_has_is_no_room() -> None:
     ray.kill(actor)
 
 
-def test_room_that_has_just_been_given_back_is_found() -> None:
+def test_room_that_has_just_been_given_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = {"per_worker": 1, "num_cpus": 1, "memory": 1}
     assert room_for(5, _NONE, **wanted).fits == 4  # there never are more
 
@@ -75,7 +75,9 @@ def test_room_that_has_just_been_given_back_is_found() -> None:
         actors = [ray.remote(num_cpus=2)(Holder).remote() for _ in range(2)]
         ray.get([actor.__ray_ready__.remote() for actor in actors])
         _free_cpus(0)
-        assert room_for(4, _NONE, **wanted).fits == 0
+        with monkeypatch.context() as hurried:
+            hurried.setattr("xshm.fleet.room._SETTLED", 0.3)
+            assert room_for(4, _NONE, **wanted).fits == 0
         for actor in actors:
             ray.kill(actor)
         assert room_for(n, _NONE, **wanted).fits == 4

@@ -162,7 +162,10 @@ def test_a_seat_that_was_lost_is_words_until_it_is_back(pool: fleet.DisplayPool)
     _until(is_back)
 
 
-def test_a_seat_that_does_not_answer_is_words_within_seconds(pool: fleet.DisplayPool) -> None:
+def test_a_seat_that_does_not_answer_is_words_within_seconds(
+    pool: fleet.DisplayPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xshm.fleet.wall._PATIENCE", 2.0)  # less than five, which all the other tests would wait for
     grid, infos = shrunk(3, _SIZE, 1000, 3), pool.infos()
     os.kill(infos[0].pid, signal.SIGSTOP)
     try:
