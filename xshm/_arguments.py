@@ -6,6 +6,7 @@ neither the kernel nor the X protocol accepts (NUL, a surrogate). `what` begins 
 
 from __future__ import annotations
 
+import math
 import numbers
 import operator
 import os
@@ -30,6 +31,14 @@ def number(value: object, what: str) -> float:
         return float(value)
     except OverflowError:  # an int of more than 308 digits
         raise InvalidArgument(f"{what}, and this one is too large: {quoted(value)}") from None
+
+
+def amount(value: object, what: str) -> float:
+    """Return a number that is 0 or more, and not endless; `what` says so. Raises InvalidType, InvalidArgument."""
+    found = number(value, what)
+    if not 0 <= found < math.inf:
+        raise InvalidArgument(f"{what}; not {quoted(value)}")
+    return found
 
 
 def integer(value: object, what: str) -> int:

@@ -36,6 +36,7 @@ def _node(
     framebuffers: Supply | None = None,
     is_one: bool = False,
     why_not: str = "",
+    resources: dict[str, float] | None = None,
 ) -> Node:
     """Return a node that has much of all that is not given; its machine is its own."""
     measured = Measured(
@@ -49,6 +50,7 @@ def _node(
         framebuffers=framebuffers,
         is_one=is_one,
         why_not=why_not,
+        resources=resources,
     )
     return Node(name * 56, host, 64.0, float(_MUCH), measured)
 
@@ -61,14 +63,20 @@ _supplies = st.builds(
 )
 
 
+_OTHERS = st.sampled_from([(), (("GPU", 1),), (("disk", 0.5), ("GPU", 0.25))])
+
+
 @st.composite
 def _clusters(draw: st.DrawFn) -> tuple[list[Node], Need]:
-    need = Need(draw(st.integers(1, 4)), draw(st.sampled_from([0, 0.25, 1, 3])), *_amounts(draw), 4 * _MB)
+    need = Need(
+        draw(st.integers(1, 4)), draw(st.sampled_from([0, 0.25, 1, 3])), *_amounts(draw), 4 * _MB, draw(_OTHERS)
+    )
     nodes = [
         _node(
             name,
             cpus=draw(st.sampled_from([0, 0.5, 2, 7.75])),
             ray_memory=draw(st.integers(0, 90 * _MB)),
+            resources={name: draw(st.sampled_from([0, 0.5, 2, 9])) for name in ("GPU", "disk")},
             machine=draw(_supplies),
             groups=tuple(draw(st.lists(_supplies, max_size=2, unique_by=lambda each: each.identity))),
             framebuffers=draw(st.none() | _supplies),
@@ -91,6 +99,8 @@ def _used(nodes: list[Node], need: Need, workers: list[tuple[str, int]]) -> Coun
         assert isinstance(found, Measured)
         used[f"{place} cpus"] += round(need.cpus * 100)
         used[f"{place} ray"] += need.ray_memory
+        for name, each in need.resources:
+            used[f"{place} {name}"] += round(each * 100)
         for kind, supplies in (("m", [found.machine]), ("g", found.groups)):
             for supply in supplies:
                 used[f"{kind} {supply.identity}"] += need.memory
@@ -108,6 +118,7 @@ def _there(nodes: list[Node]) -> dict[str, int]:
         assert isinstance(found, Measured)
         there[f"{node.id} cpus"] = round((found.cpus or 0) * 100)
         there[f"{node.id} ray"] = int(found.ray_memory or 0)
+        there |= {f"{node.id} {name}": round(each * 100) for name, each in (found.resources or {}).items()}
         for kind, supplies in (("m", [found.machine]), ("g", found.groups), ("f", [found.framebuffers])):
             for supply in supplies:
                 if supply:
@@ -209,8 +220,8 @@ def test_what_is_free_on_two_nodes_is_no_room_for_a_worker_of_both() -> None:
 def test_a_ray_that_does_not_say_what_a_node_has_left_is_bounded_by_the_clusters_sum() -> None:
     measured = Measured("alpha", 0, None, None, Supply("boot", _MUCH))
     nodes = [Node("a", "alpha", 4.0, 1e12, measured), Node("b", "beta", 4.0, 1e12, measured)]
-    assert described(_SPEC, _NEED, nodes, cluster_wide(3, 1e12, _NEED)).fits == 12
-    assert described(_SPEC, _NEED, nodes, cluster_wide(8, 3e8, _NEED)).fits == 3
+    assert described(_SPEC, _NEED, nodes, cluster_wide({"CPU": 3, "memory": 1e12}, _NEED)).fits == 12
+    assert described(_SPEC, _NEED, nodes, cluster_wide({"CPU": 8, "memory": 3e8}, _NEED)).fits == 3
 
 
 @pytest.mark.parametrize(
@@ -231,6 +242,26 @@ def test_each_limit_is_named_with_its_numbers_and_the_way_out(node: Node, limit:
     assert (capacity.fits, capacity.nodes[0].limit) == (fits, limit)
     assert re.search(says, capacity.reason)
     assert capacity.reason in str(capacity)
+
+
+@pytest.mark.parametrize(
+    ("resources", "left", "limit", "fits", "says"),
+    [
+        ({"GPU": 0.5}, {"GPU": 2}, "GPUs", 4, r"Ray has 2 GPU free on alpha, and a worker takes 0\.5 \(.*--num-gpus"),
+        ({"disk": 1}, {"disk": 3}, "resource disk", 3, r"3 disk free on alpha.* takes 1 \(.*resources='{\"disk\": 1}'"),
+        ({"disk": 1}, {"GPU": 3}, "resource disk", 0, r"Ray has 0 disk free on alpha"),
+        ({"disk": 1, "GPU": 1}, {"GPU": 2, "disk": 3}, "GPUs", 2, r"Ray has 2 GPU free on alpha"),
+    ],
+)
+def test_what_ray_counts_by_a_name_is_a_limit(
+    resources: dict[str, float], left: dict[str, float], limit: str, fits: int, says: str
+) -> None:
+    need = Need(1, 0.25, 0, _MB, 0, tuple(resources.items()))
+    capacity = described(_SPEC, need, [_node(resources=left)])
+    assert (capacity.fits, capacity.nodes[0].limit) == (fits, limit)
+    assert re.search(says, capacity.reason)
+    assert all(f"{each:g} {name}" in str(capacity).splitlines()[0] for name, each in resources.items())
+    hash(capacity)
 
 
 def test_of_groups_within_each_other_the_least_is_named() -> None:

@@ -1,4 +1,9 @@
-"""A program that has a pool of displays, and ends in one of several ways: python fleet_driver.py HOW DIRECTORY."""
+"""A program that has a pool of displays, and ends in one of several ways.
+
+    python fleet_driver.py HOW DIRECTORY [RESOURCE]
+
+Its worker takes a part of that resource, which only some nodes have: no others are asked, nor start a process for it.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +50,8 @@ def begun(place: Path) -> Traces:
     return found
 
 
-def main(how: str, place: Path) -> None:
-    pool = fleet.DisplayPool(1, _SPEC)
+def main(how: str, place: Path, *resources: str) -> None:
+    pool = fleet.DisplayPool(1, _SPEC, resources=dict.fromkeys(resources, 0.1))
     try:
         next(pool.map(fail, [1]))
     except OwnError as error:
@@ -80,5 +85,5 @@ def say_when_begun(place: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
     print("main is over", os.getpid(), flush=True)

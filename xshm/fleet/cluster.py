@@ -6,13 +6,16 @@ import contextlib
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.errors import InvalidArgument, MissingExtra
+from xshm import _arguments
+from xshm.errors import InvalidArgument, InvalidType, MissingExtra
+from xshm.system.printable import quoted
 from xshm.virtual.processes import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 # By Ray's default its workers, and all that they start, give way to everything else on the machine (nice 15).
 _NICENESS: Final = {"RAY_worker_niceness": "0"}
@@ -21,6 +24,8 @@ _STARTED: Final = {**_NICENESS, "RAY_USAGE_STATS_ENABLED": "0"}
 _OF_TOKENS: Final = "ray._private.authentication.authentication_token_setup"  # who warns that there is a token
 CPUS: Final = 0.25  # of a display, as Ray counts: most of the time a display waits
 _ANSWER: Final = 60.0  # seconds for the answer of a worker that has to be started first
+_HAVE_OPTIONS: Final = {"CPU": "num_cpus", "GPU": "num_gpus", "memory": "memory"}
+_LEAST: Final = 0.001  # of an accelerator's type, which Ray counts so that no other node is taken
 _OUTLIVING: Final = ("get_if_exists", "lifetime", "name")
 _LOOKS, _WAITS = 4, 8  # at one seat, at the same time
 
@@ -122,6 +127,26 @@ def options(given: Mapping[str, Any], *, memory: int, nice: int) -> dict[str, An
         asked = dict(chosen.get("runtime_env") or {})
         chosen["runtime_env"] = {**asked, "env_vars": {**_NICENESS, **asked.get("env_vars", {})}}
     return chosen
+
+
+def counted(given: Mapping[str, Any]) -> dict[str, float]:
+    """Return what Ray counts for an actor of these options beside its CPUs and its memory, by Ray's names.
+
+    Raises InvalidArgument, InvalidType.
+    """
+    named = {} if given.get("resources") is None else given["resources"]
+    if not isinstance(named, Mapping):
+        raise InvalidType(f"resources is a mapping of names to numbers, as in {{'disk': 1}}, not {quoted(named)}")
+    if own := sorted({*named} & _HAVE_OPTIONS.keys()):
+        raise InvalidArgument(f"{own[0]} is no name in resources: pass {_HAVE_OPTIONS[own[0]]}=")
+    found = {
+        _arguments.text(name, "a resource has a name"): _arguments.amount(each, "a resource is a number, 0 or more")
+        for name, each in named.items()
+    }
+    found["GPU"] = _arguments.amount(given.get("num_gpus") or 0, "num_gpus is a number, 0 or more")
+    if kind := given.get("accelerator_type"):
+        found[f"accelerator_type:{kind}"] = _LEAST
+    return {name: each for name, each in found.items() if each}
 
 
 def groups(seats: int) -> dict[str, int]:

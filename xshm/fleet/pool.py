@@ -59,7 +59,7 @@ _AHEAD: Final = 2  # items for each display that `map` has under way, or done be
 _PATIENCE: Final = 30.0  # seconds for a look at a seat that is being replaced
 _PAUSE: Final = 0.1
 # Ray's options that leave nodes out, and of which Capacity does not know.
-_CHOOSING: Final = {"accelerator_type", "label_selector", "num_gpus", "placement_group", "resources"}
+_CHOOSING: Final = {"label_selector", "placement_group", "scheduling_strategy"}
 _SUFFIXES: Final = {"trace": ".html", "video": ".mp4"}
 
 
@@ -126,7 +126,8 @@ class DisplayPool(Closing):
         if memory is None:
             memory = worker_memory(self._spec, self._per_worker)
         cpus = given.get("num_cpus", cluster.CPUS)
-        self.capacity = room_for(n, self._spec, per_worker=self._per_worker, num_cpus=cpus, memory=memory)
+        taken = {"num_cpus": cpus, "memory": memory, "others": cluster.counted(given)}
+        self.capacity = room_for(n, self._spec, per_worker=self._per_worker, **taken)
         self._count = self.capacity.fits if n is None else n
         self.capacity.check(max(self._count, 1))
         whole, rest = divmod(self._count, self._per_worker)

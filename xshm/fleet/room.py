@@ -7,10 +7,9 @@ some tenths of a second longer.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm import _arguments
@@ -18,12 +17,12 @@ from xshm.errors import InvalidArgument, NoRoom
 from xshm.fleet import cluster
 from xshm.fleet.nodes import probe, reasons
 from xshm.fleet.nodes.probe import Measured
-from xshm.fleet.nodes.share import Draw, Need, Node, Shared, alone, cluster_wide, draws, share, why_not
+from xshm.fleet.nodes.share import Draw, Need, Node, Shared, alone, cluster_wide, draws, lacking, share, why_not
 from xshm.fleet.seats import checked_spec
 from xshm.system.printable import printable, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from xshm.virtual.spec import DisplaySpec
 
@@ -46,8 +45,9 @@ class NodeRoom:
     - `cpus` and `ray_memory`: what Ray counts; `memory`: what the machine has available, and a container may take;
       `framebuffers`: what is free in `place`, where displays keep them ("": nowhere).
     - `fits`: displays that are given to this node. Nodes on one machine share what they have together.
-    - `limit`: what is used up then: "CPUs", "Ray's memory", "memory", "container", "framebuffers", "directory". "no
-      display": none starts there, "no answer": it was not measured; `why_not` says why.
+    - `limit`: what is used up then: "CPUs", "Ray's memory", "memory", "container", "framebuffers", "directory",
+      "GPUs", or another resource of Ray's, as in "resource disk". "no display": none starts there, "no answer": it was
+      not measured; `why_not` says why.
     - `nice`: the nice value of its workers, None where the node did not answer.
     """
 
@@ -68,7 +68,8 @@ class NodeRoom:
 class Capacity:
     """How many displays fit on a cluster: `fits` in all, `reason` says why not more; `str()` is a table of the nodes.
 
-    - `spec`: a display; `per_worker`: so many in a worker, which takes `num_cpus` and `memory` (bytes) of what Ray has.
+    - `spec`: a display; `per_worker`: so many in a worker, which takes `num_cpus`, `memory` (bytes) and `resources` (by
+      name) of what Ray has.
     - `nodes`: a row for each node.
     """
 
@@ -78,6 +79,7 @@ class Capacity:
     memory: int
     nodes: tuple[NodeRoom, ...]
     reason: str
+    resources: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @property
     def fits(self) -> int:
@@ -99,7 +101,8 @@ class Capacity:
     def __str__(self) -> str:
         displays = "1 display" if self.fits == 1 else f"{self.fits} displays"
         screens = " and ".join(map(str, self.spec.all_screens()))
-        workers = f"{self.per_worker} in each worker of {self.num_cpus:g} CPUs and {reasons.size(self.memory)}"
+        taken = [f"{self.num_cpus:g} CPUs", *(f"{each:g} {name}" for name, each in self.resources.items())]
+        workers = f"{self.per_worker} in each worker of {', '.join(taken)} and {reasons.size(self.memory)}"
         head = f"{displays} of {screens}, {workers}"
         return f"{head}\n{self._table()}\nNo more: {self.reason}"
 
@@ -128,6 +131,8 @@ def capacity(
     per_worker: int = 1,
     num_cpus: float = cluster.CPUS,
     memory: int | None = None,
+    num_gpus: float = 0,
+    resources: Mapping[str, float] | None = None,
     timeout: float = _ANSWER,
 ) -> Capacity:
     """Return how many displays fit on the cluster's nodes, beside what runs there now, and why not more.
@@ -136,61 +141,70 @@ def capacity(
     - `num_cpus` and `memory` (bytes) are what Ray is to count for a worker. None: what a worker without programs takes;
       say how much it is with them. 0: Ray does not count it; the machine's memory is a limit all the same, and no
       worker is taken to have less than half of that.
+    - `num_gpus` and `resources`, which nodes were started with: what a worker takes of them, as Ray's options have it.
     - `timeout`: seconds for the nodes' answers; one that has not answered then counts as full.
 
     Each node is asked by a short task on it. Ray is connected to as by a DisplayPool. Raises MissingExtra,
     InvalidArgument, InvalidType.
     """
     wanted = checked_spec(spec)
-    need = _checked_need(wanted, per_worker, num_cpus, memory)
+    others = cluster.counted({"num_gpus": num_gpus, "resources": resources})
+    need = _checked_need(wanted, per_worker, num_cpus, memory, others)
     patience = _arguments.seconds(timeout, "the timeout is a number of seconds, 0 or more")
     cluster.connect()
-    return _measured(wanted, need, _asked(wanted, patience))
+    return _measured(wanted, need, _asked(wanted, need, patience))
 
 
 def room_for(
-    n: int | None, spec: DisplaySpec | None = None, *, per_worker: int, num_cpus: float, memory: int | None
+    n: int | None,
+    spec: DisplaySpec | None = None,
+    *,
+    per_worker: int,
+    num_cpus: float,
+    memory: int | None,
+    others: Mapping[str, float] | None = None,
 ) -> Capacity:
     """Return the capacity as soon as `n` displays fit, else after two seconds: Ray still counts what has just ended.
 
-    None: as many as there are room for after that. Where Ray has given nothing away, nothing is waited for.
+    None: as many as there are room for after that. Where Ray has given nothing away, nothing is waited for. `others`
+    is what Ray counts for a worker beside CPUs and memory.
     """
     wanted = checked_spec(spec)
-    need = _checked_need(wanted, per_worker, num_cpus, memory)
+    need = _checked_need(wanted, per_worker, num_cpus, memory, others or {})
     cluster.connect()
     deadline = time.monotonic() + _SETTLED
     while True:
-        nodes = _asked(wanted, _ANSWER)
+        nodes = _asked(wanted, need, _ANSWER)
         found = _measured(wanted, need, nodes)
         is_enough = n is not None and n <= found.fits
-        if is_enough or time.monotonic() > deadline or not any(map(_is_given_away, nodes)):
+        if is_enough or time.monotonic() > deadline or not any(_is_given_away(node, need) for node in nodes):
             return found
         time.sleep(_PAUSE)
 
 
-def _checked_need(spec: DisplaySpec, per_worker: object, num_cpus: object, memory: object) -> Need:
+def _checked_need(
+    spec: DisplaySpec, per_worker: object, num_cpus: object, memory: object, others: Mapping[str, float]
+) -> Need:
     displays = _arguments.integer(per_worker, "per_worker is a whole number")
     if displays < 1:
         raise InvalidArgument(f"per_worker is 1 or more, not {quoted(per_worker)}")
-    cpus = _amount(num_cpus, "num_cpus is a number, 0 or more")
+    cpus = _arguments.amount(num_cpus, "num_cpus is a number, 0 or more")
     taken = worker_memory(spec, displays)
-    ray_memory = taken if memory is None else int(_amount(memory, "memory is a number of bytes, 0 or more"))
-    return Need(displays, cpus, ray_memory, max(ray_memory or taken, taken // 2), spec.nbytes)
+    ray_memory = taken if memory is None else int(_arguments.amount(memory, "memory is a number of bytes, 0 or more"))
+    return Need(displays, cpus, ray_memory, max(ray_memory or taken, taken // 2), spec.nbytes, tuple(others.items()))
 
 
 def _measured(spec: DisplaySpec, need: Need, nodes: Sequence[Node]) -> Capacity:
-    left = cluster.ray().available_resources()
-    return described(spec, need, nodes, cluster_wide(left.get("CPU", 0), left.get("memory", 0), need))
+    return described(spec, need, nodes, cluster_wide(cluster.ray().available_resources(), need))
 
 
-def _is_given_away(node: Node) -> bool:
-    """Return whether Ray has given away some of a node's CPUs or memory, as far as is known."""
+def _is_given_away(node: Node, need: Need) -> bool:
+    """Return whether Ray has given away some of what a worker needs of a node, as far as is known."""
     found = node.measured
-    if isinstance(found, str):
+    if isinstance(found, str) or found.resources is None:
         return False
-    return (found.cpus is not None and found.cpus < node.cpus) or (
-        found.ray_memory is not None and found.ray_memory < node.ray_memory
-    )
+    names = ("CPU", "memory", *(name for name, _ in need.resources))
+    return any(found.resources.get(name, 0) < node.resources.get(name, 0) for name in names)
 
 
 def described(spec: DisplaySpec, need: Need, nodes: Sequence[Node], of_all: Sequence[Draw] = ()) -> Capacity:
@@ -201,37 +215,47 @@ def described(spec: DisplaySpec, need: Need, nodes: Sequence[Node], of_all: Sequ
         fits[place] += count
     rows = tuple(_row(node, need, fits[node.id], shared) for node in nodes)
     reason = reasons.why_no_more(nodes, need, shared)
-    return Capacity(spec, need.displays, need.cpus, need.ray_memory, rows, reason)
+    return Capacity(spec, need.displays, need.cpus, need.ray_memory, rows, reason, dict(need.resources))
 
 
 # -- asking the nodes --------------------------------------------------------------------------------------------------
 
 
-def _asked(spec: DisplaySpec, timeout: float) -> list[Node]:
-    """Return all living nodes with what a task on each has measured, all at once, within so many seconds."""
+def _asked(spec: DisplaySpec, need: Need, timeout: float) -> list[Node]:
+    """Return all living nodes with what a task on each has measured, all at once, within so many seconds.
+
+    Nodes that no worker could be on, whatever is free there, are not asked.
+    """
     module = cluster.ray()
     pinned = module.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     task = module.remote(num_cpus=0, max_retries=0)(probe.measure)
+    living = [each for each in module.nodes() if each["Alive"]]
     asked = {}
-    for each in module.nodes():
-        if each["Alive"]:
+    for each in living:
+        if not lacking(each["Resources"], need):
             where = pinned(each["NodeID"], soft=False)
             store = int(each["Resources"].get("object_store_memory", 0))
-            asked[task.options(scheduling_strategy=where).remote(spec, each["NodeID"], store)] = each
+            asked[task.options(scheduling_strategy=where).remote(spec, each["NodeID"], store)] = each["NodeID"]
     ready, late = module.wait(list(asked), num_returns=len(asked), timeout=timeout) if asked else ([], [])
     for reference in late:
         module.cancel(reference, force=True)
-    silent = f"did not answer within {timeout:g} s"
-    return [
-        Node(
-            id=each["NodeID"],
-            host=printable(each["NodeManagerHostname"]),
-            cpus=each["Resources"].get("CPU", 0.0),
-            ray_memory=each["Resources"].get("memory", 0.0),
-            measured=_answer(reference) if reference in ready else silent,
-        )
-        for reference, each in asked.items()
-    ]
+    answers: dict[str, Measured | str] = dict.fromkeys(asked.values(), f"did not answer within {timeout:g} s")
+    answers.update({asked[reference]: _answer(reference) for reference in ready})
+    return [_node(each, need, answers.get(each["NodeID"])) for each in living]
+
+
+def _node(listed: Mapping[str, Any], need: Need, answer: Measured | str | None) -> Node:
+    """Return a node as Ray lists it; no answer: it was not asked, since it has too little of something."""
+    has = listed["Resources"]
+    return Node(
+        id=listed["NodeID"],
+        host=printable(listed["NodeManagerHostname"]),
+        cpus=has.get("CPU", 0.0),
+        ray_memory=has.get("memory", 0.0),
+        measured=answer or reasons.too_little(has, need),
+        resources=has,
+        lacks=lacking(has, need),
+    )
 
 
 def _answer(reference: Any) -> Measured | str:
@@ -259,7 +283,7 @@ def _row(node: Node, need: Need, fits: int, shared: Shared) -> NodeRoom:
         framebuffers=alone(taken, ("framebuffers", "directory"), need),
         place=found.place if found else "",
         fits=fits,
-        limit=shared.limits.get(node.id) or ("no display" if found else "no answer"),
+        limit=shared.limits.get(node.id) or node.lacks or ("no display" if found else "no answer"),
         why_not=why_not(node),
         nice=found.nice if found else None,
     )
@@ -269,10 +293,3 @@ def _cells(node: NodeRoom) -> tuple[str, ...]:
     numbers = (node.cpus, node.ray_memory, node.memory, node.framebuffers)
     shown = ("–" if each is None else f"{each:,}" for each in numbers)
     return (reasons.short(node.id), node.host, *shown, f"{node.fits:,}", node.limit)
-
-
-def _amount(value: object, what: str) -> float:
-    found = _arguments.number(value, what)
-    if not 0 <= found < math.inf:
-        raise InvalidArgument(f"{what}; not {quoted(value)}")
-    return found

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from xshm import DisplaySpec, NoRoom
+from xshm.errors import InvalidArgument, InvalidType
+from xshm.fleet import DisplayPool
 from xshm.fleet import cluster as rays
 from xshm.fleet.nodes import probe
 from xshm.fleet.room import capacity, room_for
@@ -50,6 +52,43 @@ def test_rays_cpus_are_counted_node_by_node() -> None:
         found.check(17)
 
 
+def test_a_node_without_what_a_worker_takes_is_named_and_not_asked(cluster: Any) -> None:
+    first, second = (node.node_id for node in cluster.list_all_nodes())
+    found = capacity(_NONE, num_cpus=0.25, memory=1, resources={"steady": 0.5})
+    rows = {row.id: row for row in found.nodes}
+    assert (rows[second].fits, rows[second].limit) == (2, "resource steady")
+    assert (rows[first].fits, rows[first].limit, rows[first].cpus) == (0, "resource steady", None)
+    assert "Ray has 1 steady free on" in found.reason
+    assert f"{first[:8]} ({rows[first].host}): has 0 steady in all, and a worker takes 0.5 (start Ray" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ({"resources": {"no such thing": 1}}, r"has 0 no such thing in all.*--resources='{\"no such thing\": 1}'"),
+        ({"num_gpus": 1}, r"has 0 GPU in all.*--num-gpus"),
+        ({"accelerator_type": "T4"}, r"has 0 accelerator_type:T4 in all"),
+        ({"resources": {"steady": 1}}, r"^2 displays don't fit, 1 do: .*Ray has 1 steady free on"),
+    ],
+)
+def test_a_pool_that_no_node_has_enough_for_is_refused_at_once(option: dict[str, Any], says: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(NoRoom, match=says):
+        DisplayPool(2, _NONE, **option)
+    assert time.monotonic() - begun < 10  # without this it would wait for a worker to start, for a minute
+
+
+def test_resources_are_checked_before_anything_is_started() -> None:
+    with pytest.raises(InvalidArgument, match="pass num_gpus="):
+        DisplayPool(1, _NONE, resources={"GPU": 1})
+    with pytest.raises(InvalidArgument, match="0 or more; not -1"):
+        capacity(_NONE, resources={"steady": -1})
+    with pytest.raises(InvalidType, match="mapping"):
+        DisplayPool(1, _NONE, resources=["steady"])
+    with pytest.raises(InvalidType, match="num_gpus is a number"):
+        capacity(_NONE, num_gpus="one")  # type: ignore[arg-type]
+
+
 def test_what_an_actor_has_is_no_room() -> None:
     class Holder:
         def node(self) -> str:
@@ -65,7 +104,7 @@ def test_what_an_actor_has_is_no_room() -> None:
 
 
 def test_room_that_has_just_been_given_back_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = {"per_worker": 1, "num_cpus": 1, "memory": 1}
+    wanted: dict[str, Any] = {"per_worker": 1, "num_cpus": 1, "memory": 1}
     assert room_for(5, _NONE, **wanted).fits == 4  # there never are more
 
     class Holder:

@@ -25,11 +25,11 @@ pytestmark = pytest.mark.usefixtures("nothing_is_left", "cluster")
 class Driver:
     """A run of fleet_driver, in a session of its own, as in a terminal."""
 
-    def __init__(self, how: str, environment: dict[str, str]) -> None:
+    def __init__(self, how: str, environment: dict[str, str], *resources: str) -> None:
         self._environment = environment
         self._place = Path(tempfile.mkdtemp(prefix="xshm-driver-"))
         self._run = subprocess.Popen(
-            [sys.executable, "-W", "default", fleet_driver.__file__, how, self._place],
+            [sys.executable, "-W", "default", fleet_driver.__file__, how, self._place, *resources],
             *(),
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
@@ -92,7 +92,7 @@ def drivers(nothing_is_left: None, cluster: Any) -> Iterator[dict[str, Driver]]:
             ("interrupted", "with"),
             ("shut down", "shutdown"),
         ):
-            found[name] = ending.enter_context(Driver(how, {"RAY_ADDRESS": cluster.address}))
+            found[name] = ending.enter_context(Driver(how, {"RAY_ADDRESS": cluster.address}, "steady"))
         # Nothing tells it of a Ray: what is noted of one that runs is noted elsewhere.
         found["alone"] = ending.enter_context(Driver("with", {"RAY_TMPDIR": str(alone)}))
         # It would find the one of `ray start`, and is told to have its own.

@@ -20,6 +20,8 @@ from xshm.virtual import start
 from xshm.virtual.kinds import choice
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from xshm.virtual.spec import DisplaySpec
 
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - Ray's place for its store
@@ -29,7 +31,8 @@ _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - Ray's place for its store
 class Measured:
     """What a node has free.
 
-    - `cpus` and `ray_memory` (bytes): what Ray would still give away there; None where Ray did not say.
+    - `cpus`, `ray_memory` (bytes) and `resources`, by Ray's names: what Ray would still give away there; None where
+      Ray did not say.
     - `machine` and `groups`: memory, and the limits of the control groups (containers) that a worker is in.
     - `place`: the directory of framebuffers, "" where a display needs none, and what is free there; where `is_one`, the
       directory is the caller's own, and holds one display's framebuffers.
@@ -46,6 +49,7 @@ class Measured:
     framebuffers: Supply | None = None
     is_one: bool = False
     why_not: str = ""
+    resources: Mapping[str, float] | None = None
 
 
 def measure(spec: DisplaySpec, node: str, store: int) -> Measured:
@@ -57,18 +61,19 @@ def measure(spec: DisplaySpec, node: str, store: int) -> Measured:
     supply = memory.of_directory(str(place), stores) if place else None
     if supply and not stores and str(place) == _SHARED_MEMORY:
         supply = Supply(supply.identity, supply.free, reserved)
-    cpus, ray_memory = _left_by_ray(node)
+    left = _left_by_ray(node)
     return Measured(
         host=socket.gethostname(),
         nice=os.nice(0),
-        cpus=cpus,
-        ray_memory=ray_memory,
+        cpus=None if left is None else left.get("CPU", 0.0),  # what is used up is left out
+        ray_memory=None if left is None else left.get("memory", 0.0),
         machine=memory.of_machine(reserved),
         groups=tuple(memory.of_groups(reserved)),
         place=str(place or ""),
         framebuffers=supply,
         is_one=isinstance(spec.framebuffer, Path),
         why_not=found if isinstance(found, str) else "",
+        resources=left,
     )
 
 
@@ -92,12 +97,11 @@ def _unseen(store: int) -> int:
     return store if room.f_blocks * room.f_frsize >= store else 0
 
 
-def _left_by_ray(node: str) -> tuple[float | None, float | None]:
-    """Return what Ray has left of a node's CPUs and memory in bytes; None where this Ray does not tell."""
+def _left_by_ray(node: str) -> dict[str, float] | None:
+    """Return what Ray has left of all that a node has, by its names; None where this Ray does not tell."""
     try:
         # Ray's public functions have the sum of all nodes only.
         state: Any = importlib.import_module("ray._private.state")
-        left = state.available_resources_per_node()[node]
+        return dict(state.available_resources_per_node()[node])
     except (ImportError, AttributeError, KeyError):  # of a Ray that is newer than this
-        return None, None
-    return left.get("CPU", 0.0), left.get("memory", 0.0)  # what is used up is left out
+        return None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
 from xshm.fleet.nodes.probe import Measured
-from xshm.fleet.nodes.share import draws, why_not
+from xshm.fleet.nodes.share import STEPS, draws, kind_of, why_not
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from xshm.fleet.nodes.share import Need, Node, Shared
 
@@ -28,7 +29,7 @@ _WAYS_OUT: Final = {
 def why_no_more(nodes: Sequence[Node], need: Need, shared: Shared) -> str:
     """Return why no more fit: for each thing that is used up what there was, what is taken of it, and the way out."""
     clauses = []
-    for kind, way_out in _WAYS_OUT.items():
+    for kind, way_out in (_WAYS_OUT | {kind_of(name): way_to(name) for name, _ in need.resources}).items():
         full = [node for node in nodes if shared.limits.get(node.id) == kind]
         if full:
             clauses.append(f"{_used_up(kind, full, need, shared)} ({way_out})")
@@ -47,8 +48,11 @@ def _used_up(kind: str, full: Sequence[Node], need: Need, shared: Shared) -> str
     left = sum(shared.free[each] for each in things)
     where = _listed([node.host for node in full], "machines")
     places = " and ".join(dict.fromkeys(node.measured.place for node in full if isinstance(node.measured, Measured)))
+    for name, each in need.resources:
+        if kind == kind_of(name):
+            return f"Ray has {left / STEPS:g} {name} free on {where}, and a worker takes {each:g}"
     return {
-        "CPUs": f"Ray has {left / 10_000:g} CPUs free on {where}, and a worker takes {need.cpus:g}",
+        "CPUs": f"Ray has {left / STEPS:g} CPUs free on {where}, and a worker takes {need.cpus:g}",
         "Ray's memory": f"Ray has {size(left)} of memory to give on {where}, and a worker takes "
         f"{size(need.ray_memory)}",
         "memory": f"{size(left)} of memory are available on {where}{of_store}, and a worker takes {size(need.memory)}",
@@ -58,6 +62,19 @@ def _used_up(kind: str, full: Sequence[Node], need: Need, shared: Shared) -> str
         f"{size(need.framebuffer)}",
         "directory": f"{places} takes the framebuffers of one display",
     }[kind]
+
+
+def too_little(resources: Mapping[str, float], need: Need) -> str:
+    """Return what a node has too little of, of all that it was started with, as a clause."""
+    name, each = next((name, each) for name, each in need.resources if resources.get(name, 0) < each)
+    return f"has {resources.get(name, 0):g} {name} in all, and a worker takes {each:g} ({way_to(name)})"
+
+
+def way_to(resource: str) -> str:
+    """Return how a node gets more of what Ray counts by this name."""
+    if resource == "GPU":
+        return "start Ray where there are some, or with --num-gpus"
+    return f"start Ray there with --resources='{json.dumps({resource: 1})}', or more of it"
 
 
 def short(node: str) -> str:

@@ -10,47 +10,55 @@ displays, where there is room for that: it is how a pool deals its displays out,
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xshm.fleet.nodes.probe import Measured
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from xshm.fleet.nodes.memory import Supply
 
-Kind = Literal["CPUs", "Ray's memory", "memory", "container", "framebuffers", "directory"]
-_STEPS: Final = 10_000  # of a CPU: what Ray counts in
-_MOST_CPUS: Final = 1 << 40  # what is more is as little to be had
+STEPS: Final = 10_000  # of a CPU, and of other things: what Ray counts in
+_MOST: Final = 1 << 40  # what is more is as little to be had
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a worker takes: CPUs, bytes of memory that Ray counts, bytes that it truly takes; bytes of a framebuffer."""
+    """What a worker takes: CPUs, bytes of memory that Ray counts, bytes that it truly takes; bytes of a framebuffer.
+
+    `resources`: what Ray counts beside those, with its names: "GPU", and what nodes were started with.
+    """
 
     displays: int  # in a worker
     cpus: float
     ray_memory: int
     memory: int
     framebuffer: int
+    resources: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node as Ray lists it, with all that it has, and what was measured there; a text says why that failed."""
+    """A node as Ray lists it, with all that it has, and what was measured there; a text says why it was not.
+
+    `lacks` is the kind of what it does not have enough of, even where all of it is free; it was not measured then.
+    """
 
     id: str
     host: str
     cpus: float
     ray_memory: float
     measured: Measured | str
+    resources: Mapping[str, float] = field(default_factory=dict)
+    lacks: str = ""
 
 
 class Draw(NamedTuple):
     """One thing that a node's workers take: `each` for a worker, and `by_display` for each display in it."""
 
-    kind: Kind
+    kind: str  # as in reasons, or that of a resource
     identity: str
     free: int
     reserved: int
@@ -71,7 +79,7 @@ class Shared(NamedTuple):
 
     places: tuple[str, ...]
     counts: tuple[int, ...]
-    limits: dict[str, Kind]
+    limits: dict[str, str]
     free: dict[str, int]
     reserved: dict[str, int]
 
@@ -83,9 +91,11 @@ def draws(node: Node, need: Need) -> list[Draw]:
         return []
     cpus = node.cpus if found.cpus is None else found.cpus
     ray_memory = node.ray_memory if found.ray_memory is None else found.ray_memory
+    resources = node.resources if found.resources is None else found.resources
     taken = [
         Draw("CPUs", f"{node.id} cpus", _steps(cpus), 0, _steps(need.cpus), 0),
         Draw("Ray's memory", f"{node.id} memory", int(ray_memory), 0, need.ray_memory, 0),
+        *_of_resources(node.id, resources, need),
         Draw("memory", *_fields(found.machine), need.memory, 0),
         *(Draw("container", *_fields(group), need.memory, 0) for group in found.groups),
     ]
@@ -111,7 +121,7 @@ def share(nodes: Sequence[Node], need: Need, cluster: Sequence[Draw] = ()) -> Sh
     left = {identity: max(0, free[identity] - reserved[identity]) for identity in free}
     wanted = {node.id: known[node.id] for node in nodes if not why_not(node)}
     places: list[tuple[str, int]] = []
-    limits: dict[str, Kind] = {}
+    limits: dict[str, str] = {}
     while len(limits) < len(wanted):
         for node, taken in wanted.items():
             if node in limits:
@@ -132,7 +142,17 @@ def why_not(node: Node) -> str:
     return node.measured if isinstance(node.measured, str) else node.measured.why_not
 
 
-def alone(taken: Sequence[Draw], kinds: Sequence[Kind], need: Need) -> int | None:
+def kind_of(resource: str) -> str:
+    """Return what a limit is called that Ray counts by this name."""
+    return "GPUs" if resource == "GPU" else f"resource {resource}"
+
+
+def lacking(resources: Mapping[str, float], need: Need) -> str:
+    """Return the kind of what a node has less of than a worker takes, of all that it was started with; "": none."""
+    return next((kind_of(name) for name, each in need.resources if resources.get(name, 0) < each), "")
+
+
+def alone(taken: Sequence[Draw], kinds: Sequence[str], need: Need) -> int | None:
     """Return how many displays there would be, were these kinds of things the node's only ones; None: without limit."""
     numbers = []
     for draw in taken:
@@ -144,11 +164,19 @@ def alone(taken: Sequence[Draw], kinds: Sequence[Kind], need: Need) -> int | Non
     return min(numbers, default=None)
 
 
-def cluster_wide(cpus: float, ray_memory: float, need: Need) -> list[Draw]:
-    """Return what workers of all nodes take of what Ray has left in all."""
+def cluster_wide(left: Mapping[str, float], need: Need) -> list[Draw]:
+    """Return what workers of all nodes take of what Ray has left in all, by its names."""
     return [
-        Draw("CPUs", "cluster cpus", _steps(cpus), 0, _steps(need.cpus), 0),
-        Draw("Ray's memory", "cluster memory", int(ray_memory), 0, need.ray_memory, 0),
+        Draw("CPUs", "cluster cpus", _steps(left.get("CPU", 0)), 0, _steps(need.cpus), 0),
+        Draw("Ray's memory", "cluster memory", int(left.get("memory", 0)), 0, need.ray_memory, 0),
+        *_of_resources("cluster", left, need),
+    ]
+
+
+def _of_resources(where: str, left: Mapping[str, float], need: Need) -> list[Draw]:
+    return [
+        Draw(kind_of(name), f"{where} resource {name}", _steps(left.get(name, 0)), 0, _steps(each), 0)
+        for name, each in need.resources
     ]
 
 
@@ -163,7 +191,7 @@ def _beginnings(known: dict[str, list[Draw]]) -> tuple[dict[str, int], Counter[s
     return free, reserved
 
 
-def _lacking(taken: Sequence[Draw], displays: int, left: dict[str, int]) -> Kind | None:
+def _lacking(taken: Sequence[Draw], displays: int, left: dict[str, int]) -> str | None:
     """Return what there is too little of for another worker, None where it fits."""
     return next((draw.kind for draw in taken if left[draw.identity] < draw.of(displays)), None)
 
@@ -180,8 +208,8 @@ def _take(taken: Sequence[Draw], displays: int, left: dict[str, int]) -> None:
         left[draw.identity] -= draw.of(displays)
 
 
-def _steps(cpus: float) -> int:
-    return round(min(cpus, _MOST_CPUS) * _STEPS)
+def _steps(amount: float) -> int:
+    return round(min(amount, _MOST) * STEPS)
 
 
 def _fields(supply: Supply) -> tuple[str, int, int]:
