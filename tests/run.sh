@@ -89,9 +89,11 @@ if [ "$(cat "$venv/installed" 2>/dev/null)" != "$stamp" ]; then
   echo "$stamp" >"$venv/installed"
 fi
 
-[ -z "${XSHM_SETUP_ONLY:-}" ] || exit 0
-# Hundreds of the tests' processes import xshm: where each compiles it anew, that is most of what they do.
+# Hundreds of the tests' processes import xshm: were each to compile it anew, that would be most of what they do.
 unset PYTHONDONTWRITEBYTECODE
+"$venv/bin/python" -m compileall -q xshm tests/helpers
+
+[ -z "${XSHM_SETUP_ONLY:-}" ] || exit 0
 # Most of a test's time is a server's or a wait, so one file more at a time than there are processors keeps all of them
 # busy. Not many more: tests that measure time would measure each other.
 exec "$venv/bin/python" -m pytest --numprocesses $(($(nproc) + 1)) --dist loadfile "$@"

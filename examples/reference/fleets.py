@@ -50,10 +50,9 @@ def seat() -> None:
 
 
 def SeatInfo() -> None:
-    one = fleet.seat(xshm.DisplaySpec(640, 480))
-    info = ray.get(one.info.remote())
-    print(info.display, info.host, info.starts)
-    ray.kill(one)
+    with fleet.Seat(xshm.DisplaySpec(640, 480)) as here:  # an actor of fleet.seat is asked as any: one.info.remote()
+        info: fleet.SeatInfo = here.info()
+        print(info.display, info.host, info.starts)
 
 
 def Picture() -> None:

@@ -1,4 +1,4 @@
-"""Run a few tests last, while no other one runs: they judge how soon something is told.
+"""Run a few tests last, while no other one runs: they judge how soon something is told, or leave others no processor.
 
 For pytest-xdist: of several workers one runs them, after the others have ended. Without it tests follow each other.
 """
@@ -17,6 +17,7 @@ TESTS: tuple[str, ...] = (
     "tests/capture/waiting/test_act.py::test_clicks_are_judged_right_beside_what_moves",
     "tests/live/test_live_truth.py::test_a_viewer_behind_a_slow_line_does_not_hold_up_another",
     "tests/trace/test_trace_log.py::test_snapshots_are_whole",
+    "tests/test_fleet_example.py",  # two nodes and two browsers
 )
 _SCOPE = "alone"
 
