@@ -143,8 +143,31 @@ def test_blinks(blinking, screen, number):
 )
 
 
-def test_picture_and_trace_of_a_failure_are_of_one_moment_though_something_blinks(suite: Suite) -> None:
-    # Takes three seconds: eight programs, each seen at another moment of its blinking.
+_LATE = """
+import random
+import threading
+import time
+
+from xshm.capture.source import Source
+
+frame = Source._frame
+
+
+def late(*arguments):
+    if threading.current_thread() is threading.main_thread():
+        time.sleep(random.random() / 10)
+    return frame(*arguments)
+
+
+Source._frame = late
+"""
+
+
+@pytest.mark.parametrize("conftest", ["", _LATE], ids=["at once", "seen late"])
+def test_picture_and_trace_of_a_failure_are_of_one_moment_though_something_blinks(suite: Suite, conftest: str) -> None:
+    # Takes three seconds: eight programs, each seen at another moment of its blinking; a busy machine gives the process
+    # its picture later than it was made.
+    suite.write("conftest.py", conftest)
     suite.write("test_caret.py", _BLINKING)
     suite.run().assert_outcomes(failed=8)
     files = suite.files()

@@ -40,9 +40,13 @@ _SUFFIXES: Final = {"picture": ".png", "trace": ".html", "video": ".mp4"}
 
 
 class Look(NamedTuple):
-    """The screen at one moment: its picture, and its windows as lines."""
+    """The screen at one moment: its picture, and its windows as lines.
+
+    `seen_ns`, just before the picture was asked for, is a moment at which the trace shows the same one.
+    """
 
     frame: Frame
+    seen_ns: int
     windows: list[str]
 
 
@@ -165,7 +169,7 @@ class Watch:
             with self._noting("trace"):
                 self._trace.catch_up()
                 title, file, line = _crash(report, call, self._item.path)
-                seen = None if look is None else look.frame.monotonic_ns
+                seen = None if look is None else look.seen_ns
                 self._trace.failure(_encodable(title), _encodable(report.longreprtext), file, line, seen_ns=seen)
 
     def _look_of_failure(self, report: pytest.TestReport, call: pytest.CallInfo[Any]) -> Look:
@@ -196,15 +200,16 @@ class Watch:
 
     def _looked(self) -> Look:
         screen = self.display.screen
-        frame = screen.grab()
         for _ in range(_LOOKS):
+            # Not the frame's own time: what changed after the server had copied it may be earlier than that.
+            seen = time.monotonic_ns()
+            frame = screen.grab()
             if self._trace is None:
                 break
             self._trace.catch_up()
-            if self._trace.changed_ns <= frame.monotonic_ns:
+            if self._trace.changed_ns <= seen:
                 break
-            frame = screen.grab()
-        return Look(frame, [str(each) for each in screen.windows()])
+        return Look(frame, seen, [str(each) for each in screen.windows()])
 
     def _save_picture(self, look: Look) -> None:
         path = self._place("picture")
