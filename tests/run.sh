@@ -90,8 +90,9 @@ if [ "$(cat "$venv/installed" 2>/dev/null)" != "$stamp" ]; then
 fi
 
 # Hundreds of the tests' processes import xshm: were each to compile it anew, that would be most of what they do.
+# Where nothing can be written here, it is.
 unset PYTHONDONTWRITEBYTECODE
-"$venv/bin/python" -m compileall -q xshm tests/helpers
+"$venv/bin/python" -m compileall -q xshm tests/helpers >/dev/null || true
 
 [ -z "${XSHM_SETUP_ONLY:-}" ] || exit 0
 # Most of a test's time is a server's or a wait, so one file more at a time than there are processors keeps all of them

@@ -42,17 +42,15 @@ def _node(
     measured = Measured(
         host=host,
         nice=15,
-        cpus=cpus,
-        ray_memory=ray_memory,
+        left={"CPU": cpus, "memory": ray_memory, **(resources or {})},
         machine=machine or Supply(f"machine of {name}", _MUCH),
         groups=groups,
         place="/dev/shm" if framebuffers else "",  # noqa: S108 - a name
         framebuffers=framebuffers,
         is_one=is_one,
         why_not=why_not,
-        resources=resources,
     )
-    return Node(name * 56, host, 64.0, float(_MUCH), measured)
+    return Node(name * 56, host, {"CPU": 64.0, "memory": float(_MUCH)}, measured)
 
 
 _supplies = st.builds(
@@ -116,9 +114,10 @@ def _there(nodes: list[Node]) -> dict[str, int]:
     for node in nodes:
         found = node.measured
         assert isinstance(found, Measured)
-        there[f"{node.id} cpus"] = round((found.cpus or 0) * 100)
-        there[f"{node.id} ray"] = int(found.ray_memory or 0)
-        there |= {f"{node.id} {name}": round(each * 100) for name, each in (found.resources or {}).items()}
+        left = found.left or {}
+        there[f"{node.id} cpus"] = round(left["CPU"] * 100)
+        there[f"{node.id} ray"] = int(left["memory"])
+        there |= {f"{node.id} {name}": round(left[name] * 100) for name in ("GPU", "disk")}
         for kind, supplies in (("m", [found.machine]), ("g", found.groups), ("f", [found.framebuffers])):
             for supply in supplies:
                 if supply:
@@ -141,7 +140,7 @@ def _distinct(nodes: list[Node]) -> list[Node]:
             "framebuffers": was.framebuffers and _renamed(was.framebuffers, kinds["framebuffers"]),
         }
         values = {name: getattr(was, name) for name in Measured.__slots__}
-        found.append(Node(node.id, node.host, node.cpus, node.ray_memory, Measured(**{**values, **named})))
+        found.append(Node(node.id, node.host, node.resources, Measured(**{**values, **named})))
     return found
 
 
@@ -218,8 +217,9 @@ def test_what_is_free_on_two_nodes_is_no_room_for_a_worker_of_both() -> None:
 
 
 def test_a_ray_that_does_not_say_what_a_node_has_left_is_bounded_by_the_clusters_sum() -> None:
-    measured = Measured("alpha", 0, None, None, Supply("boot", _MUCH))
-    nodes = [Node("a", "alpha", 4.0, 1e12, measured), Node("b", "beta", 4.0, 1e12, measured)]
+    measured = Measured("alpha", 0, None, Supply("boot", _MUCH))
+    has = {"CPU": 4.0, "memory": 1e12}
+    nodes = [Node("a", "alpha", has, measured), Node("b", "beta", has, measured)]
     assert described(_SPEC, _NEED, nodes, cluster_wide({"CPU": 3, "memory": 1e12}, _NEED)).fits == 12
     assert described(_SPEC, _NEED, nodes, cluster_wide({"CPU": 8, "memory": 3e8}, _NEED)).fits == 3
 
@@ -234,7 +234,7 @@ def test_a_ray_that_does_not_say_what_a_node_has_left_is_bounded_by_the_clusters
         (_node(framebuffers=Supply("f", 10 * _MB)), "framebuffers", 2, r"shm has 10\.0 MB .* --shm-size"),
         (_node(framebuffers=Supply("f", 10 * _MB), is_one=True), "directory", 1, r"of one display \(with framebuffer="),
         (_node(why_not="Xvfb is not installed"), "no display", 0, r"aaaaaaaa \(alpha\): Xvfb is not installed$"),
-        (Node("a" * 56, "alpha", 4, 4, "did not answer"), "no answer", 0, r"aaaaaaaa \(alpha\): did not answer$"),
+        (Node("a" * 56, "alpha", {}, "did not answer"), "no answer", 0, r"aaaaaaaa \(alpha\): did not answer$"),
     ],
 )
 def test_each_limit_is_named_with_its_numbers_and_the_way_out(node: Node, limit: str, fits: int, says: str) -> None:
@@ -270,7 +270,7 @@ def test_of_groups_within_each_other_the_least_is_named() -> None:
 
 
 def test_more_than_fit_are_refused_with_a_table_of_the_nodes() -> None:
-    nodes = [_node("a", cpus=2), Node("b" * 56, "beta", 4, 4, "did not answer within 20 s")]
+    nodes = [_node("a", cpus=2), Node("b" * 56, "beta", {}, "did not answer within 20 s")]
     capacity = described(_SPEC, _NEED, nodes)
     capacity.check(8)
     with pytest.raises(NoRoom, match=r"^9 displays don't fit, 8 do: Ray has 2 CPUs") as caught:

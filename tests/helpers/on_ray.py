@@ -22,8 +22,6 @@ _BESIDE = (
     "test_seat",
     "test_fleet_drivers",
 )
-# Else each program that connects has a worker started for each CPU, whether it will need one or not.
-_OF_NODES = {"RAY_prestart_worker_first_driver": "0", "RAY_enable_worker_prestart": "0"}
 
 
 def functions() -> list[str]:
@@ -55,7 +53,7 @@ class _Run:
     """A pytest of some of the files, with a Ray of its own."""
 
     def __init__(self, folder: Path, files: Sequence[Path]) -> None:
-        environment = {**os.environ, "XSHM_ON_RAY": "1", "RAY_USAGE_STATS_ENABLED": "0", **_OF_NODES}
+        environment = {**os.environ, "XSHM_ON_RAY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
         environment.pop("PYTEST_XDIST_WORKER", None)
         self._report = folder / f"{files[0].stem}.xml"
         self._output = self._report.with_suffix(".txt")

@@ -143,7 +143,8 @@ def counted(given: Mapping[str, Any]) -> dict[str, float]:
         _arguments.text(name, "a resource has a name"): _arguments.amount(each, "a resource is a number, 0 or more")
         for name, each in named.items()
     }
-    found["GPU"] = _arguments.amount(given.get("num_gpus") or 0, "num_gpus is a number, 0 or more")
+    if given.get("num_gpus") is not None:
+        found["GPU"] = _arguments.amount(given["num_gpus"], "num_gpus is a number, 0 or more")
     if kind := given.get("accelerator_type"):
         found[f"accelerator_type:{kind}"] = _LEAST
     return {name: each for name, each in found.items() if each}

@@ -17,7 +17,19 @@ from xshm.errors import InvalidArgument, NoRoom
 from xshm.fleet import cluster
 from xshm.fleet.nodes import probe, reasons
 from xshm.fleet.nodes.probe import Measured
-from xshm.fleet.nodes.share import Draw, Need, Node, Shared, alone, cluster_wide, draws, lacking, share, why_not
+from xshm.fleet.nodes.share import (
+    Draw,
+    Need,
+    Node,
+    Shared,
+    alone,
+    cluster_wide,
+    draws,
+    kind_of,
+    lacking,
+    share,
+    why_not,
+)
 from xshm.fleet.seats import checked_spec
 from xshm.system.printable import printable, quoted
 
@@ -201,10 +213,10 @@ def _measured(spec: DisplaySpec, need: Need, nodes: Sequence[Node]) -> Capacity:
 def _is_given_away(node: Node, need: Need) -> bool:
     """Return whether Ray has given away some of what a worker needs of a node, as far as is known."""
     found = node.measured
-    if isinstance(found, str) or found.resources is None:
+    if isinstance(found, str) or found.left is None:
         return False
     names = ("CPU", "memory", *(name for name, _ in need.resources))
-    return any(found.resources.get(name, 0) < node.resources.get(name, 0) for name in names)
+    return any(found.left.get(name, 0) < node.resources.get(name, 0) for name in names)
 
 
 def described(spec: DisplaySpec, need: Need, nodes: Sequence[Node], of_all: Sequence[Draw] = ()) -> Capacity:
@@ -241,21 +253,13 @@ def _asked(spec: DisplaySpec, need: Need, timeout: float) -> list[Node]:
         module.cancel(reference, force=True)
     answers: dict[str, Measured | str] = dict.fromkeys(asked.values(), f"did not answer within {timeout:g} s")
     answers.update({asked[reference]: _answer(reference) for reference in ready})
-    return [_node(each, need, answers.get(each["NodeID"])) for each in living]
-
-
-def _node(listed: Mapping[str, Any], need: Need, answer: Measured | str | None) -> Node:
-    """Return a node as Ray lists it; no answer: it was not asked, since it has too little of something."""
-    has = listed["Resources"]
-    return Node(
-        id=listed["NodeID"],
-        host=printable(listed["NodeManagerHostname"]),
-        cpus=has.get("CPU", 0.0),
-        ray_memory=has.get("memory", 0.0),
-        measured=answer or reasons.too_little(has, need),
-        resources=has,
-        lacks=lacking(has, need),
-    )
+    nodes = []
+    for each in living:
+        has, host = each["Resources"], printable(each["NodeManagerHostname"])
+        name = lacking(has, need)
+        measured = reasons.too_little(name, has, need) if name else answers[each["NodeID"]]
+        nodes.append(Node(each["NodeID"], host, has, measured))
+    return nodes
 
 
 def _answer(reference: Any) -> Measured | str:
@@ -273,6 +277,7 @@ def _answer(reference: Any) -> Measured | str:
 
 def _row(node: Node, need: Need, fits: int, shared: Shared) -> NodeRoom:
     found = node.measured if isinstance(node.measured, Measured) else None
+    lacks = lacking(node.resources, need)
     taken = draws(node, need)
     return NodeRoom(
         id=node.id,
@@ -283,7 +288,9 @@ def _row(node: Node, need: Need, fits: int, shared: Shared) -> NodeRoom:
         framebuffers=alone(taken, ("framebuffers", "directory"), need),
         place=found.place if found else "",
         fits=fits,
-        limit=shared.limits.get(node.id) or node.lacks or ("no display" if found else "no answer"),
+        limit=shared.limits.get(node.id)
+        or (kind_of(lacks) if lacks else "")
+        or ("no display" if found else "no answer"),
         why_not=why_not(node),
         nice=found.nice if found else None,
     )

@@ -24,6 +24,9 @@ _SYSTEM = {
     "health_check_failure_threshold": 4,
     "health_check_timeout_ms": 10_000,
 }
+# Else each program that connects has a worker started for each CPU, whether it will need one or not. Also of nodes that
+# such a program starts itself.
+_OF_ALL_NODES = {"RAY_prestart_worker_first_driver": "0", "RAY_enable_worker_prestart": "0"}
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +38,7 @@ def cluster() -> Iterator[Any]:
     ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'xshm[fleet]'")
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - only where there is Ray
 
+    os.environ.update(_OF_ALL_NODES)
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray's own; workers start in half the time where the nodes have it already
     # What is sent to workers is read there from these tests' own modules, and from those that they share.
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (_HERE, _HERE.parents[1] / "helpers")))

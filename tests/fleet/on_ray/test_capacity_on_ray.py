@@ -72,10 +72,8 @@ def test_a_node_without_what_a_worker_takes_is_named_and_not_asked(cluster: Any)
     ],
 )
 def test_a_pool_that_no_node_has_enough_for_is_refused_at_once(option: dict[str, Any], says: str) -> None:
-    begun = time.monotonic()
-    with pytest.raises(NoRoom, match=says):
+    with pytest.raises(NoRoom, match=says):  # where nothing is counted, workers are waited for, and other words come
         DisplayPool(2, _NONE, **option)
-    assert time.monotonic() - begun < 10  # without this it would wait for a worker to start, for a minute
 
 
 def test_resources_are_checked_before_anything_is_started() -> None:

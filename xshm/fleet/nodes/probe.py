@@ -31,8 +31,8 @@ _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - Ray's place for its store
 class Measured:
     """What a node has free.
 
-    - `cpus`, `ray_memory` (bytes) and `resources`, by Ray's names: what Ray would still give away there; None where
-      Ray did not say.
+    - `left`: what Ray would still give away there, by its names ("CPU", "memory" in bytes, …) but those of what is used
+      up; None where Ray did not say.
     - `machine` and `groups`: memory, and the limits of the control groups (containers) that a worker is in.
     - `place`: the directory of framebuffers, "" where a display needs none, and what is free there; where `is_one`, the
       directory is the caller's own, and holds one display's framebuffers.
@@ -41,15 +41,13 @@ class Measured:
 
     host: str
     nice: int
-    cpus: float | None
-    ray_memory: float | None
+    left: Mapping[str, float] | None
     machine: Supply
     groups: tuple[Supply, ...] = ()
     place: str = ""
     framebuffers: Supply | None = None
     is_one: bool = False
     why_not: str = ""
-    resources: Mapping[str, float] | None = None
 
 
 def measure(spec: DisplaySpec, node: str, store: int) -> Measured:
@@ -61,19 +59,16 @@ def measure(spec: DisplaySpec, node: str, store: int) -> Measured:
     supply = memory.of_directory(str(place), stores) if place else None
     if supply and not stores and str(place) == _SHARED_MEMORY:
         supply = Supply(supply.identity, supply.free, reserved)
-    left = _left_by_ray(node)
     return Measured(
         host=socket.gethostname(),
         nice=os.nice(0),
-        cpus=None if left is None else left.get("CPU", 0.0),  # what is used up is left out
-        ray_memory=None if left is None else left.get("memory", 0.0),
+        left=_left_by_ray(node),
         machine=memory.of_machine(reserved),
         groups=tuple(memory.of_groups(reserved)),
         place=str(place or ""),
         framebuffers=supply,
         is_one=isinstance(spec.framebuffer, Path),
         why_not=found if isinstance(found, str) else "",
-        resources=left,
     )
 
 

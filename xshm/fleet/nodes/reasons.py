@@ -64,9 +64,9 @@ def _used_up(kind: str, full: Sequence[Node], need: Need, shared: Shared) -> str
     }[kind]
 
 
-def too_little(resources: Mapping[str, float], need: Need) -> str:
-    """Return what a node has too little of, of all that it was started with, as a clause."""
-    name, each = next((name, each) for name, each in need.resources if resources.get(name, 0) < each)
+def too_little(name: str, resources: Mapping[str, float], need: Need) -> str:
+    """Return, as a clause, that a node was started with too little of what Ray counts by this name."""
+    each = dict(need.resources)[name]
     return f"has {resources.get(name, 0):g} {name} in all, and a worker takes {each:g} ({way_to(name)})"
 
 

@@ -10,7 +10,7 @@ displays, where there is room for that: it is how a pool deals its displays out,
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xshm.fleet.nodes.probe import Measured
@@ -41,18 +41,12 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node as Ray lists it, with all that it has, and what was measured there; a text says why it was not.
-
-    `lacks` is the kind of what it does not have enough of, even where all of it is free; it was not measured then.
-    """
+    """A node as Ray lists it, with all that it has by Ray's names, and what was measured there; a text says why not."""
 
     id: str
     host: str
-    cpus: float
-    ray_memory: float
+    resources: Mapping[str, float]
     measured: Measured | str
-    resources: Mapping[str, float] = field(default_factory=dict)
-    lacks: str = ""
 
 
 class Draw(NamedTuple):
@@ -89,13 +83,8 @@ def draws(node: Node, need: Need) -> list[Draw]:
     found = node.measured
     if isinstance(found, str):
         return []
-    cpus = node.cpus if found.cpus is None else found.cpus
-    ray_memory = node.ray_memory if found.ray_memory is None else found.ray_memory
-    resources = node.resources if found.resources is None else found.resources
     taken = [
-        Draw("CPUs", f"{node.id} cpus", _steps(cpus), 0, _steps(need.cpus), 0),
-        Draw("Ray's memory", f"{node.id} memory", int(ray_memory), 0, need.ray_memory, 0),
-        *_of_resources(node.id, resources, need),
+        *_of_ray(node.id, node.resources if found.left is None else found.left, need),
         Draw("memory", *_fields(found.machine), need.memory, 0),
         *(Draw("container", *_fields(group), need.memory, 0) for group in found.groups),
     ]
@@ -113,7 +102,7 @@ def share(nodes: Sequence[Node], need: Need, cluster: Sequence[Draw] = ()) -> Sh
     left; its own figures of a node are newer.
     """
     known = {
-        node.id: [*draws(node, need), *(cluster if node.measured.cpus is None else ())]
+        node.id: [*draws(node, need), *(cluster if node.measured.left is None else ())]
         for node in nodes
         if isinstance(node.measured, Measured)
     }
@@ -148,8 +137,8 @@ def kind_of(resource: str) -> str:
 
 
 def lacking(resources: Mapping[str, float], need: Need) -> str:
-    """Return the kind of what a node has less of than a worker takes, of all that it was started with; "": none."""
-    return next((kind_of(name) for name, each in need.resources if resources.get(name, 0) < each), "")
+    """Return by Ray's name what a node has less of than a worker takes, of all that it was started with; "": none."""
+    return next((name for name, each in need.resources if resources.get(name, 0) < each), "")
 
 
 def alone(taken: Sequence[Draw], kinds: Sequence[str], need: Need) -> int | None:
@@ -166,17 +155,18 @@ def alone(taken: Sequence[Draw], kinds: Sequence[str], need: Need) -> int | None
 
 def cluster_wide(left: Mapping[str, float], need: Need) -> list[Draw]:
     """Return what workers of all nodes take of what Ray has left in all, by its names."""
-    return [
-        Draw("CPUs", "cluster cpus", _steps(left.get("CPU", 0)), 0, _steps(need.cpus), 0),
-        Draw("Ray's memory", "cluster memory", int(left.get("memory", 0)), 0, need.ray_memory, 0),
-        *_of_resources("cluster", left, need),
-    ]
+    return _of_ray("cluster", left, need)
 
 
-def _of_resources(where: str, left: Mapping[str, float], need: Need) -> list[Draw]:
+def _of_ray(where: str, left: Mapping[str, float], need: Need) -> list[Draw]:
+    """Return what a worker takes of what Ray counts, and has left there."""
     return [
-        Draw(kind_of(name), f"{where} resource {name}", _steps(left.get(name, 0)), 0, _steps(each), 0)
-        for name, each in need.resources
+        Draw("CPUs", f"{where} cpus", _steps(left.get("CPU", 0)), 0, _steps(need.cpus), 0),
+        Draw("Ray's memory", f"{where} memory", int(left.get("memory", 0)), 0, need.ray_memory, 0),
+        *(
+            Draw(kind_of(name), f"{where} resource {name}", _steps(left.get(name, 0)), 0, _steps(each), 0)
+            for name, each in need.resources
+        ),
     ]
 
 
