@@ -175,7 +175,7 @@ def test_the_canvas_is_the_screen_byte_for_byte_once_it_rests(
 ) -> None:
     with screen.live() as live, _watched(browser, live.url) as watched:
         with _scrolling(xvfb, counter):  # so much at once is sent as JPEG
-            watched.until_number(counter.number + 10)
+            watched.numbers.until(f"numbers.seen.at(-1)?.[0] >= {counter.number + 10}")
         watched.until_number(counter.number)
         watched.until_exact(screen)
         painter.noise((100, 200, 900, 500))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -245,6 +246,31 @@ def test_a_constant_rate_has_exactly_its_frames(screen: xshm.Screen, counter: Co
     times = sorted([at for at, _ in sink.pictures] + sink.alive)
     assert len(times) == pipeline.writer.frames == round(pipeline.duration * fps)
     assert times == [round(place * _SECOND / fps) for place in range(len(times))]
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_a_recording_that_is_stopped_after_its_limit_is_as_if_it_was_stopped_then(
+    screen: xshm.Screen, counter: CounterScreen, monkeypatch: pytest.MonkeyPatch, *, constant: bool
+) -> None:
+    monkeypatch.setattr("listing_sink.KEEP_ALIVE", _SECOND // 5)
+    recording = _Recording(screen, 25, constant=constant)
+    recording.pipeline.clock.limit = limit = _SECOND // 2
+    with recording as (pipeline, sink):
+        late = time.monotonic() + 0.8
+        while time.monotonic() < late:
+            counter.count()
+            time.sleep(0.01)
+        pipeline.writer.mark("late")
+        pipeline.catch_up()
+        assert pipeline.writer._deadline() == math.inf, "nobody waits for a time that does not come"
+    times = sorted([at for at, _ in sink.pictures] + sink.alive)
+    assert pipeline.duration == 0.5
+    assert times[-1] < limit
+    assert len(sink.pictures) > 8
+    assert [at for at, _ in sink.marks] == [limit]
+    assert sink.end == limit
+    if constant:
+        assert len(times) == pipeline.writer.frames == 13
 
 
 @pytest.mark.usefixtures("counter")

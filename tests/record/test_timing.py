@@ -61,3 +61,14 @@ def test_a_clock_stands_still_in_pauses_and_is_0_before_its_first_picture() -> N
     clock.resume()
     assert at <= clock.now() < at + SECOND // 25
     assert clock.monotonic(at) == pytest.approx(time.monotonic(), abs=0.04)
+
+
+def test_a_clock_stands_still_at_its_limit_and_nothing_is_waited_for_beyond_it() -> None:
+    clock = Clock()
+    clock.limit = SECOND // 2
+    begun = time.monotonic_ns() - 2 * SECOND
+    clock.begin(begun)
+    assert clock.now() == SECOND // 2
+    assert clock.at(begun + SECOND // 4) == SECOND // 4
+    assert clock.monotonic(SECOND // 4) == (begun + SECOND // 4) / SECOND
+    assert clock.monotonic(SECOND // 2) == float("inf")

@@ -273,7 +273,11 @@ class Pipeline:
         if not self.has_begun:
             self.clock.begin(at)
         self._pace.captured(at)
-        self._handover.hand_over(Finished(kept, self.clock.at(at), changed))
+        time_ns = self.clock.at(at)
+        if time_ns >= self.clock.limit:  # of what would not be shown any more
+            self._handover.give_back(kept)
+            return
+        self._handover.hand_over(Finished(kept, time_ns, changed))
 
     def _paint(self, kept: Kept, captured: Captured) -> tuple[int, list[Rect]]:
         """Bring a picture up to date; return the moment that it shows, and where it differs from the one before.

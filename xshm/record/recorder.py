@@ -6,6 +6,7 @@ In a process that was forked from the recording one it does nothing.
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -17,6 +18,7 @@ from xshm.record.pictures.painter import Painter
 from xshm.record.pictures.scale import scaled_size
 from xshm.record.pipeline import Pipeline
 from xshm.record.sinks.target import Target
+from xshm.record.timing import SECOND
 from xshm.system import limits, logs
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Recorder:
         self._source = source
         self._region = region
         self._early_marks: list[str] = []
+        self._limit = math.inf  # ns, beyond which nothing is recorded
         source._check_open()
 
     # -- what it is ----------------------------------------------------------------------------------------------------
@@ -126,6 +129,7 @@ class Recorder:
             sink = self._open_sink(scaled_size(feed.size, settings.max_edge))
             painter = Painter(feed.format, feed.size, sink.layout, max_edge=settings.max_edge)
             pipeline = Pipeline(feed, painter, sink, settings.fps, constant=settings.constant)
+            pipeline.clock.limit = self._limit
             for title in self._early_marks:
                 pipeline.writer.mark(title)
             with limits.Explained(RecordingFailed, "the recording can't be started"):
@@ -208,6 +212,10 @@ class Recorder:
     def __repr__(self) -> str:
         state = "over" if self._is_over else "new" if self._pipeline is None else "running"
         return f"<{type(self).__name__} of {self._source!r}, {state}, {self.frames} frames, {self.duration:.1f} s>"
+
+    def _end_at(self, seconds: float) -> None:
+        """Before the start: let the recording be no longer than that, though `stop` comes late."""
+        self._limit = max(1, round(seconds * SECOND))
 
     def _give_up(self) -> None:
         """End a recording whose `stop` was interrupted, without a wait: what is not written yet is lost."""

@@ -22,10 +22,12 @@ _LAG: Final = SECOND // 20
 class Clock:
     """The time of a recording: 0 at its first picture, standing still while it is paused. Any thread may ask.
 
-    What it knows of pauses is one tuple, which is replaced and never changed.
+    It stands still for good at `limit`, nanoseconds: whoever ends the recording then may come late. What it knows of
+    pauses is one tuple, which is replaced and never changed.
     """
 
     def __init__(self) -> None:
+        self.limit: float = math.inf
         self._first: int | None = None
         self._pauses: tuple[int, int | None] = (0, None)  # how long the ended ones were; when the present one began
 
@@ -40,16 +42,18 @@ class Clock:
             return 0
         if paused is not None:
             monotonic_ns = min(monotonic_ns, paused)
-        return max(0, monotonic_ns - self._first - past)
+        return max(0, int(min(monotonic_ns - self._first - past, self.limit)))
 
     def now(self) -> int:
         """Return the time as of now."""
         return self.at(time.monotonic_ns())
 
     def monotonic(self, at: int) -> float:
-        """Return when (time.monotonic) a time comes; never while it is paused."""
+        """Return when (time.monotonic) a time comes; never while it is paused, and from its limit on."""
         past, paused = self._pauses
-        return math.inf if paused is not None or self._first is None else (self._first + past + at) / SECOND
+        if paused is not None or self._first is None or at >= self.limit:
+            return math.inf
+        return (self._first + past + at) / SECOND
 
     @property
     def paused(self) -> bool:

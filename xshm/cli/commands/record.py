@@ -246,6 +246,8 @@ def _run(
     """Record until the end; return the error that has ended it. Raises one before which nothing was recorded."""
     from xshm.cli.recording import attend  # noqa: PLC0415 - not needed for --help
 
+    if chosen.duration is not None:
+        recorder._end_at(chosen.duration)  # noqa: SLF001 - nothing for a program, which has `stop`
     try:
         begun = partial(_begun, recorder, target, chosen)
         attend.record(recorder, chosen.duration, begun, save, partial(numbers, recorder))
