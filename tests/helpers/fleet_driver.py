@@ -1,8 +1,6 @@
 """A program that has a pool of displays, and ends in one of several ways.
 
-    python fleet_driver.py HOW DIRECTORY [RESOURCE]
-
-Its worker takes a part of that resource, which only some nodes have: no others are asked, nor start a process for it.
+python fleet_driver.py HOW DIRECTORY
 """
 
 from __future__ import annotations
@@ -50,8 +48,8 @@ def begun(place: Path) -> Traces:
     return found
 
 
-def main(how: str, place: Path, *resources: str) -> None:
-    pool = fleet.DisplayPool(1, _SPEC, resources=dict.fromkeys(resources, 0.1))
+def main(how: str, place: Path) -> None:
+    pool = fleet.DisplayPool(1, _SPEC)
     try:
         next(pool.map(fail, [1]))
     except OwnError as error:
@@ -64,6 +62,7 @@ def main(how: str, place: Path, *resources: str) -> None:
     elif how == "shutdown":
         submitted = pool.submit(wait, place)
         begun(place)
+        sys.stdin.read()  # the other side looks at Ray's processes meanwhile
         import ray  # noqa: PLC0415 - after the pool has
 
         ray.shutdown()
@@ -85,5 +84,5 @@ def say_when_begun(place: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
+    main(sys.argv[1], Path(sys.argv[2]))
     print("main is over", os.getpid(), flush=True)

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _TESTS = Path(__file__).parents[1] / "fleet" / "on_ray"
-# They wait more than they work, so these, half of them by their time, run beside the others.
-_BESIDE = (
-    "test_capacity_on_ray",
+# Half of them by their time, which run beside the others. One node is enough for these; those that wait come first,
+# while the others have most to do.
+_ON_ONE_NODE = (
+    "test_wall",
+    "test_fleet_drivers",
     "test_evidence",
     "test_fleet_reference",
-    "test_seat",
-    "test_fleet_drivers",
+    "test_pool",
 )
 
 
@@ -36,8 +37,8 @@ def functions() -> list[str]:
 
 def results(folder: Path) -> dict[str, list[str]]:
     """Run all of them; return what was said of each case of a function: "" where it has passed, or was skipped."""
-    rest = [path for path in sorted(_TESTS.glob("test_*.py")) if path.stem not in _BESIDE]
-    runs = [_Run(folder, rest), _Run(folder, [_TESTS / f"{stem}.py" for stem in _BESIDE])]
+    rest = [path for path in sorted(_TESTS.glob("test_*.py")) if path.stem not in _ON_ONE_NODE]
+    runs = [_Run(folder, rest, 2), _Run(folder, [_TESTS / f"{stem}.py" for stem in _ON_ONE_NODE], 1)]
     for run in runs:
         run.wait()
     found: dict[str, list[str]] = {}
@@ -52,8 +53,8 @@ def results(folder: Path) -> dict[str, list[str]]:
 class _Run:
     """A pytest of some of the files, with a Ray of its own."""
 
-    def __init__(self, folder: Path, files: Sequence[Path]) -> None:
-        environment = {**os.environ, "XSHM_ON_RAY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    def __init__(self, folder: Path, files: Sequence[Path], nodes: int) -> None:
+        environment = {**os.environ, "XSHM_ON_RAY": str(nodes), "RAY_USAGE_STATS_ENABLED": "0"}
         environment.pop("PYTEST_XDIST_WORKER", None)
         self._report = folder / f"{files[0].stem}.xml"
         self._output = self._report.with_suffix(".txt")

@@ -1,4 +1,4 @@
-"""One Ray of two nodes on this machine, for all tests here; and what is left of displays is counted by the kernel."""
+"""One Ray on this machine, of $XSHM_ON_RAY nodes, for all tests here; what is left of displays the kernel counts."""
 
 from __future__ import annotations
 
@@ -31,27 +31,35 @@ _OF_ALL_NODES = {"RAY_prestart_worker_first_driver": "0", "RAY_enable_worker_pre
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Any]:
-    """Give a ray.cluster_utils.Cluster of two nodes, to which this process is connected; one has the resource "steady".
+    """Give a ray.cluster_utils.Cluster, to which this process is connected.
 
-    Tests may add others, which they remove.
+    Of two nodes one has the resource "steady". Tests may add others, which they remove.
     """
     ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'xshm[fleet]'")
     from ray.cluster_utils import Cluster  # noqa: PLC0415 - only where there is Ray
 
     os.environ.update(_OF_ALL_NODES)
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - Ray's own; workers start in half the time where the nodes have it already
-    # What is sent to workers is read there from these tests' own modules, and from those that they share.
-    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (_HERE, _HERE.parents[1] / "helpers")))
+    os.environ["PYTHONPATH"] = str(_HERE.parents[1] / "helpers")  # what these tests share is read by workers, too
     node = {"num_cpus": 2, "object_store_memory": 100 << 20, "include_log_monitor": False}
     head = {**node, "include_dashboard": False, "no_monitor": True, "_system_config": _SYSTEM}
     cluster: Any = Cluster(initialize_head=True, head_node_args=head)
     try:
-        cluster.add_node(**node, resources={"steady": 1})
+        for _ in range(int(os.environ["XSHM_ON_RAY"]) - 1):
+            cluster.add_node(**node, resources={"steady": 1})
         ray.init(address=cluster.address, log_to_driver=False)
         yield cluster
     finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _by_value(request: pytest.FixtureRequest) -> None:
+    """Send what is in a module as it is: each worker that had to import it would import pytest, too."""
+    from ray import cloudpickle  # noqa: PLC0415 - only where there is Ray
+
+    cloudpickle.register_pickle_by_value(request.module)
 
 
 @pytest.fixture(scope="module")

@@ -31,28 +31,22 @@ _SIZE = (160, 100)
 _SPEC = DisplaySpec(*_SIZE, args=("-extension", "GLX"))
 
 
-def _by_value() -> tuple[Callable[[str], NDArray[np.uint8]], Callable[[VirtualDisplay, int], str]]:
-    """Return functions that Ray sends as they are, since its workers can't import this file."""
-
-    def picture(display: str) -> NDArray[np.uint8]:
-        number = int(display.removeprefix(":"))
-        found = np.empty((100, 160, 3), np.uint8)
-        found[:, :80] = (number * 37 % 200 + 55, 255, 30)
-        found[:, 80:] = (20, number * 53 % 200 + 55, 200)
-        return found
-
-    def paint(display: VirtualDisplay, value: int) -> str:
-        (window,) = display.screen.windows()
-        with xshm.Surface(on=window.id, display=display.name, xauthority=display.xauthority) as surface:
-            surface.show(np.full((20, 30, 3), value, np.uint8), (40, 50))
-            surface.wait()
-        return display.name
-
-    return picture, paint
+def _picture(display: str) -> NDArray[np.uint8]:
+    """Return what is on a display of a name from the beginning: two halves, in colours of its own."""
+    number = int(display.removeprefix(":"))
+    found = np.empty((100, 160, 3), np.uint8)
+    found[:, :80] = (number * 37 % 200 + 55, 255, 30)
+    found[:, 80:] = (20, number * 53 % 200 + 55, 200)
+    return found
 
 
-# What is on a display of a name from the beginning: two halves, in colours of its own. What draws there, once more.
-_picture, _paint = _by_value()
+def _paint(display: VirtualDisplay, value: int) -> str:
+    """Draw there once more; return its name."""
+    (window,) = display.screen.windows()
+    with xshm.Surface(on=window.id, display=display.name, xauthority=display.xauthority) as surface:
+        surface.show(np.full((20, 30, 3), value, np.uint8), (40, 50))
+        surface.wait()
+    return display.name
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +59,6 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pool(nothing_is_left: None, cluster: Any, gate: Path) -> Iterator[fleet.DisplayPool]:  # noqa: ARG001 - it comes before
     """Give a pool of three seats which count how often they were asked for changes."""
     assert cluster
-    picture = _picture
 
     class Painted(fleet.Seat):
         pulls = 0
@@ -75,7 +68,7 @@ def pool(nothing_is_left: None, cluster: Any, gate: Path) -> Iterator[fleet.Disp
                 time.sleep(0.02)
             name, authority = self.display.name, self.display.xauthority
             self.shown = xshm.Surface(160, 100, display=name, xauthority=authority, position=(0, 0))
-            self.shown.show(picture(name))
+            self.shown.show(_picture(name))
             self.shown.wait()
 
         def changed(self, *args: Any, **named: Any) -> Any:
