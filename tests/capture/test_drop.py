@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from descriptors import new_descriptors, open_descriptors
-from interrupt_workload import own_segments
+from interrupt_workload import new_segments, own_segments
 from Xlib import X
 
 import xshm
@@ -68,7 +68,7 @@ def no_collector() -> Iterator[None]:
 @pytest.mark.parametrize("use", _USES)
 @pytest.mark.parametrize("transport", ["sysv", "fd", "core"])
 def test_a_screen_that_is_dropped_is_gone_at_once(xvfb: Server, use: str, transport: str) -> None:
-    before = open_descriptors()
+    before, segments = open_descriptors(), own_segments()
     screen = xshm.Screen(xvfb.name, transport)
     _USES[use](screen)
     connection, wire = weakref.ref(screen.connection), weakref.ref(screen.connection.wire)
@@ -77,7 +77,7 @@ def test_a_screen_that_is_dropped_is_gone_at_once(xvfb: Server, use: str, transp
     assert not new_descriptors(before)
     other = xshm.Screen(xvfb.name, "core")  # once it is answered, the server has seen the other's end
     other.close()
-    assert not own_segments()
+    assert not new_segments(segments)
 
 
 @pytest.mark.usefixtures("no_collector")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import pickle
 import re
 import threading
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from interrupt_workload import new_segments, own_segments
 from sysv_kernel import run_python, run_python_with_few_segments
 from watching import WAYS, first, watching
 
 import xshm
-from xshm import sysv
 from xshm.geometry import Rect
 
 if TYPE_CHECKING:
@@ -70,18 +69,14 @@ def test_frames_beyond_the_limit_are_copies_that_stay_as_they_are(screen: xshm.S
     held[-1].pixels[...] = 0
 
 
-def own_segments() -> set[int]:
-    return {each.shmid for each in sysv.segments() if each.cpid == os.getpid()}
-
-
 def test_as_many_frames_are_held_as_anyone_asks_for(xvfb: Server) -> None:
-    before = own_segments()  # what tests before this one have left to the collector
+    before = own_segments()
     with xshm.Screen(xvfb.name, "sysv") as screen:
         held = [screen.grab((0, 0, 32, 32)) for _ in range(500)]
         assert sum(frame.shared for frame in held) == screen.max_frames == 64
         assert screen.stats().copies == 436
         screen.connection.sync()
-        assert len(own_segments() - before) == 65
+        assert len(new_segments(before)) == 65
 
 
 def test_a_frame_is_shared_again_once_one_was_let_go(screen: xshm.Screen) -> None:

@@ -167,11 +167,11 @@ def test_interrupts_while_connecting_leave_no_socket_open(xvfb: Server, interrup
 
 
 def test_interrupts_while_segments_are_made_leave_none_in_the_kernels_table(interrupts: Interrupts) -> None:
-    descriptors = open_descriptors()
+    descriptors, segments = open_descriptors(), interrupt_workload.own_segments()
     while interrupts.count < 200:
         for kind in ("sysv", "memfd"):
             interrupts.during(lambda kind=kind: Segment(kind, 4096), 60)  # type: ignore[misc]
-    assert not interrupt_workload.own_segments()
+    assert not interrupt_workload.new_segments(segments)
     assert not new_descriptors(descriptors)
 
 
@@ -253,13 +253,14 @@ def test_an_os_error_of_a_handler_while_sending_is_no_word_of_the_kernel(
 
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_segment_interrupted_at_any_point_of_its_making_leaves_nothing(kind: Kind) -> None:
-    descriptors = open_descriptors()
+    descriptors, segments = open_descriptors(), interrupt_workload.own_segments()
     assert sum(at_every_point(lambda: Segment(kind, 4096))) > 7
-    assert not interrupt_workload.own_segments()
+    assert not interrupt_workload.new_segments(segments)
     assert not new_descriptors(descriptors)
 
 
 def test_a_slot_that_was_being_given_back_is_not_kept_for_ever() -> None:
+    segments = interrupt_workload.own_segments()
     pool = Pool("sysv", lambda _segment: 1, lambda _shmseg: None, 6)
 
     def come_and_go() -> None:
@@ -270,7 +271,7 @@ def test_a_slot_that_was_being_given_back_is_not_kept_for_ever() -> None:
     for _ in at_every_point(come_and_go):
         pool.trim()  # each time from the beginning: with slots left over there would be fewer points
     gc.collect()
-    assert not interrupt_workload.own_segments()
+    assert not interrupt_workload.new_segments(segments)
 
 
 def test_a_queue_gets_shorter_though_each_attempt_to_send_it_is_interrupted(fake_server: FakeServer) -> None:

@@ -259,7 +259,7 @@ def _state(place: _Place) -> tuple[Any, ...]:
     assert pool is not None
     pool.trim()  # what the server may still write to was held a while longer, and another slot made meanwhile
     place.screen.grab()
-    segments = sorted(each.size for each in interrupt_workload.own_segments())
+    segments = sorted(interrupt_workload.own_segments().values())
     files = sorted(path.name for path in Path(os.environ["XDG_RUNTIME_DIR"]).iterdir())
     return place.held(), sorted(open_descriptors().values()), segments, files, _children(place.children)
 

@@ -132,7 +132,7 @@ def opened(server: Server, kind: str) -> Iterator[InterruptWorkload]:
     """Open an InterruptWorkload on a server painted for it; no descriptor and no segment may be left at its end."""
     with Painter(server) as painter:
         painter.noise((0, 0, WIDTH, HEIGHT))
-        descriptors = open_descriptors()
+        descriptors, segments = open_descriptors(), own_segments()
         workload = InterruptWorkload(server.name, kind)
         try:
             yield workload
@@ -141,13 +141,22 @@ def opened(server: Server, kind: str) -> Iterator[InterruptWorkload]:
         assert not new_descriptors(descriptors)
         # The server detaches its segments when it has read the end of the connection.
         deadline = time.monotonic() + 2
-        while own_segments() and time.monotonic() < deadline:
+        while (left := new_segments(segments)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        assert not own_segments()
+        assert not left
 
 
-def own_segments() -> list[sysv.SegmentInfo]:
-    return [each for each in sysv.segments() if each.cpid == os.getpid()]
+def own_segments() -> dict[int, int]:
+    """Return the ids and the sizes of the segments that this process has made and that are there still.
+
+    Those of earlier tests may be among them, which wait for the garbage collector.
+    """
+    return {each.shmid: each.size for each in sysv.segments() if each.cpid == os.getpid()}
+
+
+def new_segments(before: dict[int, int]) -> set[int]:
+    """Return the ids of those that were not there before."""
+    return own_segments().keys() - before.keys()
 
 
 class Ticker(threading.Thread):

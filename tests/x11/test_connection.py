@@ -24,7 +24,7 @@ from xshm.errors import ExtensionMissing
 from xshm.shm.probe import choose
 from xshm.x11.connection import Connection
 from xshm.x11.protocol import core, mit_shm
-from xshm.x11.protocol.requests import EventRoute, Request
+from xshm.x11.protocol.requests import EventRoute, Request, bounded_request
 from xshm.x11.xlib_display import XlibDisplay
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def test_events_and_errors_between_hot_calls_are_not_lost(connection: Connection
     for number in range(100):
         connection.send(core.MapWindow, window=window)
         connection.send(request.UnmapWindow, window=window)
-        failing = Request(struct.pack("=BBHI", 8, 0, 2, _NOBODY - number))
+        failing = bounded_request(0, struct.pack("=BBHI", 8, 0, 2, _NOBODY - number))
         failing.on_error = lambda message: told.append(struct.unpack_from("=4xI", message)[0])
         connection.wire.send(failing)
         assert connection.wire.call(calls).reply is not None

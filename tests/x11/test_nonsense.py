@@ -36,7 +36,7 @@ from xshm.x11.connection import Connection
 from xshm.x11.io import packet_reader, shared_socket
 from xshm.x11.protocol import core
 from xshm.x11.protocol.decoding import Decoding, decode, with_checked_lists
-from xshm.x11.protocol.requests import EventRoute, Request
+from xshm.x11.protocol.requests import EventRoute, Request, bounded_request
 from xshm.x11.server import damage
 from xshm.x11.server.keyboard import Keyboard
 from xshm.x11.windows import tree
@@ -434,13 +434,13 @@ def test_replies_to_one_request_that_nobody_takes_have_a_number(
     fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packet_reader, "_MOST_EVENTS", 1000)
-    several = Request(REQUEST)
+    several = bounded_request(1 << 20, REQUEST)
     several.replies = deque()
     fake_server.send_after((8, reply(1) * 1000 + reply(2)))
     fake_server.wire.send(several)
     assert fake_server.wire.call(REQUEST).reply == reply(2)
     assert len(several.replies) == 1000
-    several = Request(REQUEST)
+    several = bounded_request(1 << 20, REQUEST)
     several.replies = deque()
     fake_server.wire.send(several)
     fake_server.send(reply(3) * 1001)
@@ -452,7 +452,7 @@ def test_long_replies_to_one_request_that_nobody_takes_have_a_size(
     fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packet_reader, "_MOST_BYTES", 10_000)
-    several = Request(REQUEST)
+    several = bounded_request(1 << 20, REQUEST)
     several.replies = deque()
     fake_server.wire.send(several)
     fake_server.send_after((4, reply(1, bytes(4000)) * 4))

@@ -18,7 +18,7 @@ from fake_server import REQUEST, FakeServer, error, event, is_open, reply
 
 from xshm.errors import Closed, DisplayGone, RequestTimeout
 from xshm.shm.segment import Segment
-from xshm.x11.protocol.requests import CompletedByEvent, EventRoute, Request
+from xshm.x11.protocol.requests import CompletedByEvent, EventRoute, Request, bounded_request
 
 # -- waiting ---------------------------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ def test_errors_without_a_waiter_are_told_before_sync_returns_whoever_reads(fake
     waiter.start()
     while fake_server.wire._reader is None:
         time.sleep(0.001)
-    pending = Request(REQUEST)
+    pending = bounded_request(0, REQUEST)
     pending.on_error = slow
     fake_server.wire.send(pending)
     fake_server.send_after((8, error(1) + reply(2)))
@@ -127,7 +127,7 @@ def test_errors_without_a_waiter_are_told_before_sync_returns_whoever_reads(fake
 
 def test_an_error_handler_may_make_requests(fake_server: FakeServer) -> None:
     answers: list[bytes | None] = []
-    pending = Request(REQUEST)
+    pending = bounded_request(0, REQUEST)
     pending.on_error = lambda _message: answers.append(fake_server.wire.call(REQUEST).reply)
     fake_server.wire.send(pending)
     fake_server.send_after((8, error(1) + reply(2)), (4, reply(3, b"more")))
@@ -136,7 +136,7 @@ def test_an_error_handler_may_make_requests(fake_server: FakeServer) -> None:
 
 
 def test_an_error_is_told_before_its_thread_waits_on(fake_server: FakeServer) -> None:
-    pending = Request(REQUEST)
+    pending = bounded_request(0, REQUEST)
     pending.on_error = lambda _message: fake_server.send(event(1, 7))  # what the wait is for comes no earlier
     fake_server.wire.send_now(pending)
     fake_server.send(error(1))
@@ -151,7 +151,7 @@ def test_an_error_is_told_again_if_its_handler_was_interrupted(fake_server: Fake
         if len(told) == 1:
             raise KeyboardInterrupt
 
-    pending = Request(REQUEST)
+    pending = bounded_request(0, REQUEST)
     pending.on_error = handler
     fake_server.wire.send(pending)
     fake_server.send_after((8, error(1) + reply(2)), (4, reply(3)), (4, reply(4)))
@@ -266,7 +266,7 @@ def test_a_dead_server_is_an_error_where_a_broken_pipe_ends_programs(disposition
 import signal, socket
 signal.signal(signal.SIGPIPE, signal.{disposition})
 from xshm.x11.io.wire import Wire
-from xshm.x11.protocol.requests import Request
+from xshm.x11.protocol.requests import Request, bounded_request
 from xshm.errors import DisplayGone
 ours, theirs = socket.socketpair()
 wire = Wire(ours)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xshm.x11.io.packet_reader import PacketReader
-from xshm.x11.protocol.requests import Ledger, Request
+from xshm.x11.protocol.requests import Ledger, Request, bounded_request
 
 # -- framing ---------------------------------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ def test_a_descriptor_travels_with_its_own_request(fake_server: FakeServer) -> N
     reader, writer = os.pipe()
     with os.fdopen(reader, "rb", 0) as pipe:
         for data, descriptors in ((b"one ", ()), (b"two ", (writer,)), (b"three   ", ())):
-            fake_server.wire.send(Request(data, descriptors=descriptors))
+            fake_server.wire.send(bounded_request(0, data, descriptors=descriptors))
         fake_server.wire.flush()
         os.close(writer)
         heard, rights = b"", array.array("i")
@@ -137,7 +137,7 @@ def test_received_descriptors_are_in_the_order_of_their_replies_and_closed_with_
     fake_server.send_after((4, reply(1)))
     fake_server.wire.expect_descriptors()
     pipes = [os.pipe() for _ in range(3)]
-    pending = [Request(REQUEST) for _ in range(3)]
+    pending = [bounded_request(0, REQUEST) for _ in range(3)]
     for each in pending:
         each.received = []
         fake_server.wire.send(each)
@@ -169,7 +169,8 @@ def test_descriptors_that_came_for_nobody_are_closed_with_the_wire(fake_server: 
     fake_server.send_after((4, reply(1)))
     fake_server.wire.expect_descriptors()
     reader, writer = os.pipe()
-    pending = fake_server.wire.send(Request(REQUEST))
+    pending = bounded_request(0, REQUEST)
+    fake_server.wire.send(pending)
     pending.received = []
     fake_server.wire.send(Request(REQUEST))
     fake_server.send(event(1, 1) + reply(2, nfd=1)[:20], (writer,))  # half a reply

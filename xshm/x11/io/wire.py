@@ -56,9 +56,10 @@ class Wire(SharedSocket):
                     sent = self._out.send_one(request)
                 except OSError as error:
                     self._broken(error)
-                if sent and self._reader is None:
+                reads = sent and self._reader is None
+                if reads:
                     self._reader = request
-            if sent and self._reader is request:
+            if reads:
                 self._read(deadline)  # the first read mostly brings the reply, and nothing else
             if not request.done:
                 self._wait_until_done(request, sent, request, deadline)

@@ -73,7 +73,6 @@ class WriteBuffer:
             return self.flush()
         accepted, data = self._accepted, request.data
         self.tail = data
-        self._tail_descriptors = ()
         ledger.sent = serial
         request.data = b""
         try:
@@ -134,4 +133,5 @@ class WriteBuffer:
         # The ledger keeps a request until the server has answered it or a later one, and need not keep its bytes too.
         for request in batch:
             request.data = b""
-            request.descriptors = ()
+        if descriptors:
+            batch[0].descriptors = ()  # type: ignore[misc]  # a BoundedRequest, which has a slot for it

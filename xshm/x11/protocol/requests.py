@@ -40,50 +40,42 @@ class Request:
     before a later request. If its kind has no reply, it succeeded; if its kind has one, the server skipped it.
     """
 
-    most = 64 << 20  # bytes that may follow the header of the reply, see BoundedRequest
-    completed_by: tuple[int, ...] = ()  # see CompletedByEvent
+    # What only a BoundedRequest may have otherwise, and a CompletedByEvent; not set in each request.
+    most = 64 << 20  # bytes that may follow the header of the reply; a longer one ends the connection
+    descriptors: Sequence[int] = ()  # that are sent with it
+    received: list[Descriptor] | None = None  # [] for requests whose reply brings descriptors
+    replies: deque[bytes] | None = None  # a deque for requests that have more than one reply
+    on_error: Callable[[bytes], None] | None = None  # deferred work: called by a thread that waits, unlocked
+    completed_by: tuple[int, ...] = ()
 
-    __slots__ = (
-        "data",
-        "descriptors",
-        "done",
-        "error",
-        "keepalive",
-        "on_error",
-        "received",
-        "replies",
-        "reply",
-        "serial",
-    )
+    __slots__ = ("data", "done", "error", "keepalive", "reply", "serial")
 
-    def __init__(self, data: bytes, keepalive: object = None, descriptors: Sequence[int] = ()) -> None:
+    def __init__(self, data: bytes, keepalive: object = None) -> None:
         self.data = data  # b"" once the write buffer has joined it to its tail
         self.keepalive = keepalive
-        self.descriptors = descriptors
         self.serial = 0  # its number on the connection, from 1, once it is queued
         self.reply: bytes | None = None
         self.error: bytes | None = None
         self.done = False
-        self.replies: deque[bytes] | None = None  # a deque for requests that have more than one reply
-        self.on_error: Callable[[bytes], None] | None = None  # deferred work: called by a thread that waits, unlocked
-        self.received: list[Descriptor] | None = None  # [] for requests whose reply brings descriptors
 
 
 class BoundedRequest(Request):
-    """A request with a limit of its own to its reply: `most` bytes after the header; a longer one ends the connection.
+    """A request with a limit of its own to its reply, and all else that few requests have.
 
     A class of its own, since one class can't have a default value and a slot of the same name.
     """
 
-    __slots__ = ("most",)
+    __slots__ = ("descriptors", "most", "on_error", "received", "replies")
 
 
 def bounded_request(
     most: int, data: bytes, keepalive: object = None, descriptors: Sequence[int] = ()
 ) -> BoundedRequest:
     """Make a BoundedRequest. A function, since an `__init__` that calls the base class's takes twice as long."""
-    request = BoundedRequest(data, keepalive, descriptors)
+    request = BoundedRequest(data, keepalive)
     request.most = most
+    request.descriptors = descriptors
+    request.received = request.replies = request.on_error = None
     return request
 
 
