@@ -26,6 +26,6 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[str]]
 
 
 @pytest.mark.parametrize("function", on_ray.functions())
-def test_on_a_cluster_of_two_nodes(results: Mapping[str, list[str]], function: str) -> None:
+def test_on_a_cluster(results: Mapping[str, list[str]], function: str) -> None:
     assert function in results, "it was not run"
     assert results[function] == [""] * len(results[function]), "\n".join(results[function])

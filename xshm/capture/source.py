@@ -230,13 +230,13 @@ class Source:
 
     # -- one frame, though the source may change meanwhile (2) ---------------------------------------------------------
 
-    def _grab_rect(self, rect: Rect, known: GrabRequest | None = None) -> Frame:
-        """Grab a rectangle that lies inside `_extent`, or inside that of its `known` request."""
+    def _grab_rect(self, rect: Rect) -> Frame:
+        """Grab a rectangle that lies inside `_extent`."""
         if self._unavailable:
             self._check_grabbable()
-        extent = self._extent if known is None else known.extent
+        extent = self._extent
         try:
-            frame = self._acquire(rect, known)
+            frame = self._acquire(rect)
         except _REFUSALS:
             return self._retry(partial(self._fit, rect), refused=True)
         if self._changes_drawable and (self._geometry_changed or extent is not self._extent):
@@ -298,22 +298,22 @@ class Source:
 
     # -- one request and its reply -------------------------------------------------------------------------------------
 
-    def _acquire(self, rect: Rect, request: GrabRequest | None = None) -> Frame:
+    def _acquire(self, rect: Rect) -> Frame:
         """Grab `rect` of the known drawable, once. The hot path: `_send_grab` and `_receive_grab` in one call."""
-        if request is None:
-            request = self._last
-            if request is None or request.rect is not rect or request.extent is not self._extent:
-                extent = self._extent  # before drawable and border, which another thread stores before it (1)
-                if self._pool is None or self._colormap is not None or self._border:
-                    return self._receive_grab(self._send_grab(rect))
-                request = GrabRequest(self._opcode, self._drawable, rect, extent, self._size(rect), self._pool)
-                self._last = request
+        request = self._last
+        if request is None or request.rect is not rect or request.extent is not self._extent:
+            extent = self._extent  # before drawable and border, which another thread stores before it (1)
+            if self._pool is None or self._colormap is not None or self._border:
+                return self._receive_grab(self._send_grab(rect))
+            request = GrabRequest(self._opcode, self._drawable, rect, extent, self._size(rect), self._pool)
+            self._last = request
         try:
             owner, slot = request.pool.acquire(request.size.nbytes)
         except PoolExhausted:
             return self._receive_grab(self._send_grab(rect))
         call = self._call(request.head + slot.place, owner)
-        if (reply := call.reply) is None:
+        reply = call.reply
+        if reply is None:
             raise self._connection.refusal(call, "ShmGetImage")
         if not request.size.verified:
             self._verify_reply(request.size, reply)

@@ -266,7 +266,7 @@ def test_a_dead_server_is_an_error_where_a_broken_pipe_ends_programs(disposition
 import signal, socket
 signal.signal(signal.SIGPIPE, signal.{disposition})
 from xshm.x11.io.wire import Wire
-from xshm.x11.protocol.requests import Request, bounded_request
+from xshm.x11.protocol.requests import Request
 from xshm.errors import DisplayGone
 ours, theirs = socket.socketpair()
 wire = Wire(ours)

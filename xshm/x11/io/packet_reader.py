@@ -1,7 +1,7 @@
 """Received bytes, cut into messages: a reply or an error goes to its request, an event to a queue. No socket here.
 
 Only `shared_socket` calls this: the thread that is the reader appends the bytes it has received to `chunks`, without a
-lock; then `dispatch_short_reply` or `dispatch`, under the Wire's lock, makes messages of them.
+lock; then `dispatch_short` or `dispatch`, under the Wire's lock, makes messages of them.
 
 Invariants:
 1. A message is committed by stores (signal-safe: 2), and only then counted as read, by `_at` or the removal of its
@@ -84,7 +84,7 @@ class PacketReader:
 
     def _dispatch_next(self) -> bool:
         """Take the next step: dispatch one message, or join chunks for it; False where neither can be done."""
-        buffer, at, ledger = self._buffer, self._at, self._ledger
+        buffer, at = self._buffer, self._at
         have = len(buffer) - at
         if not have:
             self._buffer = b""  # or this reference would keep a large reply alive after its request
@@ -101,11 +101,8 @@ class PacketReader:
         if kind & 0x7F == KEYMAP_NOTIFY:
             self._give_event(None, kind, message, end)
             return True
-        while ledger and ledger[0].serial < serial:
-            ledger[0].done = True
-            del ledger[0]
+        request = self._request_of(serial)
         self.seen = serial
-        request = ledger[0] if ledger and ledger[0].serial == serial else None
         if kind == REPLY:
             self._give_reply(request, message, end)
         elif kind == ERROR:
@@ -114,35 +111,7 @@ class PacketReader:
             self._give_event(request, kind, message, end)
         return True
 
-    def dispatch_only_reply(self) -> bool:
-        """Fastest path: dispatch a chunk that is the short reply to the only request that waits; False where it is not.
-
-        Before that request the ledger has the one that the last message was about. The rules are those of `dispatch`.
-        """
-        chunks, ledger = self.chunks, self._ledger
-        if len(chunks) != 1 or len(ledger) != 2 or self._buffer:  # noqa: PLR2004 - as said
-            return False
-        former, request = ledger
-        serial = request.serial
-        message: Any = chunks[0]
-        if len(message) != HEADER:  # where descriptors may come it is a tuple, of four
-            return False
-        kind, number, length = _unpack_start(message)
-        if kind != REPLY or length or number != serial & 0xFFFF or serial != ledger.sent:
-            return False
-        if request.received is not None or request.replies is not None:
-            return False
-        former.done = True
-        del ledger[0]
-        del chunks[0]  # signal-safe (2), as far as the return
-        self.seen = serial
-        request.reply = message
-        request.keepalive = None
-        request.done = True
-        self.parsed = True
-        return True
-
-    def dispatch_short_reply(self) -> bool:  # noqa: C901, PLR0911 - each case that `dispatch` has to do
+    def dispatch_short(self) -> bool:  # noqa: PLR0911 - each case that `dispatch` has to do
         """Fast path: dispatch a chunk that is one whole 32-byte reply or event; return False where it is not.
 
         The same rules as `dispatch`, without the buffer: most reads are such a chunk, and take a third of the time.
@@ -150,45 +119,28 @@ class PacketReader:
         chunks, ledger = self.chunks, self._ledger
         if len(chunks) != 1 or self._buffer:
             return False
-        message = chunks[0]
-        if type(message) is not bytes or len(message) != HEADER:
+        message: Any = chunks[0]
+        if len(message) != HEADER:  # where descriptors may come it is a tuple, of four
             return False
         kind, number, length = _unpack_start(message)
         if kind != REPLY and (kind == ERROR or kind & 0x7F in _UNLIKE_OTHERS):
             return False
-        serial = self.seen + ((number - self.seen) & 0xFFFF)
-        if serial > ledger.sent:
-            return False
-        first = None
-        while ledger:
-            first = ledger[0]
-            if first.serial >= serial:
-                break
-            first.done = True
+        serial = ledger.sent
+        request: Request | None
+        if number == serial & 0xFFFF and len(ledger) == 2 and ledger[1].serial == serial:  # noqa: PLR2004 - see below
+            # Mostly one request waits, behind the one that the last message was about; so it takes 0.4 us less.
+            former, request = ledger
+            former.done = True
             del ledger[0]
+        else:
+            serial = self.seen + ((number - self.seen) & 0xFFFF)
+            if serial > ledger.sent:
+                return False
+            request = self._request_of(serial)
         if kind != REPLY:
-            if first is not None and kind in first.completed_by and first.serial == serial:
-                del chunks[0]  # signal-safe (2), as far as the return
-                self.seen = serial
-                first.keepalive = None
-                first.done = True
-                self.parsed = True
-                return True
-            general = self.events
-            routed, take = self._route_of(kind, message)
-            if routed is not None:  # signal-safe (2), as far as the return
-                routed += (message,)
-            if self.keeps_events and not take:
-                general += (message,)
-            del chunks[0]
-            self.seen = serial
-            self.arrivals += 1
-            self.parsed = True
+            self._give_short_event(request, kind, message, serial)
             return True
-        if first is None or first.serial != serial or length:
-            return False
-        request = first
-        if request.received is not None or request.replies is not None:
+        if request is None or length or request.received is not None or request.replies is not None:
             return False
         del chunks[0]  # signal-safe (2), as far as the return
         self.seen = serial
@@ -197,6 +149,37 @@ class PacketReader:
         request.done = True
         self.parsed = True
         return True
+
+    def _give_short_event(self, request: Request | None, kind: int, message: bytes, serial: int) -> None:
+        chunks = self.chunks
+        if request is not None and kind in request.completed_by:
+            del chunks[0]  # signal-safe (2), as far as the return
+            self.seen = serial
+            request.keepalive = None
+            request.done = True
+            self.parsed = True
+            return
+        general = self.events
+        routed, take = self._route_of(kind, message)
+        if routed is not None:  # signal-safe (2), as far as the return
+            routed += (message,)
+        if self.keeps_events and not take:
+            general += (message,)
+        del chunks[0]
+        self.seen = serial
+        self.arrivals += 1
+        self.parsed = True
+
+    def _request_of(self, serial: int) -> Request | None:
+        """Return the request of that serial, if it is in the ledger still; those before it are done, and leave it."""
+        ledger = self._ledger
+        while ledger:
+            request = ledger[0]
+            if request.serial >= serial:
+                return request if request.serial == serial else None
+            request.done = True
+            del ledger[0]
+        return None
 
     def drop_descriptors(self) -> None:
         """Close the descriptors that were received and belong to no reply so far."""

@@ -295,7 +295,7 @@ class SharedSocket:
                     self._is_readable(None)
                 return
         with self._lock:
-            if not packets.dispatch_only_reply() and not packets.dispatch_short_reply():
+            if not packets.dispatch_short():
                 self._dispatch()
             if self._sleepers:
                 self._wake_done()
