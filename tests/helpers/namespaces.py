@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,11 @@ _REFUSED = ("unshare failed", "unshare: ", "mount: ")
 
 class NotAllowed(Exception):
     """There are no namespaces to be had here."""
+
+
+def covers_this_checkout(place: str) -> bool:
+    """Return whether what is mounted there hides what would run."""
+    return Path(sys.prefix).is_relative_to(place)
 
 
 def run_in(words: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
