@@ -366,7 +366,7 @@ def endless(connection: Connection, message: bytes) -> Iterator[None]:
     connection.wire.send_now(Request(REQUEST))  # its reply is left there, so that there is always something to read
     assert select.select([connection.fileno()], [], [], 10)[0]
     told: Any = connection.wire
-    told._recv = lambda _count: flood
+    told._recv = lambda _count, _flags: flood
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_server import REQUEST, FakeServer, error, event, is_open, reply
@@ -97,6 +98,67 @@ def test_room_is_made_by_whoever_waits_for_it_when_the_reader_leaves(fake_server
     reader.join(4)
     assert not sender.is_alive()
     assert len(fake_server.wire.events) == 20_000 - 1
+
+
+# -- an answer that comes soon -----------------------------------------------------------------------------------------
+
+
+class Script:
+    """The clock that a wire reads while it spins, and the wait in which it sleeps: an answer comes in one of them.
+
+    `answers_at` is the look at the clock at which it comes; later than all of them, it comes to a thread that sleeps.
+    """
+
+    def __init__(self, server: FakeServer, monkeypatch: pytest.MonkeyPatch, answers_at: int) -> None:
+        self._server, self.answers_at = server, answers_at
+        self._sleep = server.wire._is_readable
+        self._looks = self._sleeps = self._serial = 0
+        monkeypatch.setattr("xshm.x11.io.shared_socket.time", SimpleNamespace(monotonic=self._monotonic))
+        monkeypatch.setattr(server.wire, "_is_readable", self._is_readable)
+        server.wire.timeout = 1000  # without one, it sleeps in the receive
+
+    def call(self) -> tuple[int, int]:
+        """Make a call; return how often the clock was looked at, and how often it has slept."""
+        self._looks = self._sleeps = 0
+        self._serial += 1
+        assert self._server.wire.call(REQUEST).reply == reply(self._serial)
+        return self._looks, self._sleeps
+
+    def spins(self) -> bool:
+        """Make a call; return whether it has spun."""
+        looks, _ = self.call()
+        return looks > 2  # that it sleeps until a deadline takes two
+
+    def _monotonic(self) -> float:
+        self._looks += 1
+        if self._looks == self.answers_at:
+            self._server.send(reply(self._serial))
+        return self._looks * 20e-6
+
+    def _is_readable(self, timeout: float | None) -> bool:
+        self._sleeps += 1
+        if self._looks < self.answers_at:
+            self._server.send(reply(self._serial))
+        return self._sleep(timeout)
+
+
+def test_an_answer_that_comes_soon_is_taken_without_going_to_sleep(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Script(fake_server, monkeypatch, answers_at=3)
+    assert [script.call() for _ in range(5)] == [(3, 0)] * 5
+
+
+def test_a_thread_that_has_spun_in_vain_does_so_ever_more_seldom_until_it_was_not_in_vain(
+    fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("xshm.x11.io.shared_socket._MOST_SKIPS", 7)
+    script = Script(fake_server, monkeypatch, answers_at=1000)
+    assert [number for number in range(40) if script.spins()] == [0, 2, 6, 14, 22, 30, 38]
+    script.answers_at = 3
+    assert [number for number in range(40, 50) if script.spins()] == [46, 47, 48, 49]
+    script.answers_at = 1000
+    assert [number for number in range(50, 60) if script.spins()] == [50, 52, 56]
 
 
 # -- errors that nobody waits for ------------------------------------------------------------------------------------

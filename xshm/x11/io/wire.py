@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from xshm.errors import RequestTimeout
 from xshm.system.deadlines import ENDS, bounded
-from xshm.x11.io.shared_socket import SharedSocket
+from xshm.x11.io.shared_socket import NOT_WAITING, SharedSocket
 from xshm.x11.protocol.core import SYNC
 from xshm.x11.protocol.requests import EventRoute, QueueNotEmpty, Request, Waitable
 
@@ -60,7 +60,9 @@ class Wire(SharedSocket):
                 if reads:
                     self._reader = request
             if reads:
-                self._read(deadline)  # the first read mostly brings the reply, and nothing else
+                self._read(None, NOT_WAITING)  # mostly it brings the reply where both share a core, and nothing else
+                if not request.done:
+                    self._spin(request)
             if not request.done:
                 self._wait_until_done(request, sent, request, deadline)
         finally:
