@@ -10,7 +10,6 @@ same drawing at the same time; and by a stream and by acts, up to the frame that
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -75,15 +74,12 @@ def _compare(
     pinned: bool = False,
     loops: bool = False,
 ) -> Table:
-    cores = os.sched_getaffinity(0)
+    place = rounds.places()[-1] if pinned else rounds.ANYWHERE
     with screens.start("Xvfb", *size) as server, screens.Painter(server) as painter:
         painter.rectangles()
-        if pinned:
-            os.sched_setaffinity(server.pid, {min(cores)})
         complete = {name: [part.format(server.name) for part in command] for name, command in commands.items()}
-        core = max(cores) if pinned else None
         results, absent = rounds.measure(
-            complete, server.env(), core=core, server=server.pid, overlapping=loops, **settings.turns
+            complete, server.env(), place=place, server=server.pid, overlapping=loops, **settings.turns
         )
     note = "Means: a stream asks for the next picture before this one is converted." if loops else ""
     return Table(key, title, results, absent, note)

@@ -1,13 +1,12 @@
 """What a look at Xvfb's own framebuffer costs, beside asking for the picture: `python tests/bench framebuffer`.
 
-Client and server are pinned to one core, since across cores the scheduler decides what a round trip costs. A look is a
-round trip, after which all that was asked for is drawn, and the array with one pixel read from it. As a worker,
-`python framebuffer.py WAY DISPLAY XAUTHORITY`.
+Client and server are pinned, to one core, and then each to a core of its own: which cores the scheduler gives to them
+decides what a round trip costs. A look is a round trip, after which all that was asked for is drawn, and the array with
+one pixel read from it. As a worker, `python framebuffer.py WAY DISPLAY XAUTHORITY`.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,14 +55,12 @@ _WAYS = {
 def framebuffer(settings: Settings) -> Iterator[Table]:
     """Give a table for each size."""
     for width, height in _SIZES[:1] if settings.quick else _SIZES:
-        yield _compare(width, height, settings)
+        for place in rounds.places():
+            yield _compare(width, height, place, settings)
 
 
-def _compare(width: int, height: int, settings: Settings) -> Table:
-    core = max(os.sched_getaffinity(0))
+def _compare(width: int, height: int, place: rounds.Place, settings: Settings) -> Table:
     with VirtualDisplay(width, height) as display:
-        assert display.pid is not None
-        os.sched_setaffinity(display.pid, {core})
         floor = str(rounds.compile_c(_HERE / "shm_floor.c", settings.folder, "xcb", "xcb-shm"))
         commands = {_FLOOR: [floor, display.name, "1", "1"], f"{_FLOOR}, again": [floor, display.name, "1", "1"]}
         worker = [sys.executable, __file__]
@@ -72,8 +69,9 @@ def _compare(width: int, height: int, settings: Settings) -> Table:
         server = SimpleNamespace(name=display.name, authority=display.xauthority)
         with screens.Painter(server) as painter, screens.counting(display.name, display.env()):  # type: ignore[arg-type]
             painter.rectangles()
-            results, absent = rounds.measure(commands, display.env(), core=core, server=display.pid, **settings.turns)
-    return Table(f"framebuffer {width}x{height}", f"{width}×{height}, the server's own memory", results, absent)
+            results, absent = rounds.measure(commands, display.env(), place=place, server=display.pid, **settings.turns)
+    key, title = f"framebuffer {width}x{height}{place.key}", f"{width}×{height}, the server's own memory{place.title}"
+    return Table(key, title, results, absent)
 
 
 FRAMEBUFFER = Part("framebuffer", "A look at Xvfb's own framebuffer, beside a round trip of C", 0.6, framebuffer)

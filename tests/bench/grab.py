@@ -1,13 +1,12 @@
 """What a picture of the screen costs, in C and in Python's libraries: to an array, to RGB, to a PNG's bytes.
 
 `python tests/bench grab rgb png`. The C loop runs twice, to show what a ratio is worth on this machine. Up to 64×64
-it is nothing but its round trip: client and server are pinned to one core there, since across cores the scheduler
-decides what it costs.
+it is nothing but its round trip, and which cores the scheduler gives to the two sides decides what that costs: client
+and server are pinned there, to one core, and then each to a core of its own.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,22 +44,26 @@ def commands(product: str, folder: Path) -> tuple[dict[str, list[str]], dict[str
     return {"C, xcb": floor} | controls | ours, {}
 
 
-def _compare(product: str, width: int, height: int, picture: NDArray[np.uint8] | None, settings: Settings) -> Table:
+def _compare(
+    product: str,
+    width: int,
+    height: int,
+    picture: NDArray[np.uint8] | None,
+    settings: Settings,
+    place: rounds.Place = rounds.ANYWHERE,
+) -> Table:
     some, absent = commands(product, settings.folder)
-    core = max(os.sched_getaffinity(0)) if width * height <= _SMALL else None
     with screen(width, height, picture) as server:
-        if core is not None:
-            os.sched_setaffinity(server.pid, {core})
         where = [server.name, str(width), str(height)]
         complete = {
             name: [*command, *where, *(["memcpy"] if name == "memcpy" else [])] for name, command in some.items()
         }
-        results, missing = rounds.measure(complete, server.env(), core=core, server=server.pid, **settings.turns)
+        results, missing = rounds.measure(complete, server.env(), place=place, server=server.pid, **settings.turns)
     still = [result.name for result in results if result.is_still and result.name != "memcpy"]
     kind = {"array": "grab", "rgb": "to RGB", "png": "to PNG bytes"}[product]
     return Table(
-        f"{product} {width}x{height}",
-        f"{width}×{height}, {kind}",
+        f"{product} {width}x{height}{place.key}",
+        f"{width}×{height}, {kind}{place.title}",
         results,
         absent | missing,
         f"Saw no change while the counter ran: {', '.join(still)}." if still else "",
@@ -70,7 +73,8 @@ def _compare(product: str, width: int, height: int, picture: NDArray[np.uint8] |
 def arrays(settings: Settings) -> Iterator[Table]:
     """Give a table for each size."""
     for width, height in _QUICK if settings.quick else SIZES:
-        yield _compare("array", width, height, None, settings)
+        for place in rounds.places() if width * height <= _SMALL else [rounds.ANYWHERE]:
+            yield _compare("array", width, height, None, settings, place)
 
 
 def rgb(settings: Settings) -> Iterator[Table]:

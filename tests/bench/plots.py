@@ -105,6 +105,8 @@ def _growth(tables: Figures) -> None:
     """Draw time over pixels for each contestant, named at its line's end."""
     lines: dict[str, list[tuple[int, float]]] = {}
     for key, table in tables.items():
+        if key.endswith(" apart"):
+            continue
         width, height = map(int, key.split()[1].split("x"))
         for name, found in table["results"].items():
             lines.setdefault(name, []).append((width * height, found["median_ns"] / 1e3))

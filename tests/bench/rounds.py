@@ -97,6 +97,35 @@ def cpu_of(pid: int) -> int:
 
 
 @dataclass(frozen=True)
+class Place:
+    """The cores that the clients of a comparison, and their server, are pinned to; None: the scheduler decides."""
+
+    client: int | None = None
+    server: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Return what tells the table of this place from the others."""
+        return "" if self.client == self.server else " apart"
+
+    @property
+    def title(self) -> str:
+        """Return what a table's title says of it."""
+        if self.client is None:
+            return ""
+        return ", on one core" if self.client == self.server else ", client and server each on a core of its own"
+
+
+ANYWHERE = Place()
+
+
+def places() -> list[Place]:
+    """Return those between which the cost of a round trip differs most: one core, and two where there are."""
+    cores = sorted(os.sched_getaffinity(0))
+    return [Place(cores[-1], cores[-1]), *[Place(cores[-1], cores[0])][: len(cores) - 1]]
+
+
+@dataclass(frozen=True)
 class Turn:
     """What a contestant did in a round: nanoseconds an operation, of the processor and the server's processor too."""
 
@@ -244,7 +273,7 @@ def measure(
     commands: Mapping[str, Sequence[str]],
     env: Mapping[str, str],
     *,
-    core: int | None = None,
+    place: Place = ANYWHERE,
     rounds: int = 31,
     seconds: float = 0.04,
     server: int | None = None,
@@ -252,16 +281,18 @@ def measure(
 ) -> tuple[list[Result], dict[str, str]]:
     """Start a worker for each command, let them run against each other, and end them.
 
-    Returns the results, and why which contestants could not run. `core`: the only one that they may run on; `server`:
-    the pid of the process whose processor time is measured beside theirs. `overlapping`: an operation does a part
-    of the next one, so that only the mean tells what one takes.
+    Returns the results, and why which contestants could not run. `place`: where they, and the server, may run;
+    `server`: the pid of the process whose processor time is measured beside theirs. `overlapping`: an operation does a
+    part of the next one, so that only the mean tells what one takes.
     """
+    if server is not None and place.server is not None:
+        os.sched_setaffinity(server, {place.server})
     workers: dict[str, Worker] = {}
     absent: dict[str, str] = {}
     try:
         for name, command in commands.items():
             try:
-                workers[name] = Worker(command, env, core)
+                workers[name] = Worker(command, env, place.client)
             except CanNotRun as reason:
                 absent[name] = str(reason)
         results, late = interleave(workers, rounds, seconds, server, overlapping=overlapping)
