@@ -1,4 +1,4 @@
-"""Run tests of the fleet that need Ray, in two processes of their own, since Ray stays in one that connects to it."""
+"""Run tests of the fleet that need Ray, in processes of their own, since Ray stays in one that connects to it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _TESTS = Path(__file__).parents[1] / "fleet" / "on_ray"
-# Half of them by their time, which run beside the others. One node is enough for these; those that wait come first,
-# while the others have most to do.
+# Two thirds of them by their time, which run beside the others, so that both processors have work while some wait. One
+# node is enough for these.
 _ON_ONE_NODE = (
-    "test_wall",
-    "test_fleet_drivers",
-    "test_evidence",
-    "test_fleet_reference",
-    "test_pool",
+    ("test_wall", "test_fleet_drivers", "test_evidence"),
+    ("test_worker_ends", "test_seat", "test_fleet_reference", "test_pool"),
 )
 
 
@@ -37,8 +34,9 @@ def functions() -> list[str]:
 
 def results(folder: Path) -> dict[str, list[str]]:
     """Run all of them; return what was said of each case of a function: "" where it has passed, or was skipped."""
-    rest = [path for path in sorted(_TESTS.glob("test_*.py")) if path.stem not in _ON_ONE_NODE]
-    runs = [_Run(folder, rest, 2), _Run(folder, [_TESTS / f"{stem}.py" for stem in _ON_ONE_NODE], 1)]
+    parts = [[_TESTS / f"{stem}.py" for stem in part] for part in _ON_ONE_NODE]
+    rest = sorted({*_TESTS.glob("test_*.py")}.difference(*parts))
+    runs = [_Run(folder, rest, 2), *[_Run(folder, part, 1) for part in parts]]
     for run in runs:
         run.wait()
     found: dict[str, list[str]] = {}

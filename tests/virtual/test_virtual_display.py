@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 from descriptors import open_file_of
 from namespaces import covers_this_checkout
+from PIL import Image
 from processes import children, ended, lives, parent
 from programs import eventually
 
@@ -185,6 +186,22 @@ def test_a_program_runs_on_the_display_and_tells_its_exit_code(display: VirtualD
     program = display.run("sh -c 'echo $DISPLAY; exit 7'", stdout=subprocess.PIPE, text=True)
     assert program.communicate()[0] == f"{display.name}\n"
     assert program.wait() == program.poll() == 7
+
+
+def test_a_program_is_run_on_a_display_and_its_screen_saved_without_numpy(tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from xshm import VirtualDisplay\n"
+        "with VirtualDisplay(64, 48) as display:\n"
+        "    display.run(['xsetroot', '-solid', '#336699']).wait()\n"
+        f"    display.screen.grab().save({str(tmp_path / 'a.png')!r})\n"
+        "    assert display.framebuffer.rect.width == 64\n"
+        "    assert 'numpy' not in sys.modules\n"
+        "    assert display.framebuffer.pixels[0, 0, :3].tolist() == [0x99, 0x66, 0x33]\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.convert("RGB").getpixel((5, 5)) == (0x33, 0x66, 0x99)
 
 
 def test_a_program_s_window_can_be_waited_for_with_a_window_manager_and_without(display: VirtualDisplay) -> None:

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 from xshm import _arguments
 from xshm.errors import Closed, DisplayGone, InvalidArgument, InvalidType
 from xshm.fleet import cluster
-from xshm.fleet.changes import Changes
 from xshm.fleet.picture import Seen
 from xshm.geometry import Rect
 from xshm.image.files.encode import smaller
 from xshm.image.frame import Frame
 from xshm.pixels.raster import Raster
+from xshm.system import limits
 from xshm.system.closing import Closing
 from xshm.system.printable import quoted
 from xshm.virtual.display import VirtualDisplay
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Concatenate, ParamSpec, TypeVar
 
+    from xshm.fleet.changes import Changes
     from xshm.fleet.picture import Delta
     from xshm.geometry import Region
     from xshm.virtual.processes.command import Command
@@ -240,6 +241,9 @@ class Seat(Closing):
             with self._looking:
                 if display is self._display:  # else it was replaced meanwhile
                     if self._changes is None:
+                        with limits.loading():
+                            from xshm.fleet.changes import Changes  # noqa: PLC0415 - it loads numpy; few are looked at
+
                         self._changes = Changes(display.screen)
                     return self._changes
 

@@ -23,8 +23,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-import numpy as np
-
 from xshm import _arguments, sysv
 from xshm.capture.pointer import Pointer
 from xshm.errors import (
@@ -37,7 +35,6 @@ from xshm.errors import (
 from xshm.geometry import Rect, Sized, as_rect, fit
 from xshm.image.dlpack import ArrayExport
 from xshm.image.frame import Frame
-from xshm.image.read_only_array import ReadOnlyArray
 from xshm.system import limits
 from xshm.system.closing import Closing
 from xshm.system.printable import printable
@@ -50,6 +47,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from xshm.drawables.screen import Screen
@@ -60,6 +58,8 @@ if TYPE_CHECKING:
     from xshm.x11.connection import Connection
 
     Opener = Callable[[int], Screen]
+else:
+    from xshm._numpy import np
 
 _HEAD: Final = 4096  # bytes in which a header ends; Xvfb's has 160
 
@@ -78,10 +78,9 @@ class Framebuffer(Sized, ArrayExport, Closing):
         self, memory: FramebufferMemory, screen: Opener | None = None, *, has_pointer: bool | None = None
     ) -> None:
         self._memory: FramebufferMemory | None = memory
-        self._shown: Any = memory.shared
-        if memory.private is not None:  # for `pixels` alone, since it may be written without effect (4)
-            # numpy looks through a view at the object below, not through an array: see `Frame._make_read_only`.
-            self._shown = np.frombuffer(memoryview(memory.private).toreadonly(), np.uint8)
+        # What `pixels` are over; a private mapping is for them alone, since it may be written without effect (4).
+        self._is_private = memory.private is not None
+        self._shown: Any = memory.private if self._is_private else memory.shared
         self._header = XwdHeader.parse(memory.beginning(_HEAD), len(memory.shared))
         # What `pixels` last returned a view of, and the `rect` that it was made for: a view takes a fifth of the time.
         self._known: tuple[Rect, NDArray[Any]] | None = None
@@ -178,8 +177,7 @@ class Framebuffer(Sized, ArrayExport, Closing):
         shown, rect, known = self._shown, self.rect, self._known
         self._held()
         if known is None or known[0] is not rect:
-            pixels = self._header.pixels(shown, rect.width, rect.height)
-            known = rect, pixels if pixels.flags.writeable else pixels.view(ReadOnlyArray)
+            known = rect, self._array(shown, rect)
             self._known = known
             if self._memory is None:  # another thread has closed it meanwhile: keep no reference here either
                 self._known = None
@@ -303,6 +301,19 @@ class Framebuffer(Sized, ArrayExport, Closing):
         with self._connected().grab(covered) as bare:
             copied = Frame(part, covered, frame.monotonic_ns, frame.sequence, frame.format, frame.colormap)
             return bool(copied.diff(bare))
+
+    def _array(self, shown: Any, rect: Rect) -> NDArray[Any]:
+        """Return the array of `pixels` over that memory."""
+        if self._is_private:
+            # numpy looks through a view at the object below, not through an array: see `Frame._make_read_only`.
+            shown = np.frombuffer(memoryview(shown).toreadonly(), np.uint8)
+        pixels = self._header.pixels(shown, rect.width, rect.height)
+        if pixels.flags.writeable:
+            return pixels
+        with limits.loading():
+            from xshm.image.read_only_array import ReadOnlyArray  # noqa: PLC0415 - it loads numpy
+
+        return pixels.view(ReadOnlyArray)
 
     def _held(self) -> FramebufferMemory:
         memory = self._memory  # a reference: another thread may close meanwhile

@@ -23,15 +23,16 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from xshm._signal_safety import Descriptor, Ignored, is_a_handlers, is_the_kernels, owned
 from xshm.errors import ConnectFailed, FramebufferTruncated, InvalidArgument, UnsupportedFormat, XshmError
 from xshm.system import limits
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+else:
+    from xshm._numpy import np
 
 _BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _ROOT: Final = 0

@@ -11,22 +11,24 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import numpy as np
-
 from xshm.errors import UnsupportedFormat
 from xshm.pixels.format import PixelFormat, VisualClass
 from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from xshm.geometry import Rect
     from xshm.virtual.framebuffer_file import FramebufferFile
+else:
+    from xshm._numpy import np
 
 _FIELDS: Final = struct.Struct(">25I")
 _VERSION: Final = 7  # XWD_FILE_VERSION
 _Z_PIXMAP: Final = 2
-_COLOUR: Final = np.dtype([("pixel", ">u4"), ("rgb", ">u2", 3), ("flags", "u1"), ("pad", "u1")])  # XWDColor
+_COLOUR: Final = [("pixel", ">u4"), ("rgb", ">u2", 3), ("flags", "u1"), ("pad", "u1")]  # XWDColor, for numpy
+_COLOUR_BYTES: Final = 12
 # The window's name in a dump, which Xvfb uses for its own: "Xvfb host:1.0".
 _NAME: Final = re.compile(r"Xvfb .*:(?P<number>[0-9]{1,5})\.(?P<screen>[0-9]{1,5})")
 
@@ -93,7 +95,7 @@ class XwdHeader:
         # An Xvfb has no padding but that of the scanline pad; another stride is another writer's, or garbage.
         if not width or not height or stride != fmt.stride(width):
             raise UnsupportedFormat(f"an XWD dump of {width}x{height}, {fmt}, with {stride} bytes per line")
-        pixels_at = fields.header_size + fields.ncolors * _COLOUR.itemsize
+        pixels_at = fields.header_size + fields.ncolors * _COLOUR_BYTES
         if fields.header_size < _FIELDS.size or pixels_at + stride * height > size:
             raise UnsupportedFormat(
                 f"an XWD dump with a header of {fields.header_size} bytes, {fields.ncolors} colours and a picture of "
@@ -130,7 +132,7 @@ class XwdHeader:
     def colormap(self, memory: Any) -> NDArray[np.uint16]:
         """Return the colormap as it is now: (n, 3) uint16; red, green, blue; 65535 is the brightest."""
         # A copy in this machine's byte order: the server may store other colours meanwhile.
-        table = np.frombuffer(memory, _COLOUR, self.colours, self.colours_at)
+        table = np.frombuffer(memory, np.dtype(_COLOUR), self.colours, self.colours_at)
         colours: NDArray[np.uint16] = table["rgb"].astype(np.uint16)
         return colours
 
