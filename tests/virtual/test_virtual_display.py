@@ -43,7 +43,7 @@ from xshm.virtual.display import VirtualDisplay
 from xshm.virtual.spec import DisplaySpec, ScreenSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from servers import Server
 
@@ -518,6 +518,22 @@ def test_closing_does_the_supervisor_s_work_when_that_was_killed() -> None:
     assert ended(child)
     assert not display.xauthority.exists()
     assert stamp(socket_file(display)) != before
+
+
+def test_a_server_that_took_the_number_of_one_that_has_ended_is_not_taken_for_it(
+    make_server: Callable[..., Server],
+) -> None:
+    number = f":{20_000 + os.getpid() % 20_000}"
+    first = make_server("Xvfb", 1280, 800, 24, number)
+    with VirtualDisplay.attach(first.name) as display:
+        display.screen.close()
+        assert display.screen.grab().width == 1280, "the same server is connected to anew"
+        display.screen.close()
+        first.stop()
+        other = make_server("Xvfb", 1280, 800, 24, number)
+        for _ in range(2):
+            with pytest.raises(DisplayGone, match=f"{first.pid}, has ended, and process {other.pid} has its number"):
+                assert display.screen
 
 
 def test_a_ctrl_c_or_sigterm_that_reaches_everybody_ends_only_who_wants_it() -> None:

@@ -132,7 +132,7 @@ class VirtualDisplay(Recordable, Closing):
         self.name, self.xauthority, self._number, self._writable = parsed.name, authority, parsed.screen, writable
         self._screens = Screens(self.name, self.name, authority)
         try:
-            self.pid = server_pid(self.screen)
+            self.pid = self._screens.pid = server_pid(self.screen)
             logs.info("display", "attached to %s, pid %s", self.name, self.pid)
             self._is_logged = True
         except BaseException:
@@ -170,7 +170,7 @@ class VirtualDisplay(Recordable, Closing):
                 supervised = self._supervision.start(spec, self.server)
             self.name, self.pid = f":{supervised.number}", supervised.pid
             self.xauthority = AuthorityFile(supervised.authority)
-            self._screens = Screens(self.name, self._supervision.address, self.xauthority)
+            self._screens = Screens(self.name, self._supervision.address, self.xauthority, self.pid)
             self._framebuffers = find_framebuffer.of_our_server(spec, supervised, self._screen_of)
             self._screens.live = tuple(each._live() for each in self._framebuffers)  # noqa: SLF001 - not for users
             supervised.close_framebuffers()

@@ -1,5 +1,8 @@
 """The connections to one display: a Screen for each screen number, opened when it is first used; and its server's pid.
 
+When a server has ended, another one may take its display's number: the process at the other end of each connection is
+the display's own, as the kernel reports it (`x11.peer_credentials`), or the connection is given up.
+
 Locking rules: a Screen is connected without the lock, since that takes as long as the server does not reply, and
 `close` must not wait for it. Where two threads connect to the same screen at once, the second one's Screen is closed
 again; where `close` comes meanwhile, the new one. The lock is an RLock, since a signal handler may close the display.
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from xshm._signal_safety import Descriptor, is_the_kernels, owned
 from xshm.drawables.screen import Screen
-from xshm.errors import Closed, ConnectFailed, InvalidArgument
+from xshm.errors import Closed, ConnectFailed, DisplayGone, InvalidArgument
 from xshm.system import limits
 from xshm.system.deadlines import PATIENCE
 from xshm.x11 import peer_credentials
@@ -24,10 +27,13 @@ if TYPE_CHECKING:
 
 
 class Screens:
-    """The Screens of the display `name`; its server listens at `address`."""
+    """The Screens of the display `name`; its server listens at `address`. `pid` is the server's, None while unknown."""
 
-    def __init__(self, name: str, address: str, xauthority: str | os.PathLike[str] | None) -> None:
+    def __init__(
+        self, name: str, address: str, xauthority: str | os.PathLike[str] | None, pid: int | None = None
+    ) -> None:
         self._name, self._address, self._xauthority = name, address, xauthority
+        self.pid = pid
         self._lock = threading.RLock()
         self._opened: dict[int, Screen] = {}
         self._closed = False
@@ -36,7 +42,7 @@ class Screens:
     def screen(self, number: int) -> Screen:
         """Return the Screen of this number, a new one where the last was closed by its user.
 
-        Raises Closed, ConnectFailed, AccessDenied, RequestTimeout.
+        Raises Closed, ConnectFailed, AccessDenied, DisplayGone, RequestTimeout.
         """
         known = self._opened.get(number)
         if known is not None and not (self._closed or known._closed):  # noqa: SLF001 - as below; no lock: the common case
@@ -79,7 +85,14 @@ class Screens:
             screen._session.live = None  # noqa: SLF001 - as above
 
     def _connect(self, name: str) -> Screen:
-        return Screen(name, xauthority=self._xauthority, timeout=PATIENCE)
+        screen = Screen(name, xauthority=self._xauthority, timeout=PATIENCE)
+        found = server_pid(screen)
+        if None not in (found, self.pid) and found != self.pid:
+            screen.close()
+            raise DisplayGone(
+                f"the server of {self._name}, process {self.pid}, has ended, and process {found} has its number now"
+            )
+        return screen
 
     def _check_open(self) -> None:
         if self._closed:
