@@ -8,6 +8,7 @@ import math
 import os
 import pickle
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -40,6 +41,7 @@ from xshm.errors import (
     WindowNotFound,
 )
 from xshm.virtual.display import VirtualDisplay
+from xshm.virtual.screens import server_pid
 from xshm.virtual.spec import DisplaySpec, ScreenSpec
 
 if TYPE_CHECKING:
@@ -518,6 +520,19 @@ def test_closing_does_the_supervisor_s_work_when_that_was_killed() -> None:
     assert ended(child)
     assert not display.xauthority.exists()
     assert stamp(socket_file(display)) != before
+
+
+def test_a_server_may_be_started_by_a_script_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "Xvfb"
+    script.write_text(f'#!/bin/sh\n{shutil.which("Xvfb")} "$@" &\ntrap "kill $!" TERM\nwait\nwait\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with VirtualDisplay(64, 48) as display:
+        assert display.screen.grab().width == 64
+        server = server_pid(display.screen)
+        assert server not in (None, display.pid)
+    assert server is not None
+    assert ended(server)
 
 
 def test_a_server_that_took_the_number_of_one_that_has_ended_is_not_taken_for_it(

@@ -1,7 +1,8 @@
 """The connections to one display: a Screen for each screen number, opened when it is first used; and its server's pid.
 
-When a server has ended, another one may take its display's number: the process at the other end of each connection is
-the display's own, as the kernel reports it (`x11.peer_credentials`), or the connection is given up.
+When a server has ended, another one may take its display's number: a connection to another process than the display's
+own, as the kernel reports it (`x11.peer_credentials`), is given up where that one has ended. Where it lives, it may be
+what has started the server, such as a script of that name.
 
 Locking rules: a Screen is connected without the lock, since that takes as long as the server does not reply, and
 `close` must not wait for it. Where two threads connect to the same screen at once, the second one's Screen is closed
@@ -19,6 +20,7 @@ from xshm.drawables.screen import Screen
 from xshm.errors import Closed, ConnectFailed, DisplayGone, InvalidArgument
 from xshm.system import limits
 from xshm.system.deadlines import PATIENCE
+from xshm.system.polling import is_readable
 from xshm.x11 import peer_credentials
 from xshm.x11.display_name import DisplayName
 
@@ -86,13 +88,18 @@ class Screens:
 
     def _connect(self, name: str) -> Screen:
         screen = Screen(name, xauthority=self._xauthority, timeout=PATIENCE)
-        found = server_pid(screen)
-        if None not in (found, self.pid) and found != self.pid:
+        try:
+            self._check_server(server_pid(screen))
+        except BaseException:
             screen.close()
+            raise
+        return screen
+
+    def _check_server(self, found: int | None) -> None:
+        if self.pid and found and found != self.pid and _has_ended(self.pid):
             raise DisplayGone(
                 f"the server of {self._name}, process {self.pid}, has ended, and process {found} has its number now"
             )
-        return screen
 
     def _check_open(self) -> None:
         if self._closed:
@@ -103,6 +110,17 @@ def server_pid(screen: Screen) -> int | None:
     """Return the process id of the server that a screen is connected to, None where it is in another PID namespace."""
     found = peer_credentials.credentials(screen.connection.wire.socket)
     return (found.pid or None) if found else None  # 0: it is in another PID namespace
+
+
+def _has_ended(pid: int) -> bool:
+    with limits.Explained(ConnectFailed, f"whether process {pid} lives can't be told"):
+        try:
+            descriptor = owned(os.pidfd_open, pid)
+        except ProcessLookupError as error:
+            if not is_the_kernels(error):
+                raise
+            return True
+        return is_readable(descriptor, 0)  # one that was not waited for has ended, too
 
 
 def open_server(display: str, pid: int | None) -> Descriptor:
