@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import ast
-import copy
-import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from xshm._numpy import np
 from xshm.x11.protocol import xlib
 
 _PACKAGE = Path(__file__).parent.parent / "xshm"
@@ -173,10 +170,6 @@ def test_what_screenshots_displays_and_workers_take_is_imported_without_arrays(m
     program = f"import sys\nimport xshm.{module}\nprint(*sorted({{'numpy', 'PIL', 'cv2', 'av'}} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
-
-
-def test_what_stands_for_numpy_is_copied_and_pickled_as_itself() -> None:
-    assert copy.deepcopy(np) is copy.copy(np) is pickle.loads(pickle.dumps(np)) is np  # noqa: S301 - our own
 
 
 def test_the_order_is_checked_for_imports_inside_functions_and_for_annotations() -> None:
