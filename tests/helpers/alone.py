@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TESTS: tuple[str, ...] = (
     "tests/capture/waiting/test_act.py::test_clicks_are_judged_right_beside_what_moves",
     "tests/live/test_live_truth.py::test_a_viewer_behind_a_slow_line_does_not_hold_up_another",
+    "tests/record/test_pipeline.py::test_each_change_is_a_picture_of_its_own_moment",
     "tests/trace/test_trace_log.py::test_snapshots_are_whole",
     "tests/test_fleet_example.py",  # two nodes and two browsers
 )
