@@ -9,6 +9,7 @@ left to chance. What a signal can do inside the kernel (a call that is cut short
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import functools
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import xshm
+from xshm.x11.io import shared_socket, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,6 +130,18 @@ if sys.version_info >= (3, 12):  # where trace functions do not see every instru
             return self.meets(code, offset)
 
 
+@contextlib.contextmanager
+def _steadily() -> Iterator[None]:
+    """Have a call sleep from its first read on: how often it spins would be another number of points each time."""
+    module: Any = wire
+    before = module.NOT_WAITING
+    module.NOT_WAITING = shared_socket._WAITING
+    try:
+        yield
+    finally:
+        module.NOT_WAITING = before
+
+
 def at_every_point(work: Callable[[], object], *beside: CodeType) -> Iterator[bool]:
     """Do the work again and again, interrupted at the first, second, … point; yields whether it was, False at last.
 
@@ -143,13 +157,14 @@ def at_every_point(work: Callable[[], object], *beside: CodeType) -> Iterator[bo
 def interrupted_at(point: int, work: Callable[[], object], *beside: CodeType) -> bool:
     """Do the work, interrupted at one point; return whether the work got that far."""
     countdown = _Countdown(point, beside=beside)
-    try:
-        countdown.start()
-        work()
-    except Interrupted:
-        return True
-    finally:
-        countdown.stop()
+    with _steadily():
+        try:
+            countdown.start()
+            work()
+        except Interrupted:
+            return True
+        finally:
+            countdown.stop()
     return False
 
 
@@ -169,9 +184,10 @@ def outcome(point: int, raised: type[BaseException], work: Callable[[], object])
 def count_points(work: Callable[[], object]) -> int:
     """Do the work; return how many points it has."""
     countdown = _Countdown(sys.maxsize)
-    try:
-        countdown.start()
-        work()
-    finally:
-        countdown.stop()
+    with _steadily():
+        try:
+            countdown.start()
+            work()
+        finally:
+            countdown.stop()
     return sys.maxsize - countdown._left
