@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import disks
@@ -17,6 +18,7 @@ from fake_server import FakeServer
 from painter import Painter
 from server_kinds import MissingProgram
 from servers import Server, start
+from thread_times import thread_times, used_since
 
 from xshm import Screen, Surface
 
@@ -89,8 +91,12 @@ def _unignore_signals() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_left_behind(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Fail the run that leaves a process or a System V segment. Set up first, it is torn down last."""
+    """Fail the run that leaves a process, a System V segment or a busy thread. Set up first, it is torn down last."""
     yield
+    before = thread_times()
+    time.sleep(0.5)
+    busy = used_since(before, more_than=0.1)
+    assert not busy, f"a thread goes on though the tests are over: {busy}"
     if _leak_watch in pytestconfig.stash:
         gc.collect()  # exceptions and frames of tracebacks are in cycles
         left = pytestconfig.stash[_leak_watch].leftovers()

@@ -19,9 +19,9 @@ def thread_times() -> dict[int, float]:
     return found
 
 
-def used_since(before: dict[int, float]) -> str:
-    """Say what each thread has used since: "xshm-live-1 0.004 s". Threads that no Python code runs have no name."""
+def used_since(before: dict[int, float], more_than: float = _WORTH_TELLING) -> str:
+    """Say what each thread has used since: "xshm-live-1 0.004 s". One that no `threading.Thread` is has no name."""
     names = {thread.native_id: thread.name for thread in threading.enumerate()}
     used = {thread: seconds - before.get(thread, 0.0) for thread, seconds in thread_times().items()}
-    told = sorted((seconds, names.get(thread, "?")) for thread, seconds in used.items() if seconds > _WORTH_TELLING)
+    told = sorted((seconds, names.get(thread, "?")) for thread, seconds in used.items() if seconds > more_than)
     return ", ".join(f"{name} {seconds:.3f} s" for seconds, name in reversed(told))

@@ -63,14 +63,12 @@ class Follower:
             self._read(is_last=is_last)
 
     def _run(self) -> None:
-        while pipes := self._wait():
+        while self._wait():
             self.pump()
-            if self._notes.is_over:
-                self._outputs = list(pipes)  # a file in memory grows on by itself
         self.pump()
 
     def _wait(self) -> Sequence[_Pipe | _Spool]:
-        """Wait until there is something to read; return what is open still."""
+        """Wait until there is something to read; return what is open still, after the trace pipes alone."""
         pipes = tuple(each.descriptor for each in self._outputs if isinstance(each, _Pipe))
         if any(isinstance(each, _Spool) for each in self._outputs):
             if self._notes.is_over:
