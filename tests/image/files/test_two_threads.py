@@ -20,7 +20,7 @@ from programs import eventually
 
 from xshm.image.files import encode
 from xshm.image.files.shrink import shrunk
-from xshm.image.files.two_threads import keep_helper, together
+from xshm.image.files.two_threads import keep_helpers, together
 from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
@@ -139,31 +139,64 @@ def test_an_error_of_a_signal_handler_in_the_start_of_a_thread_comes_as_it_is(mo
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
 def test_a_part_of_such_work_is_not_parted_once_more() -> None:
-    used: list[tuple[str, int]] = []
+    used: list[tuple[str, threading.Thread]] = []
+
+    def note(name: str) -> None:
+        used.append((name, threading.current_thread()))
 
     def part(name: str) -> None:
-        together(lambda: used.append((name, threading.get_ident())), lambda: used.append((name, threading.get_ident())))
+        together(lambda: note(name), lambda: note(name))
 
     together(lambda: part("here"), lambda: part("there"))
-    threads = {name: {thread for of, thread in used if of == name} for name in ("here", "there")}
-    assert threads["here"] == {threading.get_ident()}
-    assert len(threads["there"]) == 1
-    assert threads["here"] != threads["there"]
-    together(
-        lambda: used.append(("after", threading.get_ident())), lambda: used.append(("after", threading.get_ident()))
-    )
-    assert len({thread for of, thread in used if of == "after"}) == 2
+    part("after")
+    assert len(used) == 6
+    threads = {name: {thread for of, thread in used if of == name} for name in ("here", "there", "after")}
+    assert [len(each) for each in threads.values()] == [1, 1, 2]
+    assert len({threading.current_thread()}.union(*threads.values())) == 5
 
 
-# -- a thread that keeps its helper ------------------------------------------------------------------------------------
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
+@pytest.mark.parametrize("prepare", [lambda: None, keep_helpers])
+def test_each_part_has_half_of_the_processors_and_the_caller_all(prepare: Callable[[], None]) -> None:
+    allowed = os.sched_getaffinity(0)
+    parts: list[set[int]] = []
+    _in_a_thread(lambda: together(*2 * [lambda: parts.append(os.sched_getaffinity(0))]), prepare)
+    one, other = parts
+    assert one | other == allowed == os.sched_getaffinity(0)
+    assert not one & other
 
 
-def _in_a_thread(work: Callable[[], None]) -> None:
+def test_a_thread_of_greenlets_stays_on_all_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As gevent has it: what is started as a thread runs in the caller's own.
+    class Greenlet:
+        def __init__(self, target: Callable[[], None], **_: object) -> None:
+            self._target = target
+
+        def start(self) -> None:
+            self._target()
+
+        def join(self) -> None:
+            pass
+
+    allowed = os.sched_getaffinity(0)
+    done: list[str] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(threading, "Thread", Greenlet)
+    together(lambda: done.append("here"), lambda: done.append("there"))
+    monkeypatch.undo()
+    assert done == ["there", "here"]
+    assert os.sched_getaffinity(0) == allowed
+
+
+# -- a thread that keeps its helpers -----------------------------------------------------------------------------------
+
+
+def _in_a_thread(work: Callable[[], None], prepare: Callable[[], object] = keep_helpers) -> None:
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            keep_helper()
+            prepare()
             work()
         except BaseException as error:  # noqa: BLE001 - the test's thread raises it
             failed.append(error)
@@ -175,15 +208,12 @@ def _in_a_thread(work: Callable[[], None]) -> None:
         raise failed[0]
 
 
-def test_a_kept_helper_is_one_thread_which_ends_after_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_helpers_are_two_threads_which_end_after_their_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     before, met = set(threading.enumerate()), threading.Barrier(2)
     helpers: list[threading.Thread] = []
 
     def meet() -> None:
-        met.wait(10)
-
-    def help_out() -> None:
         met.wait(10)
         helpers.append(threading.current_thread())
 
@@ -192,14 +222,14 @@ def test_a_kept_helper_is_one_thread_which_ends_after_its_owner(monkeypatch: pyt
 
     def work() -> None:
         for _ in range(5):
-            together(meet, help_out)
+            together(meet, meet)
         with pytest.raises(MemoryError, match="there"):
             together(lambda: None, fail)
-        together(meet, help_out)
+        together(meet, meet)
 
     _in_a_thread(work)
-    assert len(helpers) == 6
-    assert len(set(helpers)) == 1
+    assert len(helpers) == 12
+    assert len(set(helpers)) == 2
     assert eventually(lambda: not set(threading.enumerate()) - before)
 
 
@@ -219,7 +249,7 @@ def test_where_no_helper_can_be_started_to_be_kept_both_parts_are_done_once(monk
             together(lambda: part("here"), lambda: part("there"))
         assert done == [("there", False), ("here", False)]
         together(lambda: part("here"), lambda: part("there"))
-        assert sorted(done[2:]) == [("here", False), ("there", True)]
+        assert sorted(done[2:]) == [("here", True), ("there", True)]
 
     _in_a_thread(work)
     assert len(done) == 4

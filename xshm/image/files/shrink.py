@@ -1,4 +1,4 @@
-"""Make a picture smaller by Pillow, in strips, half of them on a second thread where there is a second processor.
+"""Make a picture smaller by Pillow, in strips, by two threads where there is a second processor.
 
 A 1080p page to 1568 pixels takes 12 ms so, and 26 at once (tests/bench/pixels.py, "smaller PNG"): what a strip takes
 stays in the cache, and Pillow computes without the interpreter's lock. On one processor it takes 23.

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from xshm.image.files.two_threads import keep_helper
+from xshm.image.files.two_threads import keep_helpers
 from xshm.live.encoding import Encoder
 from xshm.live.input import LiveInput
 from xshm.live.video import VideoEncoder, why_not
@@ -46,7 +46,7 @@ class Audience:
         self.title = title
         self.shown = shown
         self.access = Access(settings.token, (settings.host, *settings.allowed_hosts))
-        self.pool = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="xshm-live-encode", initializer=keep_helper)
+        self.pool = ThreadPoolExecutor(_ENCODERS, thread_name_prefix="xshm-live-encode", initializer=keep_helpers)
         self.viewers: set[object] = set()  # pages and streams
         self.nbytes = 0  # that these were sent
         self.has_video = settings.video and not why_not()

@@ -4,8 +4,8 @@ Always true:
 
 1. The thread is a daemon, and is started by another one, as those of a recording (`record.pipeline`). `start` returns
    when the port is open, or raises why it is not; then nothing is left open.
-2. The loop never encodes, and never waits for an X server: that is done in `pool`, by two threads, each with a
-   helper, and by each channel's own.
+2. The loop never encodes, and never waits for an X server: that is done in `pool`, by two threads, each with two
+   helpers, and by each channel's own.
 3. However it ends, the port and all connections are closed within `_CLOSING` twice, whatever viewers do. In a process
    that was forked they are closed at once, there alone.
 4. What one viewer does ends at most that viewer's connection.
