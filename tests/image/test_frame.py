@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from colours import BLACK
 from PIL import Image
 
 import xshm
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def frame(xvfb: Server, painter: Painter) -> Iterator[xshm.Frame]:
+    painter.fill((0, 0, 1280, 800), BLACK)  # the rectangles leave some of what an earlier test has painted
     painter.rectangles()
     # Released at the end: pytest holds what a fixture gave until the next test has begun.
     with xshm.Screen(xvfb.name) as screen, screen.grab((100, 50, 321, 203)) as frame:
