@@ -7,7 +7,7 @@ one part follows the other, and the result is the same.
 Each part has a thread of its own on one half of the processors, while the caller waits. A virtual machine's processor
 that has nothing to do is one that the host has put to sleep, and Linux wakes no thread on it: two threads that hand
 each other the interpreter's lock would share the other one for milliseconds, until they are balanced. After 20 ms of
-rest a 1080p page made smaller takes 18 ms so, and 28 without; a JPEG of it 5 and 8.
+rest a 1080p page made smaller takes 22 ms so, and 29 without; a JPEG of it 6 and 9.
 
 OpenCV keeps 864 bytes of each thread that a conversion of its has run in, until the process ends (5.0; they are of its
 trace, which is off). So a thread that goes on with such work for hours calls `keep_helpers` before.
