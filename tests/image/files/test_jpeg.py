@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -139,3 +140,23 @@ def test_without_a_file_in_memory_it_is_one_piece(limit: str) -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["True", "True", "False"]
+
+
+def test_an_oserror_of_a_signal_handler_is_not_one_of_the_file_in_memory() -> None:
+    raster = Raster(bgrx(photograph(2160, 3840)), BGRX)  # takes longer than the alarm
+    came = []
+
+    def give_up(*_: object) -> None:
+        came.append(1)
+        raise TimeoutError("of a handler")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    try:
+        for turn in range(10):
+            signal.setitimer(signal.ITIMER_REAL, 0.004 + turn / 1000)
+            with pytest.raises(TimeoutError, match="of a handler"):
+                _jpeg(raster)
+        assert len(came) == 10
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -24,7 +24,7 @@ from xshm.image.files.two_threads import keep_helpers, together
 from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -157,13 +157,61 @@ def test_a_part_of_such_work_is_not_parted_once_more() -> None:
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
 @pytest.mark.parametrize("prepare", [lambda: None, keep_helpers])
-def test_each_part_has_half_of_the_processors_and_the_caller_all(prepare: Callable[[], None]) -> None:
+def test_each_part_begins_on_half_of_the_processors_and_is_free_to_leave(
+    prepare: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     allowed = os.sched_getaffinity(0)
-    parts: list[set[int]] = []
-    _in_a_thread(lambda: together(*2 * [lambda: parts.append(os.sched_getaffinity(0))]), prepare)
-    one, other = parts
-    assert one | other == allowed == os.sched_getaffinity(0)
+    bound: dict[int, list[set[int]]] = {}
+    free: list[set[int]] = []
+    bind = os.sched_setaffinity
+
+    def noted(pid: int, processors: Iterable[int]) -> None:
+        bind(pid, processors)
+        bound.setdefault(threading.get_native_id(), []).append(os.sched_getaffinity(0))
+
+    met = threading.Barrier(2)
+
+    def part() -> None:
+        met.wait(10)  # both threads are alive, so their ids differ
+        free.append(os.sched_getaffinity(0))
+
+    monkeypatch.setattr(os, "sched_setaffinity", noted)
+    _in_a_thread(lambda: together(part, part), prepare)
+    (one, then), (other, at_last) = bound.values()
+    assert one | other == then == at_last == allowed
     assert not one & other
+    assert free == [allowed, allowed]
+    assert os.sched_getaffinity(0) == allowed
+
+
+def test_where_one_part_fails_in_the_caller_the_other_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    start: Callable[..., int] = threading._start_new_thread  # type: ignore[attr-defined]
+    started: list[int] = []
+    done: list[int] = []
+
+    def only_one(*arguments: object) -> int:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(1)
+        return start(*arguments)
+
+    def fail() -> None:
+        raise MemoryError("here")
+
+    def take_long() -> None:
+        time.sleep(0.2)
+        done.append(1)
+
+    def work() -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading, "_start_new_thread", only_one)
+            with pytest.raises(MemoryError, match="here"):
+                together(fail, take_long)
+        assert done
+
+    _in_a_thread(work)
+    assert started
 
 
 def test_a_thread_of_greenlets_stays_on_all_processors(monkeypatch: pytest.MonkeyPatch) -> None:

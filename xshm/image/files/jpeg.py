@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from xshm._signal_safety import Descriptor
+from xshm._signal_safety import PILLOW, Descriptor, is_a_handlers
 from xshm.image.files.two_threads import together
 from xshm.pixels import opencv
 from xshm.pixels.raster import Raster
@@ -118,7 +118,9 @@ def _in_strips(raster: Raster, encode: Callable[[Raster], bytes]) -> bytes:
 
     try:
         together(work, work)
-    except OSError:  # no descriptor, a limit of file sizes
+    except OSError as error:  # no descriptor, a limit of file sizes
+        if is_a_handlers(error, *PILLOW):
+            raise
         return b""
     strips = [parsed for each in encoded if (parsed := _parse(each)) is not None]
     return _joined(strips, raster.size, rows) if len(strips) == len(tops) else b""

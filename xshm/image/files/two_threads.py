@@ -4,10 +4,11 @@ For work in C that runs without the interpreter's lock, such as Pillow's resize 
 milliseconds: the threads cost 0.1. With one processor, where the system has no more threads, or inside of such a part,
 one part follows the other, and the result is the same.
 
-Each part has a thread of its own on one half of the processors, while the caller waits. A virtual machine's processor
-that has nothing to do is one that the host has put to sleep, and Linux wakes no thread on it: two threads that hand
+Each part has a thread of its own, which begins on one half of the processors, while the caller waits. A processor of a
+virtual machine that has nothing to do is asleep for the host, and Linux wakes no thread on it: two threads that hand
 each other the interpreter's lock would share the other one for milliseconds, until they are balanced. After 20 ms of
-rest a 1080p page made smaller takes 22 ms so, and 29 without; a JPEG of it 6 and 9.
+rest a 1080p page made smaller takes 19 ms so, and 25 without; a JPEG of it 5 and 8. They may move on from there: bound
+to its half for good, a thread beside one of a higher priority takes up to a hundred times as long.
 
 OpenCV keeps 864 bytes of each thread that a conversion of its has run in, until the process ends (5.0; they are of its
 trace, which is off). So a thread that goes on with such work for hours calls `keep_helpers` before.
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 _parts: set[int] = set()  # the threads that do a part of such work
+os.register_at_fork(after_in_child=_parts.clear)
 
 
 class _Own(threading.local):
@@ -62,25 +64,29 @@ def together(here: Callable[[], None], there: Callable[[], None]) -> None:
         here()
         return
     failed: list[BaseException] = []
-    caller, waits = threading.get_native_id(), []
+    caller = threading.get_native_id()
 
     def run(part: Callable[[], None], half: Iterable[int]) -> None:
         try:
-            if threading.get_native_id() != caller:  # a greenlet's thread is
+            if threading.get_native_id() != caller:  # that of a greenlet is
                 with contextlib.suppress(OSError):  # they are this process's no longer
                     os.sched_setaffinity(0, half)
+                    os.sched_setaffinity(0, processors)
             _do(part)
         except BaseException as error:  # noqa: BLE001 - the caller's thread raises it
             failed.append(error)
 
+    own: list[Callable[[], object]] = []
+    waits: list[Callable[[], object]] = []
     for number, part in enumerate((there, here)):
-        wait = _begun(number, partial(run, part, processors[number::2]))
+        work = partial(run, part, processors[number::2])
+        wait = _begun(number, work)
         if wait is None:
-            _do(part)
+            own.append(work)
         else:
             waits.append(wait)
-    for wait in waits:
-        wait()
+    for do in (*own, *waits):
+        do()
     if failed:
         raise failed[0]
 
