@@ -25,20 +25,18 @@ _FPS = 5
 _HOUR = 3600
 
 
+# The kernel may join memory to a huge page meanwhile, of 2 MiB, whose unused rest counts as well. What a recording
+# leaves behind is there each time.
+_ATTEMPTS = 3
+
+
 def _resident() -> int:
     """Return how many bytes of this process are in memory."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-@pytest.mark.parametrize(
-    ("name", "most"),
-    [
-        ("mkv", 60),
-        ("mp4", 250),  # its index, which is written at the end: 137 bytes a picture
-    ],
-)
-def test_an_hour_takes_no_more_memory_than_ten_minutes(tmp_path: Path, name: str, most: int) -> None:
-    path = tmp_path / f"hour.{name}"
+def _hour(path: Path, name: str) -> tuple[int, int]:
+    """Write an hour's recording; return how many pictures its last fifty minutes have, and what they left in memory."""
     sink = LibavSink(Replacement(path), _SIZE, Settings(format=name, fps=_FPS))
     picture = sink.new_picture()
     videos.paint(picture, videos.bars(*_SIZE))
@@ -50,16 +48,35 @@ def test_an_hour_takes_no_more_memory_than_ten_minutes(tmp_path: Path, name: str
             after[number] = _resident()
     sink.finish(_HOUR * SECOND)
     (first, before), (last, in_the_end) = after.items()
-    assert in_the_end - before < most * (last - first)
-    assert float(videos.probe(path)["format"]["duration"]) == pytest.approx(_HOUR, abs=0.3)
+    return last - first, in_the_end - before
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("mkv", 60),
+        ("mp4", 250),  # its index, which is written at the end: 137 bytes a picture
+    ],
+)
+def test_an_hour_takes_no_more_memory_than_ten_minutes(tmp_path: Path, name: str, most: int) -> None:
+    path = tmp_path / f"hour.{name}"
+    for _ in range(_ATTEMPTS):
+        count, grown = _hour(path, name)
+        assert float(videos.probe(path)["format"]["duration"]) == pytest.approx(_HOUR, abs=0.3)
+        if grown < most * count:
+            return
+    pytest.fail(f"{grown} bytes more after {count} pictures, each time")
 
 
 def test_thousands_of_pictures_leave_nothing_behind_in_capture_and_threads(screen: xshm.Screen, tmp_path: Path) -> None:
     path = tmp_path / "video.mkv"
     with screen.record(path, region=(0, 0, *_SIZE), fps=1000, constant=True) as recorder:
         time.sleep(0.6)
-        first, before = recorder.frames, _resident()
-        time.sleep(1.2)
-        last, in_the_end = recorder.frames, _resident()
-    assert last - first > 500
-    assert in_the_end - before < 500 * (last - first) + 200_000
+        for _ in range(_ATTEMPTS):
+            first, before = recorder.frames, _resident()
+            time.sleep(1.2)
+            count, grown = recorder.frames - first, _resident() - before
+            assert count > 500
+            if grown < 500 * count + 200_000:
+                return
+    pytest.fail(f"{grown} bytes more after {count} pictures, each time")
