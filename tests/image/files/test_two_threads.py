@@ -184,6 +184,26 @@ def test_each_part_begins_on_half_of_the_processors_and_is_free_to_leave(
     assert os.sched_getaffinity(0) == allowed
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
+def test_in_a_child_forked_by_a_part_such_work_has_two_threads_again() -> None:
+    program = (
+        "import os, threading\n"
+        "from xshm.image.files.two_threads import together\n"
+        "def fork():\n"
+        "    child = os.fork()\n"
+        "    if child:\n"
+        "        print(os.waitpid(child, 0)[1])\n"
+        "        return\n"
+        "    threads = [threading.current_thread()]\n"
+        "    together(*2 * [lambda: threads.append(threading.current_thread())])\n"
+        "    print(len(set(threads)), flush=True)\n"
+        "    os._exit(0)\n"
+        "together(lambda: None, fork)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert run.stdout == "3\n0\n"
+
+
 def test_where_one_part_fails_in_the_caller_the_other_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     start: Callable[..., int] = threading._start_new_thread  # type: ignore[attr-defined]
