@@ -35,7 +35,7 @@ from xshm.virtual.servers.control_socket import ControlSocket
 from xshm.x11.connection import Connection
 from xshm.x11.protocol import core, xfixes
 from xshm.x11.protocol.requests import weakly
-from xshm.x11.server_grab import _Grab, with_server_grabbed
+from xshm.x11.scheduling import _Grab, with_server_grabbed
 from xshm.x11.windows.event_masks import EventMasks
 from xshm.x11.windows.structure_events import subscribe
 

@@ -35,6 +35,7 @@ from xshm.virtual.display import VirtualDisplay
 from xshm.virtual.framebuffer import Framebuffer
 from xshm.virtual.framebuffer_file import can_be_truncated
 from xshm.virtual.xwd import XwdHeader
+from xshm.x11.protocol import core
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -179,6 +180,34 @@ def test_the_pointer_is_in_it_only_where_asked_for_and_never_twice(painted_by_th
         layer = display.framebuffer.grab(cursor="layer")
         assert layer.cursor is not None
         assert differs(layer.pixels) == differs(display.framebuffer.pixels)
+
+
+def test_the_pointer_is_back_after_sync_though_the_server_is_still_busy_for_this_client() -> None:
+    with VirtualDisplay(1920, 1080, cursor=True) as display:
+        display.run("xsetroot -cursor_name left_ptr -solid orange").wait()
+        display.framebuffer.sync()
+        pixels = display.framebuffer.pixels[540:556, 960:976]
+        painted = pixels.copy()
+        assert (painted != display.framebuffer.pixels[0, 0]).any()
+        connection, root = display.screen.connection, display.screen.xlib.screen().root
+        ended = threading.Event()
+
+        def keep_the_server_busy() -> None:
+            while not ended.wait(0.0003):
+                root.clear_area(0, 600, 1920, 480)
+                connection.flush()
+
+        thread = threading.Thread(target=keep_the_server_busy)
+        thread.start()
+        missing = 0
+        for _ in range(1000):
+            taken_off_by = connection.wire.send(core.image_request(root.id, 950, 530, 30, 30))
+            display.framebuffer.sync()
+            missing += bool((pixels != painted).any())
+            connection.wait_reply(taken_off_by)
+        ended.set()
+        thread.join()
+        assert not missing
 
 
 @pytest.mark.parametrize("region", [None, (90, 40, 100, 60), (95, 45, 3, 3), (0, 0, 20, 20)])

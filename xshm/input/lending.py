@@ -28,7 +28,7 @@ from xshm.errors import BadValue
 from xshm.x11.bare_window import create_bare_window
 from xshm.x11.protocol import core
 from xshm.x11.protocol.requests import Request
-from xshm.x11.server_grab import with_server_grabbed
+from xshm.x11.scheduling import with_server_grabbed
 from xshm.x11.windows.properties import get_property, intern_atom
 
 if TYPE_CHECKING:

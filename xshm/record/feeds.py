@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from xshm.record.live_feed import LiveFeed
 from xshm.record.tracker_feed import TrackerFeed
 from xshm.x11.protocol import xfixes
+from xshm.x11.scheduling import with_server_grabbed
 from xshm.x11.server.damage import NAME as DAMAGE
-from xshm.x11.server_grab import with_server_grabbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -40,8 +40,8 @@ from xshm.system.closing import Closing
 from xshm.system.printable import printable
 from xshm.virtual.framebuffer_file import FramebufferMemory, map_file, open_file
 from xshm.virtual.xwd import LiveDump, XwdHeader
+from xshm.x11.scheduling import TurnEnd, with_server_grabbed
 from xshm.x11.server.screen_size import ScreenSize
-from xshm.x11.server_grab import with_server_grabbed
 
 if TYPE_CHECKING:
     import os
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from xshm.image.cursor import CursorMode
     from xshm.pixels.format import PixelFormat
     from xshm.virtual.screens import Screens
-    from xshm.x11.connection import Connection
 
     Opener = Callable[[int], Screen]
 else:
@@ -88,6 +87,7 @@ class Framebuffer(Sized, ArrayExport, Closing):
         self._screens: Screens | None = None  # connected here, and so closed here
         self._connected_screen: Screen | None = None
         self._extent: ScreenSize | None = None
+        self._turn_end: TurnEnd | None = None  # where the server paints the pointer, or may do so
         self._pointer: Pointer | None = None
         self._sequence = 0  # of the last frame
         self.has_pointer = has_pointer
@@ -195,7 +195,8 @@ class Framebuffer(Sized, ArrayExport, Closing):
         memory, which is that of another screen then.
         """
         self._held()
-        self._settle(self._connected().connection)
+        self._connected()
+        self._settle()
 
     def peek(self, region: Region | None = None, *, clip: bool = False) -> Frame:
         """Copy a region (None: all) into a Frame without a request, and without a connection.
@@ -230,7 +231,7 @@ class Framebuffer(Sized, ArrayExport, Closing):
         def take() -> tuple[Frame, bool]:
             # Before `_settle`: the reply comes with its own, and a pointer of the moment before the copy.
             asked = pointer.request(connection.setup.root.id) if pointer else None
-            self._settle(connection)
+            self._settle()
             frame = self._copy(self._within(region, clip=clip))
             painted = False
             if pointer and asked:
@@ -333,14 +334,15 @@ class Framebuffer(Sized, ArrayExport, Closing):
             screen = self._screen(self.screen_number)
             # Before the Screen is stored: where this raises, the next call connects again.
             self._extent = ScreenSize(screen.connection, self.screen_number)
+            if self.has_pointer is not False:
+                self._turn_end = TurnEnd(screen.connection)
             self._connected_screen = screen
         return self._connected_screen
 
-    def _settle(self, connection: Connection) -> None:
-        if self.has_pointer is not False:
-            # The server paints the pointer again, which it takes off for GetImage, when it has no further request:
-            # after its first reply, and before its second.
-            connection.sync()
+    def _settle(self) -> None:
+        if self._turn_end is not None:
+            # Then the server paints the pointer again, which it takes off for GetImage.
+            self._turn_end.queue()
         assert self._extent is not None  # noqa: S101 - there is a connection
         width, height = self._extent.query()
         if (width, height) == (self.rect.width, self.rect.height):

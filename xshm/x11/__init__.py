@@ -12,7 +12,7 @@ in reading order:
 - `connection`: requests, replies, errors, extensions
 - `cookie`: requests that share a round trip
 - `xlib_display`: python-xlib's Display over a connection
-- `server_grab`: work while the server serves no other client
+- `scheduling`: work while the server serves no other client, and the end of its turn with this one
 - `bare_window`: windows that are never seen, by which a client or a server is known
 - `same_server`: whether two connections are to the same server
 """

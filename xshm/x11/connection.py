@@ -61,6 +61,7 @@ _HANDSHAKES: Final = {
     "Composite": (0, "II", "8xII", (0, 4)),
     "DAMAGE": (0, "II", "8xII", (1, 1)),
     "RANDR": (0, "II", "8xII", (1, 5)),
+    "SYNC": (0, "BBxx", "8xBB", (3, 0)),
     "XFIXES": (0, "II", "8xII", (5, 0)),
     "XInputExtension": (47, "HH", "8xHH", (2, 1)),
     "XKEYBOARD": (0, "HH", "8xHH", (1, 0)),
@@ -119,7 +120,7 @@ class Connection(XlibBase):
         self._error_types: dict[int, type[ServerError]] = {
             code: getattr(errors, name) for code, name in enumerate(_CORE_ERRORS, start=1)
         }
-        self.grab_lock = Lock()  # held by the thread that has grabbed the server, see `server_grab`
+        self.grab_lock = Lock()  # held by the thread that has grabbed the server, see `scheduling`
 
         sock, self.address, self.info = connect(display, xauthority, timeout, self)
         if self.default_screen >= len(self.info.roots):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import xcffib
 import xcffib.xkb
 import xcffib.xtest
+from recorder import Recorder
 
 import xshm
 from xshm.x11.protocol import xkb, xtest
@@ -17,33 +18,15 @@ if TYPE_CHECKING:
 _OPCODE = 130
 
 
-class _Recorder:
-    """xcffib's methods of an extension, and what they would send: `last` is the minor opcode and the bytes."""
-
-    def __init__(self, kind: Any) -> None:
-        self._extension = object.__new__(kind)
-        self._extension.send_request = self._record
-        self.last = b""
-
-    def _record(self, minor: int, data: Any, *_: object, **__: object) -> None:
-        body = data.getvalue()[4:]  # the header is libxcb's
-        words = (4 + len(body)) // 4
-        self.last = bytes([_OPCODE, minor]) + words.to_bytes(2, "little") + body
-
-    def __call__(self, name: str, *arguments: Any) -> bytes:
-        getattr(self._extension, name)(*arguments)
-        return self.last
-
-
 def test_input_has_the_bytes_that_xcffib_gives_it() -> None:
-    encoded = _Recorder(xcffib.xtest.xtestExtension)
+    encoded = Recorder(_OPCODE, xcffib.xtest.xtestExtension)
     assert xtest.pack_fake_input(_OPCODE, xtest.KEY_PRESS, 38) == encoded("FakeInput", 2, 38, 0, 0, 0, 0, 0)
     assert xtest.pack_fake_input(_OPCODE, xtest.BUTTON_RELEASE, 3) == encoded("FakeInput", 5, 3, 0, 0, 0, 0, 0)
     assert xtest.pack_fake_motion(_OPCODE, 0x123, 640, 17) == encoded("FakeInput", 6, 0, 0, 0x123, 640, 17, 0)
 
 
 def test_locks_and_queries_have_the_bytes_that_xcffib_gives_them() -> None:
-    encoded = _Recorder(xcffib.xkb.xkbExtension)
+    encoded = Recorder(_OPCODE, xcffib.xkb.xkbExtension)
     assert xkb.pack_get_state(_OPCODE) == encoded("GetState", 0x100)
     assert xkb.pack_get_map(_OPCODE) == encoded("GetMap", 0x100, 7, *(0,) * 16)
     lock = ("LatchLockState", 0x100)
@@ -52,7 +35,7 @@ def test_locks_and_queries_have_the_bytes_that_xcffib_gives_them() -> None:
 
 
 def test_keys_are_set_with_the_bytes_that_xcffib_gives_them() -> None:
-    encoded = _Recorder(xcffib.xkb.xkbExtension)
+    encoded = Recorder(_OPCODE, xcffib.xkb.xkbExtension)
     synthetic: Any = xcffib.xkb.KeySymMap.synthetic
     keys = [synthetic([1, 0, 0, 0], 1, 2, 2, [97, 98]), synthetic([0, 0, 0, 0], 0, 0, 0, [])]
     words = (0x100, 2, 0, 93, 94, 0, 0, 93, 2, 2, *(0,) * 16)
