@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import errno
 import os
 import signal
+import sys
+import threading
+import time
 from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,6 +20,7 @@ from xshm._signal_safety import (
     Ignored,
     TaggedRef,
     WeakRegistry,
+    begun,
     is_a_handlers,
     is_the_kernels,
     owned,
@@ -25,6 +30,7 @@ from xshm._signal_safety import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
 
 class Thing:
@@ -138,3 +144,94 @@ def test_a_handlers_error_is_not_ignored(interrupted: Callable[[], None]) -> Non
     _OURS["ignored"](_BAD_CLOSE)
     with pytest.raises(OSError, match="Bad file descriptor"):
         _OURS["ignored"](interrupted)
+
+
+# -- a thread ----------------------------------------------------------------------------------------------------------
+
+
+def test_work_is_done_by_another_thread_and_waited_for() -> None:
+    threads: list[int] = []
+
+    def work() -> None:
+        time.sleep(0.05)
+        threads.append(threading.get_ident())
+
+    wait = begun(work)
+    assert wait is not None
+    wait()
+    assert threads != [threading.get_ident()]
+
+
+def test_a_handler_that_raises_at_any_moment_of_a_thread_s_begin_does_not_end_the_thread(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done: list[int] = []
+    begins: list[int] = []
+    start: Callable[..., int] = _thread.start_new_thread
+
+    class _GivesUp(Exception):
+        pass
+
+    def interrupted_at(line: int) -> None:
+        """Begin some work, and raise at that line of `begun`, as a handler may."""
+
+        def trace(frame: FrameType, event: str, _: object) -> Any:
+            if frame.f_code is begun.__code__ and event == "line" and frame.f_lineno == line:
+                raise _GivesUp
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            begun(lambda: done.append(line))
+        finally:
+            sys.settrace(before)
+
+    def counting(*arguments: Any) -> int:
+        begins.append(1)
+        return start(*arguments)
+
+    lines = sorted({line for *_, line in begun.__code__.co_lines() if line is not None})
+    raised = 0
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(_thread, "start_new_thread", counting)
+        for line in lines:
+            with contextlib.suppress(_GivesUp):
+                interrupted_at(line)
+                continue
+            raised += 1
+    assert raised >= 4
+    deadline = time.monotonic() + 5
+    while len(done) < len(begins) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert len(done) == len(begins) > 1
+    assert not capsys.readouterr().err
+
+
+def test_where_the_system_has_no_more_threads_there_is_none() -> None:
+    # As with a limit that is reached: the error is raised in C, without a frame of its own.
+    before = threading.stack_size(1 << 46)
+    try:
+        assert begun(lambda: None) is None
+    finally:
+        threading.stack_size(before)
+
+
+def test_a_handler_s_runtime_error_in_the_begin_of_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    start: Callable[..., int] = _thread.start_new_thread
+
+    def give_up(*_: object) -> None:
+        raise RuntimeError("of a handler")
+
+    def interrupted(*arguments: Any) -> int:
+        started = start(*arguments)
+        signal.raise_signal(signal.SIGUSR1)
+        return started
+
+    before = signal.signal(signal.SIGUSR1, give_up)
+    monkeypatch.setattr(_thread, "start_new_thread", interrupted)
+    try:
+        with pytest.raises(RuntimeError, match="of a handler"):
+            begun(lambda: None)
+    finally:
+        signal.signal(signal.SIGUSR1, before)

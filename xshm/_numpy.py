@@ -13,11 +13,15 @@ import importlib
 import os
 import sys
 import threading
-from typing import Any
+import time
+from functools import partial
+from typing import Any, Final
 
-from xshm._signal_safety import is_a_handlers
+from xshm._signal_safety import begun
 
-_importing: set[threading.Thread] = set()
+_MOMENT: Final = 0.001  # seconds; the import takes a hundred times as long
+
+_importing: set[int] = set()  # threads
 
 
 class _LazyModule:
@@ -40,21 +44,16 @@ class _LazyModule:
 
 def _imported(name: str) -> Any:
     if name not in sys.modules:
-        thread = threading.Thread(target=_import, args=(name,), name="xshm import")
-        try:
-            thread.start()
-        except RuntimeError as error:
-            if is_a_handlers(error, "threading"):
-                raise
-        else:
-            thread.join()
+        wait = begun(partial(_import, name))
+        if wait is not None:
+            wait()
     # Where the thread could not be started, or its import has failed, it is done here, and says why. Where a handler
     # has cut the wait short before, this waits for the rest.
     return importlib.import_module(name)
 
 
 def _import(name: str) -> None:
-    me = threading.current_thread()
+    me = threading.get_ident()
     _importing.add(me)
     try:
         importlib.import_module(name)
@@ -65,8 +64,8 @@ def _import(name: str) -> None:
 
 
 def _before_fork() -> None:
-    for thread in _importing - {threading.current_thread()}:
-        thread.join()
+    while _importing - {threading.get_ident()}:
+        time.sleep(_MOMENT)
 
 
 np = _LazyModule("numpy")

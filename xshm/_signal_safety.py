@@ -2,8 +2,8 @@
 
 Ctrl-C raises KeyboardInterrupt, a SIGALRM time-out an exception of the program's own; programs in notebooks go on after
 both. CPython runs handlers, and switches threads, when a function in Python is entered, at a backward jump, and after a
-call: not within a call into C, and not between two stores. Six idioms follow from that. In `sysv`, `shm` and `x11.io` a
-comment such as `# signal-safe (2)` names the idiom of a line that would be written otherwise; other packages use the
+call: not within a call into C, and not between two stores. Seven idioms follow from that. In `sysv`, `shm` and `x11.io`
+a comment such as `# signal-safe (2)` names the idiom of a line that would be written otherwise; other packages use the
 functions and classes below.
 
 1. Store what a call returns inside the call. In `n = os.read(…)` a handler may raise before the store, and the bytes
@@ -16,6 +16,8 @@ functions and classes below.
 5. Read errno with the call. Both are in one `map`, since a handler or a finalizer in between would leave its own errno.
 6. Distinguish the kernel's OSError from a handler's. A handler may raise TimeoutError, which is an OSError, during a
    system call; that must not count as a failure of the file or the connection. See `is_the_kernels`.
+7. Start a thread in one call into C: `begun`. A handler that raises in the midst of threading.Thread.start has it take
+   the thread from a table, in which the thread then does not find itself, and ends before it has begun.
 
 What does not work:
 - `try` and `finally` alone: a handler may raise between the call that opens and the store, and again in the `finally`.
@@ -29,6 +31,7 @@ What does not work:
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 import weakref
@@ -143,3 +146,30 @@ class Ignored(suppress):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         return super().__exit__(kind, error, trace) and error is not None and not is_a_handlers(error)
+
+
+# -- a thread (7) ------------------------------------------------------------------------------------------------------
+
+
+def begun(work: Callable[[], object]) -> Callable[[], object] | None:
+    """Have a new thread do some work, which raises nothing; return what waits for its end, to be called once.
+
+    None where there can be no thread: the system has no more, or the interpreter is about to end. Where a handler
+    raises, the work is begun or it is not; a thread that runs is waited for neither then nor at the interpreter's end.
+    """
+    ended = _thread.allocate_lock()
+    ended.acquire()
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            ended.release()
+
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError as error:
+        if is_a_handlers(error):
+            raise
+        return None
+    return ended.acquire

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import io
 import os
@@ -18,7 +19,8 @@ from pictures import BGRX, bgrx, opened, photograph
 from PIL import Image
 from programs import eventually
 
-from xshm.image.files import encode
+from xshm._signal_safety import begun
+from xshm.image.files import encode, two_threads
 from xshm.image.files.shrink import shrunk
 from xshm.image.files.two_threads import keep_helpers, together
 from xshm.pixels.raster import Raster
@@ -120,39 +122,28 @@ def test_where_the_system_has_no_more_threads_both_parts_are_done() -> None:
     assert run.stdout == "there\nhere\ncan't start new thread\n"
 
 
-def test_an_error_of_a_signal_handler_in_the_start_of_a_thread_comes_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    start: Callable[..., int] = threading._start_new_thread  # type: ignore[attr-defined]
-    done = threading.Event()
-
-    def interrupted(*arguments: object) -> int:
-        start(*arguments)
-        assert done.wait(5)
-        while threading._limbo:  # type: ignore[attr-defined]
-            time.sleep(0.001)
-        raise TimeoutError("of a handler")  # as a signal's that comes when the thread runs already
-
-    monkeypatch.setattr(threading, "_start_new_thread", interrupted)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    with pytest.raises(TimeoutError, match="of a handler"):
-        together(lambda: None, done.set)
-
-
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
 def test_a_part_of_such_work_is_not_parted_once_more() -> None:
-    used: list[tuple[str, threading.Thread]] = []
-
-    def note(name: str) -> None:
-        used.append((name, threading.current_thread()))
+    used: dict[str, list[int]] = {"here": [], "there": [], "after": []}
+    met = threading.Barrier(2)
 
     def part(name: str) -> None:
-        together(lambda: note(name), lambda: note(name))
+        together(*2 * [lambda: used[name].append(threading.get_ident())])
 
-    together(lambda: part("here"), lambda: part("there"))
-    part("after")
-    assert len(used) == 6
-    threads = {name: {thread for of, thread in used if of == name} for name in ("here", "there", "after")}
-    assert [len(each) for each in threads.values()] == [1, 1, 2]
-    assert len({threading.current_thread()}.union(*threads.values())) == 5
+    def meet_and_part(name: str) -> None:
+        met.wait(10)  # both threads are alive, so their ids differ
+        part(name)
+
+    def note_and_meet() -> None:
+        used["after"].append(threading.get_ident())
+        met.wait(10)
+
+    together(lambda: meet_and_part("here"), lambda: meet_and_part("there"))
+    together(*2 * [note_and_meet])
+    assert [len(each) for each in used.values()] == [2, 2, 2]
+    assert [len(set(each)) for each in used.values()] == [1, 1, 2]
+    assert not set(used["here"]) & set(used["there"])
+    assert threading.get_ident() not in {each for threads in used.values() for each in threads}
 
 
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="there is one processor")
@@ -194,8 +185,8 @@ def test_in_a_child_forked_by_a_part_such_work_has_two_threads_again() -> None:
         "    if child:\n"
         "        print(os.waitpid(child, 0)[1])\n"
         "        return\n"
-        "    threads = [threading.current_thread()]\n"
-        "    together(*2 * [lambda: threads.append(threading.current_thread())])\n"
+        "    threads, met = [threading.get_ident()], threading.Barrier(2)\n"
+        "    together(*2 * [lambda: (threads.append(threading.get_ident()), met.wait(10))])\n"
         "    print(len(set(threads)), flush=True)\n"
         "    os._exit(0)\n"
         "together(lambda: None, fork)\n"
@@ -204,17 +195,26 @@ def test_in_a_child_forked_by_a_part_such_work_has_two_threads_again() -> None:
     assert run.stdout == "3\n0\n"
 
 
-def test_where_one_part_fails_in_the_caller_the_other_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_where_one_part_fails_in_the_caller_the_other_is_waited_for(
+    kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     start: Callable[..., int] = threading._start_new_thread  # type: ignore[attr-defined]
     started: list[int] = []
     done: list[int] = []
 
-    def only_one(*arguments: object) -> int:
-        if started:
-            raise RuntimeError("can't start new thread")
+    def is_the_first() -> bool:
         started.append(1)
+        return len(started) == 1
+
+    def start_one(*arguments: object) -> int:
+        if not is_the_first():
+            raise RuntimeError("can't start new thread")
         return start(*arguments)
+
+    def begin_one(work: Callable[[], None]) -> Callable[[], object] | None:
+        return begun(work) if is_the_first() else None
 
     def fail() -> None:
         raise MemoryError("here")
@@ -225,31 +225,22 @@ def test_where_one_part_fails_in_the_caller_the_other_is_waited_for(monkeypatch:
 
     def work() -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(threading, "_start_new_thread", only_one)
+            patched.setattr(threading, "_start_new_thread", start_one)
+            patched.setattr(two_threads, "begun", begin_one)
             with pytest.raises(MemoryError, match="here"):
                 together(fail, take_long)
         assert done
 
-    _in_a_thread(work)
-    assert started
+    _in_a_thread(work, keep_helpers if kept else lambda: None)
+    assert len(started) == 2
 
 
 def test_a_thread_of_greenlets_stays_on_all_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    # As gevent has it: what is started as a thread runs in the caller's own.
-    class Greenlet:
-        def __init__(self, target: Callable[[], None], **_: object) -> None:
-            self._target = target
-
-        def start(self) -> None:
-            self._target()
-
-        def join(self) -> None:
-            pass
-
     allowed = os.sched_getaffinity(0)
     done: list[str] = []
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr(threading, "Thread", Greenlet)
+    # As gevent has it: what is started as a thread runs in the caller's own.
+    monkeypatch.setattr(_thread, "start_new_thread", lambda work, arguments: work(*arguments))
     together(lambda: done.append("here"), lambda: done.append("there"))
     monkeypatch.undo()
     assert done == ["there", "here"]

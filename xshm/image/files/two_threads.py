@@ -22,7 +22,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xshm._signal_safety import is_a_handlers
+from xshm._signal_safety import begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -103,27 +103,9 @@ def _do(part: Callable[[], None]) -> None:
 def _begun(number: int, work: Callable[[], None]) -> Callable[[], object] | None:
     """Have a helper do it; return what waits for that, or None where there can be no helper."""
     if _own.helpers is None:
-        helper = _started(work)
-        return None if helper is None else helper.join
+        return begun(work)
     try:
         return _own.helpers[number].submit(work).result
-    except RuntimeError:  # as in `_started`
+    except RuntimeError:  # as where `begun` returns None
         keep_helpers()  # this one would do it later, once it can
         return None
-
-
-def _started(work: Callable[[], None]) -> threading.Thread | None:
-    helper = threading.Thread(target=work, name="xshm-files")
-    try:
-        helper.start()
-    except RuntimeError as error:  # the system has no more threads, or the interpreter is about to end
-        if is_a_handlers(error, "threading"):
-            raise
-        return None
-    except KeyError as error:
-        # threading's own clean-up, of a thread that ran already when a signal handler raised: an error of the handler's
-        # came first.
-        if error.args != (helper,) or error.__context__ is None:
-            raise
-        raise error.__context__ from None
-    return helper
