@@ -17,8 +17,8 @@ from xshm._signal_safety import PILLOW, is_a_handlers
 from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
 from xshm.geometry import Rect
 from xshm.image.files.jpeg import jpeg
-from xshm.image.files.png import png
-from xshm.image.files.shrink import shrunk
+from xshm.image.files.png import png, png_of_rgb
+from xshm.image.files.shrink import shrink
 from xshm.pixels import to_rgb
 from xshm.pixels.format import PixelFormat
 from xshm.pixels.raster import Raster
@@ -27,6 +27,7 @@ from xshm.system.printable import quoted
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
     from PIL import Image
 
     from xshm._arguments import Colours
@@ -112,8 +113,13 @@ def encode(
     check_colours(colours, name)
     colours = "rgb" if name in _NEVER_GRAY else colours
     source = Rect(0, 0, *raster.size) if source is None else source
-    if max_edge is not None:
-        raster = _within(max_edge, raster, colours)
+    size = raster.size if max_edge is None else _within(max_edge, raster.size)
+    shades = raster.format.is_gray and colours == "auto"
+    if size != raster.size:
+        if name == "PNG" and not shades and not raster.format.alpha_mask:
+            data = png_of_rgb(size, partial(_shrink_rgb, raster), level=level, colours=colours)
+            return Encoded(data, *size, source, name)
+        raster = smaller(raster, size, colours)
     if name == "PNG":
         data = png(raster, level=level, colours=colours)
     else:
@@ -202,12 +208,19 @@ def _opaque(raster: Raster, colours: Colours) -> Image.Image:
     fmt = raster.format
     if fmt.is_gray and colours == "auto":
         return Image.fromarray(to_rgb.gray(raster))
-    if fmt.byte_offsets is None or fmt.needs_colormap:
+    raw = _raw_mode(fmt)
+    if raw is None:
         return Image.fromarray(to_rgb.rgb(raster))
     # Pillow's decoder converts the server's order to RGB while it copies: 0.9 ms of a 1080p picture.
-    order = dict(zip(fmt.byte_offsets, "RGB", strict=True))
-    raw = "".join(order.get(at, "X") for at in range(fmt.bits_per_pixel // 8))
     return Image.frombytes("RGB", raster.size, np.ascontiguousarray(raster.pixels).data, "raw", raw, 0, 1)
+
+
+def _raw_mode(fmt: PixelFormat) -> str | None:
+    """Return Pillow's raw mode for pixels whose channels are bytes; None for others."""
+    if fmt.byte_offsets is None or fmt.needs_colormap:
+        return None
+    order = dict(zip(fmt.byte_offsets, "RGB", strict=True))
+    return "".join(order.get(at, "X") for at in range(fmt.bits_per_pixel // 8))
 
 
 def _written(picture: Image.Image, kind: str, **options: Any) -> bytes:
@@ -221,32 +234,41 @@ def _written(picture: Image.Image, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _within(max_edge: int, raster: Raster, colours: Colours) -> Raster:
-    """Return the picture with no edge longer than `max_edge`."""
+def _within(max_edge: int, size: tuple[int, int]) -> tuple[int, int]:
+    """Return the size of a picture with no edge longer than `max_edge`."""
     max_edge = _arguments.integer(max_edge, "max_edge is a whole number")
     if max_edge < 1:
         raise InvalidArgument(f"max_edge is at least 1, not {quoted(max_edge)}")
-    width, height = raster.size
-    longer = max(width, height)
+    longer = max(size)
     if longer <= max_edge:
-        return raster
-    small = (max(round(width * max_edge / longer), 1), max(round(height * max_edge / longer), 1))
-    return smaller(raster, small, colours)
+        return size
+    width, height = (max(round(edge * max_edge / longer), 1) for edge in size)
+    return width, height
 
 
 def smaller(raster: Raster, size: tuple[int, int], colours: Colours = "auto") -> Raster:
     """Return the picture in a smaller (width, height), 8 bits a channel, in memory of its own; see `shrink`."""
-    fmt, (width, height) = raster.format, raster.size
-    with limits.loading():
-        from PIL import Image  # noqa: PLC0415 - as in `image`
-
+    fmt, (width, height) = raster.format, size
     if fmt.is_gray and colours == "auto":
-        mode, source, fmt_after = "L", to_rgb.gray(raster), PixelFormat.GRAY
-    elif fmt.byte_offsets is not None and fmt.bits_per_pixel == 32 and not fmt.needs_colormap:  # noqa: PLR2004
+        gray = np.empty((height, width), np.uint8)
+        shrink(to_rgb.gray(raster), "L", "L", gray)
+        return Raster(gray, PixelFormat.GRAY)
+    if fmt.byte_offsets is not None and fmt.bits_per_pixel == 32 and not fmt.needs_colormap:  # noqa: PLR2004
         # Channels are scaled each for itself, so their order in memory can stay. So can premultiplied alpha, and must:
         # with straight alpha the colours of nearly transparent pixels would bleed into those beside them.
-        mode, source, fmt_after = "RGBX", np.ascontiguousarray(raster.pixels), fmt
+        source, fmt_after = raster.pixels, fmt
     else:
         source = to_rgb.premultiplied(raster)
-        mode, fmt_after = "RGBX", PixelFormat.RGBA if fmt.alpha_mask else PixelFormat.RGBX
-    return Raster(shrunk(Image.frombuffer(mode, (width, height), source, "raw", mode, 0, 1), size), fmt_after)
+        fmt_after = PixelFormat.RGBA if fmt.alpha_mask else PixelFormat.RGBX
+    found = np.empty((height, width, 4), np.uint8)
+    shrink(source, "RGBX", "RGBX", found)
+    return Raster(found, fmt_after)
+
+
+def _shrink_rgb(raster: Raster, out: NDArray[np.uint8]) -> None:
+    """Write the picture, which has no alpha, in a smaller size into `out`, (height, width, 3)."""
+    raw = _raw_mode(raster.format)
+    if raw is None:
+        shrink(to_rgb.rgb(raster), "RGB", "RGB", out)
+    else:
+        shrink(raster.pixels, "RGB", raw, out)
