@@ -316,9 +316,6 @@ class SharedSocket:
         Where that was in vain, the next calls sleep at once, the more of them the more often it was: a large picture, a
         server that is busy or far away, and one that needs this thread's core would never answer so soon.
         """
-        if self._skips:
-            self._skips -= 1
-            return
         until = time.monotonic() + _SPIN
         while not request.done and self._ended is None:
             if time.monotonic() > until:

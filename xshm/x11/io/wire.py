@@ -43,7 +43,9 @@ class Wire(SharedSocket):
 
     # -- requests ----------------------------------------------------------------------------------------------------
 
-    def call(self, data: bytes, keepalive: object = None) -> Request:
+    def call(  # noqa: C901, PLR0912 - in one piece, since it is the hot path
+        self, data: bytes, keepalive: object = None
+    ) -> Request:
         """Send one request, after all that was queued before it, and wait until it is done: the hot path."""
         request = Request(data, keepalive)  # it is also the token of this wait
         timeout = bounded(self.timeout) if ENDS else self.timeout
@@ -60,9 +62,14 @@ class Wire(SharedSocket):
                 if reads:
                     self._reader = request
             if reads:
-                self._read(None, NOT_WAITING)  # mostly it brings the reply where both share a core, and nothing else
-                if not request.done:
-                    self._spin(request)
+                if self._skips:  # it will take longer, see `_spin`: a look that is in vain delays a server on this core
+                    self._skips -= 1
+                    if not self._deferred:
+                        self._read(deadline)
+                else:
+                    self._read(None, NOT_WAITING)  # mostly it brings the reply where both share a core
+                    if not request.done:
+                        self._spin(request)
             if not request.done:
                 self._wait_until_done(request, sent, request, deadline)
         finally:
