@@ -41,6 +41,26 @@ except LookupError:
 print(np.zeros(3).sum(), np.linalg.norm([3, 4]))
 """
 
+_HANDLERS = """
+def raising(*_):
+    raise LookupError
+
+def in_the_middle():
+    for _ in range(30):
+        os.kill(os.getpid(), signal.SIGALRM)
+        time.sleep(0.005)
+
+signal.signal(signal.SIGALRM, raising)
+raised = 0
+while True:
+    try:
+        found = np.zeros(3).sum(), np.linalg.norm([3, 4])
+        break
+    except LookupError:
+        raised += 1
+print(raised > 10, *found)
+"""
+
 _FORK = """
 def in_the_middle():
     begun.set()
@@ -75,6 +95,7 @@ for _ in range(2):
     ("program", "printed"),
     [
         pytest.param(_HANDLER, "raised 0.0 5.0\n", id="a signal handler raises"),
+        pytest.param(_HANDLERS, "True 0.0 5.0\n", id="signal handlers raise again and again"),
         pytest.param(_FORK, "child 5.0\n0\n", id="another thread forks"),
     ],
 )

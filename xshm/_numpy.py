@@ -47,8 +47,10 @@ def _imported(name: str) -> Any:
         wait = begun(partial(_import, name))
         if wait is not None:
             wait()
-    # Where the thread could not be started, or its import has failed, it is done here, and says why. Where a handler
-    # has cut the wait short before, this waits for the rest.
+    # A handler may have cut the wait short, this one or an earlier one. Not by importlib's lock for the module: that is
+    # left taken by a handler that raises within it.
+    _wait_for_others()
+    # Where the thread could not be started, or its import has failed, it is done here, and says why.
     return importlib.import_module(name)
 
 
@@ -63,10 +65,10 @@ def _import(name: str) -> None:
         _importing.discard(me)
 
 
-def _before_fork() -> None:
+def _wait_for_others() -> None:
     while _importing - {threading.get_ident()}:
         time.sleep(_MOMENT)
 
 
 np = _LazyModule("numpy")
-os.register_at_fork(before=_before_fork)
+os.register_at_fork(before=_wait_for_others)
