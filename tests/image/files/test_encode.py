@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from unittest.mock import Mock
 
 import numpy as np
@@ -30,13 +31,12 @@ from xshm.errors import InvalidArgument, InvalidType, OutOfBounds
 from xshm.geometry import Rect
 from xshm.image.files import encode
 from xshm.image.frame import Frame
+from xshm.pixels.format import PixelFormat, VisualClass
 from xshm.pixels.raster import Raster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from xshm.pixels.format import PixelFormat
 
 
 def jpeg(raster: Raster, quality: int = 85) -> bytes:
@@ -229,6 +229,33 @@ def test_what_was_encoded_is_shown_by_kind_and_sizes_and_not_by_its_bytes() -> N
     assert repr(small) == f"<Encoded WEBP 20x15 of 40x30+0+0, {len(small.data)} bytes>"
     part = Frame(picture.pixels, Rect(7, 9, 40, 30), 0, 0, BGRX).encode()
     assert repr(part) == f"<Encoded PNG 40x30 of 40x30+7+9, {len(part.data)} bytes>"
+
+
+@pytest.mark.parametrize("pad", ["{}", "{}X", "X{}"])
+@pytest.mark.parametrize("channels", ["".join(each) for each in itertools.permutations("RGB")])
+def test_channels_may_lie_in_any_order(channels: str, pad: str) -> None:
+    order = pad.format(channels)
+    is_big = order.startswith("X")  # the byte that is no channel is the number's highest
+    places = order[::-1] if is_big else order
+    red, green, blue = (0xFF << 8 * places.index(name) for name in "RGB")
+    byte_order: Literal["big", "little"] = "big" if is_big else "little"
+    fmt = PixelFormat(24, 8 * len(order), 32, byte_order, red, green, blue, VisualClass.TrueColor)
+    rgb = photograph(60, 80)
+    pixels = np.stack([rgb[..., "RGB".index(name)] if name in "RGB" else rgb[..., 0] for name in order], axis=2)
+    raster = Raster(pixels, fmt)
+    assert np.array_equal(np.asarray(opened(encode.encode(raster).data)), rgb)
+    assert np.array_equal(np.asarray(encode.image(raster)), rgb)
+    assert opened(encode.encode(raster, "JPEG").data).size == (80, 60)
+    small = Image.fromarray(rgb).resize((40, 30), Image.Resampling.HAMMING)
+    made = opened(encode.encode(raster, max_edge=40).data)
+    assert np.abs(np.asarray(made).astype(int) - np.asarray(small)).max() <= 1
+
+
+@pytest.mark.parametrize("max_edge", [None, 20])
+def test_a_colormap_that_is_too_short_for_directcolor_is_refused(max_edge: int | None) -> None:
+    raster = Raster(np.full((30, 40, 4), 200, np.uint8), KNOWN["DIRECT_24"], np.zeros((100, 3), np.uint16))
+    with pytest.raises(InvalidArgument, match="indexes colour 200 of a colormap of 100"):
+        encode.encode(raster, max_edge=max_edge)
 
 
 def test_a_max_edge_below_one_is_refused() -> None:

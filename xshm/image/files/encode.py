@@ -45,6 +45,7 @@ _NEVER_RGB = ("GIF", "SPIDER")  # Pillow makes a palette, or shades, of any pict
 _NEVER_GRAY = ("QOI",)
 _OVER_BLACK = ("BMP", "DIB", "EPS", "JPEG", "MPO", "PCX", "PPM", "SPIDER")  # Pillow refuses or loses alpha
 _JPEG_EDGE = 65_500  # pixels, libjpeg's JPEG_MAX_DIMENSION
+_RAW_MODES = ("RGB", "BGR", "RGBX", "BGRX", "XRGB", "XBGR")  # of which Pillow makes RGB
 _BEST = 100  # quality, of JPEG, WebP and AVIF
 
 
@@ -216,11 +217,12 @@ def _opaque(raster: Raster, colours: Colours) -> Image.Image:
 
 
 def _raw_mode(fmt: PixelFormat) -> str | None:
-    """Return Pillow's raw mode for pixels whose channels are bytes; None for others."""
+    """Return Pillow's raw mode for pixels whose channels are bytes, in an order that it knows; None for others."""
     if fmt.byte_offsets is None or fmt.needs_colormap:
         return None
     order = dict(zip(fmt.byte_offsets, "RGB", strict=True))
-    return "".join(order.get(at, "X") for at in range(fmt.bits_per_pixel // 8))
+    raw = "".join(order.get(at, "X") for at in range(fmt.bits_per_pixel // 8))
+    return raw if raw in _RAW_MODES else None
 
 
 def _written(picture: Image.Image, kind: str, **options: Any) -> bytes:

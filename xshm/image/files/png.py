@@ -48,6 +48,7 @@ def png(
     _arguments.colours(colours)
     kind = sample_type(dtype)
     png_chunks.check_level(level)
+    check_colormap(raster)
     fmt, (width, height) = raster.format, raster.size
     if fmt.is_gray and colours == "auto":
         return _without_palette(raster, (luma(fmt, kind, raster.colormap),), png_chunks.GRAY, kind, level)
@@ -91,7 +92,6 @@ def png_of_rgb(
 def _without_palette(
     raster: Raster, parts: tuple[Part, ...], colour_type: int, kind: np.dtype[Any], level: int
 ) -> bytes:
-    check_colormap(raster)
     rows, samples = _rows(raster.size, len(parts), kind)
     write_channels(raster, parts, samples, opencv.loaded())
     if colour_type == png_chunks.RGBA:
@@ -132,7 +132,6 @@ def _indices(raster: Raster, out: NDArray[np.uint8]) -> NDArray[Any] | None:
     if raster.format.depth > 8 * out.itemsize:
         return None
     # Indices of a colormap are those of the palette.
-    check_colormap(raster)
     np.bitwise_and(values(raster.pixels, raster.format, raster.width), raster.format.colour_mask, out=out)
     return np.arange(int(out.max()) + 1)
 
