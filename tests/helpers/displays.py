@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from painter import Painter
 
+from xshm.virtual.display import VirtualDisplay
+
 if TYPE_CHECKING:
-    from xshm.virtual.display import VirtualDisplay
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def painting(display: VirtualDisplay, screen: int = 0) -> Painter:
     """Return a Painter on a screen of a display."""
     name = f"{display.name}.{screen}"
     return Painter(SimpleNamespace(name=name, authority=display.xauthority))  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def painted_pointer() -> Iterator[tuple[VirtualDisplay, NDArray[np.uint8], NDArray[np.uint8]]]:
+    """Give a display whose server paints its pointer, the live pixels of that, and a copy.
+
+    All of the pointer is within 30x30 pixels at 950, 530.
+    """
+    with VirtualDisplay(1920, 1080, cursor=True) as display:
+        display.run("xsetroot -cursor_name left_ptr -solid orange").wait()
+        display.framebuffer.sync()
+        pixels = display.framebuffer.pixels[540:556, 960:976]
+        painted = pixels.copy()
+        assert (painted != display.framebuffer.pixels[0, 0]).any()
+        yield display, pixels, painted
 
 
 def resize(display: VirtualDisplay, width: int, height: int, screen: int = 0) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from colours import BLUE, GREEN, RED
 from descriptors import open_file_of
-from displays import painting
+from displays import painted_pointer, painting
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -183,12 +183,7 @@ def test_the_pointer_is_in_it_only_where_asked_for_and_never_twice(painted_by_th
 
 
 def test_the_pointer_is_back_after_sync_though_the_server_is_still_busy_for_this_client() -> None:
-    with VirtualDisplay(1920, 1080, cursor=True) as display:
-        display.run("xsetroot -cursor_name left_ptr -solid orange").wait()
-        display.framebuffer.sync()
-        pixels = display.framebuffer.pixels[540:556, 960:976]
-        painted = pixels.copy()
-        assert (painted != display.framebuffer.pixels[0, 0]).any()
+    with painted_pointer() as (display, pixels, painted):
         connection, root = display.screen.connection, display.screen.xlib.screen().root
         ended = threading.Event()
 
@@ -200,13 +195,15 @@ def test_the_pointer_is_back_after_sync_though_the_server_is_still_busy_for_this
         thread = threading.Thread(target=keep_the_server_busy)
         thread.start()
         missing = 0
-        for _ in range(1000):
-            taken_off_by = connection.wire.send(core.image_request(root.id, 950, 530, 30, 30))
-            display.framebuffer.sync()
-            missing += bool((pixels != painted).any())
-            connection.wait_reply(taken_off_by)
-        ended.set()
-        thread.join()
+        try:
+            for _ in range(1000):
+                taken_off_by = connection.wire.send(core.image_request(root.id, 950, 530, 30, 30))
+                display.framebuffer.sync()
+                missing += bool((pixels != painted).any())
+                connection.wait_reply(taken_off_by)
+        finally:
+            ended.set()
+            thread.join()
         assert not missing
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import xcffib.sync
+from displays import painted_pointer
 from recorder import Recorder
 
-from xshm.virtual.display import VirtualDisplay
 from xshm.x11 import scheduling
 from xshm.x11.protocol import core
 from xshm.x11.protocol.xlib import request
@@ -30,12 +30,7 @@ def test_requests_have_the_bytes_that_xcffib_gives_them() -> None:
 
 
 def test_between_two_turns_the_server_paints_the_pointer_that_it_has_taken_off() -> None:
-    with VirtualDisplay(1920, 1080, cursor=True) as display:
-        display.run("xsetroot -cursor_name left_ptr -solid orange").wait()
-        display.framebuffer.sync()
-        pixels = display.framebuffer.pixels[540:556, 960:976]
-        painted = pixels.copy()
-        assert (painted != display.framebuffer.pixels[0, 0]).any()
+    with painted_pointer() as (display, pixels, painted):
         connection, root = display.screen.connection, display.screen.xlib.screen().root
         turn_end = TurnEnd(connection)
 

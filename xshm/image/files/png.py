@@ -74,7 +74,7 @@ def png_of_rgb(
     """Return a PNG file, as `png` does, of what `write` writes into the array (height, width, 3) that it is given.
 
     Where RGB is what has to be computed anyway, no second picture is needed, whose memory the system would have to give
-    anew each time: 2 ms of a page that `max_edge` makes smaller.
+    anew each time: 1 ms of a page that `max_edge` makes smaller.
     """
     png_chunks.check_level(level)
     width, height = size

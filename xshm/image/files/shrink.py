@@ -1,7 +1,7 @@
 """Make a picture smaller by Pillow, in strips, by two threads where there is a second processor.
 
-A 1080p page to 1568 pixels takes 12 ms so, and 26 at once (tests/bench/pixels.py, "smaller PNG"): what a strip takes
-stays in the cache, and Pillow computes without the interpreter's lock. On one processor it takes 23.
+A 1080p page to 1568 pixels takes 13 ms so, and 24 at once (tests/bench/pixels.py, "smaller PNG"): what a strip takes
+stays in the cache, and Pillow computes without the interpreter's lock. On one processor it takes 22.
 
 Strips are those of the whole but for rounding, by which a sample differs by 1 at most: Pillow reads the rows beside a
 strip, too. They do not depend on the number of processors, so the same pixels are always the same file.
