@@ -9,7 +9,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,13 @@ from live_links import XSHM, LiveCommand, Opened
 from painter import Painter
 from processes import children
 from programs import eventually
+from servers import own_number
 from terminals import Terminal
 
 from xshm.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from servers import Server
 
@@ -44,24 +45,6 @@ def opens(link: str) -> bool:
         return False
 
 
-@contextmanager
-def started_again(name: str) -> Iterator[None]:
-    """Start a server of that name, 200x100."""
-    words = ("Xvfb", name, "-screen", "0", "200x100x24", "-nolisten", "tcp", "-noreset")
-    while True:  # until the lock of the one before is known to be nobody's
-        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as server:
-            try:
-                server.wait(0.5)
-            except subprocess.TimeoutExpired:
-                try:
-                    yield
-                finally:
-                    server.terminate()
-                return
-            assert server.stderr is not None
-            assert "already active" in server.stderr.read()
-
-
 # -- what is shown -----------------------------------------------------------------------------------------------------
 
 
@@ -79,15 +62,15 @@ def test_one_line_is_the_link_which_shows_the_display_until_term(make_server: Ca
 
 
 def test_a_display_that_ends_is_waited_for_and_shown_again(make_server: Callable[..., Server]) -> None:
-    server = make_server("Xvfb", *_SIZE)
+    server = make_server("Xvfb", *_SIZE, 24, own_number())
     with LiveCommand(env=server.env()) as command, Opened(command.link) as page:
         page.until(lambda: page.colour() == (0, 0, 0))
         server.kill()
         page.until(lambda: page.states == ["waiting"])
         assert page.words == f"the display {server.name} has ended"
-        with started_again(server.name):
-            page.until(lambda: page.states == ["live"] and page.canvases[1].shape == (100, 200, 3))
-            code, out, error = command.end(signal.SIGHUP)
+        make_server("Xvfb", 200, 100, 24, server.name)
+        page.until(lambda: page.states == ["live"] and page.canvases[1].shape == (100, 200, 3))
+        code, out, error = command.end(signal.SIGHUP)
     assert (code, out) == (0, "")
     assert error.splitlines() == [
         f"xshm: {server.name}: the display {server.name} has ended; it is shown again when it is back",
@@ -96,7 +79,7 @@ def test_a_display_that_ends_is_waited_for_and_shown_again(make_server: Callable
 
 
 def test_several_displays_are_a_wall_and_one_that_ends_leaves_the_others(make_server: Callable[..., Server]) -> None:
-    one, other = make_server("Xvfb", *_SIZE), make_server("Xvfb", *_SIZE)
+    one, other = make_server("Xvfb", *_SIZE, 24, own_number()), make_server("Xvfb", *_SIZE)
     with Painter(other) as painter, LiveCommand(one.name, "--title", "Both", other.name) as command:
         with Opened(command.link) as page:
             assert (page.title, page.titles) == ("Both", [one.name, other.name])

@@ -7,6 +7,9 @@ Kinds, and the depths that Debian's have: "Xvfb" (8, 15, 16, 24, 30), "Xvnc" (16
 (8, 16, 24; in an Xvfb of its own), "Xorg" (the dummy driver; 8, 15, 16, 24, 30), "Xwayland" (24; rootful) and
 "Xwayland-rootless" (24; its root window has no picture), the last two under a headless weston of their own.
 
+Without a number the server takes the lowest that is free, which is anybody's again as soon as it has ended: a test that
+looks at a display's name after that names a number of its own (`start(…, 24, own_number())`).
+
 In tests use the fixtures (conftest.py): `xvfb`, one Xvfb of 1280x800x24 for the whole run, and `make_server(kind,
 width=1280, height=800, depth=24, *args, auth=False, tcp=False)`, which starts fresh ones and ends them after the test.
 """
@@ -123,6 +126,11 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def own_number() -> str:
+    """Return the name of a display, ":25678", that no other process of the suite takes, nor any server by itself."""
+    return f":{20_000 + os.getpid() % 20_000}"
 
 
 def start(

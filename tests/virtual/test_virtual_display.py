@@ -27,6 +27,7 @@ from namespaces import covers_this_checkout
 from PIL import Image
 from processes import children, ended, lives, parent
 from programs import eventually
+from servers import own_number
 
 from xshm.drawables.screen import Screen
 from xshm.errors import (
@@ -538,14 +539,13 @@ def test_a_server_may_be_started_by_a_script_of_its_name(tmp_path: Path, monkeyp
 def test_a_server_that_took_the_number_of_one_that_has_ended_is_not_taken_for_it(
     make_server: Callable[..., Server],
 ) -> None:
-    number = f":{20_000 + os.getpid() % 20_000}"
-    first = make_server("Xvfb", 1280, 800, 24, number)
+    first = make_server("Xvfb", 1280, 800, 24, own_number())
     with VirtualDisplay.attach(first.name) as display:
         display.screen.close()
         assert display.screen.grab().width == 1280, "the same server is connected to anew"
         display.screen.close()
         first.stop()
-        other = make_server("Xvfb", 1280, 800, 24, number)
+        other = make_server("Xvfb", 1280, 800, 24, first.name)
         for _ in range(2):
             with pytest.raises(DisplayGone, match=f"{first.pid}, has ended, and process {other.pid} has its number"):
                 assert display.screen
