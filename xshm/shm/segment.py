@@ -42,7 +42,7 @@ class Segment:
         self.size = size
         self.shmid = sysv.ShmId(-1)
         self.descriptor: int = -1
-        # Frames are ctypes arrays made over `memory` by `from_buffer`: each refers to it, and so keeps it mapped.
+        # Frames are views of a ctypes array made over `memory` by `from_buffer`, which keeps it mapped (`pool`).
         self.memory: memoryview | mmap.mmap = self._make_sysv() if kind == "sysv" else self._make_memfd()
 
     def _make_sysv(self) -> memoryview:

@@ -11,7 +11,6 @@ is shown, or read by the server, no later grab is written there.
 from __future__ import annotations
 
 import ctypes
-import weakref
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xshm._signal_safety import TaggedRef
-from xshm.shm.pool import Slot
+from xshm.shm.segment import Segment
 from xshm.surface.contents import ImageSource
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from xshm.geometry import Rect
     from xshm.pixels.format import PixelFormat
-    from xshm.shm.segment import Segment
     from xshm.shm.shared_pixmap import SharedPixmaps
     from xshm.shm.transport import Transport
     from xshm.x11.io.resources import ServerResource
@@ -55,13 +53,13 @@ class FrameMemory:
         rows = pixels.view(np.uint8).reshape(height, -1)
         if self._transport.kind == "core":
             return ImageSource(place, rows, fmt.bits_per_pixel // 8)
-        slot = slot_of(pixels)
-        if slot is None or self._transport.kind != "sysv" or slot.segment.kind != "sysv":
+        segment = segment_of(pixels)
+        if segment is None or self._transport.kind != "sysv" or segment.kind != "sysv":
             return None
         # MIT-SHM's pixmaps and images begin at the segment's beginning here, with the server's own scanline pad.
         if pixels.ctypes.data != ctypes.addressof(owner_of(pixels)) or pixels.strides != strides:
             return None
-        attachment = self._attachment_of(slot.segment)  # one for all frames of a slot, however many are shown
+        attachment = self._attachment_of(segment)  # one for all frames of a slot, however many are shown
         if self._pixmaps is not None and attachment.size != (width, height):
             attachment.pixmap = self._pixmaps.make(attachment.shmseg, width, height)
             attachment.size = (width, height)
@@ -104,11 +102,8 @@ def owner_of(pixels: NDArray[Any]) -> Any:
     return base
 
 
-def slot_of(pixels: NDArray[Any]) -> Slot | None:
-    """Return the slot of a pool that a frame's pixels are in, or None: a weak reference to the owner has that tag."""
+def segment_of(pixels: NDArray[Any]) -> Segment | None:
+    """Return the segment of a pool's slot that a frame's pixels are in, or None."""
     owner = owner_of(pixels)
-    for ref in weakref.getweakrefs(owner) if isinstance(owner, ctypes.Array) else ():
-        slot = getattr(ref, "tag", None)
-        if isinstance(slot, Slot):
-            return slot
-    return None
+    segment = getattr(owner, "segment", None) if isinstance(owner, ctypes.Array) else None
+    return segment if isinstance(segment, Segment) else None
