@@ -122,7 +122,8 @@ class _Place:
         extension = self.other.extension("X-Resource")
         assert extension is not None
         held: Counter[str] = Counter()
-        for connection in (self.screen.connection, self.framebuffer._connected().connection):
+        links = (self.framebuffer._linked(apart=apart) for apart in (False, True))
+        for connection in (self.screen.connection, *(link.screen.connection for link in links)):
             connection.flush()
             client = connection.info.resource_id_base
             for each in self.other.request(res.QueryClientResources, opcode=extension.major, client=client).types:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import itertools
 import os
 import pickle
 import struct
@@ -38,13 +40,31 @@ from xshm.virtual.xwd import XwdHeader
 from xshm.x11.protocol import core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _ANOTHER_UID = 65534
 
 
 def mapped(what: str) -> int:
     return sum(what in line for line in Path("/proc/self/maps").read_text().splitlines())
+
+
+@contextlib.contextmanager
+def meanwhile(work: Callable[[], object], pause: float = 0) -> Iterator[None]:
+    """Have another thread do something again and again."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(pause):
+            work()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 # -- what is in it -----------------------------------------------------------------------------------------------------
@@ -135,6 +155,48 @@ def test_a_grab_is_whole_while_another_client_draws_without_rest() -> None:
     assert len({picture[0, 0].tobytes() for picture in pictures}) >= 2, "both pictures were met"
 
 
+def test_a_grab_is_whole_while_another_thread_draws_over_the_displays_own_connection() -> None:
+    with VirtualDisplay(1000, 800) as display:
+        xlib = display.screen.xlib
+        root, colours = xlib.screen().root, itertools.count()
+        gc = root.create_gc()
+
+        def draw() -> None:
+            xlib.grab_server()
+            gc.change(foreground=next(colours))
+            for y in range(0, 800, 20):
+                root.fill_rectangle(gc, 0, y, 1000, 20)
+                xlib.flush()
+            xlib.ungrab_server()
+            xlib.sync()
+
+        draw()
+        with meanwhile(draw):
+            pictures = [display.framebuffer.grab().pixels for _ in range(60)]
+    assert all((picture == picture[0, 0]).all() for picture in pictures)
+    assert len({picture[0, 0].tobytes() for picture in pictures}) > 5, "several pictures were met"
+
+
+def test_what_was_requested_before_on_the_displays_screen_is_in_a_grab(display: VirtualDisplay) -> None:
+    root = display.screen.xlib.screen().root
+    for colour in range(1, 200):
+        gc = root.create_gc(foreground=colour)
+        root.fill_rectangle(gc, 0, 0, 200, 100)  # which is queued
+        assert display.framebuffer.grab().pixel(5, 5) == (0, 0, colour)
+
+
+def test_a_screen_that_its_user_has_closed_is_another_one_for_the_framebuffer_too(display: VirtualDisplay) -> None:
+    display.framebuffer.sync()
+    assert display.framebuffer.grab(cursor=True).size == (200, 100)
+    display.screen.close()
+    display.framebuffer.sync()
+    display.screen.close()
+    assert display.framebuffer.grab(cursor=True).size == (200, 100)
+    root = display.screen.xlib.screen().root
+    root.fill_rectangle(root.create_gc(foreground=0xFF00), 0, 0, 200, 100)
+    assert display.framebuffer.grab().pixel(5, 5) == (0, 255, 0)
+
+
 def test_other_clients_go_on_after_a_grab_and_after_one_that_fails(display: VirtualDisplay) -> None:
     display.framebuffer.grab()
     with pytest.raises(OutOfBounds, match=r"region 10x10\+195\+0 leaves the framebuffer 200x100; pass clip=True"):
@@ -185,26 +247,27 @@ def test_the_pointer_is_in_it_only_where_asked_for_and_never_twice(painted_by_th
 def test_the_pointer_is_back_after_sync_though_the_server_is_still_busy_for_this_client() -> None:
     with painted_pointer() as (display, pixels, painted):
         connection, root = display.screen.connection, display.screen.xlib.screen().root
-        ended = threading.Event()
 
         def keep_the_server_busy() -> None:
-            while not ended.wait(0.0003):
-                root.clear_area(0, 600, 1920, 480)
-                connection.flush()
+            root.clear_area(0, 600, 1920, 480)
+            connection.flush()
 
-        thread = threading.Thread(target=keep_the_server_busy)
-        thread.start()
         missing = 0
-        try:
+        with meanwhile(keep_the_server_busy, 0.0003):
             for _ in range(1000):
                 taken_off_by = connection.wire.send(core.image_request(root.id, 950, 530, 30, 30))
                 display.framebuffer.sync()
                 missing += bool((pixels != painted).any())
                 connection.wait_reply(taken_off_by)
-        finally:
-            ended.set()
-            thread.join()
         assert not missing
+
+
+def test_the_pointer_is_in_a_grab_though_other_threads_have_it_taken_off() -> None:
+    with painted_pointer() as (display, _, painted), contextlib.ExitStack() as others:
+        for _ in range(3):
+            others.enter_context(meanwhile(lambda: display.screen.grab((950, 530, 30, 30))))
+        grabs = [display.framebuffer.grab((960, 540, 16, 16)).pixels for _ in range(1000)]
+    assert sum(bool((each != painted).any()) for each in grabs) == 0
 
 
 @pytest.mark.parametrize("region", [None, (90, 40, 100, 60), (95, 45, 3, 3), (0, 0, 20, 20)])

@@ -3,7 +3,9 @@
 Always true:
 
 1. `pixels` change while they are read, as the server draws. `sync` is one round trip, after which all that was
-   requested before is in them; `grab` copies a consistent picture.
+   requested before is in them; `grab` copies a consistent picture. It grabs the server over a connection of its own:
+   requests of the grabbing client go on to be processed, and the Screen that users have may draw in another thread, or
+   have the pointer taken off by a GetImage (seen in 1 of 200 pictures).
 2. Memory lives as long as its views: `close` drops this object's reference, and the last array over the memory unmaps
    it.
 3. A screen that RandR makes smaller keeps its memory and is the top left part of it; none gets larger than it began.
@@ -21,7 +23,7 @@ Always true:
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from xshm import _arguments, sysv
 from xshm.capture.pointer import Pointer
@@ -45,7 +47,6 @@ from xshm.x11.server.screen_size import ScreenSize
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -56,7 +57,11 @@ if TYPE_CHECKING:
     from xshm.pixels.format import PixelFormat
     from xshm.virtual.screens import Screens
 
-    Opener = Callable[[int], Screen]
+    class Opener(Protocol):
+        """What returns the Screens of a framebuffer."""
+
+        def __call__(self, number: int, /, *, apart: bool) -> Screen:
+            """Return the Screen of that number which users have, or one `apart` from it."""
 else:
     from xshm._numpy import np
 
@@ -85,10 +90,7 @@ class Framebuffer(Sized, ArrayExport, Closing):
         self._known: tuple[Rect, NDArray[Any]] | None = None
         self._screen = screen
         self._screens: Screens | None = None  # connected here, and so closed here
-        self._connected_screen: Screen | None = None
-        self._extent: ScreenSize | None = None
-        self._turn_end: TurnEnd | None = None  # where the server paints the pointer, or may do so
-        self._pointer: Pointer | None = None
+        self._links: dict[bool, _Link] = {}  # by whether they are apart from the Screen that users have (1)
         self._sequence = 0  # of the last frame
         self.has_pointer = has_pointer
         self.number, self.screen_number = self._header.number, self._header.screen
@@ -195,8 +197,7 @@ class Framebuffer(Sized, ArrayExport, Closing):
         memory, which is that of another screen then.
         """
         self._held()
-        self._connected()
-        self._settle()
+        self._settle(self._linked(apart=False))
 
     def peek(self, region: Region | None = None, *, clip: bool = False) -> Frame:
         """Copy a region (None: all) into a Frame without a request, and without a connection.
@@ -223,23 +224,23 @@ class Framebuffer(Sized, ArrayExport, Closing):
                 "say so: Framebuffer.open(…, has_pointer=False) for an Xvfb that was started with -nocursor"
             )
         self._held()
-        connection = self._connected().connection
-        if cursor and self._pointer is None:
-            self._pointer = Pointer(connection)
-        pointer = self._pointer if cursor else None
+        link, pointer = self._linked(apart=True), None
+        if cursor:
+            pointer = link.pointer = link.pointer or Pointer(link.screen.connection)
 
         def take() -> tuple[Frame, bool]:
             # Before `_settle`: the reply comes with its own, and a pointer of the moment before the copy.
-            asked = pointer.request(connection.setup.root.id) if pointer else None
-            self._settle()
+            asked = pointer.request(link.screen.connection.setup.root.id) if pointer else None
+            self._settle(link)
             frame = self._copy(self._within(region, clip=clip))
             painted = False
             if pointer and asked:
                 frame.cursor = pointer.wait_cursor(asked)
-                painted = cursor is True and bool(self.has_pointer) and self._is_painted(frame)
+                painted = cursor is True and bool(self.has_pointer) and _is_painted(frame, link.screen)
             return frame, painted
 
-        frame, painted = with_server_grabbed(connection, take)
+        self._linked(apart=False).screen.connection.sync()  # what was requested there before is in the picture
+        frame, painted = with_server_grabbed(link.screen.connection, take)
         if pointer and cursor is True and not painted:
             pointer.draw(frame)
         return frame
@@ -289,20 +290,6 @@ class Framebuffer(Sized, ArrayExport, Closing):
         self._sequence += 1
         return Frame(pixels, rect, now, self._sequence, self.format, colours)
 
-    def _is_painted(self, frame: Frame) -> bool:
-        """Tell whether the pointer is in a frame: the server paints none before a client has defined a cursor.
-
-        It compares the frame with a GetImage, for which the server takes the pointer off. So call it after the frame
-        was copied, and while the server is grabbed.
-        """
-        covered = frame.cursor.rect.intersect(frame.rect) if frame.cursor else None
-        if covered is None:
-            return True
-        part = frame.pixels[frame.slices(covered)]
-        with self._connected().grab(covered) as bare:
-            copied = Frame(part, covered, frame.monotonic_ns, frame.sequence, frame.format, frame.colormap)
-            return bool(copied.diff(bare))
-
     def _array(self, shown: Any, rect: Rect) -> NDArray[Any]:
         """Return the array of `pixels` over that memory."""
         if self._is_private:
@@ -324,27 +311,20 @@ class Framebuffer(Sized, ArrayExport, Closing):
             memory.file.check()
         return memory
 
-    def _connected(self) -> Screen:
-        if self._connected_screen is None:
+    def _linked(self, *, apart: bool) -> _Link:
+        link = self._links.get(apart)
+        if link is None or link.screen._closed:  # noqa: SLF001 - by its user, and the display has another one
             if self._screen is None:
                 raise InvalidArgument(
                     "this framebuffer was opened without its display, so there is nobody to ask; "
                     "name it: Framebuffer.open(path, display=':5')"
                 )
-            screen = self._screen(self.screen_number)
-            # Before the Screen is stored: where this raises, the next call connects again.
-            self._extent = ScreenSize(screen.connection, self.screen_number)
-            if self.has_pointer is not False:
-                self._turn_end = TurnEnd(screen.connection)
-            self._connected_screen = screen
-        return self._connected_screen
+            link = _Link(self._screen(self.screen_number, apart=apart), self.screen_number, self.has_pointer)
+            self._links[apart] = link
+        return link
 
-    def _settle(self) -> None:
-        if self._turn_end is not None:
-            # Then the server paints the pointer again, which it takes off for GetImage.
-            self._turn_end.queue()
-        assert self._extent is not None  # noqa: S101 - there is a connection
-        width, height = self._extent.query()
+    def _settle(self, link: _Link) -> None:
+        width, height = link.settled_size()
         if (width, height) == (self.rect.width, self.rect.height):
             return
         # RandR can't make a screen of Xvfb larger than it began: a larger one is kept in other memory.
@@ -360,6 +340,38 @@ class Framebuffer(Sized, ArrayExport, Closing):
         if region is None:
             return self.rect
         return fit(as_rect(region, lambda: self.rect), self.rect, "the framebuffer", clip=clip)
+
+
+class _Link:
+    """One connection to the server: its `screen`, and what is requested there again and again."""
+
+    def __init__(self, screen: Screen, number: int, has_pointer: bool | None) -> None:
+        self.screen = screen
+        self.pointer: Pointer | None = None  # once it was asked for
+        self._size = ScreenSize(screen.connection, number)
+        self._turn_end = TurnEnd(screen.connection) if has_pointer is not False else None
+
+    def settled_size(self) -> tuple[int, int]:
+        """Return width and height of the screen once the server has processed all that was requested before."""
+        if self._turn_end is not None:
+            # Then the server paints the pointer again, which it takes off for GetImage.
+            self._turn_end.queue()
+        return self._size.query()
+
+
+def _is_painted(frame: Frame, screen: Screen) -> bool:
+    """Tell whether the pointer is in a frame: the server paints none before a client has defined a cursor.
+
+    It compares the frame with a GetImage, for which the server takes the pointer off. So call it after the frame was
+    copied, and while the server is grabbed by the connection of `screen`.
+    """
+    covered = frame.cursor.rect.intersect(frame.rect) if frame.cursor else None
+    if covered is None:
+        return True
+    part = frame.pixels[frame.slices(covered)]
+    with screen.grab(covered) as bare:
+        copied = Frame(part, covered, frame.monotonic_ns, frame.sequence, frame.format, frame.colormap)
+        return bool(copied.diff(bare))
 
 
 def _check_options(writable: object, has_pointer: object) -> None:
