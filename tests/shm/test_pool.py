@@ -115,7 +115,7 @@ def test_any_view_holds_the_slot_until_the_last_is_gone(rig: Rig, view: str) -> 
         "memoryview": memoryview(owner),
         "cast": memoryview(array.data)[5:6],
         "exported": array[7:].__dlpack__(),
-        "pickled": pickle.PickleBuffer(array[::2]),
+        "pickled": pickle.PickleBuffer(array[::2].data),
         "pointer": ctypes.pointer(owner),
     }
     kept: Any = views[view]
@@ -338,6 +338,58 @@ def test_threads_never_share_a_slot(xvfb: Server) -> None:
     assert not failures
     assert rig.pool.stats().held == 0
     rig.close()
+
+
+def test_threads_wait_for_the_server_side_by_side_and_no_more_of_them_than_there_may_be_slots(rig: Rig) -> None:
+    """Each in turn, eight threads of a server that does not reply would be told after eight times their timeout."""
+    both = threading.Barrier(3)
+
+    def attach(segment: Segment) -> int:
+        both.wait(10)
+        both.wait(10)
+        return rig.transport.attach(segment)
+
+    pool = Pool(rig.kind, attach, rig.transport.detach, 2)
+    owners: list[Any] = []
+    threads = [threading.Thread(target=lambda: owners.append(pool.acquire(_PAGE)[0])) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    both.wait(10)  # both threads are within `attach`
+    assert pool.stats().slots == 0, "the pool is not locked"
+    with pytest.raises(PoolExhausted, match="2 frames are held"):
+        pool.acquire(_PAGE)
+    both.wait(10)
+    for thread in threads:
+        thread.join()
+    assert address(owners[0]) != address(owners[1])
+    owners.clear()
+    pool.acquire(_PAGE)
+    assert (pool.stats().grown, pool.stats().idle) == (2, 2)
+    pool.close()
+
+
+def test_a_slot_that_is_made_while_the_pool_is_closed_goes_again(rig: Rig) -> None:
+    def attach(segment: Segment) -> int:
+        pool.close()
+        return rig.transport.attach(segment)
+
+    pool = Pool(rig.kind, attach, rig.transport.detach, 2)
+    with pytest.raises(Closed):
+        pool.acquire(_PAGE)
+    assert rig.attached() == rig.mapped() == pool.stats().slots == 0
+
+
+def test_a_slot_that_could_not_be_made_does_not_count_though_its_exception_is_kept(rig: Rig) -> None:
+    def refuse(_: Segment) -> int:
+        raise ConnectionError("no")
+
+    pool = Pool(rig.kind, refuse, rig.transport.detach, 2)
+    kept = []
+    for _ in range(5):
+        with pytest.raises(ConnectionError) as failed:
+            pool.acquire(_PAGE)
+        kept.append(failed.value)
+    pool.close()
 
 
 def test_wherever_acquire_is_interrupted_no_slot_is_lost_and_none_is_handed_out_twice(rig: Rig) -> None:

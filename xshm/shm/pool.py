@@ -8,9 +8,10 @@ Invariants:
 1. A slot is held by references to its owner alone. Only the pool can make the first one of a free slot, and does so
    under the lock; others are made from one that there is. So a slot that is found free stays free as long as the lock
    is held, and one that is held may become free at any moment, in any thread.
-2. There are at most `limit` slots. Staging slots, out of which frames are copied, are in a pool of their own, so that
-   no frame stays in one of them.
-3. Everything else is changed under the lock. A signal handler that raises leaves no slot in between: what its frame had
+2. There are at most `limit` slots, counted with those that are being made. Staging slots, out of which frames are
+   copied, are in a pool of their own, so that no frame stays in one of them.
+3. Everything else is changed under the lock, and nothing is waited for under it: a new slot is attached without, since
+   that takes as long as the server does. A signal handler that raises leaves no slot in between: what its frame had
    referred to is free again when that frame goes.
 4. A slot leaves the pool before it is detached. Interrupted in between, the last reference to its shmseg goes, which
    detaches it, too (`AttachedId`).
@@ -37,7 +38,6 @@ from xshm._signal_safety import WeakRegistry
 from xshm.errors import Closed, InvalidArgument, PoolExhausted
 from xshm.shm.segment import Segment, round_up
 from xshm.system import logs
-from xshm.system.deadlines import ENDS, holding
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,6 +77,12 @@ class Slot:
     def is_free(self) -> bool:
         """Whether no frame and no view is in the slot's memory. Only under the pool's lock does it stay so."""
         return getrefcount(self.owner) == self.alone
+
+
+class _Growing:
+    """A slot that is being made. It counts until it is discarded or dropped, wherever its thread was interrupted."""
+
+    __slots__ = ("__weakref__",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,7 @@ class Pool:
         self._lock = Lock()
         self._size_classes: dict[int, list[Slot]] = {}  # all slots, by their segments' size
         self._by_nbytes: dict[int, list[Slot]] = {}  # a cache, without the rounding
+        self._growing: WeakRegistry[_Growing] = WeakRegistry()
         self._takes = self._grown = self._given_back = 0
         self._wait_released: Callable[[], None] | None = None  # of the segment that was detached last
         self._closed = False
@@ -134,26 +141,9 @@ class Pool:
         The slot is held until the array, and every view over it, has died. The memory's content is undefined.
         Raises PoolExhausted at the limit, or at the kernel's.
         """
-        # A thread that attaches a new slot holds the lock while it waits for the server: a deadline bounds that too.
-        if ENDS:
-            return holding(self._lock, self._acquire, nbytes)
         with self._lock:
-            return self._acquire(nbytes)
-
-    def _acquire(self, nbytes: int) -> tuple[Any, Slot]:
-        slots = self._by_nbytes.get(nbytes)
-        if slots is None:
-            slots = self._size_class(nbytes)
-        self._takes = takes = self._takes + 1
-        if not takes % _LOOK_EVERY:
-            self._release_idle(takes - _IDLE_TAKES)
-        for slot in slots:  # mostly the first or the second; each that is held takes 0.03 us
-            if getrefcount(slot.owner) == slot.alone:  # `is_free`, written out
-                break
-        else:
-            slot = self._grow(nbytes)
-        slot.last_take = takes
-        return slot.owner, slot
+            found = self._find(nbytes)
+        return found or self._grow(nbytes)
 
     def acquire_or_stage(self, nbytes: int) -> tuple[Any, Slot, bool]:
         """Return as `acquire` does, and False; at the limit, a staging slot and True: the caller copies and drops it.
@@ -214,7 +204,78 @@ class Pool:
         self._by_nbytes = {}  # empty, so that `acquire` comes by the check in `_size_class`
         return slots
 
+    # -- a new slot ----------------------------------------------------------------------------------------------------
+
+    def _grow(self, nbytes: int) -> tuple[Any, Slot]:
+        growing = _Growing()
+        try:
+            with self._lock:
+                self._reserve(growing)
+            segment = self._make_segment(round_up(nbytes))
+            slot = Slot(segment, self._attach(segment))
+            owner = slot.owner  # before others see the slot, for which it is not free
+            with self._lock:
+                self._size_class(nbytes).append(slot)  # Closed, where the pool was closed meanwhile
+                slot.last_take = self._takes
+                self._grown += 1
+            return owner, slot
+        finally:
+            self._growing.discard(growing)
+
+    def _make_segment(self, size: int) -> Segment:
+        """Make a segment; where the kernel has no room for it, detach what is free and try once more."""
+        try:
+            return Segment(self._kind, size)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:  # it may be a signal handler's TimeoutError, too
+                raise
+        with self._lock:
+            before = self._given_back
+            self._release_free()
+            wait_released = self._wait_released if self._given_back > before else None
+        if wait_released:
+            wait_released()
+        try:
+            return Segment(self._kind, size)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            with self._lock:
+                held = self._held(len(self._slots()))
+            raise PoolExhausted(
+                f"the kernel has no room for a frame of {size:,} bytes ({error}); {held}; drop some, keep "
+                f"frame.copy() in their place, open the screen without copies=False, or {_MORE_ROOM[self._kind]}"
+            ) from error
+
     # -- under the lock ------------------------------------------------------------------------------------------------
+
+    def _find(self, nbytes: int) -> tuple[Any, Slot] | None:
+        """Return the owner of a free slot, and the slot; None where there is none: the hot path."""
+        slots = self._by_nbytes.get(nbytes)
+        if slots is None:
+            slots = self._size_class(nbytes)
+        self._takes = takes = self._takes + 1
+        if not takes % _LOOK_EVERY:
+            self._release_idle(takes - _IDLE_TAKES)
+        for slot in slots:  # mostly the first or the second; each that is held takes 0.03 us
+            if getrefcount(slot.owner) == slot.alone:  # `is_free`, written out
+                slot.last_take = takes
+                return slot.owner, slot
+        return None
+
+    def _reserve(self, growing: _Growing) -> None:
+        """Count a slot that is to be made as one that there is. Raises PoolExhausted where it would be too many."""
+        if self._count() >= self.limit:
+            self._release_free()
+        if self._count() >= self.limit:
+            raise PoolExhausted(
+                f"{self._held(self._count())}, which is the limit; drop some, keep "
+                f"frame.copy() in their place, or open the screen with a higher max_frames, or without copies=False"
+            )
+        self._growing.add(growing)
+
+    def _count(self) -> int:
+        return len(self._slots()) + len(self._growing)
 
     def _slots(self) -> list[Slot]:
         return [slot for each in self._size_classes.values() for slot in each]
@@ -228,45 +289,9 @@ class Pool:
         self._by_nbytes[nbytes] = slots
         return slots
 
-    def _grow(self, nbytes: int) -> Slot:
-        if len(self._slots()) >= self.limit:
-            self._release_free()
-        if len(self._slots()) >= self.limit:
-            raise PoolExhausted(
-                f"{self._held()}, which is the limit; drop some, keep "
-                f"frame.copy() in their place, or open the screen with a higher max_frames, or without copies=False"
-            )
-        segment = self._make_segment(round_up(nbytes))
-        slot = Slot(segment, self._attach(segment))
-        self._size_class(nbytes).append(slot)
-        self._grown += 1
-        return slot
-
-    def _make_segment(self, size: int) -> Segment:
-        """Make a segment; where the kernel has no room for it, detach what is free and try once more."""
-        try:
-            return Segment(self._kind, size)
-        except OSError as error:
-            if error.errno not in _NO_ROOM:  # it may be a signal handler's TimeoutError, too
-                raise
-        before = self._given_back
-        self._release_free()
-        if self._given_back > before and self._wait_released:
-            self._wait_released()
-        try:
-            return Segment(self._kind, size)
-        except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
-            raise PoolExhausted(
-                f"the kernel has no room for a frame of {size:,} bytes ({error}); {self._held()}; drop some, keep "
-                f"frame.copy() in their place, open the screen without copies=False, or {_MORE_ROOM[self._kind]}"
-            ) from error
-
-    def _held(self) -> str:
-        slots = self._slots()
-        held = sum(slot.segment.size for slot in slots)
-        return f"{len(slots)} frames are held ({held / 1e6:.0f} MB)"
+    def _held(self, count: int) -> str:
+        nbytes = sum(slot.segment.size for slot in self._slots())
+        return f"{count} frames are held ({nbytes / 1e6:.0f} MB)"
 
     def _release_idle(self, before: int) -> None:
         """Detach the free slots that were last acquired before the take of that number, staging slots too."""
