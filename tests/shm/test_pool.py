@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import gc
 import os
@@ -22,8 +23,8 @@ from interrupt_points import at_every_point
 from sysv_kernel import run_python_with_few_segments
 
 from xshm import sysv
-from xshm.errors import Closed, InvalidArgument, PoolExhausted
-from xshm.shm.pool import Pool
+from xshm.errors import Closed, InvalidArgument, PoolExhausted, TransportUnavailable
+from xshm.shm.pool import Pool, segment_of
 from xshm.shm.probe import choose
 from xshm.shm.segment import Kind, Segment
 from xshm.x11.connection import Connection
@@ -31,6 +32,7 @@ from xshm.x11.protocol import core, mit_shm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from servers import Server
 
@@ -415,11 +417,36 @@ def test_wherever_acquire_is_interrupted_no_slot_is_lost_and_none_is_handed_out_
     assert len({address(owner) for owner in owners}) == rig.attached() == rig.pool.stats().slots == 4
 
 
-def test_what_only_looks_at_all_objects_gives_no_slot_away(rig: Rig) -> None:
-    """A debugger or profiler may have references to everything, free slots' memory too, while frames are grabbed."""
-    rig.pool.acquire(_PAGE)
-    everything = gc.get_objects()
-    owners = [rig.pool.acquire(_PAGE)[0] for _ in range(3)]
-    assert len({address(owner) for owner in owners}) == 3
-    del everything, owners
+def test_who_has_all_objects_listed_neither_keeps_a_slot_nor_gets_one_given_away(rig: Rig) -> None:
+    kept: list[Any] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "c_call" and frame.f_code.co_name in ("__init__", "_find"):
+            kept.append((gc.get_objects(), dict(frame.f_locals)))
+
+    sys.setprofile(note)
+    try:
+        first = rig.pool.acquire(_PAGE)[0]
+    finally:
+        sys.setprofile(None)
+    assert kept
+    kept[:] = [gc.get_objects()]
+    owners = [first, *(rig.pool.acquire(_PAGE)[0] for _ in range(3))]
+    assert len({address(owner) for owner in owners}) == 4
+    del owners, first
     assert (rig.pool.stats().held, rig.pool.stats().idle) == (0, 4)
+    kept[:] = [gc.get_objects()]
+    owners = [rig.pool.acquire(2 * _PAGE)[0] for _ in range(4)]
+    assert len({address(owner) for owner in owners}) == 4
+
+
+def test_the_segment_of_an_owner_is_known_and_none_of_a_copy(rig: Rig) -> None:
+    owner, slot = rig.pool.acquire(_PAGE)
+    assert segment_of(owner) is slot.segment
+    assert segment_of(copy.copy(owner)) is segment_of(np.zeros(3)) is segment_of(None) is None
+
+
+def test_without_the_gil_it_is_refused_with_the_way_out(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    with pytest.raises(TransportUnavailable, match=r"without the GIL.*PYTHON_GIL=1"):
+        Pool(rig.kind, rig.transport.attach, rig.transport.detach, 2)

@@ -137,12 +137,14 @@ class Frame(Sized, ArrayExport):
         return pixels
 
     @property
-    def memory(self) -> tuple[Any, int] | None:
-        """The buffer behind `pixels`, and the bytes from row to row; for code that does without numpy.
+    def memory(self) -> tuple[memoryview, int] | None:
+        """A view of the bytes behind `pixels`, and how many there are from row to row; for code without numpy.
 
-        The buffer may be larger than the picture. None for a frame that has only an array, or was released.
+        There may be more than the picture has. None for a frame that has only an array, or was released.
         """
-        return None if self._memory is None else (self._memory, self.format.stride(self.rect.width))
+        return (
+            None if self._memory is None else (memoryview(self._memory).cast("B"), self.format.stride(self.rect.width))
+        )
 
     @property
     def shared(self) -> bool:

@@ -5,9 +5,11 @@ refers to it. So a slot is free when nothing but the slot itself refers to its o
 anyway. No view dangles, nothing has to be put back, and the garbage collector is not needed.
 
 Invariants:
-1. A slot is held by references to its owner alone. Only the pool can make the first one of a free slot, and does so
-   under the lock; others are made from one that there is. So a slot that is found free stays free as long as the lock
-   is held, and one that is held may become free at any moment, in any thread.
+1. A slot is held by references to its owner alone. Only the pool makes the first one of a free slot, under the lock;
+   others are made from one that there is. So a slot that is found free stays free as long as the lock is held, and one
+   that is held may become free at any moment, in any thread. The garbage collector's lists, which show all objects, do
+   not have owners, and `Frame.memory` is a view: no user has an owner itself, to which ctypes.cast would add a
+   reference of its own.
 2. There are at most `limit` slots, counted with those that are being made. Staging slots, out of which frames are
    copied, are in a pool of their own, so that no frame stays in one of them.
 3. Everything else is changed under the lock, and nothing is waited for under it: a new slot is attached without, since
@@ -20,6 +22,7 @@ What does not work:
 - An array for each frame, with a finalizer that puts the slot back: in Python a signal handler may raise in it, and the
   slot is lost; a weak reference's callback in C is safe, but making the array and the reference takes 0.5 us a frame.
 - An order in which a free slot comes first however many are held: with 64 held it would save 2 us of a grab.
+- Python without the GIL, where the count is a sum of two numbers that other threads change meanwhile. It is refused.
 - One list for all sizes: a small region would get the segment of a large one, and the next large one a new segment.
 """
 
@@ -29,15 +32,18 @@ import ctypes
 import errno
 import os
 import struct
+import sys
+import weakref
 from dataclasses import dataclass, replace
 from sys import getrefcount
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm._signal_safety import WeakRegistry
-from xshm.errors import Closed, InvalidArgument, PoolExhausted
+from xshm._signal_safety import TaggedRef, WeakRegistry
+from xshm.errors import Closed, InvalidArgument, PoolExhausted, TransportUnavailable
 from xshm.shm.segment import Segment, round_up
 from xshm.system import logs
+from xshm.sysv.attached import untrack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,26 +63,40 @@ _SHMSEG_AND_OFFSET = struct.Struct("=II")
 _pools: WeakRegistry[Pool] = WeakRegistry()
 
 
+class _Owned:
+    """What has an owner, as a Slot has one."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
+
+
+_sample = _Owned(object())
+# The references to an owner while nothing but its slot refers to it: the slot's, and the call's. Not more than these,
+# though a tracer may have taken another one here: a slot would count as free while a frame is in it.
+_ALONE: Final = min(2, getrefcount(_sample.owner))
+
+
 class Slot:
     """A segment that the server has attached as `shmseg`: room for one frame, in the memory of `owner`."""
 
-    __slots__ = ("__weakref__", "alone", "last_take", "owner", "place", "segment", "shmseg")
+    __slots__ = ("__weakref__", "_named", "last_take", "owner", "place", "segment", "shmseg")
 
     def __init__(self, segment: Segment, shmseg: int) -> None:
         self.segment = segment
         self.shmseg = shmseg  # the object that `attach` returned: an AttachedId, which detaches when it dies
         self.place = _SHMSEG_AND_OFFSET.pack(shmseg, 0)  # the end of a ShmGetImage request, encoded once
-        owner: Any = (ctypes.c_ubyte * segment.size).from_buffer(segment.memory)
-        owner.segment = segment  # where other connections find it (`surface.frame_memory`)
-        self.owner = owner
-        del owner
+        self.owner: Any = (ctypes.c_ubyte * segment.size).from_buffer(segment.memory)
+        untrack(self.owner)  # what has all objects listed would hold the slot
+        self._named: TaggedRef[Any, Segment] = TaggedRef(self.owner)  # where `segment_of` finds it
+        self._named.tag = segment
         self.last_take = 0
-        self.alone = getrefcount(self.owner)  # the count while nothing but this slot refers to it
 
     @property
     def is_free(self) -> bool:
         """Whether no frame and no view is in the slot's memory. Only under the pool's lock does it stay so."""
-        return getrefcount(self.owner) == self.alone
+        return getrefcount(self.owner) == _ALONE
 
 
 class _Growing:
@@ -120,6 +140,11 @@ class Pool:
     ) -> None:
         if limit < 1:
             raise InvalidArgument(f"a pool needs a limit of at least 1 frame, not {limit}")
+        if not _has_gil():
+            raise TransportUnavailable(
+                "this Python runs without the GIL, where a count of references may be wrong while other threads change "
+                "it, and a frame be overwritten that is still in use; start it with PYTHON_GIL=1 or -X gil=1"
+            )
         self._staging = Pool(kind, attach, detach, staging_slots) if staging_slots else None
         self._last_staged = 0  # the value of `_takes` when a staging slot was last used; 0 after `trim` detached them
         self._kind: Kind = kind
@@ -258,7 +283,7 @@ class Pool:
         if not takes % _LOOK_EVERY:
             self._release_idle(takes - _IDLE_TAKES)
         for slot in slots:  # mostly the first or the second; each that is held takes 0.03 us
-            if getrefcount(slot.owner) == slot.alone:  # `is_free`, written out
+            if getrefcount(slot.owner) == _ALONE:  # `is_free`, written out
                 slot.last_take = takes
                 return slot.owner, slot
         return None
@@ -312,6 +337,20 @@ class Pool:
                     self._given_back += 1
                     self._wait_released = getattr(slot.shmseg, "wait_released", None)  # None: `detach` does it at once
                     self._detach(slot.shmseg)
+
+
+def _has_gil() -> bool:
+    asked = getattr(sys, "_is_gil_enabled", None)  # Python 3.13 has it first
+    return asked is None or bool(asked())
+
+
+def segment_of(owner: Any) -> Segment | None:
+    """Return the segment of the slot whose owner that is, None for anything else: a weak reference has that tag."""
+    for reference in weakref.getweakrefs(owner) if isinstance(owner, ctypes.Array) else ():
+        segment = getattr(reference, "tag", None)
+        if isinstance(segment, Segment):
+            return segment
+    return None
 
 
 def _sum(frames: PoolStats, staging: PoolStats) -> PoolStats:

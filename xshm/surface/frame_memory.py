@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xshm._signal_safety import TaggedRef
-from xshm.shm.segment import Segment
+from xshm.shm.pool import segment_of
 from xshm.surface.contents import ImageSource
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from xshm.geometry import Rect
     from xshm.pixels.format import PixelFormat
+    from xshm.shm.segment import Segment
     from xshm.shm.shared_pixmap import SharedPixmaps
     from xshm.shm.transport import Transport
     from xshm.x11.io.resources import ServerResource
@@ -53,7 +54,7 @@ class FrameMemory:
         rows = pixels.view(np.uint8).reshape(height, -1)
         if self._transport.kind == "core":
             return ImageSource(place, rows, fmt.bits_per_pixel // 8)
-        segment = segment_of(pixels)
+        segment = segment_of(owner_of(pixels))
         if segment is None or self._transport.kind != "sysv" or segment.kind != "sysv":
             return None
         # MIT-SHM's pixmaps and images begin at the segment's beginning here, with the server's own scanline pad.
@@ -100,10 +101,3 @@ def owner_of(pixels: NDArray[Any]) -> Any:
     while isinstance(base, np.ndarray | memoryview):
         base = base.base if isinstance(base, np.ndarray) else base.obj
     return base
-
-
-def segment_of(pixels: NDArray[Any]) -> Segment | None:
-    """Return the segment of a pool's slot that a frame's pixels are in, or None."""
-    owner = owner_of(pixels)
-    segment = getattr(owner, "segment", None) if isinstance(owner, ctypes.Array) else None
-    return segment if isinstance(segment, Segment) else None

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _NEW = IPC_CREAT | IPC_EXCL | 0o600
 
-_untrack = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("PyObject_GC_UnTrack", ctypes.pythonapi))
+untrack = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("PyObject_GC_UnTrack", ctypes.pythonapi))
+"""Take an object out of the garbage collector's lists."""
 
 views: WeakRegistry[memoryview] = WeakRegistry()
 """The views that shmat returned and shmdt has not released."""
@@ -50,7 +51,7 @@ def view_of(mapping: int, size: int, flags: int) -> memoryview:
     # Where a view is part of a reference cycle, the garbage collector runs the finalizers of all objects in the cycle,
     # the mapping's too, while a `__del__` in the same cycle may still read the view: a crash, seen on 3.11 to 3.13. An
     # untracked object counts as alive, so that only its last reference detaches.
-    _untrack(owner)
+    untrack(owner)
     view = memoryview(owner).cast("B")
     if flags & SHM_RDONLY:
         view = view.toreadonly()

@@ -116,7 +116,7 @@ class ScreenGrabber:
             raise as_screenshot_error(error) from error
         memory = frame.memory
         assert memory is not None  # noqa: S101 - a frame of a grab has it until it is released
-        return memoryview(memory[0]).cast("B")[: PIXEL * rect.width * rect.height], rect
+        return memory[0][: PIXEL * rect.width * rect.height], rect
 
     def _query_monitors(self) -> list[dict[str, Any]]:
         if self._is_of_parent:
