@@ -1,18 +1,23 @@
 """SIGKILL at each system call of each verb, before and after the call; and what is left then, and after a next Screen.
 
 A verb runs in a process that ptrace(2) stops at its calls. Afterwards no process may live, no socket be there, no old
-picture be damaged; a file has its name only when it is whole. What may be left is told in rows of its own: a segment
-until the next Screen, which removes it, and a file `.xshm-…` of a picture or a trace that was just being written.
+picture be damaged; a file has its name only when it is whole, but for videos that grow, which play as far as they have
+come. What may be left is told in rows of its own: a segment until the next Screen, which removes it; a file `.xshm-…`
+of a picture or a trace that was just being written; and the empty file by which a command holds a name.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import random
+import socket
+import struct
 import sys
 import time
+import urllib.request
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,11 +38,14 @@ if TYPE_CHECKING:
 
     Verb = Callable[["_Place"], object]
 
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 1  # netdevice(7)
 _LIMIT: Final = 10.0  # seconds for all that needs no further step to be gone
 _WHOLE: Final = 100  # from this effort on each call is killed at; below it, so many of each verb
 _KILLS: Final = 2
 _QUICK: Final = 6  # verbs at an effort of 1
 _BOX: Final = (0, 0, 64, 48)
+_SHORT: Final = ("-g", "64x48+0+0", "--duration", "0.05")
+_VIDEOS: Final = {".mp4": b"mdat", ".mkv": b"\x1f\x43\xb6\x75"}  # and what its first pictures begin with
 
 
 def provoke(report: Report, effort: int) -> None:
@@ -53,11 +61,11 @@ class _Place:
 
     def __init__(self, name: str, home: Path) -> None:
         self.name, self.home = name, home
-        self.old = {home / each: b"" for each in ("old.png", "old.gif", "old.html")}
+        self.old = {home / each: b"" for each in ("old.png", "old.gif", "old.html", "old.mkv")}
 
     def make_old(self) -> None:
         """Let the verbs write what they will find."""
-        for path, write in zip(self.old, (_shot_over, _record_over, _trace_over), strict=True):
+        for path, write in zip(self.old, (_shot_over, _record_over, _trace_over, _video_over), strict=True):
             write(self)
             self.old[path] = path.read_bytes()
 
@@ -109,6 +117,10 @@ def _record_over(place: _Place) -> None:
     _record(place, "old.gif")
 
 
+def _video_over(place: _Place) -> None:
+    _record(place, "old.mkv")
+
+
 def _trace(place: _Place, name: str, **options: Any) -> None:
     with place.screen() as screen, screen.trace(place.home / name, region=_BOX, **options) as trace:
         _draw(screen)
@@ -127,6 +139,17 @@ def _blit(place: _Place, transport: str) -> None:
             surface.wait(5)
 
 
+def _live(place: _Place) -> None:
+    with place.screen() as screen, screen.live() as live:
+        urllib.request.urlopen(live.url).read()  # noqa: S310 - of our own
+
+
+def _type(place: _Place) -> None:
+    with place.screen() as screen:
+        screen.click(5, 5)
+        screen.type("aé☃")
+
+
 def _act(place: _Place) -> None:
     with place.screen() as screen:
         screen.act(lambda: _draw(screen), quiet=0.001, timeout=0.05)
@@ -138,6 +161,13 @@ def _display(**options: Any) -> None:
     with displays.VirtualDisplay(64, 48, args=["-extension", "GLX"], **options) as display:
         display.run(["true"]).wait()
         display.screen.grab()
+        display.framebuffer.sync()
+        display.framebuffer.grab(cursor=True)
+
+
+def _run(place: _Place) -> None:
+    words = ["run", "--size", "64x48", "--record", str(place.home / "new.mp4"), "--", "true"]
+    assert main.main(words) == 0
 
 
 _VERBS: Final[dict[str, Verb]] = {
@@ -150,21 +180,30 @@ _VERBS: Final[dict[str, Verb]] = {
     "stream on change": lambda place: _stream(place, on_change=True),
     "record, a new file": lambda place: _record(place, "new.gif"),
     "record, over an old file": _record_over,
+    "record, a new mp4": lambda place: _record(place, "new.mp4"),
+    "record, over an old mkv": _video_over,
+    "xshm record, a new mp4": lambda place: _command(place, "record", str(place.home / "new.mp4"), *_SHORT),
     "trace, a new file": lambda place: _trace(place, "new.html"),
     "trace, over an old file": _trace_over,
+    "xshm trace, a new file": lambda place: _command(place, "trace", "-o", str(place.home / "new.html"), *_SHORT),
     "blit (sysv)": lambda place: _blit(place, "sysv"),
     "blit (fd)": lambda place: _blit(place, "fd"),
     "act, wait": _act,
+    "click, type": _type,
+    "live view": _live,
     "xshm windows": lambda place: _command(place, "windows"),
     "xshm segments": lambda _: main.main(["segments"]),
     "VirtualDisplay, run": lambda _: _display(),
     "VirtualDisplay (sysv), run": lambda _: _display(framebuffer="sysv"),
+    "VirtualDisplay of xshm run --record": _run,
 }
 
 
 def _main(effort: int, seed: int) -> None:
     home = Path(os.environ["TMPDIR"]) / "pictures"
     home.mkdir()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as network:
+        fcntl.ioctl(network, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # of the commands; what is told goes to where it went before
     with servers.start("Xvfb", 160, 120) as server:
         place = _Place(server.name, home)
@@ -211,6 +250,8 @@ def _kill(
         wrong.append(f"files left: {files}")
     if any(place.home.glob(".xshm-*")):
         rows["  file .xshm-… left beside"] = None
+    if any(path not in place.old and not path.stat().st_size for path in place.home.iterdir()):
+        rows["  empty file left, which held the name of a command's"] = None
     if segments or files or "segments" in here:
         lost = _after_the_next(place, before, is_display=is_display)
         rows["  left at once, removed by the next"] = lost and f"{when}: {lost}"
@@ -230,10 +271,14 @@ def _damaged(place: _Place) -> list[str]:
 
 
 def _fault_of(path: Path, old: bytes | None) -> str | None:
-    if path.read_bytes() == old:
+    if path.read_bytes() == (old or b""):
         return None
     try:
-        if path.suffix == ".html":
+        if path.suffix in _VIDEOS:  # which grows, and plays as far as it has come
+            if _VIDEOS[path.suffix] in path.read_bytes():
+                with av.open(path) as video:
+                    assert list(video.decode(video=0)), "no picture"
+        elif path.suffix == ".html":
             with reading.TraceReader.open(path) as reader:
                 list(reader.changes())
         else:
@@ -277,6 +322,7 @@ def _after_the_next(place: _Place, before: dict[str, list[str]], *, is_display: 
 
 
 if __name__ == "__main__":
+    import av
     import servers
     from PIL import Image
 
