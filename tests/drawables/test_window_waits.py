@@ -318,6 +318,11 @@ def test_wrong_arguments_are_refused(
             screen.wait_window_gone(**arguments)
 
 
+def test_a_pid_that_python_does_not_write_out_is_waited_for_like_any_other(screen: xshm.Screen) -> None:
+    with pytest.raises(xshm.WaitTimeout, match="no window answered to process <int"):
+        screen.wait_window(pid=10**5000, timeout=0)
+
+
 def test_an_id_takes_no_pid_and_what_a_predicate_raises_is_its_own(screen: xshm.Screen, painter: Painter) -> None:
     window = painter.window((10, 20, 50, 40), BLUE, "there")
     with pytest.raises(InvalidArgument, match="an id names one window"):

@@ -42,6 +42,12 @@ _QUICK_STARTS: Final = 1  # of them that may start a server
 _LIMIT: Final = 10.0  # seconds; no call of these takes a tenth of it
 _WAIT: Final = 0.1  # seconds; how long calls with an endless wait are let run
 _SMALL: Final = (0, 0, 4, 4)
+# Values that parameters are not called with.
+_NOT_WITH: Final = {
+    "duration": ("1", "7", "1.5", "np.int64", "np.float32", "Decimal", "Fraction", "True"),  # which is waited for
+    "text": ("long text",),  # programs are given 175 s to come to so many keys, before a keycode is given back
+    "predicate": ("a class", "Rect, the class"),  # what it raises is its own
+}
 
 
 class _Colour(enum.Enum):
@@ -79,6 +85,7 @@ VALUES: Final[dict[str, Callable[[], Any]]] = {
     "superscript": lambda: "²",
     "%s{0}": lambda: "%s{0}{x!r}%",
     "long text": lambda: "x" * 70_000,
+    "text of some lines": lambda: "odd\n" * 200,
     "geometry": lambda: "3x3-1-1",
     "huge geometry": lambda: "9" * 5000 + "x1+0+0",
     "b''": lambda: b"",
@@ -382,10 +389,8 @@ class Call:
 
     def is_unsafe(self, parameter: str, value: str) -> bool:
         """Tell whether the call could change what is not ours, such as another process's segment, or takes its time."""
-        if parameter == "duration":
-            return value in ("1", "7", "1.5", "np.int64", "np.float32", "Decimal", "Fraction", "True")
-        if parameter == "predicate":  # what it raises is its own
-            return value in ("a class", "Rect, the class")
+        if parameter in _NOT_WITH:
+            return value in _NOT_WITH[parameter]
         if parameter not in ("shmid", "key", "number"):  # the last one is a signal's, which ends the program
             return False
         try:

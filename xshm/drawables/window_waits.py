@@ -92,7 +92,7 @@ class Search:
         return bool(self._which(info))
 
     def __str__(self) -> str:
-        process = "" if self._pid is None else f"process {self._pid}"
+        process = "" if self._pid is None else f"process {quoted(self._pid)}"
         if self._which is None:
             return process
         what = wanted(self._which) if isinstance(self._which, str | re.Pattern) else "the predicate"
