@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import ast
 import contextlib
 import errno
 import os
@@ -12,10 +13,12 @@ import threading
 import time
 from collections import deque
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import xshm
 from xshm._signal_safety import (
     Ignored,
     TaggedRef,
@@ -239,3 +242,50 @@ def test_a_handler_s_runtime_error_in_the_begin_of_a_thread_is_raised(monkeypatc
             begun(lambda: None)
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+# -- locks -------------------------------------------------------------------------------------------------------------
+
+_LOOPS = (ast.For, ast.While, ast.AsyncFor, ast.ListComp, ast.SetComp, ast.DictComp)
+_OTHER_CODE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.GeneratorExp, ast.ClassDef)
+_LOCKS = {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore"}
+
+
+def _name(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _within(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what lies in the same code as a node, and the node."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, _OTHER_CODE):
+            yield from _within(child)
+
+
+def _assigned_locks(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+            if any(isinstance(value, ast.Call) and _name(value.func) in _LOCKS for value in values):
+                yield from (_name(each) for target in targets for each in ast.walk(target))
+
+
+def test_no_lock_is_held_around_a_loop() -> None:
+    """From Python 3.12 on an exception at the backward jump of some loops leaves a `with` without its exit.
+
+    Those with a condition, comprehensions too, which are no functions there: seen with 3.12.1 and 3.13.0.
+    """
+    trees = {path: ast.parse(path.read_text()) for path in Path(xshm.__file__).parent.rglob("*.py")}
+    locks = {name for tree in trees.values() for name in _assigned_locks(tree)} - {"self", ""}
+    assert {"_lock", "lock", "_condition", "_closing"} <= locks
+    assert not [
+        f"{path}:{loop.lineno}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With) and any(_name(item.context_expr) in locks for item in node.items)
+        for statement in node.body
+        for loop in _within(statement)
+        if isinstance(loop, _LOOPS)
+    ]

@@ -23,8 +23,8 @@ What does not work:
 - `try` and `finally` alone: a handler may raise between the call that opens and the store, and again in the `finally`.
 - A `__del__` in Python: of 20,000 interrupts 450 came before its first instruction and left a segment attached, and
   5,000 were swallowed, as exceptions in `__del__` are. With idiom 3 there were none of either.
-- A loop inside of `with` or `try`: since 3.12 an exception at its backward jump leaves the block without its
-  exit, a lock still taken. Put the loop into a function that is called there.
+- A loop inside of `with` or `try`, a comprehension too: since 3.12 an exception at its backward jump leaves the block
+  without its exit, a lock still taken. Put the loop into a function that is called there, or iterate in C.
 - weakref.WeakMethod, WeakKeyDictionary and finalize: their callbacks are in Python, where exceptions are swallowed.
 - A signal mask around the work: it costs 13 % of a small grab, and masks one thread only.
 """

@@ -225,8 +225,7 @@ class Channel:
         with self._lock:
             if self._watching() and not self._is_closed:
                 return True
-            self._thread = None
-            self.picture = None  # it would be as of now, to who watches next
+            self._thread = self.picture = None  # which would be as of now, to who watches next
             return False
 
     def _others(self, watch: Watch) -> tuple[weakref.ref[Watch], ...]:
@@ -315,10 +314,11 @@ class Channel:
 
     def _wait_for_interest(self, version: int) -> bool:
         """Wait until somebody wants a picture; return whether to go on."""
-        with self._lock:
-            while self._goes_on(version) and not any(each.is_wanting for each in self._watching()):
+        while True:
+            with self._lock:
+                if not self._goes_on(version) or any(each.is_wanting for each in self._watching()):
+                    return self._goes_on(version)
                 self._condition.wait(_PATROL)
-            return self._goes_on(version)
 
     def _look(self, following: _Following, *, is_patrol: bool) -> bool:
         """Capture what has changed, and say so; return False where the source has another size.
@@ -354,9 +354,9 @@ class Channel:
         served = [(each, each.wanted) for each in self._watching()]  # who wants one from here on, wants the next
         if not picture.commit(at):
             return False
+        for watch, wanted in served:
+            watch.served = wanted
         with self._lock:
-            for watch, wanted in served:
-                watch.served = wanted
             if following.version == self._version:
                 self.picture, self._size, self.how = picture, picture.size, feed.how
         return True

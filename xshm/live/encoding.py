@@ -64,9 +64,7 @@ else:
 SMALL: Final = 1 << 16  # pixels that are sent as they are, unless the line is very slow
 PNG_BYTES: Final = 1.7  # an edge
 BEST_QUALITY: Final = 80  # of JPEG
-_STRIP: Final = (
-    1 << 19
-)  # pixels after scaling: of 1080p two threads have two each; for larger ones `png` has threads of its own
+_STRIP: Final = 1 << 19  # pixels after scaling: of 1080p two threads have two each; of larger ones `png` has its own
 _FLAT: Final = 0.15  # of a strip's pixels are edges: up to there it is PNG
 _BUSY: Final = 0.6  # up to there it is where they are sharp; PNG takes twice JPEG's time then
 _STEP, _SHARP = 24, 0.4  # levels of a channel, and how many of the edges are higher
@@ -205,8 +203,8 @@ class Encoder:
         """Return the parts where all are encoded, or are being encoded; None where one is not."""
         with self._lock:
             kept = self._kept_of(picture, generation)
-            pieces = [_piece(wish, kept.looks.get(wish.rect)) for wish in wishes]
-            futures = [(piece, kept.parts[piece]) for piece in pieces if piece in kept.parts]
+            pieces = tuple(_piece(wish, kept.looks.get(wish.rect)) for wish in wishes)
+            futures = tuple((piece, kept.parts[piece]) for piece in pieces if piece in kept.parts)
         return [(piece, future.result()) for piece, future in futures] if len(futures) == len(wishes) else None
 
     def _encoded(
@@ -251,24 +249,26 @@ class Encoder:
 
     def _give_up(self, mine: Sequence[tuple[_Piece, Future[Part]]], kept: _Kept, error: BaseException) -> None:
         """Let those that wait for what could not be encoded fail, too, and the next one try again."""
-        with self._lock:
-            for piece, future in mine:
+        for piece, future in mine:
+            with self._lock:
                 if not future.done():
                     kept.parts.pop(piece, None)
                     future.set_exception(error)
 
     def _drop_the_oldest(self) -> None:
         with self._lock:
-            done = [
-                (kept.parts, piece, len(future.result().data))
-                for _, kept in sorted(self._kept.items())
-                for piece, future in kept.parts.items()
-                if future.done() and future.exception() is None
-            ]
-            excess = sum(nbytes for _, _, nbytes in done) - _KEPT_BYTES
-            for parts, piece, nbytes in done:
-                if excess <= 0:
-                    break
+            self._drop_beyond(_KEPT_BYTES)
+
+    def _drop_beyond(self, most: int) -> None:
+        done = [
+            (kept.parts, piece, len(future.result().data))
+            for _, kept in sorted(self._kept.items())
+            for piece, future in kept.parts.items()
+            if future.done() and future.exception() is None
+        ]
+        excess = sum(nbytes for _, _, nbytes in done) - most
+        for parts, piece, nbytes in done:
+            if excess > 0:
                 del parts[piece]
                 excess -= nbytes
 

@@ -92,7 +92,7 @@ class Picture:
                 return generation, ()
             if not since or not self._changes or self._changes[0][0] > since + 1:
                 return generation, (self.whole,)
-            newer = [rect for number, rects in self._changes if number > since for rect in rects]
+            newer = [*(rect for number, rects in self._changes if number > since for rect in rects)]
         return generation, merged(newer, _MOST_RECTS)
 
     def copy(self, since: int, also: Sequence[Rect] = ()) -> Copied:

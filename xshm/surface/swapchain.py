@@ -157,9 +157,13 @@ class Swapchain:
                     self._present(buffer.source, inside, None)
                 return
             if buffer.stale:
-                for stale in subtract(buffer.stale, part):  # (3)
-                    buffer.source.copy_from(self._contents, stale)
+                self._catch_up(buffer, part)
             self._present(buffer.source, part, buffer)
+
+    def _catch_up(self, buffer: Buffer, but: Rect) -> None:
+        """Copy what is stale in a buffer from the contents, all but a part (3)."""
+        for stale in subtract(buffer.stale, but):
+            buffer.source.copy_from(self._contents, stale)
 
     def present_frame(self, pixels: NDArray[Any], place: Rect, part: Rect) -> bool:
         """Present a part of a frame, which lies at `place`, from the frame's own memory, and return True.

@@ -46,7 +46,7 @@ def test_no_descriptor_is_left_open_wherever_a_start_is_interrupted() -> None:
         for pid in children() - others:  # of which an interrupted Popen does not learn
             os.waitpid(pid, 0)
     process.returncode = 0
-    assert interrupted > 50
+    assert interrupted > (50 if sys.version_info < (3, 12) else 35)  # comprehensions are no functions any more
 
 
 # Popen's word on a program that runs, and whose `run` was interrupted as it returned: it ends with the display.

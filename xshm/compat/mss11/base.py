@@ -62,8 +62,11 @@ class MSS(ScreenGrabber):
         """All monitors together, then each; they are read once."""
         with self._listing:
             if self._monitors is None:
-                self._monitors = [Monitor(**monitor) for monitor in self._query_monitors()]
+                self._monitors = self._listed()
             return self._monitors
+
+    def _listed(self) -> Monitors:
+        return [Monitor(**monitor) for monitor in self._query_monitors()]
 
     @property
     def primary_monitor(self) -> Monitor:

@@ -240,7 +240,9 @@ class LiveView:
             shown = self._shown.get(number)
             if shown is None:
                 raise InvalidArgument(f"no screen has the number {number}; there are {[*self._shown]}")
-            self._show({each: self._shown[each] for each in self._shown if each != number})
+            left = dict(self._shown)
+            del left[number]
+            self._show(left)
         shown.channel.close()
 
     def __enter__(self) -> Self:

@@ -185,8 +185,11 @@ class Handover:
         """Say that all is written that was there at a look; infinity: nothing is written any more."""
         with self.lock:
             self.written = looked
-            while self._askers and self._askers[0][0] <= looked:
-                self._askers.popleft()[1].come()
+            self._answer(looked)
+
+    def _answer(self, looked: float) -> None:
+        while self._askers and self._askers[0][0] <= looked:
+            self._askers.popleft()[1].come()
 
     def recycle(self, kept: Kept) -> None:
         """Return a picture that is not written again."""

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import threading
 from functools import partial
+from itertools import filterfalse
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
@@ -99,7 +100,7 @@ def _others() -> list[int]:
     with _lock:
         children = _children(os.getpid())
         _programs.intersection_update(children)
-        return [child for child in children if child not in _programs]
+        return list(filterfalse(_programs.__contains__, children))
 
 
 def _fork(mark: int, fork: Callable[..., int], *arguments: object) -> int:

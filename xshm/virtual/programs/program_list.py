@@ -30,8 +30,7 @@ class ProgramList:
     def add(self, program: Program) -> None:
         """Add a program that was just started."""
         with self._lock:
-            self._programs = [each for each in self._programs if each.poll() is None]
-            self._programs.append(program)
+            self._programs = [*(each for each in self._programs if each.poll() is None), program]
 
     def wait_painted(self, program: Program, screen: Callable[[], Screen], title: Title, timeout: float) -> None:
         """Wait as `Program.wait_painted` does, on the display's `screen`; on any exception end the program."""
@@ -40,7 +39,7 @@ class ProgramList:
         except BaseException as error:
             program.end()
             with self._lock:  # else its standard error would be kept
-                self._programs = [each for each in self._programs if each is not program]
+                self._programs = [*(each for each in self._programs if each is not program)]
             if not isinstance(error, WaitTimeout):
                 raise
             hint = "run() starts a program without waiting, and its wait_window() waits for no more than a window"
