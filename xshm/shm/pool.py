@@ -143,7 +143,7 @@ class Pool:
         if not _has_gil():
             raise TransportUnavailable(
                 "this Python runs without the GIL, where a count of references may be wrong while other threads change "
-                "it, and a frame be overwritten that is still in use; start it with PYTHON_GIL=1 or -X gil=1"
+                "it, and a frame be overwritten that is still in use; start it with PYTHON_GIL=1"
             )
         self._staging = Pool(kind, attach, detach, staging_slots) if staging_slots else None
         self._last_staged = 0  # the value of `_takes` when a staging slot was last used; 0 after `trim` detached them

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+# What threading.Thread calls, which Python 3.13 has given another name.
+_START = next(name for name in ("_start_new_thread", "_start_joinable_thread") if hasattr(threading, name))
+
 
 @contextlib.contextmanager
 def _on_one_processor() -> Iterator[None]:
@@ -201,7 +204,7 @@ def test_where_one_part_fails_in_the_caller_the_other_is_waited_for(
     kept: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    start: Callable[..., int] = threading._start_new_thread  # type: ignore[attr-defined]
+    start: Callable[..., object] = getattr(threading, _START)
     started: list[int] = []
     done: list[int] = []
 
@@ -209,10 +212,10 @@ def test_where_one_part_fails_in_the_caller_the_other_is_waited_for(
         started.append(1)
         return len(started) == 1
 
-    def start_one(*arguments: object) -> int:
+    def start_one(*arguments: object, **options: object) -> object:
         if not is_the_first():
             raise RuntimeError("can't start new thread")
-        return start(*arguments)
+        return start(*arguments, **options)
 
     def begin_one(work: Callable[[], None]) -> Callable[[], object] | None:
         return begun(work) if is_the_first() else None
@@ -226,7 +229,7 @@ def test_where_one_part_fails_in_the_caller_the_other_is_waited_for(
 
     def work() -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(threading, "_start_new_thread", start_one)
+            patched.setattr(threading, _START, start_one)
             patched.setattr(two_threads, "begun", begin_one)
             with pytest.raises(MemoryError, match="here"):
                 together(fail, take_long)
@@ -300,12 +303,12 @@ def test_where_no_helper_can_be_started_to_be_kept_both_parts_are_done_once(monk
     def part(name: str) -> None:
         done.append((name, threading.current_thread().name.startswith("xshm-files")))
 
-    def refuse(*_: object) -> int:
+    def refuse(*_: object, **__: object) -> int:
         raise RuntimeError("can't start new thread")
 
     def work() -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(threading, "_start_new_thread", refuse)
+            patched.setattr(threading, _START, refuse)
             together(lambda: part("here"), lambda: part("there"))
         assert done == [("there", False), ("here", False)]
         together(lambda: part("here"), lambda: part("there"))
