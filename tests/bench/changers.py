@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rounds import serve, touched
+from rounds import serve, touched, touched_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,7 @@ def after_a_change(display: str, percent: str, how: str = "") -> None:
         frame = changes.poll()
         if frame is not None:
             last = frame if how == "held" else None
-            return touched(frame.pixels.data.cast("B"))
+            return touched_array(frame.pixels)
         return 0  # the picture is the last one
 
     if how != "held":

@@ -13,7 +13,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-from rounds import serve, touched
+from rounds import serve, touched, touched_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,13 +34,13 @@ def ours(product: str, display: str, width: int, height: int) -> None:
         import numpy as np  # noqa: PLC0415
 
         out = np.empty((height, width, 3), np.uint8)
-        serve(lambda: touched(screen.grab(region).rgb(out=out).data.cast("B")))
+        serve(lambda: touched_array(screen.grab(region).rgb(out=out)))
     elif product == "png":
         import numpy  # noqa: F401, ICN001, PLC0415 - as after a process's first eight pictures
 
         serve(lambda: _file(screen.grab(region).png()))
     else:
-        serve(lambda: touched(screen.grab(region).pixels.data.cast("B")))
+        serve(lambda: touched_array(screen.grab(region).pixels))
 
 
 def mss(product: str, display: str, width: int, height: int) -> None:
@@ -68,7 +68,7 @@ def mss_opencv(product: str, display: str, width: int, height: int) -> None:
     region = {"left": 0, "top": 0, "width": width, "height": height}
 
     def rgb() -> int:
-        return touched(cv2.cvtColor(np.asarray(grabber.grab(region)), cv2.COLOR_BGRA2RGB).data.cast("B"))
+        return touched_array(cv2.cvtColor(np.asarray(grabber.grab(region)), cv2.COLOR_BGRA2RGB))
 
     def png() -> int:
         pixels = cv2.cvtColor(np.asarray(grabber.grab(region)), cv2.COLOR_BGRA2BGR)
@@ -91,8 +91,8 @@ def fastgrab(product: str, _: str, width: int, height: int) -> None:
         return np.ascontiguousarray(array()[..., 2::-1])
 
     ways = {
-        "array": lambda: touched(array().data.cast("B")),
-        "rgb": lambda: touched(rgb().data.cast("B")),
+        "array": lambda: touched_array(array()),
+        "rgb": lambda: touched_array(rgb()),
         "png": lambda: _file(_saved(Image.fromarray(rgb()))),
     }
     serve(ways[product])
@@ -143,7 +143,7 @@ def ffmpeg(product: str, display: str, width: int, height: int) -> None:
     options = {"framerate": "100000", "video_size": f"{width}x{height}", "draw_mouse": "0"}
     frames = av.open(display, format="x11grab", options=options).decode(video=0)
     if product == "rgb":
-        serve(lambda: touched(next(frames).to_ndarray(format="rgb24").data.cast("B")))
+        serve(lambda: touched_array(next(frames).to_ndarray(format="rgb24")))
     else:
         serve(lambda: touched(memoryview(next(frames).planes[0]).cast("B")))
 

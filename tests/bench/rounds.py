@@ -84,6 +84,15 @@ def touched(pixels: Any) -> int:
     return int(pixels[0]) + int(pixels[quarter]) + int(pixels[2 * quarter]) + int(pixels[3 * quarter])
 
 
+def touched_array(pixels: Any) -> int:
+    """Read as many bytes of an array: one by one, since a view of its bytes takes as long as reading ten."""
+    item, size = pixels.item, pixels.size
+    if size < 32:
+        return int(item(0))
+    quarter = size // 4
+    return int(item(0)) + int(item(quarter)) + int(item(2 * quarter)) + int(item(3 * quarter))
+
+
 def _cpu() -> int:
     """Return the nanoseconds of processor time of this process, and of those that it waited for."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)

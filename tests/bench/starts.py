@@ -136,7 +136,7 @@ def _work_many(name: str, count: int) -> None:
         start = time.perf_counter()
         for _ in range(turns):
             for screen in shown:
-                rounds.touched(screen.grab().pixels.data.cast("B"))
+                rounds.touched_array(screen.grab().pixels)
         grab = (time.perf_counter() - start) / turns / count
         below = _below(os.getpid())
         used, begun = sum(map(rounds.cpu_of, below)), time.perf_counter_ns()

@@ -98,9 +98,7 @@ class Source:
         self._changes_drawable = False
         # False: no event reports a change of the extent; `_update_extent` queries it, before each grab of the whole.
         self._notified = True
-        self._rhythms: tuple[
-            Any, ...
-        ] = ()  # what waits remember of it (`waiting.rhythm.Known`): replaced, never changed
+        self._rhythms: tuple[Any, ...] = ()  # what waits remember (`waiting.rhythm.Known`): replaced, never changed
 
     # -- for streams, trackers and waits -------------------------------------------------------------------------------
 
@@ -230,13 +228,13 @@ class Source:
 
     # -- one frame, though the source may change meanwhile (2) ---------------------------------------------------------
 
-    def _grab_rect(self, rect: Rect) -> Frame:
-        """Grab a rectangle that lies inside `_extent`."""
+    def _grab_rect(self, rect: Rect, request: GrabRequest | None = None) -> Frame:
+        """Grab a rectangle that lies inside `_extent`; `request` is the last one, where that was for it."""
         if self._unavailable:
             self._check_grabbable()
         extent = self._extent
         try:
-            frame = self._acquire(rect)
+            frame = self._acquire(rect, request)
         except _REFUSALS:
             return self._retry(partial(self._fit, rect), refused=True)
         if self._changes_drawable and (self._geometry_changed or extent is not self._extent):
@@ -298,10 +296,11 @@ class Source:
 
     # -- one request and its reply -------------------------------------------------------------------------------------
 
-    def _acquire(self, rect: Rect) -> Frame:
+    def _acquire(self, rect: Rect, request: GrabRequest | None = None) -> Frame:
         """Grab `rect` of the known drawable, once. The hot path: `_send_grab` and `_receive_grab` in one call."""
-        request = self._last
-        if request is None or request.rect is not rect or request.extent is not self._extent:
+        if request is None and (last := self._last) and last.rect is rect and last.extent is self._extent:
+            request = last
+        if request is None:
             extent = self._extent  # before drawable and border, which another thread stores before it (1)
             if self._pool is None or self._colormap is not None or self._border:
                 return self._receive_grab(self._send_grab(rect))

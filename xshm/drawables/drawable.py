@@ -94,7 +94,7 @@ class Drawable(Sized, Closing, Recordable, Source):
             return self._grab_clipped(region, clip=True)
         last = self._last
         if last is not None and last.rect is region and last.extent is self._extent:
-            return self._grab_rect(last.rect)  # the last grab found that it lies inside this extent
+            return self._grab_rect(last.rect, last)  # the last grab found that it lies inside this extent
         if isinstance(region, str):
             return self._grab_clipped(region, clip=False)
         return self._grab_rect(self._within(region, clip=False))

@@ -324,7 +324,10 @@ class Framebuffer(Sized, ArrayExport, Closing):
         return link
 
     def _settle(self, link: _Link) -> None:
-        width, height = link.settled_size()
+        if link.turn_end is not None:
+            # Then the server paints the pointer again, which it takes off for GetImage.
+            link.turn_end.queue()
+        width, height = link.query_size()
         if (width, height) == (self.rect.width, self.rect.height):
             return
         # RandR can't make a screen of Xvfb larger than it began: a larger one is kept in other memory.
@@ -348,15 +351,8 @@ class _Link:
     def __init__(self, screen: Screen, number: int, has_pointer: bool | None) -> None:
         self.screen = screen
         self.pointer: Pointer | None = None  # once it was asked for
-        self._size = ScreenSize(screen.connection, number)
-        self._turn_end = TurnEnd(screen.connection) if has_pointer is not False else None
-
-    def settled_size(self) -> tuple[int, int]:
-        """Return width and height of the screen once the server has processed all that was requested before."""
-        if self._turn_end is not None:
-            # Then the server paints the pointer again, which it takes off for GetImage.
-            self._turn_end.queue()
-        return self._size.query()
+        self.query_size = ScreenSize(screen.connection, number).query
+        self.turn_end = TurnEnd(screen.connection) if has_pointer is not False else None
 
 
 def _is_painted(frame: Frame, screen: Screen) -> bool:

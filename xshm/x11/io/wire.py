@@ -48,8 +48,6 @@ class Wire(SharedSocket):
     ) -> Request:
         """Send one request, after all that was queued before it, and wait until it is done: the hot path."""
         request = Request(data, keepalive)  # it is also the token of this wait
-        timeout = bounded(self.timeout) if ENDS else self.timeout
-        deadline = None if timeout is None else time.monotonic() + timeout
         try:  # `_as_reader`, written out: its calls would take 0.2 µs more
             with self._lock:
                 if self._ended is not None:
@@ -64,14 +62,17 @@ class Wire(SharedSocket):
             if reads:
                 if self._skips:  # it will take longer, see `_spin`: a look that is in vain delays a server on this core
                     self._skips -= 1
-                    if not self._deferred:
-                        self._read(deadline)
                 else:
                     self._read(None, NOT_WAITING)  # mostly it brings the reply where both share a core
                     if not request.done:
                         self._spin(request)
             if not request.done:
-                self._wait_until_done(request, sent, request, deadline)
+                timeout = bounded(self.timeout) if ENDS else self.timeout
+                deadline = None if timeout is None else time.monotonic() + timeout
+                if reads and not self._deferred:
+                    self._read(deadline)
+                if not request.done:
+                    self._wait_until_done(request, sent, request, deadline)
         finally:
             if self._reader is request:  # signal-safe (2): no call that could be cut short
                 self._reader = None
