@@ -69,7 +69,9 @@ def _compare(width: int, height: int, place: rounds.Place, settings: Settings) -
         server = SimpleNamespace(name=display.name, authority=display.xauthority)
         with screens.Painter(server) as painter, screens.counting(display.name, display.env()):  # type: ignore[arg-type]
             painter.rectangles()
-            results, absent = rounds.measure(commands, display.env(), place=place, server=display.pid, **settings.turns)
+            results, absent = rounds.measure(
+                commands, display.env(), place=place, server=display.pid, starts=3, **settings.turns
+            )
     key, title = f"framebuffer {width}x{height}{place.key}", f"{width}×{height}, the server's own memory{place.title}"
     return Table(key, title, results, absent)
 

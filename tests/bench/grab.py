@@ -58,7 +58,9 @@ def _compare(
         complete = {
             name: [*command, *where, *(["memcpy"] if name == "memcpy" else [])] for name, command in some.items()
         }
-        results, missing = rounds.measure(complete, server.env(), place=place, server=server.pid, **settings.turns)
+        results, missing = rounds.measure(
+            complete, server.env(), place=place, server=server.pid, starts=3, **settings.turns
+        )
     still = [result.name for result in results if result.is_still and result.name != "memcpy"]
     kind = {"array": "grab", "rgb": "to RGB", "png": "to PNG bytes"}[product]
     return Table(
