@@ -177,7 +177,9 @@ class Framebuffer(Sized, ArrayExport, Closing):
         """
         # Before the check: `close` of another thread sets `_memory` first.
         shown, rect, known = self._shown, self.rect, self._known
-        self._held()
+        memory = self._memory
+        if memory is None or memory.file is not None:
+            self._held()
         if known is None or known[0] is not rect:
             known = rect, self._array(shown, rect)
             self._known = known
@@ -197,7 +199,8 @@ class Framebuffer(Sized, ArrayExport, Closing):
         memory, which is that of another screen then.
         """
         self._held()
-        self._settle(self._linked(apart=False))
+        link = self._links.get(False)
+        self._settle(link if link is not None and not link.screen._closed else self._linked(apart=False))  # noqa: SLF001
 
     def peek(self, region: Region | None = None, *, clip: bool = False) -> Frame:
         """Copy a region (None: all) into a Frame without a request, and without a connection.
@@ -328,7 +331,8 @@ class Framebuffer(Sized, ArrayExport, Closing):
             # Then the server paints the pointer again, which it takes off for GetImage.
             link.turn_end.queue()
         width, height = link.query_size()
-        if (width, height) == (self.rect.width, self.rect.height):
+        rect = self.rect
+        if width == rect.width and height == rect.height:
             return
         # RandR can't make a screen of Xvfb larger than it began: a larger one is kept in other memory.
         if width > self._header.width or height > self._header.height:
