@@ -223,6 +223,7 @@ class Objects:
             self.display.resize(64, 48)
         self.surface.resize(16, 16)
         self.surface.wait(_LIMIT)  # a round trip: the server has done both
+        self.screen.connection.sync()  # another connection, whose events may be sent a moment later
         while next(self.surface.events(0), None) is not None:
             pass
         assert self.window.rect == self.surface.rect == xshm.Rect(0, 0, 16, 16)

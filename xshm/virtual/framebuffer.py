@@ -214,8 +214,9 @@ class Framebuffer(Sized, ArrayExport, Closing):
         """Copy a region (None: all) into a Frame of its own memory, consistent: no client draws meanwhile.
 
         For that the server is grabbed (GrabServer), which stops all other clients for as long as the copy takes (0.7 ms
-        for 1920x1080); so it is no faster than `Screen.grab`. Region, `cursor` and errors are as there. A pointer that
-        the server has painted is not drawn again, and can't be left out.
+        for 1920x1080), the display's `screen` too; so it is no faster than `Screen.grab`, and while that one's `xlib`
+        has the server grabbed it is RequestTimeout: `sync` and `peek` are for that. Region, `cursor` and errors are as
+        there. A pointer that the server has painted is not drawn again, and can't be left out.
         """
         _arguments.cursor(cursor)
         _arguments.flag(clip, "clip")
