@@ -122,8 +122,7 @@ class _Place:
         extension = self.other.extension("X-Resource")
         assert extension is not None
         held: Counter[str] = Counter()
-        links = (self.framebuffer._linked(apart=apart) for apart in (False, True))
-        for connection in (self.screen.connection, *(link.screen.connection for link in links)):
+        for connection in (self.screen.connection, self.framebuffer._linked().screen.connection):
             connection.flush()
             client = connection.info.resource_id_base
             for each in self.other.request(res.QueryClientResources, opcode=extension.major, client=client).types:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import itertools
 import os
 import pickle
 import struct
@@ -155,28 +154,6 @@ def test_a_grab_is_whole_while_another_client_draws_without_rest() -> None:
     assert len({picture[0, 0].tobytes() for picture in pictures}) >= 2, "both pictures were met"
 
 
-def test_a_grab_is_whole_while_another_thread_draws_over_the_displays_own_connection() -> None:
-    with VirtualDisplay(1000, 800) as display:
-        xlib = display.screen.xlib
-        root, colours = xlib.screen().root, itertools.count()
-        gc = root.create_gc()
-
-        def draw() -> None:
-            xlib.grab_server()
-            gc.change(foreground=next(colours))
-            for y in range(0, 800, 20):
-                root.fill_rectangle(gc, 0, y, 1000, 20)
-                xlib.flush()
-            xlib.ungrab_server()
-            xlib.sync()
-
-        draw()
-        with meanwhile(draw):
-            pictures = [display.framebuffer.grab().pixels for _ in range(60)]
-    assert all((picture == picture[0, 0]).all() for picture in pictures)
-    assert len({picture[0, 0].tobytes() for picture in pictures}) > 5, "several pictures were met"
-
-
 def test_what_was_requested_before_on_the_displays_screen_is_in_a_grab(display: VirtualDisplay) -> None:
     root = display.screen.xlib.screen().root
     for colour in range(1, 200):
@@ -260,14 +237,6 @@ def test_the_pointer_is_back_after_sync_though_the_server_is_still_busy_for_this
                 missing += bool((pixels != painted).any())
                 connection.wait_reply(taken_off_by)
         assert not missing
-
-
-def test_the_pointer_is_in_a_grab_though_other_threads_have_it_taken_off() -> None:
-    with painted_pointer() as (display, _, painted), contextlib.ExitStack() as others:
-        for _ in range(3):
-            others.enter_context(meanwhile(lambda: display.screen.grab((950, 530, 30, 30))))
-        grabs = [display.framebuffer.grab((960, 540, 16, 16)).pixels for _ in range(1000)]
-    assert sum(bool((each != painted).any()) for each in grabs) == 0
 
 
 @pytest.mark.parametrize("region", [None, (90, 40, 100, 60), (95, 45, 3, 3), (0, 0, 20, 20)])

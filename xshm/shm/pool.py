@@ -241,6 +241,7 @@ class Pool:
             owner = slot.owner  # before others see the slot, for which it is not free
             with self._lock:
                 self._size_class(nbytes).append(slot)  # Closed, where the pool was closed meanwhile
+                self._growing.discard(growing)  # here, or it would count twice for a moment
                 slot.last_take = self._takes
                 self._grown += 1
             return owner, slot

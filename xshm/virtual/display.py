@@ -385,8 +385,8 @@ class VirtualDisplay(Recordable, Closing):
         self._programs.add(program)
         return program
 
-    def _screen_of(self, framebuffer: int, *, apart: bool) -> Screen:  # a method: framebuffers keep the display alive
-        return self._screens.of_framebuffer(framebuffer, apart=apart)
+    def _screen_of(self, framebuffer: int) -> Screen:  # a method: framebuffers keep the display alive
+        return self._screens.of_framebuffer(framebuffer)
 
     def _connect(self) -> Screen:  # and so do programs
         return self._screens.connect()

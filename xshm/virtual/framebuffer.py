@@ -3,9 +3,7 @@
 Always true:
 
 1. `pixels` change while they are read, as the server draws. `sync` is one round trip, after which all that was
-   requested before is in them; `grab` copies a consistent picture. It grabs the server over a connection of its own:
-   requests of the grabbing client go on to be processed, and the Screen that users have may draw in another thread, or
-   have the pointer taken off by a GetImage (seen in 1 of 200 pictures).
+   requested before is in them; `grab` copies a consistent picture.
 2. Memory lives as long as its views: `close` drops this object's reference, and the last array over the memory unmaps
    it.
 3. A screen that RandR makes smaller keeps its memory and is the top left part of it; none gets larger than it began.
@@ -23,7 +21,7 @@ Always true:
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from xshm import _arguments, sysv
 from xshm.capture.pointer import Pointer
@@ -47,6 +45,7 @@ from xshm.x11.server.screen_size import ScreenSize
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -57,11 +56,7 @@ if TYPE_CHECKING:
     from xshm.pixels.format import PixelFormat
     from xshm.virtual.screens import Screens
 
-    class Opener(Protocol):
-        """What returns the Screens of a framebuffer."""
-
-        def __call__(self, number: int, /, *, apart: bool) -> Screen:
-            """Return the Screen of that number which users have, or one `apart` from it."""
+    Opener = Callable[[int], Screen]
 else:
     from xshm._numpy import np
 
@@ -90,7 +85,7 @@ class Framebuffer(Sized, ArrayExport, Closing):
         self._known: tuple[Rect, NDArray[Any]] | None = None
         self._screen = screen
         self._screens: Screens | None = None  # connected here, and so closed here
-        self._links: dict[bool, _Link] = {}  # by whether they are apart from the Screen that users have (1)
+        self._link: _Link | None = None
         self._sequence = 0  # of the last frame
         self.has_pointer = has_pointer
         self.number, self.screen_number = self._header.number, self._header.screen
@@ -199,8 +194,8 @@ class Framebuffer(Sized, ArrayExport, Closing):
         memory, which is that of another screen then.
         """
         self._held()
-        link = self._links.get(False)
-        self._settle(link if link is not None and not link.screen._closed else self._linked(apart=False))  # noqa: SLF001
+        link = self._link
+        self._settle(link if link is not None and not link.screen._closed else self._linked())  # noqa: SLF001
 
     def peek(self, region: Region | None = None, *, clip: bool = False) -> Frame:
         """Copy a region (None: all) into a Frame without a request, and without a connection.
@@ -214,9 +209,9 @@ class Framebuffer(Sized, ArrayExport, Closing):
         """Copy a region (None: all) into a Frame of its own memory, consistent: no client draws meanwhile.
 
         For that the server is grabbed (GrabServer), which stops all other clients for as long as the copy takes (0.7 ms
-        for 1920x1080), the display's `screen` too; so it is no faster than `Screen.grab`, and while that one's `xlib`
-        has the server grabbed it is RequestTimeout: `sync` and `peek` are for that. Region, `cursor` and errors are as
-        there. A pointer that the server has painted is not drawn again, and can't be left out.
+        for 1920x1080); so it is no faster than `Screen.grab`. Region, `cursor` and errors are as there. A pointer that
+        the server has painted is not drawn again, and can't be left out. What other threads request of the display's
+        `screen` meanwhile is processed: they may draw, and a grab of theirs takes off the painted pointer for a moment.
         """
         _arguments.cursor(cursor)
         _arguments.flag(clip, "clip")
@@ -228,7 +223,7 @@ class Framebuffer(Sized, ArrayExport, Closing):
                 "say so: Framebuffer.open(…, has_pointer=False) for an Xvfb that was started with -nocursor"
             )
         self._held()
-        link, pointer = self._linked(apart=True), None
+        link, pointer = self._linked(), None
         if cursor:
             pointer = link.pointer = link.pointer or Pointer(link.screen.connection)
 
@@ -243,7 +238,6 @@ class Framebuffer(Sized, ArrayExport, Closing):
                 painted = cursor is True and bool(self.has_pointer) and _is_painted(frame, link.screen)
             return frame, painted
 
-        self._linked(apart=False).screen.connection.sync()  # what was requested there before is in the picture
         frame, painted = with_server_grabbed(link.screen.connection, take)
         if pointer and cursor is True and not painted:
             pointer.draw(frame)
@@ -315,16 +309,16 @@ class Framebuffer(Sized, ArrayExport, Closing):
             memory.file.check()
         return memory
 
-    def _linked(self, *, apart: bool) -> _Link:
-        link = self._links.get(apart)
+    def _linked(self) -> _Link:
+        link = self._link
         if link is None or link.screen._closed:  # noqa: SLF001 - by its user, and the display has another one
             if self._screen is None:
                 raise InvalidArgument(
                     "this framebuffer was opened without its display, so there is nobody to ask; "
                     "name it: Framebuffer.open(path, display=':5')"
                 )
-            link = _Link(self._screen(self.screen_number, apart=apart), self.screen_number, self.has_pointer)
-            self._links[apart] = link
+            link = _Link(self._screen(self.screen_number), self.screen_number, self.has_pointer)
+            self._link = link
         return link
 
     def _settle(self, link: _Link) -> None:

@@ -1,4 +1,4 @@
-"""The connections to one display: Screens of each screen number, opened when they are first used; its server's pid.
+"""The connections to one display: a Screen for each screen number, opened when it is first used; and its server's pid.
 
 When a server has ended, another one may take its display's number: a connection to another process than the display's
 own, as the kernel reports it (`x11.peer_credentials`), is given up where that one has ended. Where it lives, it may be
@@ -37,42 +37,41 @@ class Screens:
         self._name, self._address, self._xauthority = name, address, xauthority
         self.pid = pid
         self._lock = threading.RLock()
-        self._opened: dict[tuple[int, bool], Screen] = {}
+        self._opened: dict[int, Screen] = {}
         self._closed = False
         self.live: tuple[LiveDump | None, ...] = ()  # the memory of each screen, of a server of ours
 
-    def screen(self, number: int, *, apart: bool = False) -> Screen:
+    def screen(self, number: int) -> Screen:
         """Return the Screen of this number, a new one where the last was closed by its user.
 
-        `apart` is one that users do not get, where no request of theirs may come in between. Raises Closed,
-        ConnectFailed, AccessDenied, DisplayGone, RequestTimeout.
+        Raises Closed, ConnectFailed, AccessDenied, DisplayGone, RequestTimeout.
         """
-        known = self._opened.get((number, apart))
+        known = self._opened.get(number)
         if known is not None and not (self._closed or known._closed):  # noqa: SLF001 - as below; no lock: the common case
             return known
         self._check_open()
         screen = self._connect(DisplayName.parse(self._address).of_screen(number))
         # Where Xinerama joins the screens, there is more memory than there are root windows.
         live = self.live  # another thread may close the display meanwhile
-        if not apart and number < len(live) == len(screen.connection.info.roots):
+        if number < len(live) == len(screen.connection.info.roots):
             screen._session.live = live[number]  # noqa: SLF001 - the hook for the owner of a server
         with self._lock:
-            known = self._opened.get((number, apart))
+            known = self._opened.get(number)
             if self._closed:
                 known = None
             elif known is None or known._closed:  # noqa: SLF001 - it is the display's own
-                self._opened[number, apart] = known = screen
+                self._opened[number] = known = screen
         if known is not screen:  # another thread has opened this screen, or closed the display
             screen.close()
             self._check_open()
         return known or screen
 
-    def of_framebuffer(self, number: int, *, apart: bool) -> Screen:
+    def of_framebuffer(self, number: int) -> Screen:
         """Return the Screen that a framebuffer belongs to: its own, or the one that Xinerama joins all of them in."""
         # With Xinerama the server has one root window for all screens, and still one framebuffer for each. Screen 0,
         # which each display has, is not asked for.
         has_own = number and number < len(self.screen(0).connection.info.roots)
-        return self.screen(number if has_own else 0, apart=apart)
+        return self.screen(number if has_own else 0)
 
     def connect(self) -> Screen:
         """Return a Screen over a further connection, which is the caller's to close."""
