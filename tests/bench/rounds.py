@@ -85,7 +85,7 @@ def touched(pixels: Any) -> int:
 
 
 def touched_array(pixels: Any) -> int:
-    """Read as many bytes of an array: one by one, since a view of its bytes takes as long as reading ten."""
+    """Read as many bytes of an array: one by one, since a view of its bytes takes as long as reading three."""
     item, size = pixels.item, pixels.size
     if size < 32:
         return int(item(0))

@@ -23,6 +23,7 @@ from interrupt_points import at_every_point
 from sysv_kernel import run_python_with_few_segments
 
 from xshm import sysv
+from xshm._signal_safety import WeakRegistry
 from xshm.errors import Closed, InvalidArgument, PoolExhausted, TransportUnavailable
 from xshm.shm.pool import Pool, segment_of
 from xshm.shm.probe import choose
@@ -368,6 +369,20 @@ def test_threads_wait_for_the_server_side_by_side_and_no_more_of_them_than_there
     pool.acquire(_PAGE)
     assert (pool.stats().grown, pool.stats().idle) == (2, 2)
     pool.close()
+
+
+def test_a_new_slot_never_counts_twice(rig: Rig) -> None:
+    """Between its place in the list and the end of its reservation no other thread may count."""
+    locked: list[bool] = []
+
+    class Reservations(WeakRegistry[Any]):
+        def discard(self, member: Any) -> bool:
+            locked.append(rig.pool._lock.locked())
+            return super().discard(member)
+
+    rig.pool._growing = Reservations()
+    rig.pool.acquire(_PAGE)
+    assert locked[0]
 
 
 def test_a_slot_that_is_made_while_the_pool_is_closed_goes_again(rig: Rig) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import pickle
@@ -39,31 +38,13 @@ from xshm.virtual.xwd import XwdHeader
 from xshm.x11.protocol import core
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 _ANOTHER_UID = 65534
 
 
 def mapped(what: str) -> int:
     return sum(what in line for line in Path("/proc/self/maps").read_text().splitlines())
-
-
-@contextlib.contextmanager
-def meanwhile(work: Callable[[], object], pause: float = 0) -> Iterator[None]:
-    """Have another thread do something again and again."""
-    ended = threading.Event()
-
-    def run() -> None:
-        while not ended.wait(pause):
-            work()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 # -- what is in it -----------------------------------------------------------------------------------------------------
@@ -224,18 +205,25 @@ def test_the_pointer_is_in_it_only_where_asked_for_and_never_twice(painted_by_th
 def test_the_pointer_is_back_after_sync_though_the_server_is_still_busy_for_this_client() -> None:
     with painted_pointer() as (display, pixels, painted):
         connection, root = display.screen.connection, display.screen.xlib.screen().root
+        ended = threading.Event()
 
         def keep_the_server_busy() -> None:
-            root.clear_area(0, 600, 1920, 480)
-            connection.flush()
+            while not ended.wait(0.0003):
+                root.clear_area(0, 600, 1920, 480)
+                connection.flush()
 
+        thread = threading.Thread(target=keep_the_server_busy)
+        thread.start()
         missing = 0
-        with meanwhile(keep_the_server_busy, 0.0003):
+        try:
             for _ in range(1000):
                 taken_off_by = connection.wire.send(core.image_request(root.id, 950, 530, 30, 30))
                 display.framebuffer.sync()
                 missing += bool((pixels != painted).any())
                 connection.wait_reply(taken_off_by)
+        finally:
+            ended.set()
+            thread.join()
         assert not missing
 
 

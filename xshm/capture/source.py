@@ -232,7 +232,7 @@ class Source:
         """Grab a rectangle that lies inside `_extent`; `request` is the last one, where that was for it."""
         if self._unavailable:
             self._check_grabbable()
-        extent = self._extent
+        extent = self._extent if request is None else request.extent  # which another thread may have changed since
         try:
             frame = self._acquire(rect, request)
         except _REFUSALS:

@@ -142,9 +142,8 @@ class Frame(Sized, ArrayExport):
 
         There may be more than the picture has. None for a frame that has only an array, or was released.
         """
-        return (
-            None if self._memory is None else (memoryview(self._memory).cast("B"), self.format.stride(self.rect.width))
-        )
+        memory = self._memory  # a reference: another thread may call release() meanwhile
+        return None if memory is None else (memoryview(memory).cast("B"), self.format.stride(self.rect.width))
 
     @property
     def shared(self) -> bool:
