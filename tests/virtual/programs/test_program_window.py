@@ -190,6 +190,7 @@ def test_when_the_time_is_over_there_is_a_picture_and_the_program_is_ended(
         os.kill(int(pid[1]), 0)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # closed it is: one of /proc that was being opened
 def test_an_interrupted_launch_ends_the_program(display: xshm.VirtualDisplay, tmp_path: Path) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.5)
     former = signal.signal(signal.SIGALRM, signal.default_int_handler)
