@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -220,8 +221,13 @@ def test_segments_to_be_removed_can_be_named_in_several_turns(capsys: pytest.Cap
 # -- the words of errors -----------------------------------------------------------------------------------------------
 
 
-def _messages() -> Iterator[tuple[str, str]]:
-    """Yield file and text of all messages that are raised, `0` in place of what is filled in."""
+@functools.cache
+def _messages() -> tuple[tuple[str, str], ...]:
+    """Return file and text of all messages that are raised, `0` in place of what is filled in."""
+    return tuple(_read_messages())
+
+
+def _read_messages() -> Iterator[tuple[str, str]]:
     for file in sorted(_PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Raise) and node.exc is not None:
