@@ -50,11 +50,12 @@ class Recording:
         eventually(lambda: (self.where / name).exists() and (self.where / name).stat().st_size)
 
     def until_it_notes(self, number: signal.Signals) -> None:
-        """Wait until a signal no longer ends the process: it has a handler, as proc(5) tells."""
+        """Wait until a signal is one of a recording's: it has a handler, and so has SIGUSR1, as proc(5) tells."""
 
-        def notes() -> int:
+        def notes() -> bool:
             status = Path(f"/proc/{self.run.pid}/status").read_text()
-            return int(status.partition("SigCgt:")[2].split()[0], 16) >> (number - 1) & 1
+            caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+            return all(caught >> (each - 1) & 1 for each in (number, signal.SIGUSR1))
 
         eventually(notes)
 
@@ -191,6 +192,49 @@ def test_a_signal_ends_the_wait_for_a_reader_of_a_fifo_at_once(record: Any, tmp_
         running.until_it_notes(number)
         time.sleep(0.2)
         assert running.end(number) == (2, "", "xshm: interrupted\n")  # and not that nobody reads, which takes 10 s
+
+
+@pytest.mark.parametrize("place", ["__init__", "start"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_before_the_first_picture_leaves_no_file(
+    number: signal.Signals, place: str, xvfb: Server, tmp_path: Path
+) -> None:
+    script = f"""
+import os, resource, sys
+from xshm.cli.main import main
+from xshm.record.recorder import Recorder
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+whole = Recorder.{place}
+def interrupted(*args, **options):
+    os.kill(os.getpid(), {int(number)})
+    whole(*args, **options)
+Recorder.{place} = interrupted
+sys.exit(main(["record", "a.mp4"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=xvfb.env(), check=False, timeout=20)
+    assert done.returncode == (-number if place == "__init__" else 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("how", ["written to", "replaced"])
+def test_a_file_that_appears_before_the_first_picture_plays_is_left_alone(
+    how: str, record: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.mp4"
+    running = record("a.mp4", *_SMALL)
+    eventually(file.exists)  # empty, and of a still screen for a second
+    if how == "replaced":
+        file.unlink()
+    file.write_text("another's")
+    running.until_it_notes(signal.SIGTERM)
+    time.sleep(1.3)
+    code, out, error = running.end(signal.SIGTERM)
+    found = re.fullmatch(r"xshm: a\.mp4 has appeared meanwhile, and was left alone; this is (a_.*\.mp4)\n", error)
+    assert (code, out) == (0, "")
+    assert found, error
+    assert file.read_text() == "another's"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.mp4", found[1]]
+    assert probe(tmp_path / found[1]).duration > 1
 
 
 def test_a_signal_that_was_ignored_at_the_start_stays_ignored(record: Any) -> None:

@@ -41,7 +41,7 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> tuple[Any, str]:
         ("record udp://127.0.0.1:9 --keep-last 5", "xshm: --keep-last keeps pictures in memory and writes a file"),
         ("record - --json", "xshm: --json writes the numbers to standard output, which has the video; leave it out"),
         ("record a.mp4 -i 1 -m 0", "xshm: record: argument -m/--monitor: not allowed with argument -i/--window"),
-        ("record a.mp4 -r 0", "xshm: record: argument -r/--framerate: 0 is no number above 0"),
+        ("record a.mp4 -r 0", "xshm: record: argument -r/--framerate: '0' is no number above 0; write"),
         ("record a.mp4 -p crf", "xshm: record: argument -p/--option: 'crf' is no option; write KEY=VALUE;"),
         ("record a.mp4 -p =18", "xshm: record: argument -p/--option: '=18' is no option; write KEY=VALUE;"),
         ("record a.mp4 -q best", "xshm: record: argument -q/--quality: invalid choice: 'best'"),
@@ -57,7 +57,7 @@ def said(capsys: pytest.CaptureFixture[str], line: str) -> tuple[Any, str]:
         ("run --record a.nonsense -- true", "xshm: .nonsense is no container of a recording; there are mp4,"),
         ("record --format nonsense", "xshm: format 'nonsense' is no container of a recording; there are mp4,"),
         ("record a.png", "xshm: .png: a still picture is no recording; .apng is PNG in motion"),
-        ("record a", "xshm: the name 'a' has no suffix that tells its container; name it so ('a.mp4'), or name"),
+        ("record a", "xshm: the name 'a' has no suffix that tells its container; name it so ('a.mp4'); where"),
     ],
 )
 def test_what_has_no_effect_or_no_sense_is_refused_before_anything_is_done(

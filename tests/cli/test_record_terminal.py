@@ -46,6 +46,15 @@ def test_a_line_of_numbers_is_shown_until_q_is_pressed(xvfb: Server, tmp_path: P
     assert 0.9 < probe(file).duration < 3
 
 
+def test_a_key_that_was_pressed_before_it_began_does_not_end_it(xvfb: Server, tmp_path: Path) -> None:
+    with Terminal(*_RECORD, str(tmp_path / "a.mp4"), "--delay", "0.3", env=xvfb.env()) as terminal:
+        terminal.type("q")
+        terminal.expect("0:00.4")
+        terminal.type("q")
+        terminal.rest()
+        assert terminal.exit_code() == 0
+
+
 def test_a_duration_is_shown_as_a_bar(xvfb: Server, tmp_path: Path) -> None:
     with Terminal(*_RECORD, str(tmp_path / "a.mp4"), "--duration", "0.5", env=xvfb.env()) as terminal:
         last = terminal.rest()

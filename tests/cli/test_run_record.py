@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -73,11 +74,56 @@ def test_a_command_that_can_not_be_started_leaves_no_recording_for_failures(tmp_
 
 
 def test_a_failure_replaces_no_file_that_has_appeared_meanwhile(tmp_path: Path) -> None:
-    done = run(tmp_path, "--record-on-failure", "a.mp4", "--", "sh", "-c", "echo mine > a.mp4; exit 3")
-    assert done.returncode == 3
-    assert done.stderr == "xshm: a.mp4 exists; name another file, or overwrite it with -y\n"
-    assert (tmp_path / "a.mp4").read_text() == "mine\n"
-    assert names(tmp_path) == ["a.mp4"]
+    words = ["--", "sh", "-c", "echo mine > a.mp4; xsetroot -solid white; sleep 0.3; exit 3"]
+    for flag, left in (("--record-on-failure", 2), ("--record", 2)):
+        done = run(tmp_path, flag, "a.mp4", *words)
+        found = re.fullmatch(r"xshm: a\.mp4 has appeared .*, and was left alone; this is (a_.*\.mp4)\n", done.stderr)
+        assert found, done.stderr
+        assert done.returncode == 3
+        assert (tmp_path / "a.mp4").read_text() == "mine\n"
+        assert (last_picture(tmp_path / found[1]) > 250).all()
+        assert len(names(tmp_path)) == left
+        for each in tmp_path.iterdir():
+            each.unlink()
+
+
+@pytest.mark.parametrize("limit", ["", "-f 20"], ids=["server", "disk"])
+def test_what_ends_a_recording_for_failures_is_of_no_interest_without_one(limit: str, tmp_path: Path) -> None:
+    """The end of the server; a limit on the size of files stands in for a full disk."""
+    noise = "for at in 0 9 18; do xterm -geometry 60x20+0+$at -e 'od -An -c -N 40000 -w80 /dev/urandom'; done"
+    killer = tmp_path / "killer.py"
+    killer.write_text(
+        "import os, socket\n"
+        "server = socket.socket(socket.AF_UNIX)\n"
+        "server.connect('/tmp/.X11-unix/X' + os.environ['DISPLAY'][1:])\n"
+        "os.kill(int.from_bytes(server.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), 'little'), 9)\n"
+    )
+    words = f"({noise}) 2>/dev/null" if limit else f"sleep 0.3; {sys.executable} {killer}"
+    flags = ["--record-on-failure", "a.mkv", "--framebuffer", "none"]
+    for code in (0, 5):
+        done = run(tmp_path, *flags, "--", "sh", "-c", f"xsetroot -solid red; {words}; exit {code}", limit=limit)
+        assert done.returncode == code, done.stderr
+        assert bool(done.stderr) == bool(code)
+    assert limit or names(tmp_path) == ["a.mkv", "killer.py"]
+
+
+@pytest.mark.parametrize("place", ["__init__", "start"])
+@pytest.mark.parametrize("command", [[], ["--", "true"]], ids=["without", "with"])
+def test_a_signal_before_the_command_leaves_no_file(place: str, command: list[str], tmp_path: Path) -> None:
+    script = f"""
+import os, signal, sys
+from xshm.cli.main import main
+from xshm.record.recorder import Recorder
+whole = Recorder.{place}
+def interrupted(*args, **options):
+    os.kill(os.getpid(), signal.SIGTERM)
+    whole(*args, **options)
+Recorder.{place} = interrupted
+sys.exit(main(["run", "--record", "a.mp4", *{command}]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False, timeout=20)
+    assert done.returncode == -signal.SIGTERM
+    assert names(tmp_path) == []
 
 
 def test_a_file_that_appears_while_the_display_starts_is_left_alone(
@@ -145,6 +191,23 @@ def test_without_a_command_it_is_recorded_until_a_signal_comes(tmp_path: Path) -
         running.send_signal(signal.SIGTERM)
         assert running.wait(20) == 0
     assert probe(tmp_path / "a.mp4").size == (320, 200)
+
+
+def test_without_a_command_quit_ends_it_and_what_is_ignored_does_not(tmp_path: Path) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup(1) has it
+
+    words = [*_RUN, "--record", "a.mp4"]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True, preexec_fn=ignore) as running:  # noqa: PLW1509 - of a test without threads
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith("DISPLAY=")
+        eventually(lambda: (tmp_path / "a.mp4").exists() and (tmp_path / "a.mp4").stat().st_size)
+        running.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        assert running.poll() is None
+        running.send_signal(signal.SIGQUIT)
+        assert running.wait(20) == 0
+    assert probe(tmp_path / "a.mp4").duration > 0.3
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -86,7 +87,18 @@ def test_a_trace_for_failures_is_there_after_a_failure_alone(tmp_path: Path) -> 
 def test_no_file_is_replaced_unasked(tmp_path: Path) -> None:
     exists = "xshm: a.html exists; name another file, or overwrite it with -y\n"
     failing = ("--", "sh", "-c", "echo mine > a.html; exit 3")
-    assert xshm(tmp_path, "run", *_SMALL, "--trace-on-failure", "a.html", *failing) == (3, "", exists)
+    beside = r"xshm: a\.html has appeared meanwhile, and was left alone; this is (a_.*\.html)\n"
+    for command in ("run --trace-on-failure", "run --trace", "trace -o"):
+        name, flag = command.split()
+        code, out, error = xshm(tmp_path, name, *_SMALL, flag, "a.html", *failing)
+        found = re.fullmatch(beside, error)
+        assert (code, out) == (3, "")
+        assert found, error
+        assert (tmp_path / "a.html").read_text() == "mine\n"
+        (tmp_path / "a.html").unlink()
+        assert len(Trace.open(tmp_path / found[1]).marks) == 1
+        (tmp_path / found[1]).unlink()
+    (tmp_path / "a.html").write_text("mine\n")
     for flags in (("run", "--trace-on-failure"), ("run", "--trace"), ("trace", "-o")):
         assert xshm(tmp_path, *flags, "a.html", "--", "touch", "started") == (2, "", exists)
     assert (tmp_path / "a.html").read_text() == "mine\n"

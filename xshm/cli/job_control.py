@@ -26,6 +26,45 @@ _PASSED_ON: Final = (
 )
 
 
+class _Signalled(BaseException):
+    """A signal that ends us."""
+
+
+class UnwindingSignals:
+    """Has a signal that ends us close what is open first, a context manager; it then ends us as it would have at once.
+
+    A second one ends us there and then. What has a handler by now, or is ignored, is left alone; so is Ctrl-C, which is
+    an exception already.
+    """
+
+    def __init__(self) -> None:
+        self._came: int | None = None
+        self._ours: list[signal.Signals] = []
+
+    def __enter__(self) -> Self:
+        for number in (*_ENDING, signal.SIGQUIT):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self._unwind)
+                self._ours.append(number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+        if self._came is not None:
+            signal.raise_signal(self._came)
+
+    def _restore(self) -> None:
+        while self._ours:
+            number = self._ours.pop()
+            if signal.getsignal(number) == self._unwind:
+                signal.signal(number, signal.SIG_DFL)
+
+    def _unwind(self, number: int, _: FrameType | None) -> None:
+        self._came = number
+        self._restore()
+        raise _Signalled
+
+
 class PassedOnSignals:
     """Passes signals on to the program's group, a context manager. Signals that come before the program does are kept.
 

@@ -89,7 +89,7 @@ def add_framerate(parser: argparse.ArgumentParser, what: str, default: float = 3
     parser.add_argument(
         "-r",
         "--framerate",
-        type=positive_number,
+        type=rate,
         default=default,
         metavar="FPS",
         help=f"{what} (default: %(default)g)",
@@ -285,6 +285,15 @@ def _above_zero(read: Callable[[str], _Number], what: str) -> Callable[[str], _N
         return value
 
     return read_above_zero
+
+
+def rate(text: str) -> float:
+    """Read a number above 0 of pictures a second, in decimal notation or, as ffmpeg has it, a fraction: 30000/1001."""
+    above, slash, below = text.partition("/")
+    parts = (above, below) if slash else (above, "1")
+    if not all(re.fullmatch(_NUMBER, each) and 0 < float(each) < float("inf") for each in parts):
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no number above 0; write 30, 29.97 or 30000/1001")
+    return float(parts[0]) / float(parts[1])
 
 
 positive_number: Final = _above_zero(number, "number")

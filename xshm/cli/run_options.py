@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from xshm.cli.options import file_mode, named, port, positive_number, seconds, whole_number
+from xshm.cli.options import file_mode, named, port, rate, seconds, whole_number
 from xshm.errors import InvalidArgument
 from xshm.system.printable import quoted
 from xshm.virtual.spec import DisplaySpec, ScreenSpec, Server
@@ -138,7 +138,7 @@ def _add_recording(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-r",
         "--framerate",
-        type=positive_number,
+        type=rate,
         metavar="FPS",
         help="of recording and trace: at most so many frames a second (default: 30)",
     )

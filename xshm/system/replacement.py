@@ -50,7 +50,7 @@ class Replacement(Closing):
     """
 
     def __init__(self, path: str | bytes | os.PathLike[str]) -> None:
-        self.name: Final = os.fsdecode(path)
+        self.name = os.fsdecode(path)
         self._file: Descriptor | None = None
         self._directory: Descriptor | None = None  # of the target; None where that is written to as it is
         self._base = ""  # the target's name in it
@@ -88,6 +88,11 @@ class Replacement(Closing):
                 raise
             raise about_target(self.name, error) from error
         self._directory = self._hidden = None
+
+    def redirect(self, name: str) -> None:
+        """Have `commit` give it another name in the same directory; of a file that has its name, do nothing."""
+        if self._directory is not None:
+            self.name, self._base = name, os.path.basename(name)  # noqa: PTH119 - a text, as the user wrote it
 
     def discard(self) -> None:
         """Close the file; before `commit` nothing of it remains, and the old one is as it was. Twice is fine.

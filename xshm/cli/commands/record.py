@@ -14,9 +14,10 @@ import re
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from xshm.cli.error_line import error_line
+from xshm.cli.job_control import UnwindingSignals
 from xshm.cli.options import (
     add_display,
     add_framerate,
@@ -36,7 +37,7 @@ from xshm.cli.options import (
 )
 from xshm.cli.output import print_json
 from xshm.cli.recording import destination
-from xshm.cli.recording.destination import Held
+from xshm.cli.recording.destination import tell_name
 from xshm.cli.recording.progress import numbers
 from xshm.cli.recording.replay import Replay
 from xshm.cli.selection import select
@@ -159,6 +160,7 @@ def main(chosen: argparse.Namespace) -> int:
     _refuse_target(target, chosen)
     time.sleep(chosen.delay)
     with (
+        UnwindingSignals(),
         one_thread.asked_for(),
         in_time(chosen, lambda: open_screen(chosen, chosen.timeout)) as screen,
         contextlib.ExitStack() as opened,
@@ -221,15 +223,20 @@ def _record(source: Drawable, region: Any, target: Target, chosen: argparse.Name
         replay = Replay(ring, target, size, describe, overwrite=chosen.overwrite)
         failed = _run(ring, target, chosen, replay.save_meanwhile)
         return _report(ring, replay.save_last(), chosen, failed)
-    with contextlib.ExitStack() as held:
-        name = target.path
-        if size is not None:
-            name = held.enter_context(Held(destination.free_names(size, target.container))).name
-        elif target.kind == "file" and not chosen.overwrite:
-            held.enter_context(Held([name]))
-        recorder = source.record(name, region=region, **settings)
+    if target.kind != "file" or (chosen.overwrite and size is None):
+        recorder = source.record(target.path, region=region, **settings)
         failed = _run(recorder, target, chosen, None)
-        return _report(recorder, name if target.kind == "file" else target.name, chosen, failed)
+        return _report(recorder, target.name, chosen, failed)
+    from xshm.cli.recording.opened import hold  # noqa: PLC0415 - not needed for --help
+
+    with contextlib.ExitStack() as opened:
+        names = [target.path] if size is None else destination.free_names(size, target.container)
+        held, place = hold(names, target.container, opened)
+        asked, to_held = held.name, cast("Any", place)  # a file that is open is no target of a program's
+        recorder = source.record(to_held, region=region, **settings)
+        failed = _run(recorder, target, chosen, None)
+        tell_name(asked, held.name)
+        return _report(recorder, held.name, chosen, failed)
 
 
 def _size(source: Drawable, region: Any) -> tuple[int, int]:

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from xshm.cli.error_line import error_line
-from xshm.cli.job_control import Foreground, PassedOnSignals
+from xshm.cli.job_control import Foreground, PassedOnSignals, UnwindingSignals
 from xshm.cli.run_options import add_run_options, spec
 from xshm.cli.standard_streams import complain
 from xshm.errors import DisplayGone, InvalidArgument, WaitTimeout, WindowNotFound, XshmError
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     Maker = Callable[[VirtualDisplay], Keeper]
 
 FALSE: Final = 1
+_ENDING: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)  # of what no command is run on
 _WINDOW_TIMEOUT: Final = 10.0  # seconds, as `program.wait_window` has them
 _NOT_FOUND, _NOT_EXECUTABLE, _BY_SIGNAL = 127, 126, 128  # as shells have it
 
@@ -76,7 +77,7 @@ def on_display(
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     orphans = Orphans()
     environment = dict(os.environ)
-    with _one_thread(makers), VirtualDisplay.from_spec(description) as display:
+    with UnwindingSignals(), _one_thread(makers), VirtualDisplay.from_spec(description) as display:
         kept = _keep(display, makers)
         if not command:
             return _hold(display, orphans, kept)
@@ -239,7 +240,8 @@ def _hold(display: VirtualDisplay, orphans: Orphans, kept: contextlib.AbstractCo
     def stop(*_: object) -> None:
         raise _Signalled
 
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    numbers = [each for each in _ENDING if signal.getsignal(each) is not signal.SIG_IGN]  # nohup
+    for number in numbers:
         signal.signal(number, stop)
     try:
         sys.stdout.write(f"DISPLAY={display.name}\nXAUTHORITY={display.xauthority}\n")
@@ -249,7 +251,7 @@ def _hold(display: VirtualDisplay, orphans: Orphans, kept: contextlib.AbstractCo
             try:
                 display.wait()
             except _Signalled:
-                for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+                for number in numbers:
                     signal.signal(number, signal.SIG_IGN)  # the recording is ended by now
                 raise
     except _Signalled:

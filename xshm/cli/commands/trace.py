@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xshm.cli.commands import record, run
 from xshm.cli.error_line import error_line
+from xshm.cli.job_control import UnwindingSignals
 from xshm.cli.options import (
     add_display,
     add_geometry,
@@ -25,9 +26,9 @@ from xshm.cli.options import (
     named,
     open_screen,
     open_window,
-    positive_number,
     positive_seconds,
     positive_whole_number,
+    rate,
     whole_number,
 )
 from xshm.cli.recording.destination import Held
@@ -117,7 +118,7 @@ def _add_others(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-r",
         "--framerate",
-        type=positive_number,
+        type=rate,
         metavar="FPS",
         help="at most so many pictures a second (default: 30; of --export, each change)",
     )
@@ -200,6 +201,7 @@ def _attend(chosen: argparse.Namespace) -> int:
     from xshm.cli.recording.of_a_trace import AttendedTrace  # noqa: PLC0415
 
     with (
+        UnwindingSignals(),
         one_thread.asked_for(),
         in_time(chosen, lambda: open_screen(chosen, chosen.timeout)) as screen,
         contextlib.ExitStack() as opened,
@@ -208,8 +210,8 @@ def _attend(chosen: argparse.Namespace) -> int:
         if chosen.window is not None:
             source = opened.enter_context(in_time(chosen, lambda: open_window(screen, chosen.window)))
         trace = source.trace(chosen.output, region=chosen.geometry, **_choices(chosen, None))
-        hold = None if chosen.overwrite else lambda: opened.enter_context(Held([chosen.output]))
-        return _until_the_end(AttendedTrace(trace, chosen.output, hold), chosen)
+        held = None if chosen.overwrite else opened.enter_context(Held([chosen.output]))
+        return _until_the_end(AttendedTrace(trace, chosen.output, held), chosen)
 
 
 def _until_the_end(attended: AttendedTrace, chosen: argparse.Namespace) -> int:
@@ -226,7 +228,7 @@ def _until_the_end(attended: AttendedTrace, chosen: argparse.Namespace) -> int:
         failed = error
     why = failed or attended.trace.ended
     if why is not None:
-        complain(f"xshm: {error_line(why, chosen.parser)}; {printable(chosen.output)} has all that came before")
+        complain(f"xshm: {error_line(why, chosen.parser)}; {printable(attended.name)} has all that came before")
     return OK if failed is None else ERROR
 
 
@@ -264,7 +266,7 @@ def _recover(chosen: argparse.Namespace) -> int:
     from xshm.cli.recording.of_a_trace import check_page  # noqa: PLC0415 - not needed for --help
 
     check_page(chosen.output, overwrite=chosen.overwrite)
-    with _open(chosen.recover) as reader, _held(chosen):
+    with UnwindingSignals(), _open(chosen.recover) as reader, _held(chosen):
         reader.save(chosen.output)
     return OK
 
@@ -275,7 +277,7 @@ def _export(chosen: argparse.Namespace) -> int:
     target = destination.parse(chosen.output, chosen.format, overwrite=chosen.overwrite)
     if target.kind != "file":
         raise InvalidArgument(f"a trace is exported to a file, not to {target.name}")
-    with one_thread.asked_for(), _open(chosen.export) as reader, _held(chosen):
+    with UnwindingSignals(), one_thread.asked_for(), _open(chosen.export) as reader, _held(chosen):
         reader.export(
             chosen.output,
             chosen.framerate,

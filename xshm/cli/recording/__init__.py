@@ -3,6 +3,7 @@
 In reading order:
 
 - `destination`: the name of the file, and what keeps another file of that name from being overwritten.
+- `opened`: targets whose file is open already, so that its name is chosen late.
 - `endings`: signals that end, save or suspend.
 - `keyboard`: the terminal's keys, and its modes.
 - `progress`: the line of numbers on a terminal.

@@ -1,8 +1,9 @@
 """Where a recording goes: a file's name, and that nothing of that name is overwritten unasked.
 
 Without -y a file that is there is refused before anything is connected, and the name is then held by an empty file that
-only this process can have made (O_EXCL): no other program's file of that name can appear between that check and the
-first picture. What was held and got no picture is removed.
+only this process can have made (O_EXCL): no other program that looks first takes it between that check and the first
+picture. One that does not look is not overwritten either: where the file has become another's by then, ours gets a name
+beside it. What was held and got no picture is removed.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from typing import TYPE_CHECKING, Self
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Self
 
 from xshm.cli.output import dated_names
+from xshm.cli.standard_streams import complain
 from xshm.errors import InvalidArgument
 from xshm.system.printable import printable
-from xshm.system.replacement import about_target
+from xshm.system.replacement import Replacement, about_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from xshm.record.sinks.target import Target
+
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def parse(name: str | None, container: str | None, *, overwrite: bool) -> Target:
@@ -52,31 +57,81 @@ def _exists(path: str) -> Exception:
 
 
 class Held:
-    """A name that is held by an empty file of ours until a recording has taken its place; a context manager."""
+    """A name that is held by an empty file of ours until a recording has taken its place; a context manager.
+
+    One that is dropped lets go of it, so that a signal whose handler raises leaves nothing behind.
+    """
 
     def __init__(self, names: Iterable[str]) -> None:
         """Hold the first of the names that is free; where none is, raise as `refuse_existing`. Raises OSError."""
         self.name = ""
-        for self.name in names:
-            try:
-                made = os.open(self.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise about_target(self.name, error) from error
-            self._file = os.fstat(made)
-            os.close(made)
-            return
-        raise _exists(self.name)
+        self._files: list[int] = []  # descriptors; the last one's is that of `name`
+        self._take(names)
+
+    def claim(self) -> str:
+        """Return the name for a file that replaces ours; where that is another's by now, one beside it, held anew."""
+        if not self._is_ours(or_gone=True):
+            self._take(names_beside(self.name))
+        return self.name
+
+    def release(self) -> None:
+        """Let go of the name: an empty file of ours is removed. Twice is fine."""
+        while self._files:
+            if self._is_ours():
+                with contextlib.suppress(OSError):
+                    os.unlink(self.name)  # noqa: PTH108 - a text, as the user wrote it
+            os.close(self._files.pop())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
+        self.release()
+
+    def __del__(self) -> None:
+        self.release()
+
+    def _take(self, names: Iterable[str]) -> None:
+        for self.name in names:
+            try:
+                # One call into C: no signal comes between the file and the note of it.
+                self._files.extend(map(os.open, (self.name,), (_NEW,), (0o666,)))
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise about_target(self.name, error) from error
+            return
+        raise _exists(self.name)
+
+    def _is_ours(self, *, or_gone: bool = False) -> bool:
+        try:
             now = os.lstat(self.name)
-            if os.path.samestat(now, self._file) and not now.st_size:
-                os.unlink(self.name)  # noqa: PTH108 - a text, as the user wrote it
+        except OSError:
+            return or_gone
+        return os.path.samestat(now, os.fstat(self._files[-1])) and not now.st_size
+
+
+class HeldFile(Replacement):
+    """A Replacement of a held name's empty file. Of another's file in that place nothing is lost: see `Held.claim`."""
+
+    def __init__(self, held: Held) -> None:
+        self._held = held
+        super().__init__(held.name)
+
+    def _rename(self, file: int, directory: int) -> None:
+        self.redirect(self._held.claim())
+        super()._rename(file, directory)
+
+
+def tell_name(asked: str, name: str) -> None:
+    """Tell a person where a file is that has not the name that was asked for, since another one has it by now."""
+    if name != asked:
+        complain(f"xshm: {printable(asked)} has appeared meanwhile, and was left alone; this is {printable(name)}")
+
+
+def free_or_beside(name: str) -> Iterable[str]:
+    """Yield the name, and then those beside it."""
+    return chain((name,), names_beside(name))
 
 
 def free_names(size: tuple[int, int], container: str) -> Iterable[str]:

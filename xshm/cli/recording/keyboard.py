@@ -23,6 +23,7 @@ class Keyboard:
 
     def __init__(self) -> None:
         self._before: list[Any] | None = None  # its modes, while ours are set
+        self._has_read = False
         self._over = not os.isatty(_STDIN)
         self._reading: Any = signal.SIG_DFL
 
@@ -44,11 +45,13 @@ class Keyboard:
             try:
                 before = termios.tcgetattr(_STDIN)
                 modes = [*before[:_MODES], before[_MODES] & ~(termios.ICANON | termios.ECHO), *before[_MODES + 1 :]]
-                termios.tcsetattr(_STDIN, termios.TCSADRAIN, modes)
+                # What was typed before is no key to this recording: a q during --delay, or a line for the shell.
+                when = termios.TCSADRAIN if self._has_read else termios.TCSAFLUSH
+                termios.tcsetattr(_STDIN, when, modes)
             except termios.error:  # it has hung up
                 self._over = True
                 return ()
-            self._before = before
+            self._before, self._has_read = before, True
         return (_STDIN,)
 
     def release(self) -> None:

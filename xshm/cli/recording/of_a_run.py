@@ -4,25 +4,25 @@
 2. A recording that is for a failure alone has no name until there is one: a success, a command that can't be started,
    which shows nothing, and a kill of the whole leave nothing.
 3. What ends it early, a full disk say, ends nothing else. It is said at the end, where a command that has failed keeps
-   its exit code.
+   its exit code; of a recording that is for a failure alone it is of no interest where there is none.
+4. A failure's recording is not lost for its name: where a file of that name has appeared meanwhile, it gets one beside.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Self
 
-from xshm.cli.recording.destination import Held, parse, refuse_existing
+from xshm.cli.recording.destination import Held, free_or_beside, parse, tell_name
+from xshm.cli.recording.opened import Withheld, hold, opened
 from xshm.errors import InvalidArgument, XshmError
 from xshm.record.recorder import Recorder
 from xshm.record.sinks.settings import Settings
-from xshm.record.sinks.target import Target
-from xshm.system.replacement import Replacement
 
 if TYPE_CHECKING:
     import argparse
 
+    from xshm.record.sinks.target import Target
     from xshm.virtual.display import VirtualDisplay
     from xshm.virtual.programs.program import Program
 
@@ -49,6 +49,8 @@ class RunRecording:
 
     def __init__(self, display: VirtualDisplay, target: Target, args: argparse.Namespace) -> None:
         self._opened = contextlib.ExitStack()
+        self._asked = target.path
+        self._held: Held | None = None
         self._withheld: Withheld | None = None
         self._overwrite = bool(args.overwrite)
         self._over = False
@@ -56,9 +58,9 @@ class RunRecording:
         try:
             if args.record_on_failure is not None:
                 self._withheld = self._opened.enter_context(Withheld(target.path))
-                target = _late(target, self._withheld)
+                target = opened(target, self._withheld)
             elif target.kind == "file" and not args.overwrite:
-                self._opened.enter_context(Held([target.path]))
+                self._held, target = hold([target.path], target.container, self._opened)
             self._recorder = Recorder(display.screen, target, None, settings)
             self._recorder.start()
         except BaseException:
@@ -69,10 +71,9 @@ class RunRecording:
         """Do nothing: it began before."""
 
     def drop_if_for_failures(self) -> None:
-        """End it without a file if it is for a failure alone; what has ended it before is of no interest then."""
+        """End it without a file if it is for a failure alone."""
         if self._withheld is not None:
-            with contextlib.suppress(OSError, XshmError):
-                self.finish(0)
+            self.finish(0)
 
     def finish(self, code: int) -> None:
         """End it, and keep it if it is to be kept. Raises what has ended it before, or keeps it from being kept."""
@@ -80,63 +81,29 @@ class RunRecording:
             return
         self._over = True
         with self._opened:
+            if self._withheld is not None and not code:
+                with contextlib.suppress(OSError, XshmError):
+                    self._recorder.stop()
+                return
             try:
                 self._recorder.stop()
             finally:
-                if code and self._withheld is not None:
-                    if not self._overwrite:
-                        refuse_existing(self._withheld.name)
-                    self._withheld.keep()
+                if self._withheld is not None and self._withheld.is_worth_it:
+                    self._keep(self._withheld)
+                if self._held is not None:
+                    tell_name(self._asked, self._held.name)
+
+    def _keep(self, file: Withheld) -> None:
+        if self._overwrite:
+            file.keep()
+            return
+        with Held(free_or_beside(self._asked)) as held:
+            file.redirect(held.name)
+            file.keep()
+            tell_name(self._asked, held.name)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.finish(1)
-
-
-class Withheld(Replacement):
-    """A Replacement that gets its name by `keep` alone, if at all: `commit` and `close` of its writer are put off."""
-
-    _is_over = True  # while it is made
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self._is_over = self._is_worth_it = False
-
-    def commit(self) -> None:
-        """Note that what is in it plays."""
-        self._is_worth_it = True
-
-    def close(self) -> None:
-        """Do nothing: it may be kept still."""
-
-    def discard(self) -> None:
-        """Do nothing, as above."""
-        if self._is_over:
-            super().discard()
-
-    def keep(self) -> None:
-        """Give it its name, if what is in it plays. Raises OSError with the file's name."""
-        if self._is_worth_it:
-            super().commit()
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over = True
-        super().close()
-
-
-def _late(target: Target, file: Withheld) -> Target:
-    """Return the target as one whose file is open already."""
-    return _Late(**{each.name: getattr(target, each.name) for each in fields(target)}, file=file)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Late(Target):
-    """A file that is open already."""
-
-    file: Withheld
-
-    def open(self, timeout: float = 0.0) -> Withheld:  # noqa: ARG002 - as a Target's
-        """Return the file."""
-        return self.file

@@ -2,7 +2,9 @@
 
 1. A run's trace is begun, or refused, before the command starts; that of a window, when the command has shown it.
 2. A trace that is for a failure alone is written at the end, if there is one: nothing else leaves a file.
-3. A command that fails is a failure in its trace, after the last picture. What ends the trace early ends nothing else.
+3. A command that fails is a failure in its trace, after the last picture. What ends the trace early ends nothing else,
+   and is of no interest where a trace that is for a failure alone is not written.
+4. A trace is not lost for its name: where another file has that by the end, it gets one beside it.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from xshm.cli.options import window_title
-from xshm.cli.recording.destination import Held, names_beside, refuse_existing
+from xshm.cli.recording.destination import Held, free_or_beside, names_beside, refuse_existing, tell_name
 from xshm.cli.recording.progress import clock, size_of
 from xshm.errors import Closed, InvalidArgument, XshmError
 from xshm.system.printable import printable
@@ -27,7 +29,7 @@ from xshm.trace.settings import TraceSettings, page_path
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from xshm.drawables.drawable import Drawable
     from xshm.trace.trace import Trace
@@ -102,6 +104,7 @@ class RunTrace:
         self._wanted = wanted
         self._opened = contextlib.ExitStack()
         self._trace: Trace | None = None
+        self._held: Held | None = None
         self._timer: threading.Timer | None = None
         self._failed: Exception | None = None  # the end that the timer has made
         self._over = False
@@ -122,10 +125,9 @@ class RunTrace:
             self._begin(self._opened.enter_context(window))
 
     def drop_if_for_failures(self) -> None:
-        """End it without a file if it is for a failure alone; what has ended it before is of no interest then."""
+        """End it without a file if it is for a failure alone."""
         if self._wanted.for_failures:
-            with contextlib.suppress(OSError, XshmError):
-                self.finish(0)
+            self.finish(0)
 
     def finish(self, code: int) -> None:
         """End it, and keep it if it is to be kept; an exit code that is not 0 is a failure in it."""
@@ -153,12 +155,12 @@ class RunTrace:
 
     def _hold(self) -> None:
         if not self._wanted.for_failures and not self._wanted.overwrite:
-            self._opened.enter_context(Held([self._wanted.path]))
+            self._held = self._opened.enter_context(Held([self._wanted.path]))
 
     def _stop_in_time(self) -> None:
         try:
             if self._trace is not None:
-                self._trace.stop()
+                _stop(self._trace, self._held)
         except (OSError, XshmError) as error:
             self._failed = error
 
@@ -177,15 +179,36 @@ class RunTrace:
                 with contextlib.suppress(Closed):  # its time was over before
                     trace.catch_up()
                     trace.failure(failure, wanted.command)
+            if wanted.for_failures and not keep:
+                with contextlib.suppress(OSError, XshmError):
+                    trace.stop()
+                return
             try:
-                trace.stop()
+                _stop(trace, self._held)
                 if self._failed is not None:
                     raise self._failed
             finally:
-                if keep and wanted.for_failures:
-                    if not wanted.overwrite:
-                        refuse_existing(wanted.path)
-                    trace.save(wanted.path)
+                if wanted.for_failures:
+                    self._save(trace)
+                if self._held is not None:
+                    tell_name(wanted.path, self._held.name)
+
+    def _save(self, trace: Trace) -> None:
+        path = self._wanted.path
+        if self._wanted.overwrite:
+            trace.save(path)
+            return
+        with Held(free_or_beside(path)) as held:
+            trace.save(held.name)
+            tell_name(path, held.name)
+
+
+def _stop(trace: Trace, held: Held | None) -> None:
+    """End a trace; its file takes the place of a held one, and of nobody else's."""
+    target = trace._target  # noqa: SLF001 - nothing for a program, whose files are replaced
+    if held is not None and target is not None:
+        target.redirect(held.claim())
+    trace.stop()
 
 
 def _failure(code: int) -> str:
@@ -197,17 +220,21 @@ def _failure(code: int) -> str:
 class AttendedTrace:
     """A trace as `attend` has it: one that does not pause, since nothing of it runs while the process is stopped."""
 
-    def __init__(self, trace: Trace, path: str, hold: Callable[[], object] | None = None) -> None:
+    def __init__(self, trace: Trace, path: str, held: Held | None = None) -> None:
         self.trace: Final = trace
         self._path = path
-        self._hold = hold
-        self.stop = trace.stop
+        self._held = held
+        self.start = trace.start
 
-    def start(self) -> None:
-        """Begin; hold the file's name, which a signal before would have left behind."""
-        if self._hold is not None:
-            self._hold()
-        self.trace.start()
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return self._path if self._held is None else self._held.name
+
+    def stop(self) -> None:
+        """End it, and write the file."""
+        _stop(self.trace, self._held)
+        tell_name(self._path, self.name)
 
     @property
     def duration(self) -> float:

@@ -6,14 +6,12 @@ meanwhile, the time goes into the name.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
-from xshm.cli.recording.destination import Held, free_names, names_beside
+from xshm.cli.recording.destination import Held, free_names, free_or_beside, names_beside, tell_name
 from xshm.cli.standard_streams import complain
-from xshm.errors import InvalidArgument, TargetIsDirectory, XshmError
-from xshm.system.printable import printable
+from xshm.errors import XshmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,14 +59,9 @@ class Replay:
         if self._overwrite:
             self._ring.save(path, self._target.container)
             return path
-        try:
-            return self._save([path])
-        except (InvalidArgument, TargetIsDirectory):
-            if not os.path.lexists(path):
-                raise
-            name = self._save(self._beside())
-            complain(f"xshm: {printable(path)} has appeared meanwhile, and was left alone; this is {printable(name)}")
-            return name
+        name = self._save(free_or_beside(path))
+        tell_name(path, name)
+        return name
 
     def _beside(self) -> Iterable[str]:
         if self._size is not None:

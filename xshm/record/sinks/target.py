@@ -164,8 +164,8 @@ def _by_suffix(path: str) -> str:
         is_bare = name.startswith(".") and container_of(name) is not None  # ".mp4", which is a name and no suffix
         named = os.path.join(directory, f"out{name}") if is_bare else f"{path}.mp4"  # noqa: PTH118 - as above
         raise InvalidArgument(
-            f"the name {quoted(path)} has no suffix that tells its container; name it so ({quoted(named)}), or "
-            f"name the container: format='mp4'"
+            f"the name {quoted(path)} has no suffix that tells its container; name it so ({quoted(named)}); where "
+            f"the name can't be changed, name one: format='mp4'"
         )
     return _named(suffix, ".")
 
@@ -176,7 +176,7 @@ def _named(name: str, what: str) -> str:
     if found is not None:
         return found
     wanted = _bare(name)
-    shown = f".{wanted}" if what == "." else f"{what}{quoted(name)}"
+    shown = f"{what}{quoted(name)}" if what != "." else f".{wanted}" if wanted.isalnum() else quoted(f".{wanted}")
     if wanted in _REFUSED:
         raise InvalidArgument(f"{shown}: {_REFUSED[wanted]}")
     raise InvalidArgument(
