@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from colours import BLUE, RED
 from displays import painting, resize
+from PIL import Image, ImageSequence
 from recorded import Recorded
 from reference import core_image
 
@@ -23,13 +24,17 @@ from xshm.errors import Closed, RequestTimeout
 from xshm.geometry import Rect
 from xshm.record.feeds import open_feed
 from xshm.record.live_feed import LiveFeed
+from xshm.record.pictures.painter import Painter
 from xshm.record.tracker_feed import TrackerFeed
 from xshm.system.deadlines import within
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from xshm.record.feed import Captured
+    from xshm.record.pictures.picture import Picture
 
 
 @pytest.mark.parametrize(
@@ -177,6 +182,49 @@ def test_no_picture_is_torn_though_many_readings_are() -> None:
         assert numbers == sorted(numbers)
         assert len(set(numbers)) > 10
         assert differing > 0  # without the question, so many pictures would have been torn
+
+
+def test_no_picture_of_a_recording_is_torn_though_each_conversion_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is so slow that it would never end undisturbed."""
+    whole = Painter.paint
+
+    def slowly(
+        self: Painter,
+        picture: Picture,
+        pixels: NDArray[Any],
+        rects: Iterable[Rect],
+        colormap: NDArray[Any] | None = None,
+    ) -> list[Rect]:
+        changed = []
+        for each in (half for rect in rects for half in _halves(rect)):
+            changed += whole(self, picture, pixels, [each], colormap)
+            time.sleep(0.004)
+        return changed
+
+    monkeypatch.setattr(Painter, "paint", slowly)
+    helpers = str(next(each for each in sys.path if each.endswith("helpers")))
+    with xshm.VirtualDisplay(640, 480) as display:
+        command = [sys.executable, "-c", _COUNT, display.name, str(display.xauthority), helpers]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as counting:
+            assert counting.stdout is not None
+            counting.stdout.readline()
+            with display.record(tmp_path / "a.apng", fps=None) as recorder:
+                counting.wait()
+            assert "without a copy" in recorder.how
+    with Image.open(tmp_path / "a.apng") as video:
+        seen = [(each.getpixel((0, 0)), each.getpixel((639, 479))) for each in ImageSequence.Iterator(video)]
+    assert [top for top, _ in seen] == [bottom for _, bottom in seen]
+    assert len(seen) > 5
+
+
+def _halves(rect: Rect) -> list[Rect]:
+    middle = rect.y + rect.height // 2
+    return [
+        Rect.from_ltrb(rect.x, rect.y, rect.right, middle),
+        Rect.from_ltrb(rect.x, middle, rect.right, rect.bottom),
+    ]
 
 
 def test_after_a_look_that_was_cut_short_the_next_one_has_all_of_the_picture() -> None:

@@ -6,16 +6,19 @@ longer has (a window that was made smaller) are black.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from xshm.geometry import Rect
     from xshm.pixels.format import PixelFormat
+
+
+_Found = TypeVar("_Found")
 
 
 class Captured(Protocol):
@@ -66,6 +69,9 @@ class Feed(Protocol):
         Raises DisplayGone, WindowGone; Closed where the source was closed; RequestTimeout, after which another capture
         may succeed.
         """
+
+    def undisturbed(self, look: Callable[[], _Found]) -> _Found:
+        """Return what a look returns while the server draws for nobody else. Raises as `capture`."""
 
     def wake(self) -> None:
         """End a `wait` in another thread, at once, or the next one; while the server is stopped, at its deadline."""

@@ -22,6 +22,7 @@ import threading
 import time
 import weakref
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from xshm.errors import PoolExhausted, RequestTimeout, WindowGone, WindowNotViewable, XshmError
@@ -41,7 +42,7 @@ _LAST_LOOK: Final = 2.0  # seconds for the server's answer when a recording ends
 _CATCH_UP: Final = 2.0  # seconds for all that is there to be written
 _RETRY: Final = 0.02  # seconds after which what was refused for a moment is tried again
 _PICTURES: Final = 3
-_TRIES: Final = 3  # of a picture that is drawn to while it is read
+_TRIES: Final = 4  # of a picture that is drawn to while it is read; the last one while nobody can draw
 
 _running: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 
@@ -282,27 +283,38 @@ class Pipeline:
     def _paint(self, kept: Kept, captured: Captured) -> tuple[int, list[Rect]]:
         """Bring a picture up to date; return the moment that it shows, and where it differs from the one before.
 
-        Of pixels that were drawn to while they were converted, what has changed is converted again.
+        Of pixels that were drawn to while they were converted, what has changed is converted again; if that is so again
+        and again, the server is grabbed for the moment of one conversion.
         """
         changed: list[Rect] = []
-        for tries in range(_TRIES - 1, -1, -1):
-            try:
-                self._handover.note(captured.changed)
-                # What is stale and what is new apart: only the latter differs from the picture before.
-                stale = subtract(kept.stale, *captured.changed)
-                if stale:
-                    self._painter.paint(kept.picture, captured.pixels, stale, captured.colormap)
-                changed += self._painter.paint(kept.picture, captured.pixels, captured.changed, captured.colormap)
-                kept.stale = []
-                at = captured.at
-                torn = captured.is_torn()
-            finally:
-                captured.release()
-            again = self._feed.capture() if torn and tries else None
-            if again is None:
+        at, torn = self._convert(kept, captured, changed)
+        for left in range(_TRIES - 2, -1, -1):
+            if not torn:
                 break
-            captured = again
+            take = partial(self._convert_next, kept, changed)
+            found = take() if left else self._feed.undisturbed(take)
+            if found is None:  # what was drawn meanwhile was outside of the region
+                break
+            at, torn = found
         return at, changed
+
+    def _convert_next(self, kept: Kept, changed: list[Rect]) -> tuple[int, bool] | None:
+        captured = self._feed.capture()
+        return None if captured is None else self._convert(kept, captured, changed)
+
+    def _convert(self, kept: Kept, captured: Captured, changed: list[Rect]) -> tuple[int, bool]:
+        """Convert what was captured; add where it differs to `changed`. Return its moment, and whether it is torn."""
+        try:
+            self._handover.note(captured.changed)
+            # What is stale and what is new apart: only the latter differs from the picture before.
+            stale = subtract(kept.stale, *captured.changed)
+            if stale:
+                self._painter.paint(kept.picture, captured.pixels, stale, captured.colormap)
+            changed += self._painter.paint(kept.picture, captured.pixels, captured.changed, captured.colormap)
+            kept.stale = []
+            return captured.at, captured.is_torn()
+        finally:
+            captured.release()
 
 
 def _stop_all() -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 
@@ -28,9 +28,10 @@ from xshm.errors import Closed, DisplayGone, RequestTimeout
 from xshm.geometry import Rect
 from xshm.x11.protocol.core import SYNC
 from xshm.x11.protocol.requests import Request
+from xshm.x11.scheduling import with_server_grabbed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from xshm.x11.protocol.requests import Waitable
 
 RELEASED: Final[NDArray[Any]] = np.empty((0, 0), np.uint8)  # in place of pixels that are not kept any more
+
+
+_Found = TypeVar("_Found")
 
 
 class SourceFeed:
@@ -99,6 +103,10 @@ class SourceFeed:
         with contextlib.suppress(Closed, DisplayGone):  # the wait has ended by that already
             self._wire.queue(Request(SYNC))
             self._wire.pump()
+
+    def undisturbed(self, look: Callable[[], _Found]) -> _Found:
+        """See `Feed.undisturbed`."""
+        return with_server_grabbed(self._source._session.connection, look)
 
     def _from_corner(self, rects: Sequence[Rect]) -> Sequence[Rect]:
         """Return rectangles of the source as those from the region's corner."""
