@@ -5,6 +5,7 @@ A capture thread waits for changes and paints them into pictures; an encoder thr
 In reading order:
 
 `recorder`: Recorder, what `record` returns, from its start to its stop.
+`course`: Course, of several threads that start one the first.
 `ring`: Ring, a recording of which the last seconds are in memory until they are saved.
 `choose`: what is written to, by target and settings.
 `pipeline`: Pipeline, the two threads of a recording, and what they do when something ends it.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from xshm import _arguments
 from xshm.errors import Closed, InvalidType, RecordingFailed
 from xshm.record import choose
+from xshm.record.course import Course
 from xshm.record.feeds import open_feed
 from xshm.record.pictures.painter import Painter
 from xshm.record.pictures.scale import scaled_size
@@ -56,7 +57,7 @@ class Recorder:
         self._prepare(source, region, choose.complete(self._target, settings))
 
     def _prepare(self, source: Source, region: Region | None, settings: Settings) -> None:
-        self._pipeline: Pipeline | None = None
+        self._course = Course[Pipeline]("recording", "record")
         self._is_over = False
         self._has_raised = False
         self._process = os.getpid()
@@ -116,8 +117,9 @@ class Recorder:
             return
         if self._is_over:
             raise Closed("this recording has ended; begin a new one with record()")
-        if self._pipeline is not None:
-            raise RecordingFailed("this recording was started already; begin another one with record()")
+        self._course.start(self._begin)
+
+    def _begin(self) -> None:
         settings = self._settings
         # A round trip: the recording has the size of now, and events that tell of it may be on their way.
         self._source._session.connection.wire.sync()
@@ -143,7 +145,7 @@ class Recorder:
                 sink.abort()
             feed.close()
             raise
-        self._pipeline = pipeline
+        self._course.work = pipeline
 
     def pause(self) -> None:
         """Let the recording's time stand still until `resume`. Again is fine."""
@@ -223,6 +225,10 @@ class Recorder:
             self._pipeline.give_up()
 
     # -- shared with Ring ----------------------------------------------------------------------------------------------
+
+    @property
+    def _pipeline(self) -> Pipeline | None:
+        return self._course.work
 
     def _open_sink(self, size: tuple[int, int]) -> Sink:
         return choose.open_sink(self._target, size, self._settings)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from xshm import _arguments
 from xshm.errors import Closed, InvalidArgument, InvalidType, RecordingFailed, WindowGone
+from xshm.record.course import Course
 from xshm.system import limits, logs
 from xshm.system.printable import printable
 from xshm.system.replacement import Replacement
@@ -67,9 +68,8 @@ class Trace:
     """
 
     def __init__(self, source: Source, path: Name | None, region: Region | None, settings: TraceSettings) -> None:
-        self._engine: Engine | None = None
-        self._is_over = self._is_written = False
-        self._has_raised = False
+        self._course = Course[Engine]("trace", "trace")
+        self._is_over = self._is_written = self._has_raised = False
         self._process = os.getpid()
         self._source = source
         self._region = region
@@ -155,8 +155,9 @@ class Trace:
             return
         if self._is_over:
             raise Closed("this trace has ended; begin a new one with trace()")
-        if self._engine is not None:
-            raise RecordingFailed("this trace was started already; begin another one with trace()")
+        self._course.start(self._begin)
+
+    def _begin(self) -> None:
         source = self._source
         # A round trip: the trace has the size of now, and events that tell of it may be on their way.
         source._session.connection.wire.sync()
@@ -171,9 +172,11 @@ class Trace:
         except BaseException:  # not only Exception: Ctrl-C must leave nothing open
             if engine is not None:
                 engine.abandon() if engine.has_begun else engine.discard()
-            self._discard_target()
+            target, self._target = self._target, None
+            if target is not None:
+                target.discard()
             raise
-        self._engine = engine
+        self._course.work = engine
         _running.add(self)
 
     def stop(self) -> None:
@@ -261,7 +264,8 @@ class Trace:
         _arguments.text(text, "a failure's report")
         where = {} if file is None else {"file": os.fsdecode(file)}
         number = {} if line is None else {"line": _arguments.integer(line, "a line's number is a whole number")}
-        seen = {} if seen_ns is None else {"seen": self._since_start(seen_ns)}
+        at = None if seen_ns is None else _arguments.integer(seen_ns, "seen_ns is a whole number of nanoseconds")
+        seen = {} if at is None else {"seen": max(0, at - self.started_ns)}
         self._note("failure", title=title, text=text, **where, **number, **seen)
 
     def log(self, text: str, *, source: str = "log", level: str = "") -> None:
@@ -337,9 +341,9 @@ class Trace:
 
     # -- helpers -------------------------------------------------------------------------------------------------------
 
-    def _since_start(self, moment: int) -> int:
-        _arguments.integer(moment, "seen_ns is a whole number of nanoseconds")
-        return max(0, moment - self.started_ns)
+    @property
+    def _engine(self) -> Engine | None:
+        return self._course.work
 
     def _note(self, kind: str, **values: Any) -> None:
         if not self._is_elsewhere():
@@ -363,11 +367,6 @@ class Trace:
             target.close()
             self._is_written = True
         finally:
-            target.discard()
-
-    def _discard_target(self) -> None:
-        target, self._target = self._target, None
-        if target is not None:
             target.discard()
 
     def _begun(self) -> Engine:
