@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from xshm import _arguments
-from xshm.errors import Closed, InvalidType, RecordingFailed
+from xshm.errors import InvalidType, RecordingFailed
 from xshm.record import choose
 from xshm.record.course import Course
 from xshm.record.feeds import open_feed
@@ -58,7 +58,6 @@ class Recorder:
 
     def _prepare(self, source: Source, region: Region | None, settings: Settings) -> None:
         self._course = Course[Pipeline]("recording", "record")
-        self._is_over = False
         self._has_raised = False
         self._process = os.getpid()
         self._settings = settings
@@ -103,7 +102,7 @@ class Recorder:
     @property
     def is_running(self) -> bool:
         """Whether it records, or is paused: started, not stopped, and not ended by itself."""
-        return self._pipeline is not None and not self._is_over and self._pipeline.is_running
+        return self._pipeline is not None and not self._course.is_over and self._pipeline.is_running
 
     # -- its course ----------------------------------------------------------------------------------------------------
 
@@ -111,13 +110,11 @@ class Recorder:
         """Take the first picture, and go on in threads of its own. Raises what source or target refuse.
 
         WindowNotViewable for a window that has no picture, InvalidArgument for a codec or an option that is not there,
-        MissingExtra, OSError of the target. Nothing is written then.
+        MissingExtra, OSError of the target. Nothing is written then. Closed where it was stopped, also meanwhile: then
+        the file is not there, or complete with the first picture.
         """
-        if self._is_elsewhere():
-            return
-        if self._is_over:
-            raise Closed("this recording has ended; begin a new one with record()")
-        self._course.start(self._begin)
+        if not self._is_elsewhere():
+            self._course.start(self._begin)
 
     def _begin(self) -> None:
         settings = self._settings
@@ -134,18 +131,22 @@ class Recorder:
             pipeline.clock.limit = self._limit
             for title in self._early_marks:
                 pipeline.writer.mark(title)
+            self._course.check()  # a FIFO's reader, or a URL's, may have let it wait
             with limits.Explained(RecordingFailed, "the recording can't be started"):
                 pipeline.start()
             logs.info("record", "%s: %s", self._source._name(), pipeline.how)
+            if not self._course.publish(pipeline):
+                pipeline.stop()
+                self._course.check()
         except BaseException:  # not only Exception: Ctrl-C must leave nothing open
             if pipeline is not None and pipeline.has_begun:
+                self._course.withdraw(pipeline)
                 pipeline.request_stop()
                 raise
             if sink is not None:
                 sink.abort()
             feed.close()
             raise
-        self._course.work = pipeline
 
     def pause(self) -> None:
         """Let the recording's time stand still until `resume`. Again is fine."""
@@ -165,7 +166,7 @@ class Recorder:
         _arguments.text(title, "a chapter's title")
         if self._is_elsewhere():
             return
-        if self._pipeline is None and not self._is_over:
+        if self._pipeline is None and not self._course.is_over:
             self._early_marks.append(title)
         else:
             self._running().writer.mark(title)
@@ -173,15 +174,17 @@ class Recorder:
     def stop(self) -> None:
         """End the recording, and return when the file is complete. Twice is fine; before the start nothing is written.
 
+        While another thread is in `start` it returns at once: that one ends the recording, and raises Closed.
         Raises what has ended the recording before, once; but not that the window was closed.
         """
         if self._is_elsewhere():
             return
-        self._is_over = True
-        if self._pipeline is None:
+        pipeline = self._course.end()
+        self._course.close()
+        if pipeline is None:
             return
         try:
-            self._pipeline.stop()
+            pipeline.stop()
         except Exception:
             if not self._has_raised:
                 self._has_raised = True
@@ -212,7 +215,7 @@ class Recorder:
         raise InvalidType("a Recorder belongs to its process and its connection; send the path of what it has written")
 
     def __repr__(self) -> str:
-        state = "over" if self._is_over else "new" if self._pipeline is None else "running"
+        state = "over" if self._course.is_over else "new" if self._pipeline is None else "running"
         return f"<{type(self).__name__} of {self._source!r}, {state}, {self.frames} frames, {self.duration:.1f} s>"
 
     def _end_at(self, seconds: float) -> None:
@@ -235,8 +238,7 @@ class Recorder:
 
     def _running(self) -> Pipeline:
         """Return the pipeline, or raise why there is none at work."""
-        if self._is_over:
-            raise Closed("this recording has ended; begin a new one with record()")
+        self._course.check()
         if self._pipeline is None:
             raise RecordingFailed("this recording was not started yet; start() does, or `with`")
         return self._pipeline

@@ -69,7 +69,7 @@ class Trace:
 
     def __init__(self, source: Source, path: Name | None, region: Region | None, settings: TraceSettings) -> None:
         self._course = Course[Engine]("trace", "trace")
-        self._is_over = self._is_written = self._has_raised = False
+        self._is_written = self._has_raised = False
         self._process = os.getpid()
         self._source = source
         self._region = region
@@ -142,20 +142,17 @@ class Trace:
     @property
     def is_running(self) -> bool:
         """Whether it records: started, not stopped, and not ended by itself."""
-        return self._engine is not None and not self._is_over and self._engine.is_running
+        return self._engine is not None and not self._course.is_over and self._engine.is_running
 
     # -- its course ----------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Take the first picture, and go on in a thread. Raises what the source or the file refuse, as `record` does.
 
-        Nothing is begun or written then.
+        Nothing is begun or written then. Closed where it was stopped, also meanwhile.
         """
-        if self._is_elsewhere():
-            return
-        if self._is_over:
-            raise Closed("this trace has ended; begin a new one with trace()")
-        self._course.start(self._begin)
+        if not self._is_elsewhere():
+            self._course.start(self._begin)
 
     def _begin(self) -> None:
         source = self._source
@@ -169,14 +166,18 @@ class Trace:
             with limits.Explained(RecordingFailed, "the trace can't be started"):
                 engine.start()
             logs.info("trace", "%s: %s", source._name(), engine.how)
+            if not self._course.publish(engine):
+                engine.stop()
+                engine.log.close()
+                self._course.check()
         except BaseException:  # not only Exception: Ctrl-C must leave nothing open
             if engine is not None:
+                self._course.withdraw(engine)
                 engine.abandon() if engine.has_begun else engine.discard()
             target, self._target = self._target, None
             if target is not None:
                 target.discard()
             raise
-        self._course.work = engine
         _running.add(self)
 
     def stop(self) -> None:
@@ -186,12 +187,11 @@ class Trace:
         """
         if self._is_elsewhere():
             return
-        engine = self._engine
+        engine = self._course.end()
         if engine is None:
-            self._is_over = True
             return
         self._pump(is_last=True)
-        self._is_over = True
+        self._course.close()
         engine.stop()
         self._write(engine)
         engine.log.close()
@@ -336,7 +336,7 @@ class Trace:
         raise InvalidType("a Trace belongs to its process and its connection; save it, and send the file's path")
 
     def __repr__(self) -> str:
-        state = "over" if self._is_over else "new" if self._engine is None else "running"
+        state = "over" if self._course.is_over else "new" if self._engine is None else "running"
         return f"<Trace of {self._source!r}, {state}, {self.bytes:,} bytes, {self.duration:.1f} s>"
 
     # -- helpers -------------------------------------------------------------------------------------------------------
@@ -375,7 +375,7 @@ class Trace:
         return self._engine
 
     def _check_not_written(self) -> None:
-        if self._is_over and self._path is not None:
+        if self._course.is_over and self._path is not None:
             raise Closed("this trace has ended, and is written; begin a new one with trace()")
 
     def _is_elsewhere(self) -> bool:
