@@ -362,7 +362,7 @@ def test_without_a_name_it_has_date_and_size_and_y_replaces(inside: Any, painter
     [
         (["a.mp4", "-c", "nonsense"], "nonsense"),
         (["a.mp4", "-p", "nonsense=1"], "nonsense"),
-        (["a.mp4", "-r", "2000"], "--framerate is a number of frames per second above 0 and at most 1000; not 2000"),
+        (["a.mp4", "-r", "2000"], "--framerate is a number of frames per second from 0.001 to 1000; not 2000"),
         (["a.mp4", "--keep-last", "5", "--max-bytes", "7"], "--max-bytes is at least 65,536 bytes, not 7"),
         (["a.mp4", "-g", "99x99+1279+0"], "leaves the screen 1280x800"),
         (["a.mp4", "-i", "no such window"], "no window answers to 'no such window'"),

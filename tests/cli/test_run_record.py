@@ -214,7 +214,7 @@ def test_without_a_command_quit_ends_it_and_what_is_ignored_does_not(tmp_path: P
     ("words", "result"),
     [
         (["--record", "tcp://127.0.0.1:9"], "refused"),
-        (["--record", "a.mp4", "-r", "2000"], "xshm: --framerate is a number of frames per second above 0 and at most"),
+        (["--record", "a.mp4", "-r", "2000"], "xshm: --framerate is a number of frames per second from 0.001 to 1000"),
         (["--record", "no/such/a.mp4"], "xshm: no/such/a.mp4: its directory is missing"),
         (["--record-on-failure", "no/such/a.mp4"], "xshm: no/such/a.mp4: its directory is missing"),
     ],

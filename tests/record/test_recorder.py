@@ -53,6 +53,21 @@ def test_a_constant_rate_is_exact(screen: xshm.Screen, counter: CounterScreen, t
     assert numbers(found) == list(range(6))
 
 
+@pytest.mark.parametrize("name", ["video.mp4", "video.mkv", "video.y4m", "video.gif", "video.apng"])
+def test_the_lowest_rate_is_one_that_each_format_has(screen: xshm.Screen, tmp_path: Path, name: str) -> None:
+    for rate in (0.000999, 1e-6, 1e-9):
+        with pytest.raises(InvalidArgument, match=r"fps is a number of frames per second from 0\.001 to 1000, or None"):
+            screen.record(tmp_path / name, fps=rate, constant=True)
+    with screen.record(tmp_path / name, region=_REGION, fps=0.001, constant=True) as recorder:
+        pass
+    assert recorder.frames == 1
+    if name in {"video.gif", "video.apng"}:  # which have times, and no rate
+        with Image.open(tmp_path / name) as image:
+            assert image.size == _REGION[2:]
+    else:
+        assert videos.probe(tmp_path / name)["streams"][0]["r_frame_rate"] == "1/1000"
+
+
 def test_a_display_of_our_own_is_recorded_from_its_memory(tmp_path: Path) -> None:
     with (
         xshm.VirtualDisplay(320, 200) as display,

@@ -21,6 +21,7 @@ Quality = Literal["screen", "small", "lossless"]
 Option = str | int | float | bool
 
 QUALITIES: Final[tuple[Quality, ...]] = get_args(Quality)
+_LEAST_FPS: Final = 0.001  # files name a rate as a fraction, whose denominator the encoders and y4m bound by 1001
 _MOST_FPS: Final = 1000  # times are counted in milliseconds
 
 
@@ -28,8 +29,8 @@ _MOST_FPS: Final = 1000  # times are counted in milliseconds
 class Settings:
     """How a recording is to be made.
 
-    - `fps`: at most so many pictures a second; None: each change. `constant`: exactly so many, repeated where nothing
-      has changed.
+    - `fps`: at most so many pictures a second, 0.001 to 1000; None: each change. `constant`: exactly so many, repeated
+      where nothing has changed.
     - `cursor`: the pointer is drawn into the pictures.
     - `quality`: "screen", colour in full resolution, for sharp text; "small", colour of 2x2 pixels in one (4:2:0),
       as every decoder of H.264 has it; "lossless", the exact pixels.
@@ -51,9 +52,9 @@ class Settings:
         rate = self.fps
         if rate is not None:
             rate = _arguments.number(rate, "fps is a number of frames per second, or None")
-            if not 0 < rate <= _MOST_FPS:
+            if not _LEAST_FPS <= rate <= _MOST_FPS:
                 raise InvalidArgument(
-                    f"fps is a number of frames per second above 0 and at most {_MOST_FPS}, or None for each change; "
+                    f"fps is a number of frames per second from {_LEAST_FPS} to {_MOST_FPS}, or None for each change; "
                     f"not {quoted(self.fps)}"
                 )
         _arguments.flag(self.constant, "constant")
