@@ -183,6 +183,35 @@ def test_what_can_not_be_saved_is_refused(screen: xshm.Screen, tmp_path: Path) -
     assert length(tmp_path / "named") > 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "name", "advice", "advised"),
+    [
+        ({"codec": "ffv1"}, "mp4", "format='mp4' and without codec='ffv1'", {}),
+        (
+            {"codec": "ffv1", "quality": "lossless"},
+            "webm",
+            "format='webm' and without codec='ffv1'",
+            {"quality": "lossless"},
+        ),
+        ({"codec": "mjpeg", "options": {"qmin": 2}}, "mp4", "without codec='mjpeg' and its options", {}),
+        ({"options": {"preset": "medium"}}, "webm", "format='webm' and without its options", {}),
+        ({"quality": "small"}, "webm", "format='webm'", {"quality": "small"}),
+    ],
+)
+def test_how_a_ring_is_recorded_for_a_container_is_told_and_works(
+    screen: xshm.Screen, tmp_path: Path, settings: dict[str, Any], name: str, advice: str, advised: dict[str, Any]
+) -> None:
+    path = tmp_path / f"saved.{name}"
+    with (
+        screen.record(keep_last=5, region=_REGION, **settings) as ring,
+        pytest.raises(InvalidArgument, match=f"not as .{name}; record it with .*{advice}$"),
+    ):
+        ring.save(path)
+    with screen.record(keep_last=5, region=_REGION, format=name, **advised) as ring:
+        ring.save(path)
+    assert path.stat().st_size
+
+
 def test_a_container_that_no_ring_can_be_saved_as_is_refused_before_the_recording(screen: xshm.Screen) -> None:
     with pytest.raises(InvalidArgument, match=r"saved as mp4, .*not as 'gif'"):
         screen.record(keep_last=5, format="gif")

@@ -129,11 +129,19 @@ class PacketSink:
         found = containers.find(name)
         if found is not None and (not found.kinds or codec.kind in found.kinds):
             return found
-        how = f"record it with format={name!r}" if found else f"{name} is written while it is recorded, to a target"
+        how = self._advice(name) if found else f"{name} is written while it is recorded, to a target"
         fitting = ", ".join(f".{each}" for each in containers.fitting(codec))
         raise InvalidArgument(
             f"this ring keeps {codec.title} ({codec.name}), which is saved as {fitting}, not as .{name}; {how}"
         )
+
+    def _advice(self, name: str) -> str:
+        """Return how a ring is recorded that can be saved as a container: by the codec that is usual there."""
+        settings = self._encoder.settings
+        chosen = [] if settings.codec is None else [f"codec={settings.codec!r}"]
+        if settings.options:
+            chosen.append("its options")
+        return f"record it with format={name!r}" + (f" and without {' and '.join(chosen)}" if chosen else "")
 
     def save(self, target: Replacement | TimedWriter, container: Container) -> None:
         """Write what is kept, as one file of that container, and close the target; after an error it is as it was.
