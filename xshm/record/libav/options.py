@@ -110,6 +110,10 @@ _X264_NAMES: Final = {
     "ref": "refs",
     "subme": "subq",
 }
+# How many pictures x265 looks ahead at a preset, and at all others.
+_X265_LOOKAHEADS: Final = {"ultrafast": 5, "superfast": 10, "veryfast": 15, "faster": 15, "fast": 15}
+_X265_LOOKAHEAD: Final = 20
+_BESIDE: Final = ("preset", "tune", "bf")  # what x265's own parameters are checked together with
 _THREADS: Final = 64
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?([kKMG]i?)?")
 _WHOLE: Final = frozenset(("INT", "INT64", "UINT", "UINT64", "FLAGS", "BOOL"))
@@ -127,11 +131,14 @@ def checked(codec: Codec, quality: Quality, given: Mapping[str, Option]) -> dict
     known = _known(codec) if given else {}
     found = {name: _value(codec, _option(codec, name, known), value) for name, value in given.items()}
     passed_on: dict[str, str] = {name: found[name] for name in _PASSED_ON if name in found}
-    if passed_on:
-        if codec.name in _X264:
-            _check_x264(codec, passed_on)
-        _try(codec, passed_on)
+    if passed_on and codec.name in _X264:
+        _check_x264(codec, passed_on)
     merged = {**codec.options.get(quality, {}), **found}
+    ahead = _lookahead(merged) if codec.name == "libx265" else ""
+    if passed_on:
+        names = _BESIDE if codec.name == "libx265" else ()
+        beside: dict[str, str] = {name: merged[name] for name in names if name in merged}
+        _try(codec, passed_on, beside, ahead)
     if codec.layouts[quality] == "yuv444p" and merged.get("profile") in _PROFILES_420:
         raise InvalidArgument(f"profile {merged['profile']} of {codec.name} has no 4:4:4; quality='small' has 4:2:0")
     if {"qp", "b"} & found.keys() and "crf" not in found:
@@ -142,6 +149,8 @@ def checked(codec: Codec, quality: Quality, given: Mapping[str, Option]) -> dict
         usual = codec.options.get(quality, {}).get(name)
         if usual and name in found:
             merged[name] = f"{usual}:{found[name]}"
+    if ahead:
+        merged["x265-params"] = f"{merged['x265-params']}:{ahead}"
     return merged
 
 
@@ -275,10 +284,37 @@ def _check_x264(codec: Codec, given: Mapping[str, str]) -> None:
                 )
 
 
-def _try(codec: Codec, given: Mapping[str, str]) -> None:
-    """Raise InvalidArgument where the encoder's library complains about what is passed on to it, or ends over it."""
+def _lookahead(merged: Mapping[str, str]) -> str:
+    """Return the parameter by which x265 looks further ahead than it puts B-frames in a row, or "" where it does.
+
+    It does not open otherwise, and with zerolatency, the usual tune, looks at none. Raises InvalidArgument for a given
+    one that is too small.
+    """
+    pairs = (each.split("=", 1) for each in merged.get("x265-params", "").split(":") if "=" in each)
+    params = {name.strip().replace("_", "-"): value.strip() for name, value in pairs}
+    frames = _number(params.get("bframes", merged.get("bf", "0"))) or 0
+    given = params.get("rc-lookahead")
+    if given is not None:
+        number = _number(given)
+        if frames and number is not None and number <= frames:
+            raise InvalidArgument(
+                f"'rc-lookahead' in x265-params of libx265 is above the B-frames in a row, {frames:g}, or left out; "
+                f"not {quoted(given)}"
+            )
+        return ""
+    is_prompt = merged.get("tune") == "zerolatency"
+    usual = 0 if is_prompt else _X265_LOOKAHEADS.get(merged.get("preset", ""), _X265_LOOKAHEAD)
+    return f"rc-lookahead={frames + 1:g}" if frames > 0 and usual <= frames else ""
+
+
+def _try(codec: Codec, given: Mapping[str, str], beside: Mapping[str, str], ahead: str) -> None:
+    """Raise InvalidArgument where the encoder's library complains about what is passed on to it, or ends over it.
+
+    `beside` are other options that it depends on, `ahead` is a parameter more for x265.
+    """
     what = ", ".join(f"{name} {quoted(value)}" for name, value in given.items())
-    command = [sys.executable, "-c", _START, json.dumps(sys.path), codec.name, json.dumps(given)]
+    whole = {name: f"{ahead}:{value}" if ahead else value for name, value in given.items()}
+    command = [sys.executable, "-c", _START, json.dumps(sys.path), codec.name, json.dumps({**beside, **whole})]
     try:
         done = subprocess.run(
             command, capture_output=True, timeout=_TRIAL_SECONDS, check=False, stdin=subprocess.DEVNULL
