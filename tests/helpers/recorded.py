@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xshm.geometry import Rect
-    from xshm.record.feed import Captured, Feed
+    from xshm.record.feeds.feed import Captured, Feed
 
 _UNDEFINED = {24: 0x00FFFFFF, 30: 0x3FFFFFFF, 32: 0xFFFFFFFF}  # the bits of a pixel that are defined
 

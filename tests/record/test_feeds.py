@@ -19,10 +19,10 @@ from reference import core_image
 import xshm
 from xshm.errors import Closed, DisplayGone, ExtensionMissing, OutOfBounds, WindowGone
 from xshm.geometry import Rect
-from xshm.record.feeds import open_feed
-from xshm.record.live_feed import LiveFeed
-from xshm.record.source_feed import Canvas
-from xshm.record.tracker_feed import TrackerFeed
+from xshm.record.feeds.live_feed import LiveFeed
+from xshm.record.feeds.opening import open_feed
+from xshm.record.feeds.source_feed import Canvas
+from xshm.record.feeds.tracker_feed import TrackerFeed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from servers import Server
 
     from xshm.capture.source import Source
-    from xshm.record.feed import Feed
+    from xshm.record.feeds.feed import Feed
     from xshm.virtual.display import VirtualDisplay
 
 

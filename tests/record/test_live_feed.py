@@ -22,10 +22,10 @@ from reference import core_image
 import xshm
 from xshm.errors import Closed, RequestTimeout
 from xshm.geometry import Rect
-from xshm.record.feeds import open_feed
-from xshm.record.live_feed import LiveFeed
+from xshm.record.feeds.live_feed import LiveFeed
+from xshm.record.feeds.opening import open_feed
+from xshm.record.feeds.tracker_feed import TrackerFeed
 from xshm.record.pictures.painter import Painter
-from xshm.record.tracker_feed import TrackerFeed
 from xshm.system.deadlines import within
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from xshm.record.feed import Captured
+    from xshm.record.feeds.feed import Captured
     from xshm.record.pictures.picture import Picture
 
 

@@ -20,7 +20,7 @@ from xshm.errors import InvalidArgument, RecordingStalled
 from xshm.geometry import Rect
 from xshm.record import pipeline as module
 from xshm.record import writer
-from xshm.record.feeds import open_feed
+from xshm.record.feeds.opening import open_feed
 from xshm.record.pictures.painter import Painter as PicturePainter
 from xshm.record.pipeline import Pipeline
 from xshm.record.timing import shown_alone
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from painter import Painter
 
-    from xshm.record.feed import Feed
+    from xshm.record.feeds.feed import Feed
 
 _SECOND = 1_000_000_000
 

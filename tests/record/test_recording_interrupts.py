@@ -15,7 +15,7 @@ from listing_sink import ListingSink
 from programs import eventually
 
 from xshm.record import pipeline as pipeline_module
-from xshm.record.feeds import open_feed
+from xshm.record.feeds.opening import open_feed
 from xshm.record.pictures.painter import Painter as PicturePainter
 from xshm.record.pipeline import Pipeline
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from counter_screen import CounterScreen
 
     import xshm
-    from xshm.record.feed import Captured
+    from xshm.record.feeds.feed import Captured
 
 
 @pytest.fixture(autouse=True)

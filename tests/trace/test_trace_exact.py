@@ -20,8 +20,8 @@ from reference import core_image
 from traced import Witness
 
 import xshm
-from xshm.record.live_feed import LiveFeed
-from xshm.record.tracker_feed import TrackerFeed
+from xshm.record.feeds.live_feed import LiveFeed
+from xshm.record.feeds.tracker_feed import TrackerFeed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -36,7 +36,7 @@ from pictures import (
 
 import xshm
 from xshm.geometry import Rect
-from xshm.record.feeds import open_feed
+from xshm.record.feeds.opening import open_feed
 from xshm.trace.rectangles import Shadow
 
 if TYPE_CHECKING:

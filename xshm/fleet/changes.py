@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING, Final
 from xshm.errors import Closed, RequestTimeout, XshmError
 from xshm.fleet.picture import EPOCH_COUNT_BITS, Delta, Seen
 from xshm.live.picture import Picture
-from xshm.record.feeds import open_feed, read_untorn
+from xshm.record.feeds.opening import open_feed, read_untorn
 from xshm.x11.protocol.core import SYNC
 from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from xshm.capture.source import Source
-    from xshm.record.live_feed import LiveFeed
-    from xshm.record.tracker_feed import TrackerFeed
+    from xshm.record.feeds.live_feed import LiveFeed
+    from xshm.record.feeds.tracker_feed import TrackerFeed
 
 _ORIGIN_BITS: Final = 47  # by chance: no two Changes have the same
 

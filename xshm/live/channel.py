@@ -34,7 +34,7 @@ from xshm.errors import LiveViewFailed, OutOfBounds, PoolExhausted, RequestTimeo
 from xshm.live.absence import Appearance, ChannelState, display_of, ended
 from xshm.live.picture import Picture
 from xshm.live.pointing import HIDDEN, Pointing, open_pointing
-from xshm.record.feeds import open_feed, read_untorn
+from xshm.record.feeds.opening import open_feed, read_untorn
 from xshm.system import limits, logs
 from xshm.system.deadlines import within
 from xshm.system.printable import printable
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     from xshm.capture.source import Source
     from xshm.geometry import Rect
-    from xshm.record.live_feed import LiveFeed
-    from xshm.record.tracker_feed import TrackerFeed
+    from xshm.record.feeds.live_feed import LiveFeed
+    from xshm.record.feeds.tracker_feed import TrackerFeed
 
 _PATROL: Final = 2.0  # seconds after which the thread looks, though nothing has woken it
 _PATIENCE: Final = 1.0  # seconds for the server's answers, and half a second more

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from xshm.pixels.format import PixelFormat
-    from xshm.record.feed import Captured
+    from xshm.record.feeds.feed import Captured
 
 _REMEMBERED: Final = 256  # generations: a viewer that is further behind gets all of the picture
 _MOST_RECTS: Final = 16

@@ -5,13 +5,12 @@ A capture thread waits for changes and paints them into pictures; an encoder thr
 In reading order:
 
 `recorder`: Recorder, what `record` returns, from its start to its stop.
-`course`: Course, of several threads that start one the first.
+`course`: Course: of several threads that start it one does, and what is stopped meanwhile ends by itself.
 `ring`: Ring, a recording of which the last seconds are in memory until they are saved.
 `choose`: what is written to, by target and settings.
 `pipeline`: Pipeline, the two threads of a recording, and what they do when something ends it.
 `writer`: SinkWriter, the encoder thread's work: new pictures, repeats and keep-alives.
 `timing`: Clock, Pace and Grid: times that stand still in pauses, a bound of the rate, a constant rate.
-`feed`: Feed, where the pixels of a recording come from, and Captured, what one look at them gives. `source_feed`:
-what all feeds of a source share: region, wait, black where nothing is. `tracker_feed`: frames in shared memory.
-`live_feed`: the live memory of a screen. `feeds`: the choice between them.
+
+The pixels come from `feeds`.
 """

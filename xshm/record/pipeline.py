@@ -32,7 +32,7 @@ from xshm.record.timing import SECOND, Clock, Grid, Pace, shown_alone
 from xshm.record.writer import SinkWriter
 
 if TYPE_CHECKING:
-    from xshm.record.feed import Captured, Feed
+    from xshm.record.feeds.feed import Captured, Feed
     from xshm.record.pictures.handover import Kept
     from xshm.record.pictures.painter import Painter
     from xshm.record.sinks.sink import Sink

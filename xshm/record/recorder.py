@@ -14,7 +14,7 @@ from xshm import _arguments
 from xshm.errors import InvalidType, RecordingFailed
 from xshm.record import choose
 from xshm.record.course import Course
-from xshm.record.feeds import open_feed
+from xshm.record.feeds.opening import open_feed
 from xshm.record.pictures.painter import Painter
 from xshm.record.pictures.scale import scaled_size
 from xshm.record.pipeline import Pipeline

@@ -28,7 +28,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import PoolExhausted, RequestTimeout, WindowNotViewable, XshmError
-from xshm.record.feeds import open_feed, read_untorn
+from xshm.record.feeds.opening import open_feed, read_untorn
 from xshm.record.pictures.handover import End
 from xshm.trace import records
 from xshm.trace.log import RecordLog
@@ -39,7 +39,7 @@ from xshm.trace.rectangles import Shadow
 if TYPE_CHECKING:
     from xshm.capture.source import Source
     from xshm.geometry import Rect
-    from xshm.record.feed import Captured
+    from xshm.record.feeds.feed import Captured
     from xshm.trace.noting.notes import Notes
     from xshm.trace.noting.redaction import Redaction
     from xshm.trace.records import Record

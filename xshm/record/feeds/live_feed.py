@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xshm.capture.damage_region import DamageRegion
 from xshm.errors import Closed, DisplayGone, RequestTimeout
 from xshm.geometry import Rect, merged
-from xshm.record.source_feed import RELEASED, Canvas, CapturedPixels, SourceFeed
+from xshm.record.feeds.source_feed import RELEASED, Canvas, CapturedPixels, SourceFeed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,7 +14,7 @@ import numpy as np
 from xshm.capture.changes import ChangeTracker
 from xshm.errors import OutOfBounds, WindowNotViewable
 from xshm.geometry import Rect
-from xshm.record.source_feed import Canvas, CapturedPixels, SourceFeed
+from xshm.record.feeds.source_feed import Canvas, CapturedPixels, SourceFeed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

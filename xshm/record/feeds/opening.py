@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from xshm.record.live_feed import LiveFeed
-from xshm.record.tracker_feed import TrackerFeed
+from xshm.record.feeds.live_feed import LiveFeed
+from xshm.record.feeds.tracker_feed import TrackerFeed
 from xshm.x11.protocol import xfixes
 from xshm.x11.scheduling import with_server_grabbed
 from xshm.x11.server.damage import NAME as DAMAGE
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xshm.capture.session import LiveMemory
     from xshm.capture.source import Source
     from xshm.geometry import Rect
-    from xshm.record.feed import Captured, Feed
+    from xshm.record.feeds.feed import Captured, Feed
     from xshm.x11.connection import Connection
 
 _TRIES: Final = 4  # of a picture that is drawn to while it is read
