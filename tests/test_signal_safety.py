@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -34,6 +35,8 @@ from xshm._signal_safety import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+
+    from servers import Server
 
 
 class Thing:
@@ -270,6 +273,39 @@ def _assigned_locks(tree: ast.AST) -> Iterator[str]:
             values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
             if any(isinstance(value, ast.Call) and _name(value.func) in _LOCKS for value in values):
                 yield from (_name(each) for target in targets for each in ast.walk(target))
+
+
+_ALL_THREADS = """
+import threading, time, xshm
+from live_client import LiveClient
+with xshm.Screen() as screen, screen.live() as live, LiveClient(live.url) as page:
+    page.watch()
+    with screen.record("a.apng"), screen.trace(keep_last=5):
+        screen.grab().save("a.jpg")
+        time.sleep(0.3)
+        for each in threading.enumerate():
+            lines = dict(line.split(":", 1) for line in open(f"/proc/self/task/{each.native_id}/status"))
+            blocked = int(lines["SigBlk"], 16)
+            print(each.name, *(blocked >> (number - 1) & 1 for number in (2, 15, 20, 11)))
+"""
+
+
+def test_signals_come_to_the_main_thread_whatever_others_the_library_has(xvfb: Server, tmp_path: Path) -> None:
+    """The kernel gives a signal to any thread that takes it, and the main one's wait would not end by it."""
+    helpers = str(Path(__file__).parent / "helpers")
+    run = subprocess.run(
+        [sys.executable, "-c", _ALL_THREADS],
+        cwd=tmp_path,
+        env=os.environ | xvfb.env() | {"PYTHONPATH": helpers},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    threads = dict(line.split(" ", 1) for line in run.stdout.splitlines())
+    ours = {name: blocked for name, blocked in threads.items() if name.startswith("xshm")}
+    assert {"xshm-live", "xshm-record-capture", "xshm-record-write", "xshm-trace"} < ours.keys(), run.stdout
+    assert set(ours.values()) == {"1 1 1 0"}, run.stdout
+    assert threads["MainThread"] == "0 0 0 0"
 
 
 def test_no_lock_is_held_around_a_loop() -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from xshm._signal_safety import leave_signals
 from xshm.drawables.screen import Screen
 from xshm.errors import Closed, DisplayGone, RequestTimeout, XshmError
 from xshm.system.closing import Closing
@@ -52,6 +53,7 @@ class LastPicture(Closing):
         self._thread.join()
 
     def _watch(self) -> None:
+        leave_signals()
         with contextlib.suppress(Closed, DisplayGone):  # `close`, or the server's end
             while True:
                 # A server that is stopped, or grabbed by a client, may reply later.

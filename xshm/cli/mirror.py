@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from xshm._signal_safety import leave_signals
 from xshm.errors import Closed
 from xshm.events import Close, Key
 from xshm.pixels import opencv
@@ -60,6 +61,7 @@ class Mirror:
                 del failed
 
     def _show_all(self) -> None:
+        leave_signals()
         try:
             for frame in self._stream:
                 self._show(frame)

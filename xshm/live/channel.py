@@ -13,11 +13,9 @@ Always true:
    one it waits for one reply, however long that takes.
 4. A Watch that is dropped has ended, and in a process that was forked a channel does nothing.
 
-Locking rules: `_lock` guards what the thread and others share, and is never held while anything waits for the server,
-nor while others are woken.
+Locking: `_lock` guards what threads share; it is not held while anything waits for the server, or others are woken.
 
-What does not work: what sends no event. A pixmap that is freed, and a pointer that was warped, are seen within two
-seconds; colours of an 8-bit screen that are stored anew, with the next drawing.
+What sends no event is seen late: a freed pixmap, a warped pointer within two seconds, new colours at the next drawing.
 """
 
 from __future__ import annotations
@@ -30,6 +28,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from xshm._signal_safety import leave_signals
 from xshm.errors import LiveViewFailed, OutOfBounds, PoolExhausted, RequestTimeout, WindowNotViewable, XshmError
 from xshm.live.absence import Appearance, ChannelState, display_of, ended
 from xshm.live.picture import Picture
@@ -206,6 +205,7 @@ class Channel:
     # -- the thread ----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        leave_signals()
         with self.attended():
             while self._is_watched():
                 with self._lock:

@@ -25,6 +25,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from xshm._signal_safety import leave_signals
 from xshm.errors import PoolExhausted, RequestTimeout, WindowGone, WindowNotViewable, XshmError
 from xshm.geometry import Rect, subtract
 from xshm.record.pictures.handover import End, Finished, Handover
@@ -182,6 +183,7 @@ class Pipeline:
 
     def _launch(self) -> None:
         """Start both threads; what can't be started is over."""
+        leave_signals()
         try:
             _running.add(self)
             self._writing.start()

@@ -27,6 +27,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from xshm._signal_safety import leave_signals
 from xshm.errors import PoolExhausted, RequestTimeout, WindowNotViewable, XshmError
 from xshm.record.feeds.opening import open_feed, read_untorn
 from xshm.record.pictures.handover import End
@@ -206,6 +207,7 @@ class Engine:
 
     def _launch(self) -> None:
         """Start the thread; where it can't be started, the trace is over."""
+        leave_signals()
         try:
             self._thread.start()
         except BaseException as error:  # noqa: BLE001 - there are too many threads; `start` raises it

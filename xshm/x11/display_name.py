@@ -20,7 +20,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from xshm._signal_safety import Ignored, is_the_kernels
+from xshm._signal_safety import Ignored, is_the_kernels, leave_signals
 from xshm.errors import ConnectFailed, InvalidType, RequestTimeout
 from xshm.system.printable import printable, quoted
 
@@ -176,6 +176,7 @@ def _addresses(deadline: float | None, *wanted: Any) -> list[Any]:
     found: list[Any] = []
 
     def look_up() -> None:
+        leave_signals()
         try:
             found.append(socket.getaddrinfo(*wanted))
         except (OSError, UnicodeError) as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
+from xshm._signal_safety import leave_signals
 from xshm.cli.standard_streams import complain
 from xshm.errors import InvalidArgument, WindowError, XshmError
 
@@ -52,6 +53,7 @@ class Shown:
         self.opened.close()
 
     def _return(self) -> None:
+        leave_signals()
         # The display of a window may live on; looking for the window asks it. Of a screen that has ended it has ended.
         screen: Screen | None = self.opened.screen
         if self.opened.source is screen:

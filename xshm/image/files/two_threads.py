@@ -22,7 +22,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
-from xshm._signal_safety import begun
+from xshm._signal_safety import begun, leave_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,7 +48,7 @@ def keep_helpers() -> None:
     """
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - few need it
 
-    one, other = (ThreadPoolExecutor(1, thread_name_prefix="xshm-files") for _ in range(2))
+    one, other = (ThreadPoolExecutor(1, "xshm-files", leave_signals) for _ in range(2))
     _own.helpers = one, other
 
 

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from websockets.asyncio.server import serve
 
+from xshm._signal_safety import leave_signals
 from xshm.errors import LiveViewFailed
 from xshm.live.messages import SUBPROTOCOL
 from xshm.live.rfb.service import SUBPROTOCOL as VNC_SUBPROTOCOL
@@ -152,6 +153,7 @@ class Hub:
 
     def _launch(self) -> None:
         """Start the thread; where it can't be started, it is over."""
+        leave_signals()
         try:
             self._thread.start()
         except BaseException as error:  # noqa: BLE001 - there are too many threads; `start` raises it

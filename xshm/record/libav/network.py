@@ -24,6 +24,7 @@ import time
 from _thread import start_new_thread
 from typing import TYPE_CHECKING, Any, Final
 
+from xshm._signal_safety import leave_signals
 from xshm.errors import Closed, RecordingFailed, TargetGone, TargetTimeout, TargetUnreachable, XshmError
 from xshm.record.libav import codecs
 from xshm.record.pictures.handover import End
@@ -79,6 +80,7 @@ class Line:
         begun, ended = time.monotonic(), End()
 
         def work() -> None:
+            leave_signals()
             try:
                 codes.append(self._open(url, options))
             finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from xshm._signal_safety import Descriptor, owned
+from xshm._signal_safety import Descriptor, leave_signals, owned
 from xshm.errors import InvalidArgument, InvalidType
 from xshm.system.polling import ready
 from xshm.system.printable import quoted
@@ -63,6 +63,7 @@ class Follower:
             self._read(is_last=is_last)
 
     def _run(self) -> None:
+        leave_signals()
         while self._wait():
             self.pump()
         self.pump()
