@@ -403,6 +403,19 @@ def test_the_last_seconds_have_a_name_by_date_and_size_where_none_was_given(insi
     assert probe(tmp_path / out.strip()).size == (320, 200)
 
 
+def test_the_numbers_of_the_last_seconds_are_those_of_the_file(inside: Any, painter: Painter, tmp_path: Path) -> None:
+    painter.fill((0, 0, 320, 200), (200, 30, 60))
+    flags = ["--duration", "2.5", "-r", "20", "--constant", "--keep-last", "0.3", "--json"]
+    code, out, error = inside("a.mkv", *_SMALL, *flags)
+    assert (code, error) == (0, "")
+    said, video = json.loads(out), probe(tmp_path / "a.mkv")
+    assert list(said) == ["file", "seconds", "frames", "dropped", "bytes", "how"]
+    assert said["frames"] == len(video.times)
+    assert said["frames"] < 50
+    assert abs(said["seconds"] - video.duration) < 0.002
+    assert said["bytes"] == (tmp_path / "a.mkv").stat().st_size
+
+
 def test_the_last_seconds_are_saved_by_usr1_and_at_the_end(record: Any, tmp_path: Path) -> None:
     running = record("a.mp4", *_SMALL, "--keep-last", "1", "-r", "20")
     running.until_it_notes(signal.SIGUSR1)

@@ -74,8 +74,9 @@ class Recordable:
         "-" is standard output, as y4m or format="bgr0"; or a URL, as rtmp://… . A file is replaced, once the new one
         has a picture that plays. .mp4 and the like need PyAV: pip install 'xshm[video]'.
 
-        - `fps`: at most so many pictures a second; None: each change. A still screen costs nothing. `constant`: exactly
-          so many, repeated where nothing changes. `cursor`: with the pointer.
+        - `fps`: at most so many pictures a second, 0.001 to 1000; None: each change. A still screen costs nothing.
+          `constant`: exactly so many, repeated where nothing changes; where the encoder is slower than that, the end
+          waits until it has had them all. `cursor`: with the pointer.
         - `quality`: "screen", colour in full resolution (4:4:4), so that coloured text stays sharp; "small" (4:2:0),
           which every H.264 decoder takes; "lossless", the exact pixels.
         - `codec` by its name, "h264", "vp9"; `options` are the encoder's, {"crf": 18}; `format` is the container where

@@ -49,6 +49,7 @@ class Ring(Recorder):
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._packets: PacketSink | None = None
+        self._saved = 0, 0.0  # frames and seconds of the last file
         self._prepare(source, region, settings)
 
     def save(self, path: str | bytes | os.PathLike[str], format: str | None = None) -> None:  # noqa: A002 - as `record` has it
@@ -67,7 +68,7 @@ class Ring(Recorder):
         container = self._packets.container(target.container)
         self._pipeline.catch_up()
         with target.open() as file:  # which discards it, unless it was committed
-            self._packets.save(file, container)
+            self._saved = self._packets.save(file, container)
 
     def _open_sink(self, size: tuple[int, int]) -> Sink:
         self._packets = PacketSink(size, self._settings, self._seconds, self._max_bytes)

@@ -46,7 +46,7 @@ from xshm.errors import InvalidArgument, XshmError
 from xshm.system.printable import printable, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from xshm.drawables.drawable import Drawable
     from xshm.drawables.screen import Screen
@@ -222,7 +222,10 @@ def _record(source: Drawable, region: Any, target: Target, chosen: argparse.Name
         ring = source.record(region=region, keep_last=chosen.keep_last, max_bytes=chosen.max_bytes, **settings)
         replay = Replay(ring, target, size, describe, overwrite=chosen.overwrite)
         failed = _run(ring, target, chosen, replay.save_meanwhile)
-        return _report(ring, replay.save_last(), chosen, failed)
+        name = replay.save_last()
+        frames, length = ring._saved  # noqa: SLF001 - nothing for a program, which has the whole of the recording
+        of_file = {"seconds": length, "frames": frames, "bytes": os.path.getsize(name)}  # noqa: PTH202 - as above
+        return _report(ring, name, chosen, failed, of_file)
     if target.kind != "file" or (chosen.overwrite and size is None):
         recorder = source.record(target.path, region=region, **settings)
         failed = _run(recorder, target, chosen, None)
@@ -275,8 +278,14 @@ def _begun(recorder: Recorder, target: Target, chosen: argparse.Namespace) -> No
         complain(f"xshm: {recorder.how}")
 
 
-def _report(recorder: Recorder, name: str, chosen: argparse.Namespace, failed: Exception | None) -> int:
-    """Print the numbers where they were asked for, and why it has ended; return the exit code."""
+def _report(
+    recorder: Recorder,
+    name: str,
+    chosen: argparse.Namespace,
+    failed: Exception | None,
+    of_file: Mapping[str, float] | None = None,
+) -> int:
+    """Print the file's numbers where they were asked for, and why it has ended; return the exit code."""
     is_file = os.path.isfile(name)  # noqa: PTH113 - a text, as the user wrote it
     if chosen.json:
         print_json(
@@ -287,7 +296,8 @@ def _report(recorder: Recorder, name: str, chosen: argparse.Namespace, failed: E
                 "dropped": recorder.dropped,
                 "bytes": recorder.bytes,
                 "how": recorder.how,
-            },
+            }
+            | dict(of_file or {}),
             indent=None,
         )
     elif chosen.file is None:

@@ -143,10 +143,10 @@ class PacketSink:
             chosen.append("its options")
         return f"record it with format={name!r}" + (f" and without {' and '.join(chosen)}" if chosen else "")
 
-    def save(self, target: Replacement | TimedWriter, container: Container) -> None:
+    def save(self, target: Replacement | TimedWriter, container: Container) -> tuple[int, float]:
         """Write what is kept, as one file of that container, and close the target; after an error it is as it was.
 
-        Raises RecordingFailed where nothing is kept.
+        Return its frames and seconds. Raises RecordingFailed where nothing is kept.
         """
         with self._lock:
             groups = [*map(_Group.copy, self._groups)]  # no loop in here: an interrupt would leave the lock taken
@@ -164,6 +164,7 @@ class PacketSink:
             muxer.finish(chapters(marks, end, start))
             output.commit()
             output.close()
+            return len(packets), (end - start) / _SECOND
         except BaseException:
             if muxer is not None:
                 muxer.abort()
