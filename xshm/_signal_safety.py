@@ -159,7 +159,8 @@ def leave_signals() -> None:
 
     Handlers run in the main thread alone: a signal that comes to another one does not interrupt a wait of that, which
     ends when it would have ended. Of 160 TERMs to `xshm run --record` soon after its start 4 to 8 had no effect so.
-    Nothing for a thread that starts programs, which inherit it. What tells of a fault in the thread still comes.
+    Nothing for a thread that starts programs: they inherit it, those too that a finalizer of somebody else's starts
+    there. What tells of a fault in the thread still comes.
     """
     import signal  # noqa: PLC0415 - a screenshot needs none
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import xshm
 from xshm.cli import main
 from xshm.cli.output import dated_names
+from xshm.cli.recording import destination, of_a_trace
 from xshm.cli.recording.destination import Held, names_beside, parse
 from xshm.cli.recording.progress import clock, size_of
 from xshm.errors import InvalidArgument
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _NO_SERVER = "no display is asked"
 _TO_A_FILE = ("record a.mp4", "run --record a.mp4 -- true", "run --record-on-failure a.mp4 -- true")
@@ -138,6 +139,35 @@ def test_a_name_is_held_against_others_and_let_go_where_nothing_came_of_it(tmp_p
         (tmp_path / "other").touch()
         (tmp_path / "other").replace(tmp_path / "b.mp4")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.mp4", "b.mp4"], "an empty file of another's stays"
+
+
+def test_a_name_beside_another_is_no_longer_than_names_are(tmp_path: Path) -> None:
+    for stem in ("a" * 251, "é" * 125 + "a"):
+        asked = tmp_path / f"{stem}.mp4"
+        with Held([str(asked)]) as held:
+            asked.write_text("another's")
+            beside = Path(held.claim())
+            assert beside.parent == tmp_path
+            assert len(os.fsencode(beside.name)) in (254, 255)
+            assert re.fullmatch(rf"{stem[0]}+.?_[\d-]+\.mp4", beside.name)
+            assert held.claim() == held.name == str(beside)
+        assert list(tmp_path.iterdir()) == [asked]
+        asked.unlink()
+
+
+def test_where_no_name_can_be_had_nothing_of_another_s_is_replaced(
+    screen: xshm.Screen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "a.html"
+    with Held([str(file)]) as held, screen.trace(file) as trace:
+        file.write_text("another's")
+        monkeypatch.setattr(destination, "names_beside", lambda _: iter([str(tmp_path / "missing" / "a.html")]))
+        with pytest.raises(xshm.XshmError, match="its directory is missing"):
+            of_a_trace._stop(trace, held)
+        assert not trace.is_running
+        assert held.name == str(file)
+    assert file.read_text() == "another's"
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_name_that_was_not_given_has_date_and_size_and_one_beside_another_the_time() -> None:

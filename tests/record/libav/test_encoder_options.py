@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from xshm.system.replacement import Replacement
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from servers import Server
 
 
 def encoder(name: str, options: dict[str, Any], quality: Any = "screen") -> Encoder:
@@ -174,3 +177,25 @@ def test_an_encoder_may_be_dropped_while_it_holds_pictures(name: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout == "dropped\n"
+
+
+_FEW_PICTURES = """
+import sys, time, xshm
+from xshm.errors import XshmError
+screen = xshm.Screen()
+recorder = screen.record("a.mp4", codec="h265", options={"bf": 4}, region=(0, 0, 160, 120))
+recorder.start()
+time.sleep(0.1)
+try:
+    recorder.stop()
+except XshmError as error:
+    print("as x265 does with B-frames" in str(error))
+else:
+    print("whole")
+"""
+
+
+def test_x265_s_times_of_few_pictures_do_not_end_the_program(xvfb: Server, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", _FEW_PICTURES]
+    done = subprocess.run(words, cwd=tmp_path, env=os.environ | xvfb.env(), capture_output=True, text=True, check=True)
+    assert done.stdout in ("True\n", "whole\n")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from xshm.record.sinks.target import Target
 
+_LONGEST: Final = 255  # bytes of a file's name
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -64,14 +65,19 @@ class Held:
 
     def __init__(self, names: Iterable[str]) -> None:
         """Hold the first of the names that is free; where none is, raise as `refuse_existing`. Raises OSError."""
-        self.name = ""
-        self._files: list[int] = []  # descriptors; the last one's is that of `name`
+        self._files: list[tuple[str, int]] = []  # name and descriptor; the last one's is the name that is held
         self._take(names)
+        self._first = self.name
+
+    @property
+    def name(self) -> str:
+        """The name that is held; after `release` the one that was asked for."""
+        return self._files[-1][0] if self._files else self._first
 
     def claim(self) -> str:
         """Return the name for a file that replaces ours; where that is another's by now, one beside it, held anew."""
         if not self._is_ours(or_gone=True):
-            self._take(names_beside(self.name))
+            self._take(names_beside(self._first))
         return self.name
 
     def release(self) -> None:
@@ -80,7 +86,7 @@ class Held:
             if self._is_ours():
                 with contextlib.suppress(OSError):
                     os.unlink(self.name)  # noqa: PTH108 - a text, as the user wrote it
-            os.close(self._files.pop())
+            os.close(self._files.pop()[1])
 
     def __enter__(self) -> Self:
         return self
@@ -92,23 +98,25 @@ class Held:
         self.release()
 
     def _take(self, names: Iterable[str]) -> None:
-        for self.name in names:
+        name = ""
+        for name in names:
             try:
                 # One call into C: no signal comes between the file and the note of it.
-                self._files.extend(map(os.open, (self.name,), (_NEW,), (0o666,)))
+                self._files.extend(zip((name,), map(os.open, (name,), (_NEW,), (0o666,)), strict=True))
             except FileExistsError:
                 continue
             except OSError as error:
-                raise about_target(self.name, error) from error
+                raise about_target(name, error) from error
             return
-        raise _exists(self.name)
+        raise _exists(name)
 
     def _is_ours(self, *, or_gone: bool = False) -> bool:
+        name, file = self._files[-1]
         try:
-            now = os.lstat(self.name)
+            now = os.lstat(name)
         except OSError:
             return or_gone
-        return os.path.samestat(now, os.fstat(self._files[-1])) and not now.st_size
+        return os.path.samestat(now, os.fstat(file)) and not now.st_size
 
 
 class HeldFile(Replacement):
@@ -125,7 +133,7 @@ class HeldFile(Replacement):
 
 def tell_name(asked: str, name: str) -> None:
     """Tell a person where a file is that has not the name that was asked for, since another one has it by now."""
-    if name != asked:
+    if name != asked and os.path.lexists(name):
         complain(f"xshm: {printable(asked)} has appeared meanwhile, and was left alone; this is {printable(name)}")
 
 
@@ -141,5 +149,8 @@ def free_names(size: tuple[int, int], container: str) -> Iterable[str]:
 
 def names_beside(name: str) -> Iterable[str]:
     """Yield names like this one, with the time before the suffix: of what is saved while a recording goes on."""
-    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - as above
-    return (f"{stem}_{each}{suffix}" for each in dated_names())
+    directory, base = os.path.split(name)
+    stem, suffix = os.path.splitext(base)  # noqa: PTH122 - as above
+    for each in dated_names():
+        room = _LONGEST - len(os.fsencode(f"_{each}{suffix}"))
+        yield os.path.join(directory, f"{os.fsdecode(os.fsencode(stem)[:room])}_{each}{suffix}")  # noqa: PTH118 - as above

@@ -207,7 +207,13 @@ def _stop(trace: Trace, held: Held | None) -> None:
     """End a trace; its file takes the place of a held one, and of nobody else's."""
     target = trace._target  # noqa: SLF001 - nothing for a program, whose files are replaced
     if held is not None and target is not None:
-        target.redirect(held.claim())
+        try:
+            target.redirect(held.claim())
+        except BaseException:  # there is no name to write to
+            trace._path = None  # noqa: SLF001 - as above
+            target.discard()
+            trace.stop()
+            raise
     trace.stop()
 
 

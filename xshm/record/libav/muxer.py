@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from xshm.record.libav.outputs import Output
 
 _NANOSECONDS: Final = Fraction(1, 1_000_000_000)
+_LONGEST_DELAY: Final = 600  # seconds from a picture's decoding to its showing
 _APART: Final = 1000  # ns; mp4 counts a chapter's time in 100 ns
 
 
@@ -48,6 +49,7 @@ class Muxer:
         if tag := container.tags.get(encoder.codec.kind):
             self._stream.codec_context.codec_tag = tag
         self._by_decoding = container.muxer in ("mp4", "mov")
+        self._most_delay = _LONGEST_DELAY / encoder.time_base
         self._first: int | None = None
         self._last: int | None = None
         self._shown_until = 0
@@ -80,6 +82,11 @@ class Muxer:
             raise XshmError(f"nothing more is written to {self._output.name}")
         if packet.dts is None or (self._last is not None and packet.dts <= self._last):
             raise XshmError(f"{self._encoder.codec.name} gave packets whose times don't rise: {packet.dts}")
+        if not packet.pts - self._most_delay <= packet.dts <= packet.pts:  # of which libav's mp4 ends the program
+            raise XshmError(
+                f"{self._encoder.codec.name} gave a packet that is to be decoded at {packet.dts} and shown at "
+                f"{packet.pts}, as x265 does with B-frames where there are few pictures; leave them out"
+            )
         self._first = packet.dts if self._first is None else self._first
         self._last = packet.dts
         self._shown_until = max(self._shown_until, packet.pts + packet.duration)
