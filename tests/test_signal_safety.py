@@ -27,6 +27,7 @@ from xshm._signal_safety import (
     begun,
     is_a_handlers,
     is_the_kernels,
+    leave_signals,
     owned,
     pipe,
     released_by,
@@ -306,6 +307,11 @@ def test_signals_come_to_the_main_thread_whatever_others_the_library_has(xvfb: S
     assert {"xshm-live", "xshm-record-capture", "xshm-record-write", "xshm-trace"} < ours.keys(), run.stdout
     assert set(ours.values()) == {"1 1 1 0"}, run.stdout
     assert threads["MainThread"] == "0 0 0 0"
+
+
+def test_the_main_thread_goes_on_to_take_signals() -> None:
+    leave_signals()  # where there can be no other thread, it does the work of one
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 
 
 def test_no_lock_is_held_around_a_loop() -> None:

@@ -157,13 +157,18 @@ class Ignored(suppress):
 def leave_signals() -> None:
     """Have the kernel give this process's signals to other threads than this one and those that it starts.
 
+    Of the main thread nothing is changed.
+
     Handlers run in the main thread alone: a signal that comes to another one does not interrupt a wait of that, which
     ends when it would have ended. Of 160 TERMs to `xshm run --record` soon after its start 4 to 8 had no effect so.
     Nothing for a thread that starts programs: they inherit it, those too that a finalizer of somebody else's starts
     there. What tells of a fault in the thread still comes.
     """
-    import signal  # noqa: PLC0415 - a screenshot needs none
+    import signal  # noqa: PLC0415 - a screenshot needs neither
+    import threading  # noqa: PLC0415
 
+    if _thread.get_ident() == threading.main_thread().ident:
+        return
     faults = {signal.Signals[f"SIG{name}"] for name in _FAULTS}
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - faults)
 
