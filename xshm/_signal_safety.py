@@ -37,7 +37,7 @@ import os
 import sys
 import weakref
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeGuard, TypeVar
 
@@ -169,8 +169,15 @@ def leave_signals() -> None:
 
     if _thread.get_ident() == threading.main_thread().ident:
         return
-    faults = {signal.Signals[f"SIG{name}"] for name in _FAULTS}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - faults)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _left())
+
+
+@cache
+def _left() -> frozenset[int]:
+    """Return the signals that are left: made once, since that takes 90 µs, and a picture's file may need a thread."""
+    import signal  # noqa: PLC0415 - as above
+
+    return frozenset(signal.valid_signals() - {signal.Signals[f"SIG{name}"] for name in _FAULTS})
 
 
 def begun(work: Callable[[], object]) -> Callable[[], object] | None:

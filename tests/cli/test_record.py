@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from early_signals import RECORDER, run_with_signal
 from ffprobe import last_picture, probe
 from programs import eventually
 
@@ -199,20 +200,8 @@ def test_a_signal_ends_the_wait_for_a_reader_of_a_fifo_at_once(record: Any, tmp_
 def test_a_signal_before_the_first_picture_leaves_no_file(
     number: signal.Signals, place: str, xvfb: Server, tmp_path: Path
 ) -> None:
-    script = f"""
-import os, resource, sys
-from xshm.cli.main import main
-from xshm.record.recorder import Recorder
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-whole = Recorder.{place}
-def interrupted(*args, **options):
-    os.kill(os.getpid(), {int(number)})
-    whole(*args, **options)
-Recorder.{place} = interrupted
-sys.exit(main(["record", "a.mp4"]))
-"""
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=xvfb.env(), check=False, timeout=20)
-    assert done.returncode == (-number if place == "__init__" else 2)
+    code = run_with_signal(RECORDER, place, number, ["record", "a.mp4"], tmp_path, xvfb.env())
+    assert code == (-number if place == "__init__" else 2)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from disks import names
+from early_signals import RECORDER, run_with_signal
 from ffprobe import last_picture, probe
 from programs import eventually
 
@@ -110,19 +111,9 @@ def test_what_ends_a_recording_for_failures_is_of_no_interest_without_one(limit:
 @pytest.mark.parametrize("place", ["__init__", "start"])
 @pytest.mark.parametrize("command", [[], ["--", "true"]], ids=["without", "with"])
 def test_a_signal_before_the_command_leaves_no_file(place: str, command: list[str], tmp_path: Path) -> None:
-    script = f"""
-import os, signal, sys
-from xshm.cli.main import main
-from xshm.record.recorder import Recorder
-whole = Recorder.{place}
-def interrupted(*args, **options):
-    os.kill(os.getpid(), signal.SIGTERM)
-    whole(*args, **options)
-Recorder.{place} = interrupted
-sys.exit(main(["run", "--record", "a.mp4", *{command}]))
-"""
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=False, timeout=20)
-    assert done.returncode == -signal.SIGTERM
+    words = ["run", "--record", "a.mp4", *command]
+    code = run_with_signal(RECORDER, place, signal.SIGTERM, words, tmp_path)
+    assert code == -signal.SIGTERM
     assert names(tmp_path) == []
 
 

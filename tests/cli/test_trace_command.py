@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import videos
 from disks import names
+from early_signals import TRACE, run_with_signal
 from programs import eventually
 from terminals import Terminal
 from trace_files import example
@@ -219,17 +220,6 @@ def test_help_loads_no_numpy() -> None:
 
 @pytest.mark.parametrize("place", ["__init__", "start"])
 def test_a_signal_before_the_first_picture_leaves_no_file(place: str, xvfb: Server, tmp_path: Path) -> None:
-    script = f"""
-import os, signal, sys
-from xshm.cli.main import main
-from xshm.trace.trace import Trace
-whole = Trace.{place}
-def interrupted(*args, **options):
-    os.kill(os.getpid(), signal.SIGTERM)
-    whole(*args, **options)
-Trace.{place} = interrupted
-sys.exit(main(["trace", "-o", "a.html"]))
-"""
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=xvfb.env(), check=False, timeout=20)
-    assert done.returncode == (-signal.SIGTERM if place == "__init__" else 2)
+    code = run_with_signal(TRACE, place, signal.SIGTERM, ["trace", "-o", "a.html"], tmp_path, xvfb.env())
+    assert code == (-signal.SIGTERM if place == "__init__" else 2)
     assert names(tmp_path) == []
