@@ -169,6 +169,7 @@ def test_work_is_done_by_another_thread_and_waited_for() -> None:
     assert threads != [threading.get_ident()]
 
 
+@pytest.mark.usefixtures("no_collector")  # else it may raise in a finalizer that runs meanwhile
 def test_a_handler_that_raises_at_any_moment_of_a_thread_s_begin_does_not_end_the_thread(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
