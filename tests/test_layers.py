@@ -22,7 +22,7 @@ _LAYERS = (
     "input",
     "shm",
     *("capture", "capture.waiting"),
-    *("record.feeds", "record.pictures", "record.sinks", "record.formats", "record.libav", "record"),
+    *("record.feeds", "record.pictures", "record.sinks", "record.formats", "record.codecs", "record.libav", "record"),
     *("trace.noting", "trace.reading", "trace"),
     *("live.rfb", "live", "live.web"),
     "drawables",

@@ -15,7 +15,7 @@ from xshm.live import video
 from xshm.live.encoding import Ask
 from xshm.live.messages import Codec
 from xshm.live.video import VideoEncoder, VideoViewer
-from xshm.record.libav import codecs
+from xshm.record.codecs import table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -170,7 +170,7 @@ def test_where_it_can_not_be_encoded_pictures_are_sent(monkeypatch: pytest.Monke
     def none(*_: object) -> Any:
         raise InvalidArgument("no codec is named libx264")
 
-    monkeypatch.setattr(codecs, "find", none)
+    monkeypatch.setattr(table, "find", none)
     scene, encoder = Scene(), VideoEncoder()
     scene.number(1)
     assert VideoViewer(encoder).update(scene.picture, LARGE, FAST) is None

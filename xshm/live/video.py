@@ -229,7 +229,7 @@ class _Encoding:
 
     def _open(self) -> None:
         """Make the encoder, and the planes that it reads."""
-        from xshm.record.libav import codecs  # noqa: PLC0415 - PyAV takes longer to import than all the rest
+        from xshm.record.codecs import table  # noqa: PLC0415 - PyAV takes longer to import than all the rest
         from xshm.record.libav.encoder import Encoder  # noqa: PLC0415 - as above
         from xshm.record.pictures.painter import Painter  # noqa: PLC0415 - as above
         from xshm.record.sinks.settings import Settings  # noqa: PLC0415 - as above
@@ -242,7 +242,7 @@ class _Encoding:
         settings = Settings(fps=_RATE, quality="small", options={} if rung > _MOST else bounded)
         edge = None if by == 1 else max(max(picture.size) // by, 2)
         self._painter = Painter(picture.format, picture.size, "yuv420p", max_edge=edge)
-        codec, _ = codecs.find("libx264", "small")
+        codec, _ = table.find("libx264", "small")
         encoder = Encoder(codec, self._painter.size, settings, in_band=True, keys_on_request=True)
         self._planes = encoder.new_picture()
         self._encoder = encoder

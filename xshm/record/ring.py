@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from xshm import _arguments
 from xshm.errors import InvalidArgument, RecordingFailed
-from xshm.record.libav import codecs, containers
+from xshm.record.codecs import table
+from xshm.record.libav import containers
 from xshm.record.libav.packets import PacketSink
 from xshm.record.recorder import Recorder
 from xshm.record.sinks.target import Target
@@ -83,4 +84,4 @@ def _check(settings: Settings) -> None:
     if container is None:
         raise InvalidArgument(f"a ring is saved as {', '.join(containers.NAMES)}, not as {quoted(settings.format)}")
     if settings.codec is not None:
-        containers.check(container, codecs.find(settings.codec, settings.quality)[0], settings.quality)
+        containers.check(container, table.find(settings.codec, settings.quality)[0], settings.quality)

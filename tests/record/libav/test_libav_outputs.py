@@ -20,7 +20,8 @@ from disks import descriptors, fill, names, small_disk
 from videos import SECOND
 
 from xshm.errors import TargetGone, TargetUnreachable
-from xshm.record.libav import codecs, containers
+from xshm.record.codecs import table
+from xshm.record.libav import containers
 from xshm.record.libav.encoder import Encoder
 from xshm.record.libav.muxer import Muxer, kept
 from xshm.record.libav.outputs import to_output
@@ -197,7 +198,7 @@ def test_after_a_kill_all_but_the_last_second_plays_with_its_times(tmp_path: Pat
 
 
 def test_kept_packets_are_written_later_and_twice_from_a_key_frame_on(tmp_path: Path) -> None:
-    codec, _ = codecs.find("h264", "screen")
+    codec, _ = table.find("h264", "screen")
     encoder = Encoder(codec, SIZE, Settings())
     picture = encoder.new_picture()
     packets: list[Any] = []

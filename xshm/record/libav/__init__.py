@@ -1,9 +1,7 @@
-"""Videos by PyAV: codecs, encoders, containers.
+"""Videos by PyAV: encoders, containers, what is written to.
 
 In reading order:
 
-`codecs`: Codec, which encoder a name means, and what it is given at each quality.
-`options`: options of encoders, checked.
 `containers`: Container, which codecs it takes, and how it is written.
 `colours`: the tags of colours.
 `frames`: frames of libav as planes that are painted.

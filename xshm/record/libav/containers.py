@@ -17,7 +17,7 @@ from xshm.system.printable import quoted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from xshm.record.libav.codecs import Codec
+    from xshm.record.codecs.table import Codec
     from xshm.record.sinks.settings import Quality
 
 

@@ -15,7 +15,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import InvalidArgument
-from xshm.record.libav import codecs, colours, frames, options
+from xshm.record.codecs import options, trial
+from xshm.record.codecs.pyav import libav
+from xshm.record.libav import colours, frames
 from xshm.record.pictures.picture import Picture
 from xshm.record.sinks.sink import LEAST_LAST_RATE, USUAL_RATE
 from xshm.system.scheduling import without_real_time
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xshm.geometry import Rect
-    from xshm.record.libav.codecs import Codec
+    from xshm.record.codecs.table import Codec
     from xshm.record.sinks.settings import Settings
 
 _SECOND: Final = 1_000_000_000  # ns
@@ -90,7 +92,7 @@ class Encoder:
         self._open(rate)
 
     def _open(self, rate: Fraction) -> None:
-        av = codecs.libav()
+        av = libav()
         width, height = self.size
         # A container that writes nothing: its stream has the codec's parameters in the form that muxers copy.
         self._null = av.open("null", "w", format="null")
@@ -106,10 +108,10 @@ class Encoder:
             context.flags |= _GLOBAL_HEADER
         colours.tag(context, colours.tags_of(self._pixels))
         try:
-            with options.quiet(self.codec), without_real_time():
+            with trial.quiet(self.codec), without_real_time():
                 self._null.start_encoding()
         except (av.FFmpegError, ValueError) as error:
-            why = options.reason(self.codec, self.size, self._pixels, self.options)
+            why = trial.reason(self.codec, self.size, self._pixels, self.options)
             why = why or getattr(error, "strerror", None) or str(error)
             if self.codec.kind in _BROADCAST:
                 why += "; it takes constant rates of broadcasts alone: constant=True with fps=24, 25, 30, 50 or 60"
@@ -189,7 +191,7 @@ class Encoder:
 
 def _copied(frame: Any) -> Any:
     """Return a frame of the same pixels and time in memory of its own."""
-    copy = codecs.libav().VideoFrame(frame.width, frame.height, frame.format.name)
+    copy = libav().VideoFrame(frame.width, frame.height, frame.format.name)
     for plane, own in zip(frame.planes, copy.planes, strict=True):
         own.update(plane)
     return colours.alike(copy, frame)

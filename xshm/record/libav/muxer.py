@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import InvalidArgument, XshmError
-from xshm.record.libav import codecs
+from xshm.record.codecs.pyav import libav
 from xshm.system.replacement import explained
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Muxer:
 
     def __init__(self, output: Output, container: Container, encoder: Encoder, *, start: int = 0) -> None:
         self._output, self._encoder, self._start = output, encoder, start
-        self._av = codecs.libav()
+        self._av = libav()
         options = dict(container.options if output.is_seekable else container.streamed)
         with _Errors(output.name, self._av):
             self._file = self._av.open(
@@ -181,7 +181,7 @@ def chapters(marks: Sequence[tuple[int, str]], end: int, start: int = 0) -> list
 
 def kept(packet: Any) -> Any:
     """Return a packet over the same bytes, to be written, while this one is kept to be written again."""
-    copy = codecs.libav().Packet(packet)
+    copy = libav().Packet(packet)
     copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
     copy.is_keyframe = packet.is_keyframe
     return copy
@@ -189,7 +189,7 @@ def kept(packet: Any) -> Any:
 
 def check(container: Container, encoder: Encoder) -> None:
     """Raise InvalidArgument where libav does not put an encoder's packets into a container."""
-    file = codecs.libav().open(os.devnull, "w", format=container.muxer)
+    file = libav().open(os.devnull, "w", format=container.muxer)
     try:
         file.add_stream_from_template(encoder.stream, opaque=True)
     except ValueError:

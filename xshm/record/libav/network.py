@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xshm._signal_safety import leave_signals
 from xshm.errors import Closed, RecordingFailed, TargetGone, TargetTimeout, TargetUnreachable, XshmError
-from xshm.record.libav import codecs
+from xshm.record.codecs.pyav import libav
 from xshm.record.pictures.handover import End
 from xshm.record.sinks.target import without_secrets
 from xshm.record.sinks.timed_writer import TIMEOUT
@@ -238,7 +238,7 @@ def _atoi() -> int | None:
 @functools.cache
 def _libav() -> Any:
     """Return libavformat and libavutil, the ones that PyAV has loaded."""
-    codecs.libav()
+    libav()
     from av.container import output  # noqa: PLC0415 - heavy, and an extra
 
     library = ctypes.CDLL(output.__file__)  # a name is looked up in what this file is linked to, too

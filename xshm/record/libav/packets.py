@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from xshm.errors import InvalidArgument, RecordingFailed
-from xshm.record.libav import codecs, containers
+from xshm.record.codecs import table
+from xshm.record.libav import containers
 from xshm.record.libav.encoder import Encoder
 from xshm.record.libav.muxer import Muxer, chapters, kept
 from xshm.record.libav.outputs import to_output
@@ -66,7 +67,7 @@ class PacketSink:
 
     def __init__(self, size: tuple[int, int], settings: Settings, seconds: float, max_bytes: int | None) -> None:
         usual = containers.named(settings.format or "mp4").codec
-        codec, note = codecs.find(usual if settings.codec is None else settings.codec, settings.quality)
+        codec, note = table.find(usual if settings.codec is None else settings.codec, settings.quality)
         self._note = note
         self.layout: Layout = codec.layouts[settings.quality]
         width, height = size

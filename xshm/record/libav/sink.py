@@ -6,7 +6,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from xshm.record.libav import codecs, containers
+from xshm.record.codecs import table
+from xshm.record.libav import containers
 from xshm.record.libav.encoder import Encoder
 from xshm.record.libav.muxer import Muxer, chapters, check
 from xshm.record.libav.outputs import to_output
@@ -41,7 +42,7 @@ class LibavSink:
         `settings.format` names the container.
         """
         self._container = containers.named(settings.format)
-        codec, note = codecs.find(self._container.codec if settings.codec is None else settings.codec, settings.quality)
+        codec, note = table.find(self._container.codec if settings.codec is None else settings.codec, settings.quality)
         containers.check(self._container, codec, settings.quality)
         self._notes = [note] if note else []
         self.layout: Layout = codec.layouts[settings.quality]

@@ -11,7 +11,8 @@ import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from xshm.errors import InvalidArgument, MissingExtra
+from xshm.errors import InvalidArgument
+from xshm.record.codecs.pyav import libav
 from xshm.record.sinks import target
 from xshm.system.printable import quoted
 
@@ -176,17 +177,6 @@ _INSTEAD: Final[Mapping[tuple[str, Quality], str]] = {("libx264", "lossless"): "
 # Encoders of single pictures, for which there are formats of their own.
 _STILL: Final = ("apng", "gif", "libwebp", "libwebp_anim", "png")
 _HAVE_LOSSLESS: Final = "libx264rgb, libx265, vp9 and ffv1"
-
-
-def libav() -> Any:
-    """Return the package `av`, or raise MissingExtra."""
-    try:
-        import av  # noqa: PLC0415 - heavy, and an extra
-    except ImportError as error:
-        raise MissingExtra(
-            "a video of this kind needs PyAV: pip install 'xshm[video]'; .apng, .gif, .webp and y4m need nothing"
-        ) from error
-    return av
 
 
 def find(name: str, quality: Quality) -> tuple[Codec, str]:

@@ -12,7 +12,7 @@ import pytest
 import videos
 
 from xshm import InvalidArgument, InvalidType
-from xshm.record.libav import codecs
+from xshm.record.codecs import table
 from xshm.record.libav.encoder import Encoder
 from xshm.record.libav.sink import LibavSink
 from xshm.record.sinks.settings import Settings
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def encoder(name: str, options: dict[str, Any], quality: Any = "screen") -> Encoder:
-    codec, _ = codecs.find(name, quality)
+    codec, _ = table.find(name, quality)
     return Encoder(codec, (64, 48), Settings(options=options, quality=quality))
 
 
@@ -153,10 +153,10 @@ def test_x264_has_one_quality_for_all_pictures_unless_an_option_needs_its_rate_c
 
 def test_encoders_are_quiet_on_standard_error() -> None:
     program = (
-        "from xshm.record.libav import codecs\nfrom xshm.record.libav.encoder import Encoder\n"
+        "from xshm.record.codecs import table\nfrom xshm.record.libav.encoder import Encoder\n"
         "from xshm.record.sinks.settings import Settings\n"
         "for name in ('h264', 'h265', 'vp8', 'vp9', 'av1', 'ffv1', 'mpeg4', 'mjpeg'):\n"
-        "    made = Encoder(codecs.find(name, 'screen')[0], (64, 48), Settings())\n"
+        "    made = Encoder(table.find(name, 'screen')[0], (64, 48), Settings())\n"
         "    made.encode(made.new_picture(), 0, ())\n"
         "    if name != 'vp8': made.finish()\n"
     )
@@ -169,9 +169,9 @@ def test_an_encoder_may_be_dropped_while_it_holds_pictures(name: str) -> None:
     # In a process of its own: what goes wrong here waits for ever, with the interpreter's lock held.
     options = "{'tune': 'film', 'bf': 3, 'preset': 'medium'}" if name == "h264" else "{}"
     program = (
-        "from xshm.record.libav import codecs\nfrom xshm.record.libav.encoder import Encoder\n"
+        "from xshm.record.codecs import table\nfrom xshm.record.libav.encoder import Encoder\n"
         "from xshm.record.sinks.settings import Settings\n"
-        f"made = Encoder(codecs.find({name!r}, 'screen')[0], (64, 48), Settings(options={options}))\n"
+        f"made = Encoder(table.find({name!r}, 'screen')[0], (64, 48), Settings(options={options}))\n"
         "for number in range(5): made.encode(made.new_picture(), number * 10**8, ())\n"
         "del made\nprint('dropped')\n"
     )
