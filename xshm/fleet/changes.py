@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Final
 from xshm.errors import Closed, RequestTimeout, XshmError
 from xshm.fleet.picture import EPOCH_COUNT_BITS, Delta, Seen
 from xshm.live.picture import Picture
-from xshm.record.feeds.opening import open_feed, read_untorn
+from xshm.record.feeds.opening import open_feed
+from xshm.record.feeds.untorn import read_untorn
 from xshm.x11.protocol.core import SYNC
 from xshm.x11.protocol.requests import Request
 
@@ -83,7 +84,7 @@ class Changes:
             feed, picture = self._feed, self._picture
             if feed is None or picture is None or self._source._current() != feed.rect:  # noqa: SLF001 - as above
                 feed, picture = self._begin()
-            at = read_untorn(feed, self._source._session.connection, picture.read)  # noqa: SLF001 - as above
+            at = read_untorn(feed, picture.read)
             if self._source._extent != feed.rect:  # noqa: SLF001 - as above
                 continue  # resized meanwhile: the capture has noticed that, so that no event is left to wait for
             if at is not None and picture.commit(at) and self._waiting:

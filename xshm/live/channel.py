@@ -33,7 +33,8 @@ from xshm.errors import LiveViewFailed, OutOfBounds, PoolExhausted, RequestTimeo
 from xshm.live.absence import Appearance, ChannelState, display_of, ended
 from xshm.live.picture import Picture
 from xshm.live.pointing import HIDDEN, Pointing, open_pointing
-from xshm.record.feeds.opening import open_feed, read_untorn
+from xshm.record.feeds.opening import open_feed
+from xshm.record.feeds.untorn import read_untorn
 from xshm.system import limits, logs
 from xshm.system.deadlines import within
 from xshm.system.printable import printable
@@ -346,7 +347,7 @@ class Channel:
     def _capture(self, following: _Following) -> bool:
         """Bring the picture up to date; return whether anything differs."""
         feed, picture = following.feed, following.picture
-        at = read_untorn(feed, following.source._session.connection, picture.read)
+        at = read_untorn(feed, picture.read)
         if feed.is_hidden:
             raise WindowNotViewable("the window is not shown")
         if at is None:

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Final
 from xshm._signal_safety import leave_signals
 from xshm.errors import PoolExhausted, RequestTimeout, WindowGone, WindowNotViewable, XshmError
 from xshm.geometry import Rect, subtract
+from xshm.record.feeds.untorn import read_untorn
 from xshm.record.pictures.handover import End, Finished, Handover
 from xshm.record.timing import SECOND, Clock, Grid, Pace, shown_alone
 from xshm.record.writer import SinkWriter
@@ -43,7 +44,6 @@ _LAST_LOOK: Final = 2.0  # seconds for the server's answer when a recording ends
 _CATCH_UP: Final = 2.0  # seconds for all that is there to be written
 _RETRY: Final = 0.02  # seconds after which what was refused for a moment is tried again
 _PICTURES: Final = 3
-_TRIES: Final = 4  # of a picture that is drawn to while it is read; the last one while nobody can draw
 
 _running: weakref.WeakSet[Pipeline] = weakref.WeakSet()
 
@@ -110,10 +110,8 @@ class Pipeline:
 
     def start(self) -> None:
         """Take the first picture, and begin. Raises what the source raises; then nothing was begun."""
-        captured = self._feed.capture()
-        if captured is None:
+        if not self._look():
             raise WindowNotViewable("what is to be recorded has no picture: it is unmapped or iconified")
-        self._receive(captured)
         # From here on the threads end it, also where this is interrupted. One call into C starts them and says so.
         self._launched.extend(map(_thread.start_new_thread, (self._launch,), ((),)))
         while not self._begun.wait(_PATROL):
@@ -260,63 +258,37 @@ class Pipeline:
         finally:
             self._handover.note_look(asked)
 
-    def _look(self) -> None:
-        captured = self._feed.capture()
-        if captured is not None:
-            self._receive(captured)
-
-    def _receive(self, captured: Captured) -> None:
-        """Paint what was captured into a free picture, and hand that over."""
+    def _look(self) -> bool:
+        """Bring a free picture up to date, and hand it over; return whether anything has changed."""
         kept = self._handover.begin()
+        changed: list[Rect] = []
         try:
-            at, changed = self._paint(kept, captured)
+            at = read_untorn(self._feed, partial(self._convert, kept, changed))
         except BaseException:
             self._handover.give_back(kept)
             raise
+        if at is None:
+            self._handover.recycle(kept)
+            return False
         if not self.has_begun:
             self.clock.begin(at)
         self._pace.captured(at)
         time_ns = self.clock.at(at)
         if time_ns >= self.clock.limit:  # of what would not be shown any more
             self._handover.give_back(kept)
-            return
-        self._handover.hand_over(Finished(kept, time_ns, changed))
+        else:
+            self._handover.hand_over(Finished(kept, time_ns, changed))
+        return True
 
-    def _paint(self, kept: Kept, captured: Captured) -> tuple[int, list[Rect]]:
-        """Bring a picture up to date; return the moment that it shows, and where it differs from the one before.
-
-        Of pixels that were drawn to while they were converted, what has changed is converted again; if that is so again
-        and again, the server is grabbed for the moment of one conversion.
-        """
-        changed: list[Rect] = []
-        at, torn = self._convert(kept, captured, changed)
-        for left in range(_TRIES - 2, -1, -1):
-            if not torn:
-                break
-            take = partial(self._convert_next, kept, changed)
-            found = take() if left else self._feed.undisturbed(take)
-            if found is None:  # what was drawn meanwhile was outside of the region
-                break
-            at, torn = found
-        return at, changed
-
-    def _convert_next(self, kept: Kept, changed: list[Rect]) -> tuple[int, bool] | None:
-        captured = self._feed.capture()
-        return None if captured is None else self._convert(kept, captured, changed)
-
-    def _convert(self, kept: Kept, captured: Captured, changed: list[Rect]) -> tuple[int, bool]:
-        """Convert what was captured; add where it differs to `changed`. Return its moment, and whether it is torn."""
-        try:
-            self._handover.note(captured.changed)
-            # What is stale and what is new apart: only the latter differs from the picture before.
-            stale = subtract(kept.stale, *captured.changed)
-            if stale:
-                self._painter.paint(kept.picture, captured.pixels, stale, captured.colormap)
-            changed += self._painter.paint(kept.picture, captured.pixels, captured.changed, captured.colormap)
-            kept.stale = []
-            return captured.at, captured.is_torn()
-        finally:
-            captured.release()
+    def _convert(self, kept: Kept, changed: list[Rect], captured: Captured) -> None:
+        """Convert what was captured; add to `changed` where it differs from the picture before."""
+        self._handover.note(captured.changed)
+        # What is stale and what is new apart: only the latter differs from the picture before.
+        stale = subtract(kept.stale, *captured.changed)
+        if stale:
+            self._painter.paint(kept.picture, captured.pixels, stale, captured.colormap)
+        changed += self._painter.paint(kept.picture, captured.pixels, captured.changed, captured.colormap)
+        kept.stale = []
 
 
 def _stop_all() -> None:

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xshm._signal_safety import leave_signals
 from xshm.errors import PoolExhausted, RequestTimeout, WindowNotViewable, XshmError
-from xshm.record.feeds.opening import open_feed, read_untorn
+from xshm.record.feeds.opening import open_feed
+from xshm.record.feeds.untorn import read_untorn
 from xshm.record.pictures.handover import End
 from xshm.trace import records
 from xshm.trace.log import RecordLog
@@ -313,7 +314,7 @@ class Engine:
 
     def _read(self) -> int | None:
         """Read what has changed; return the moment that it shows, or None where nothing has."""
-        return read_untorn(self._feed, self._source._session.connection, self._copy)
+        return read_untorn(self._feed, self._copy)
 
     def _copy(self, captured: Captured) -> None:
         self._shadow.read(captured.pixels, captured.changed, captured.colormap)

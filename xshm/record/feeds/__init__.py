@@ -7,4 +7,5 @@ In reading order:
 - `tracker_feed`: frames in shared memory.
 - `live_feed`: the live memory of a screen.
 - `opening`: the choice between them.
+- `untorn`: read from one until no pixel is older than another.
 """

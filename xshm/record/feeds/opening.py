@@ -1,4 +1,4 @@
-"""Choose a Feed: the live memory of a screen where it is at hand, else frames in shared memory; and read from it."""
+"""Choose a Feed: the live memory of a screen where it is at hand, else frames in shared memory."""
 
 from __future__ import annotations
 
@@ -7,19 +7,13 @@ from typing import TYPE_CHECKING, Final
 from xshm.record.feeds.live_feed import LiveFeed
 from xshm.record.feeds.tracker_feed import TrackerFeed
 from xshm.x11.protocol import xfixes
-from xshm.x11.scheduling import with_server_grabbed
 from xshm.x11.server.damage import NAME as DAMAGE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from xshm.capture.session import LiveMemory
     from xshm.capture.source import Source
     from xshm.geometry import Rect
-    from xshm.record.feeds.feed import Captured, Feed
-    from xshm.x11.connection import Connection
 
-_TRIES: Final = 4  # of a picture that is drawn to while it is read
 _PURPOSE: Final = "a recording, which follows what is drawn,"
 _INSTEAD: Final = "take frames at points in time, by stream(fps=…), and encode these"
 
@@ -41,34 +35,6 @@ def open_feed(source: Source, region: Rect | None, *, cursor: bool) -> LiveFeed 
     feed = TrackerFeed(source, region, cursor=cursor)
     feed.how += f"; not the screen's own memory: {why_not}"
     return feed
-
-
-def read_untorn(feed: Feed, connection: Connection, read: Callable[[Captured], None]) -> int | None:
-    """Have `read` copy what has changed; return the moment that it shows, or None where nothing has.
-
-    It is called again, with further rectangles, where the pixels were drawn to meanwhile. If that is so again and
-    again, the server is grabbed for the moment of one copy.
-    """
-    at: int | None = None
-    for _ in range(_TRIES):
-        before, (at, is_torn) = at, _read(feed, read)
-        if at is None:
-            return before  # what was drawn meanwhile was outside of the region
-        if not is_torn:
-            return at
-    return with_server_grabbed(connection, lambda: _read(feed, read)[0]) or at
-
-
-def _read(feed: Feed, read: Callable[[Captured], None]) -> tuple[int | None, bool]:
-    """Have what has changed copied; return when that was, and whether it was drawn to meanwhile."""
-    captured = feed.capture()
-    if captured is None:
-        return None, False
-    try:
-        read(captured)
-        return captured.at, captured.is_torn()
-    finally:
-        captured.release()
 
 
 def _refuse(live: LiveMemory, source: Source, *, cursor: bool) -> str:

@@ -192,6 +192,6 @@ class Handover:
             self._askers.popleft()[1].come()
 
     def recycle(self, kept: Kept) -> None:
-        """Return a picture that is not written again."""
+        """Return a picture that is as up to date as it was: not written again, or not painted into."""
         with self.lock:
             self._free.append(kept)
