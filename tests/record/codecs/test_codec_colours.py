@@ -1,7 +1,11 @@
-"""Pure colours decode within 2 of 255 with each codec's own settings: in a still picture, and right after a change."""
+"""Pure colours decode within 2 of 255 with each codec's own settings: in a still picture, and right after a change.
+
+AV1 is not among them: in real time its encoder leaves parts of the picture before, and a recording says so.
+"""
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -9,6 +13,7 @@ import numpy as np
 import pytest
 import videos
 
+from xshm import InvalidArgument
 from xshm.record.codecs import rates, table
 from xshm.record.libav.sink import LibavSink
 from xshm.record.sinks.settings import Settings
@@ -26,7 +31,7 @@ _CASES = [
         (suffix, name, quality)
         for quality in ("screen", "small")
         for suffix, names in {
-            "mp4": ("h264", "h265", "av1", "mpeg4"),
+            "mp4": ("h264", "h265", "mpeg4"),
             "webm": ("vp8", "vp9"),
             "mov": ("mjpeg", "prores"),
         }.items()
@@ -104,6 +109,19 @@ def test_nothing_of_the_picture_before_is_left(tmp_path: Path, suffix: str, code
     assert wrong <= plain / 5000, (wrong, plain)
 
 
+@pytest.mark.parametrize(("suffix", "codec", "quality"), _CASES)
+def test_the_whole_of_a_picture_has_its_colour(tmp_path: Path, suffix: str, codec: str, quality: Any) -> None:
+    # The first block of a picture is predicted from nothing: of H.264 it was up to 5 off after a change of all.
+    width, height = 160, 96
+    changes = itertools.permutations(videos.BARS, 2)
+    pictures = [np.full((height, width, 3), colour, np.uint8) for pair in changes for colour in (*pair, pair[1])]
+    path = tmp_path / f"plain.{suffix}"
+    settings = Settings(format=suffix, codec=codec, quality=quality)
+    videos.record(LibavSink(Replacement(path), (width, height), settings), pictures)
+    for frame, picture in zip(videos.decode(path), pictures, strict=True):
+        assert abs(frame.astype(int) - picture).max() <= 2, (picture[0, 0], frame[0, 0])
+
+
 @pytest.mark.parametrize("quality", ["screen", "small"])
 def test_vp8_does_not_spoil_a_large_still_picture(tmp_path: Path, quality: Any) -> None:
     # Its control of the rate did, in anything that takes more bits than the rate has.
@@ -119,19 +137,69 @@ def test_vp8_does_not_spoil_a_large_still_picture(tmp_path: Path, quality: Any) 
     ("codec", "given", "left"),
     [
         ("vp8", {}, {"crf": "13", "qmin": "13", "qmax": "13", "b": "6M"}),
-        ("vp8", {"crf": "30"}, {"crf": "30", "b": "6M"}),
+        ("vp8", {"crf": "30"}, {"crf": "30", "qmin": "30", "qmax": "30", "b": "6M"}),
+        ("vp8", {"crf": "10", "qmax": "40"}, {"crf": "10", "qmax": "40", "b": "6M"}),
         ("vp8", {"b": "2M"}, {"b": "2M"}),
-        ("vp8", {"qmax": "20"}, {"crf": "13", "qmax": "20", "b": "6M"}),
+        ("vp8", {"maxrate": "300k"}, {"crf": "13", "b": "6M", "maxrate": "300k"}),
+        ("vp8", {"qmin": "20"}, {"crf": "20", "qmin": "20", "qmax": "20", "b": "6M"}),
+        ("vp8", {"qmin": "20", "qmax": "40"}, {"crf": "20", "qmin": "20", "qmax": "40", "b": "6M"}),
+        ("vp8", {"qmax": "20"}, {"crf": "13", "qmin": "13", "qmax": "20", "b": "6M"}),
+        ("vp8", {"qmax": "7"}, {"crf": "7", "qmin": "7", "qmax": "7", "b": "6M"}),
+        ("vp9", {"qmax": "20"}, {"crf": "20", "qmax": "20", "b": "0"}),
+        ("vp9", {"lossless": "1"}, {"b": "0"}),
         ("mpeg4", {}, {"qmin": "3", "qmax": "6"}),
         ("mpeg4", {"b": "2M"}, {"b": "2M"}),
-        ("mpeg4", {"qmin": "10"}, {"qmin": "10"}),
-        ("h265", {}, {"qp": "25"}),
-        ("h265", {"preset": "medium"}, {"crf": "25"}),
-        ("h265", {"crf": "30"}, {"crf": "30"}),
-        ("h265", {"b": "1M"}, {"b": "1M"}),
+        ("mpeg4", {"qmin": "1"}, {"qmin": "1", "qmax": "6"}),
+        ("mpeg4", {"qmin": "10"}, {"qmin": "10", "qmax": "10"}),
+        ("h265", {}, {"crf": "25", "qmax": "30"}),
+        ("h265", {"preset": "medium"}, {"crf": "25", "qmax": "30"}),
+        ("h265", {"crf": "35"}, {"crf": "35"}),
+        ("h265", {"qmin": "40"}, {"crf": "40", "qmin": "40", "qmax": "40"}),
+        ("h265", {"x265-params": "bitrate=900"}, {}),
+        ("h265", {"x265-params": "crf=40"}, {"crf": "25"}),
+        ("h264", {}, {"qp": "22"}),
+        ("h264", {"b": "1M"}, {"b": "1M"}),
+        ("av1", {"b": "1M"}, {"b": "1M", "maxrate": "1M"}),
     ],
 )
 def test_a_given_rate_takes_the_place_of_the_usual_one(codec: str, given: dict[str, str], left: dict[str, str]) -> None:
-    found, _ = table.find(codec, "small")
-    settled = rates.settled(found, {**found.options["small"], **given}, given.keys())
-    assert {name: value for name, value in settled.items() if name in ("crf", "qp", "b", "qmin", "qmax")} == left
+    settled = rates.settled(table.find(codec, "small")[0], "small", given)
+    rated = ("crf", "qp", "b", "qmin", "qmax", "maxrate")
+    assert {name: value for name, value in settled.items() if name in rated} == left
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        *(({name: "20"}, f"{name} of libsvtav1 has no effect without b") for name in ("qmin", "qmax", "maxrate")),
+        ({"b": "1M", "maxrate": "2M"}, "maxrate of libsvtav1 is b, 1M, or left out: .* not '2M'"),
+    ],
+)
+def test_what_av1_would_ignore_is_refused(options: dict[str, str], said: str) -> None:
+    with pytest.raises(InvalidArgument, match=said):
+        rates.settled(table.find("av1", "small")[0], "small", options)
+
+
+def test_what_av1_can_t_do_is_said(tmp_path: Path) -> None:
+    for quality in ("screen", "small"):
+        _, note = table.find("av1", quality)
+        sink = LibavSink(Replacement(tmp_path / "a.mp4"), _SIZE, Settings(format="mp4", codec="av1", quality=quality))
+        sink.abort()
+        assert "may leave parts of the picture before" in note
+        assert note in sink.how
+
+
+def test_the_encoders_take_what_is_settled(tmp_path: Path) -> None:
+    given: dict[str, list[dict[str, Any]]] = {
+        "vp8": [{"crf": 0}, {"crf": 4}, {"qmin": 20}, {"qmax": 7}, {"b": "300k"}, {"maxrate": "300k"}],
+        "vp9": [{"qmin": 30}, {"qmax": 20}, {"lossless": 1}, {"b": "300k"}],
+        "mpeg4": [{"qmin": 10}, {"qmax": 2}, {"qmin": 31}],
+        "mjpeg": [{"qmin": 1}, {"qmax": 20}],
+        "h265": [{"qmin": 40}, {"qmax": 10}, {"x265-params": "bitrate=900"}],
+        "av1": [{"b": "1M"}, {"b": "1M", "svtav1-params": "rc=2"}, {"crf": 1}],
+    }
+    for codec, each in given.items():
+        for options in each:
+            settings = Settings(format="mkv", codec=codec, quality="small", options=options)
+            videos.record(LibavSink(Replacement(tmp_path / "a.mkv"), _SIZE, settings), [videos.bars(*_SIZE)] * 2)
+            assert len(videos.decode(tmp_path / "a.mkv")) == 2, (codec, options)

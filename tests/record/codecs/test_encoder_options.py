@@ -71,7 +71,7 @@ def encoder(name: str, options: dict[str, Any], quality: Any = "screen") -> Enco
         ("av1", {"svtav1-params": "foo=1"}, "does not take svtav1-params 'foo=1': Error parsing option foo: 1"),
         ("vp9", {"deadline": "god"}, "deadline of libvpx-vp9 is a whole number, or one of best, good, realtime"),
         ("vp9", {"cpu-used": 9}, "cpu-used of libvpx-vp9 is a whole number from -8 to 8"),
-        ("av1", {"crf": 64}, "crf of libsvtav1 is a whole number from 0 to 63; not '64'"),
+        ("av1", {"crf": 64}, "crf of libsvtav1 is a whole number from 1 to 63; not '64'"),
         ("h264", {"crf": "2\0"}, "crf of libx264 is a number"),
     ],
 )

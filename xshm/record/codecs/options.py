@@ -37,8 +37,11 @@ _OTHER_NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("s", "size", "scale", "vf"), "none of the encoder's; region and max_edge are the recording's own"),
 }
 _PROFILES_420: Final = ("baseline", "main", "high", "high10", "high422")
-_PASSED_ON: Final = ("x264-params", "x264opts", "x265-params", "svtav1-params")
-_BESIDE: Final = ("preset", "tune", "bf")  # what x265's own parameters are checked together with
+# What an encoder's own parameters are checked together with.
+_BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
+    "libx265": ("preset", "tune", "bf"),
+    "libsvtav1": ("preset", "crf", "qp", "b", "maxrate", "bufsize"),
+}
 
 
 def checked(codec: Codec, quality: Quality, given: Mapping[str, Option]) -> dict[str, str]:
@@ -48,22 +51,19 @@ def checked(codec: Codec, quality: Quality, given: Mapping[str, Option]) -> dict
     """
     known = _known(codec) if given else {}
     found = {name: values.checked(codec, _option(codec, name, known), value) for name, value in given.items()}
-    passed_on: dict[str, str] = {name: found[name] for name in _PASSED_ON if name in found}
+    passed_on: dict[str, str] = {name: found[name] for name in rates.PASSED_ON if name in found}
     if passed_on and codec.name in values.X264:
         values.check_passed_on_to_x264(codec, passed_on)
-    merged = {**codec.options.get(quality, {}), **found}
+    merged = rates.settled(codec, quality, found)
     ahead = rates.x265_lookahead(merged) if codec.name == "libx265" else ""
     if passed_on:
-        names = _BESIDE if codec.name == "libx265" else ()
-        beside: dict[str, str] = {name: merged[name] for name in names if name in merged}
-        trial.check(codec, passed_on, beside, ahead)
+        whole = {name: merged[name] for name in _BESIDE.get(codec.name, ()) if name in merged}
+        own = {name: merged[name] if codec.name == "libsvtav1" else value for name, value in passed_on.items()}
+        if ahead:
+            own = {name: f"{ahead}:{value}" for name, value in own.items()}
+        trial.check(codec, passed_on, {**whole, **own})
     if codec.layouts[quality] == "yuv444p" and merged.get("profile") in _PROFILES_420:
         raise InvalidArgument(f"profile {merged['profile']} of {codec.name} has no 4:4:4; quality='small' has 4:2:0")
-    merged = rates.settled(codec, merged, found.keys())
-    for name in _PASSED_ON:  # lists of settings, of which the later ones win
-        usual = codec.options.get(quality, {}).get(name)
-        if usual and name in found:
-            merged[name] = f"{usual}:{found[name]}"
     if ahead:
         merged["x265-params"] = f"{merged['x265-params']}:{ahead}"
     return merged

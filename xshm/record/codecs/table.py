@@ -4,7 +4,7 @@
 2. Defaults are for screens as they are recorded: in real time, one picture in, its packet out, so that a killed process
    loses no more than the last one.
 3. How good they are is measured: bars of pure colours decode within 2 of 255, in each picture, also right after a
-   change. At "small" the encoders don't hold that much below what is here.
+   change, but for AV1. At "small" the encoders don't hold that much below what is here.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Codec:
     - `formats`: libav's name of the pixels it encodes, where it is none of the planes' own: they are converted then.
     - `options`: the encoder's options by default, at each quality.
     - `threads`: how many it runs; 0 is as many as there are processors.
+    - `caveat`: what has to be said of it at each quality.
     - `keeps`: it may read a picture after the call that gave it, which is therefore given a copy.
     """
 
@@ -45,25 +46,32 @@ class Codec:
     aliases: tuple[str, ...] = ()
     threads: int = 0
     keeps: bool = False
+    caveat: str = ""
 
 
 _444: Final[Mapping[Quality, Layout]] = {"screen": "yuv444p", "small": "yuv420p"}
 _420: Final[Mapping[Quality, Layout]] = {"screen": "yuv420p", "small": "yuv420p"}
 
+# Where all of a picture changes, x264's first block is predicted from nothing: it was up to 5 of 255 off at 23, and at
+# 20 in full-resolution colour, for which x264 takes a coarser quantizer by itself.
 _X264: Final = {"preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1"}
+# qmax: after text its control of the rate would be too coarse for a few pictures.
 _X265: Final = {"preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1"}
 _VPX: Final = {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0", "b": "0"}
 # VP8 always has a rate to keep to. Its control of it would spoil what is there already: on a screen of 1080p where
-# nothing moves, pure colours 21 of 255 off from the second picture on, at 3 Mb/s. So the quantizer is fixed.
+# nothing moves, pure colours 21 of 255 off from the second picture on, at 3 Mb/s. So the quantizer is fixed, and a film
+# takes what it takes, as with the others.
 _VP8: Final = {**_VPX, "b": "6M", "screen-content-mode": "1"}
 # aq-mode=3, which spends more on blocks after they have changed, takes fewer bytes for the same colours.
 _VP9: Final = {**_VPX, "tune-content": "screen", "row-mt": "1", "tile-columns": "2"}
 _NVENC: Final = {"preset": "p4", "tune": "ull", "rc": "vbr", "zerolatency": "1", "delay": "0", "forced-idr": "1"}
 _FFV1: Final = {"level": "3", "slices": "4", "g": "1"}
-# Low delay: the encoder holds no picture back. scm=1 is its tools for screens. What is faster, presets from 9 on and
-# rtc=1, leaves blocks of the picture before where they are. Of rectangles of one colour that change at random, pixels
-# more than 20 of 255 off: 3 of 100,000 with this, 15 without scm, 300 with rtc=1, 100 with preset 9.
-_SVT: Final = {"preset": "8", "svtav1-params": "pred-struct=1:scm=1"}
+# Low delay, in real time: the encoder holds no picture back. It leaves blocks of the picture before where they are: of
+# rectangles of one colour that change at random, 26 of 1,000 pixels are more than 20 of 255 off, and more with presets
+# from 9 on. With scm=1, its tools for screens, it is 3 of 1,000, and without rtc=1 besides 3 of 100,000; but either way
+# one encoder in some hundred stands still for ever, in SVT-AV1 4.1.
+_SVT: Final = {"preset": "8", "svtav1-params": "pred-struct=1:rtc=1"}
+_SVT_CAVEAT: Final = "SVT-AV1 in real time may leave parts of the picture before for a while; VP9 and H.264 don't"
 
 
 def _nvenc(kind: str, title: str) -> Codec:
@@ -81,7 +89,7 @@ _CODECS: Final = (
         "h264",
         "H.264",
         _444,
-        {"screen": {**_X264, "crf": "20"}, "small": {**_X264, "crf": "23"}},
+        {"screen": {**_X264, "crf": "20", "chromaoffset": "-4"}, "small": {**_X264, "crf": "22"}},
         aliases=("h264", "x264", "avc"),
         threads=1,
     ),
@@ -100,8 +108,8 @@ _CODECS: Final = (
         "H.265",
         {**_444, "lossless": "gbrp"},
         {
-            "screen": {**_X265, "crf": "22", "x265-params": "log-level=none"},
-            "small": {**_X265, "crf": "25", "x265-params": "log-level=none"},
+            "screen": {**_X265, "crf": "22", "qmax": "27", "x265-params": "log-level=none"},
+            "small": {**_X265, "crf": "25", "qmax": "30", "x265-params": "log-level=none"},
             "lossless": {**_X265, "x265-params": "log-level=none:lossless=1"},
         },
         aliases=("h265", "hevc", "x265"),
@@ -124,7 +132,7 @@ _CODECS: Final = (
         {**_444, "lossless": "gbrp"},
         {
             "screen": {**_VP9, "crf": "24", "aq-mode": "3"},
-            "small": {**_VP9, "crf": "27", "aq-mode": "3"},
+            "small": {**_VP9, "crf": "23", "aq-mode": "3"},
             "lossless": {**_VP9, "lossless": "1"},
         },
         aliases=("vp9",),
@@ -134,8 +142,9 @@ _CODECS: Final = (
         "av1",
         "AV1",
         _420,
-        {"screen": {**_SVT, "crf": "28"}, "small": {**_SVT, "crf": "33"}},
+        {"screen": {**_SVT, "crf": "28"}, "small": {**_SVT, "crf": "31"}},
         aliases=("av1", "svtav1", "svt-av1"),
+        caveat=_SVT_CAVEAT,
     ),
     Codec(
         "ffv1",
@@ -202,9 +211,10 @@ def find(name: str, quality: Quality) -> tuple[Codec, str]:
         if quality == "lossless":
             raise InvalidArgument(f"{codec.name} can't be lossless; {_HAVE_LOSSLESS} can")
         raise InvalidArgument(f"{codec.name} has no quality {quality!r}; it has {' and '.join(codec.layouts)}")
+    notes = [codec.caveat] if codec.caveat else []
     if quality == "screen" and codec.formats.get(quality, codec.layouts[quality]) == "yuv420p":
-        return codec, f"{codec.name} has no full-resolution colour (4:4:4), so coloured text is softened"
-    return codec, ""
+        notes.append(f"{codec.name} has no full-resolution colour (4:4:4), so coloured text is softened")
+    return codec, "; ".join(notes)
 
 
 def _other(name: str) -> Codec:

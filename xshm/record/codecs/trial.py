@@ -36,14 +36,13 @@ _COMPLAINT: Final = re.compile(
 _PREFIX: Final = re.compile(r"^\[[^]]* @ 0x[0-9a-f]+\] *")
 
 
-def check(codec: Codec, given: Mapping[str, str], beside: Mapping[str, str], ahead: str) -> None:
-    """Raise InvalidArgument where the encoder's library complains about what is passed on to it, or ends over it.
+def check(codec: Codec, given: Mapping[str, str], whole: Mapping[str, str]) -> None:
+    """Raise InvalidArgument where the encoder's library complains about what is given to pass on, or ends over it.
 
-    `beside` are other options that it depends on, `ahead` is a parameter more for x265.
+    `whole` is all that it is opened with.
     """
     what = ", ".join(f"{name} {quoted(value)}" for name, value in given.items())
-    whole = {name: f"{ahead}:{value}" if ahead else value for name, value in given.items()}
-    command = [sys.executable, "-c", _START, json.dumps(sys.path), codec.name, json.dumps({**beside, **whole})]
+    command = [sys.executable, "-c", _START, json.dumps(sys.path), codec.name, json.dumps(whole)]
     try:
         done = subprocess.run(
             command, capture_output=True, timeout=_TRIAL_SECONDS, check=False, stdin=subprocess.DEVNULL

@@ -46,7 +46,9 @@ _RANGES: Final[Mapping[tuple[str, str], tuple[float, float]]] = {
         }.items()
     },
     **{(name, "lag-in-frames"): (0, 25) for name in ("libvpx", "libvpx-vp9")},
-    **{(name, "crf"): (0, 63) for name in ("libvpx", "libvpx-vp9", "libsvtav1")},
+    **{(name, "crf"): (0, 63) for name in ("libvpx", "libvpx-vp9")},
+    **{("libsvtav1", option): (1, 63) for option in ("crf", "qp")},  # 0 is its own default, 35
+    **{("mpeg4", option): (1, 31) for option in ("qmin", "qmax")},
     **{(name, "qmin"): (0, 63) for name in ("libvpx", "libvpx-vp9", "libsvtav1")},
     **{(name, "qmax"): (0, 63) for name in ("libvpx", "libvpx-vp9", "libsvtav1")},
 }

@@ -42,7 +42,7 @@ _GLOBAL_HEADER: Final = 1 << 22  # AV_CODEC_FLAG_GLOBAL_HEADER: parameters go to
 _KEY, _ANY = 1, 0  # AV_PICTURE_TYPE_I, _NONE
 _COLOUR: Final = {"444": "4:4:4", "422": "4:2:2", "420": "4:2:0"}
 _BROADCAST: Final = ("mpeg1video", "mpeg2video")  # codecs with a list of rates
-_LEAST_OF_SLICES: Final = 2  # pixels: FFV1's four slices are two by two
+_LEAST_OF_SLICES: Final = 2  # pixels: FFV1's four slices are two by two, of colour, too
 _LARGEST_TIME_BASE: Final = 65535  # of MPEG-4 Part 2
 
 
@@ -70,7 +70,7 @@ class Encoder:
         self.size = size
         self._pixels = codec.formats.get(settings.quality, self.layout)
         self.options = options.checked(codec, settings.quality, settings.options)
-        if codec.name == "ffv1" and min(size) < _LEAST_OF_SLICES and "slices" not in settings.options:
+        if codec.name == "ffv1" and min(size) <= _LEAST_OF_SLICES and "slices" not in settings.options:
             self.options["slices"] = "1"
 
         rate = Fraction(settings.fps or USUAL_RATE).limit_denominator(1001)
