@@ -261,11 +261,12 @@ def test_a_program_that_writes_without_a_pause_holds_up_nothing(trace: xshm.Trac
         before = time.monotonic()
         trace.follow(program)
         found = _lines(trace)
-        took = time.monotonic() - before
+        after = time.monotonic()
         late.cancel()
         program.kill()
-    assert 0 < len(found) <= 4000
-    assert took < 4
+    seconds = int(after) - int(before) + 1  # of the clock, that it has touched
+    assert 0 < len(found) <= seconds * 2001  # the lines that are kept, and how many more there were
+    assert after - before < 4
 
 
 def test_long_lines_of_a_flood_are_bounded_by_their_length_too(trace: xshm.Trace) -> None:
