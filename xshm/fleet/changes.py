@@ -23,15 +23,13 @@ from typing import TYPE_CHECKING, Final
 from xshm.errors import Closed, RequestTimeout, XshmError
 from xshm.fleet.picture import EPOCH_COUNT_BITS, Delta, Seen
 from xshm.live.picture import Picture
-from xshm.record.feeds.opening import open_feed
+from xshm.record.feeds.opening import OpenedFeed, open_feed
 from xshm.record.feeds.untorn import read_untorn
 from xshm.x11.protocol.core import SYNC
 from xshm.x11.protocol.requests import Request
 
 if TYPE_CHECKING:
     from xshm.capture.source import Source
-    from xshm.record.feeds.live_feed import LiveFeed
-    from xshm.record.feeds.tracker_feed import TrackerFeed
 
 _ORIGIN_BITS: Final = 47  # by chance: no two Changes have the same
 
@@ -45,7 +43,7 @@ class Changes:
         self._capturing = threading.Lock()
         self._waiting = 0
         self._is_closed = False
-        self._feed: LiveFeed | TrackerFeed | None = None
+        self._feed: OpenedFeed | None = None
         self._picture: Picture | None = None
         self._epoch = secrets.randbits(_ORIGIN_BITS) << EPOCH_COUNT_BITS
 
@@ -76,7 +74,7 @@ class Changes:
 
     # -- helpers -------------------------------------------------------------------------------------------------------
 
-    def _look(self) -> tuple[LiveFeed | TrackerFeed, Picture]:
+    def _look(self) -> tuple[OpenedFeed, Picture]:
         """Bring the picture up to date; begin another where the screen has another size."""
         while True:
             if self._is_closed:
@@ -92,7 +90,7 @@ class Changes:
             if picture.generation:
                 return feed, picture
 
-    def _begin(self) -> tuple[LiveFeed | TrackerFeed, Picture]:
+    def _begin(self) -> tuple[OpenedFeed, Picture]:
         before, self._feed = self._feed, None
         if before is not None:
             before.close()
@@ -113,7 +111,7 @@ class Changes:
             *(copied.rects, tuple(raster.pixels for raster in copied.rasters)),
         )
 
-    def _wait(self, feed: LiveFeed | TrackerFeed, picture: Picture, generation: int, seconds: float) -> None:
+    def _wait(self, feed: OpenedFeed, picture: Picture, generation: int, seconds: float) -> None:
         """Sleep until there may be something newer than a generation, or the time is over."""
         with self._capturing:
             self._waiting += 1
@@ -134,7 +132,7 @@ class Changes:
 class _Newer:
     """What a reader waits for, as a Waitable: drawing, another reader's capture that found something, the end."""
 
-    def __init__(self, changes: Changes, feed: LiveFeed | TrackerFeed, picture: Picture, generation: int) -> None:
+    def __init__(self, changes: Changes, feed: OpenedFeed, picture: Picture, generation: int) -> None:
         self._changes, self._feed, self._picture = changes, feed, picture
         # What the reader has looked at, not the newest: another reader may have taken a change since then.
         self._generation = generation

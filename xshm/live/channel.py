@@ -33,7 +33,7 @@ from xshm.errors import LiveViewFailed, OutOfBounds, PoolExhausted, RequestTimeo
 from xshm.live.absence import Appearance, ChannelState, display_of, ended
 from xshm.live.picture import Picture
 from xshm.live.pointing import HIDDEN, Pointing, open_pointing
-from xshm.record.feeds.opening import open_feed
+from xshm.record.feeds.opening import OpenedFeed, open_feed
 from xshm.record.feeds.untorn import read_untorn
 from xshm.system import limits, logs
 from xshm.system.deadlines import within
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
     from xshm.capture.source import Source
     from xshm.geometry import Rect
-    from xshm.record.feeds.live_feed import LiveFeed
-    from xshm.record.feeds.tracker_feed import TrackerFeed
 
 _PATROL: Final = 2.0  # seconds after which the thread looks, though nothing has woken it
 _PATIENCE: Final = 1.0  # seconds for the server's answers, and half a second more
@@ -104,7 +102,7 @@ class Channel:
         self._condition = threading.Condition(self._lock)
         self._watches: tuple[weakref.ref[Watch], ...] = ()
         self._thread: threading.Thread | None = None
-        self._waiting: LiveFeed | TrackerFeed | Appearance | None = None  # what the thread waits for
+        self._waiting: OpenedFeed | Appearance | None = None  # what the thread waits for
         self._version = 0  # of the source: the thread begins anew with another one
         self._is_closed = False
         source._check_open()
@@ -289,7 +287,7 @@ class Channel:
             with suppress(RequestTimeout):
                 wire.wait_for(request, _RETRY)
 
-    def _wait_on(self, what: LiveFeed | TrackerFeed | Appearance | None) -> None:
+    def _wait_on(self, what: OpenedFeed | Appearance | None) -> None:
         with self._lock:
             self._waiting = what
 
@@ -383,13 +381,13 @@ class _Following:
 
     version: int
     source: Source
-    feed: LiveFeed | TrackerFeed
+    feed: OpenedFeed
     pointing: Pointing | None
     picture: Picture
     looked_at: float = 0.0
 
 
-def _release(source: Source, feed: LiveFeed | TrackerFeed) -> None:
+def _release(source: Source, feed: OpenedFeed) -> None:
     """Close a feed, and have the server told at once: else that waits for whoever uses the connection next."""
     for each in feed.also:
         if isinstance(each, Pointing):

@@ -135,6 +135,18 @@ def test_vp8_does_not_spoil_a_large_still_picture(tmp_path: Path, quality: Any) 
         assert abs(shown - np.array(videos.BARS)).max() <= 2, shown
 
 
+def test_h265_is_no_coarser_after_text(tmp_path: Path) -> None:
+    size = (1920, 1080)
+    bars, path = videos.bars(*size), tmp_path / "bars.mp4"
+    text = np.full_like(bars, 255)
+    text[::3] = np.random.default_rng(1).integers(0, 2, (len(text[::3]), size[0], 1)) * 255
+    settings = Settings(format="mp4", codec="h265", quality="small", fps=25)
+    videos.record(LibavSink(Replacement(path), size, settings), [text, text, bars, bars])
+    for frame in videos.decode(path, size)[2:]:
+        shown = frame[size[1] // 2, videos.middles(size[0])].astype(int)
+        assert abs(shown - np.array(videos.BARS)).max() <= 2, shown
+
+
 @pytest.mark.parametrize(
     ("codec", "given", "left"),
     [
@@ -159,6 +171,7 @@ def test_vp8_does_not_spoil_a_large_still_picture(tmp_path: Path, quality: Any) 
         ("h265", {"qmin": "40"}, {"crf": "40", "qmin": "40", "qmax": "40"}),
         ("h265", {"x265-params": "bitrate=900"}, {}),
         ("h265", {"x265-params": "crf=40"}, {"crf": "25"}),
+        ("h265", {"x265-params": "qpmin=40"}, {"crf": "25"}),
         ("h264", {}, {"qp": "22"}),
         ("h264", {"b": "1M"}, {"b": "1M"}),
         ("av1", {"b": "1M"}, {"b": "1M", "maxrate": "1M"}),

@@ -72,6 +72,7 @@ def encoder(name: str, options: dict[str, Any], quality: Any = "screen") -> Enco
         ("vp9", {"deadline": "god"}, "deadline of libvpx-vp9 is a whole number, or one of best, good, realtime"),
         ("vp9", {"cpu-used": 9}, "cpu-used of libvpx-vp9 is a whole number from -8 to 8"),
         ("av1", {"crf": 64}, "crf of libsvtav1 is a whole number from 1 to 63; not '64'"),
+        ("mpeg4", {"qmin": 40}, "qmin of mpeg4 is a whole number from 1 to 31; not '40'"),
         ("h264", {"crf": "2\0"}, "crf of libx264 is a number"),
     ],
 )

@@ -133,7 +133,7 @@ def test_one_pixel_is_a_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1)])
-@pytest.mark.parametrize("quality", ["screen", "lossless"])
+@pytest.mark.parametrize("quality", ["screen", "small", "lossless"])
 def test_ffv1_takes_an_edge_of_one_pixel(tmp_path: Path, size: tuple[int, int], quality: Any) -> None:
     path = tmp_path / "out.mkv"
     videos.record(sink(path, size, codec="ffv1", quality=quality), [np.full((*size[::-1], 3), 200, np.uint8)] * 2)

@@ -54,19 +54,17 @@ def settled(codec: Codec, quality: Quality, found: Mapping[str, str]) -> dict[st
 
     Raises InvalidArgument for what has no effect.
     """
-    usual = {name: value for name, value in codec.options.get(quality, {}).items() if name not in found}
-    given = {*found, *(_X265_NAMES[name] for name in _x265_params(found) if name in _X265_NAMES)}
     if codec.name == "libsvtav1":
         _check_svt(found)
+    usual = {name: value for name, value in codec.options.get(quality, {}).items() if name not in found}
+    given = {*found, *(_X265_NAMES[name] for name in _x265_params(found) if name in _X265_NAMES)}
+    is_fixed = _MIN in usual and usual[_MIN] == usual.get(_MAX)
     if given & {"qp", "b"} or found.get("lossless") == "1":
-        usual = {name: value for name, value in usual.items() if name not in ("crf", _MIN, _MAX)}
-    elif "crf" in given:
-        is_fixed = _MIN in usual and usual.get(_MIN) == usual.get(_MAX)
-        usual = {name: value for name, value in usual.items() if name not in (_MIN, _MAX)}
-        if is_fixed and not given & {_MIN, _MAX, *_CONTROLS}:
+        usual = _without(usual, "crf", _MIN, _MAX)
+    elif given & {"crf", *_CONTROLS} or given > found.keys():
+        usual = _without(usual, _MIN, _MAX)
+        if is_fixed and not given & _CONTROLS:
             usual[_MIN] = usual[_MAX] = found["crf"]
-    elif given & _CONTROLS:
-        usual = {name: value for name, value in usual.items() if name not in (_MIN, _MAX)}
     else:
         usual |= _moved(usual, found)
     merged = {**usual, **found, **_joined(codec, quality, found)}
@@ -75,6 +73,10 @@ def settled(codec: Codec, quality: Quality, found: Mapping[str, str]) -> dict[st
     if codec.name == "libsvtav1" and "b" in found:
         merged.setdefault("maxrate", found["b"])
     return merged
+
+
+def _without(options: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in options.items() if name not in names}
 
 
 def _joined(codec: Codec, quality: Quality, found: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@
 2. Defaults are for screens as they are recorded: in real time, one picture in, its packet out, so that a killed process
    loses no more than the last one.
 3. How good they are is measured: bars of pure colours decode within 2 of 255, in each picture, also right after a
-   change, but for AV1. At "small" the encoders don't hold that much below what is here.
+   change, but for AV1. At "small" the next coarser setting that was tried does not hold that.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from xshm.record.feeds.live_feed import LiveFeed
 from xshm.record.feeds.tracker_feed import TrackerFeed
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from xshm.capture.source import Source
     from xshm.geometry import Rect
 
+OpenedFeed: TypeAlias = LiveFeed | TrackerFeed
+
 _PURPOSE: Final = "a recording, which follows what is drawn,"
 _INSTEAD: Final = "take frames at points in time, by stream(fps=…), and encode these"
 
 
-def open_feed(source: Source, region: Rect | None, *, cursor: bool) -> LiveFeed | TrackerFeed:
+def open_feed(source: Source, region: Rect | None, *, cursor: bool) -> OpenedFeed:
     """Open the best Feed for a region of a source (None: all). `Feed.how` says which, and why.
 
     Raises ExtensionMissing, OutOfBounds, WindowGone, WindowNotViewable, InvalidArgument for a pixmap's pointer.
