@@ -4,7 +4,7 @@
 2. Defaults are for screens as they are recorded: in real time, one picture in, its packet out, so that a killed process
    loses no more than the last one.
 3. How good they are is measured: bars of pure colours decode within 2 of 255, in each picture, also right after a
-   change, but for AV1. At "small" the next coarser setting that was tried does not hold that.
+   change. At "small" the next coarser setting that was tried does not hold that.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Codec:
     - `formats`: libav's name of the pixels it encodes, where it is none of the planes' own: they are converted then.
     - `options`: the encoder's options by default, at each quality.
     - `threads`: how many it runs; 0 is as many as there are processors.
-    - `caveat`: what has to be said of it at each quality.
     - `keeps`: it may read a picture after the call that gave it, which is therefore given a copy.
+    - `rests`: it is given a picture when its threads have come to rest.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Codec:
     aliases: tuple[str, ...] = ()
     threads: int = 0
     keeps: bool = False
-    caveat: str = ""
+    rests: bool = False
 
 
 _444: Final[Mapping[Quality, Layout]] = {"screen": "yuv444p", "small": "yuv420p"}
@@ -66,12 +66,13 @@ _VP8: Final = {**_VPX, "b": "6M", "screen-content-mode": "1"}
 _VP9: Final = {**_VPX, "tune-content": "screen", "row-mt": "1", "tile-columns": "2"}
 _NVENC: Final = {"preset": "p4", "tune": "ull", "rc": "vbr", "zerolatency": "1", "delay": "0", "forced-idr": "1"}
 _FFV1: Final = {"level": "3", "slices": "4", "g": "1"}
-# Low delay, in real time: the encoder holds no picture back. It leaves blocks of the picture before where they are: of
-# rectangles of one colour that change at random, 26 of 1,000 pixels are more than 20 of 255 off, and more with presets
-# from 9 on. With scm=1, its tools for screens, it is 3 of 1,000, and without rtc=1 besides 3 of 100,000; but either way
-# one encoder in some hundred stands still for ever, in SVT-AV1 4.1.
-_SVT: Final = {"preset": "8", "svtav1-params": "pred-struct=1:rtc=1"}
-_SVT_CAVEAT: Final = "SVT-AV1 in real time may leave parts of the picture before for a while; VP9 and H.264 don't"
+# Low delay: the encoder holds no picture back. scm=1: its tools for screens. Of rectangles of one colour that change at
+# random, 3 of 100,000 pixels are more than 20 of 255 off; without scm=1 up to 30, and in its real-time mode (rtc=1),
+# which leaves blocks of the picture before where they are, 2,600. A film takes up to twice the time for it, text none.
+# Given a picture too soon, SVT-AV1 4.1 may stand still for ever: its thread that starts pictures reads what it knows of
+# one after it has handed it on, when that may be the next one's already, and then keeps a reference that it has no
+# second one of. So it is waited for. It was one encoder of 90 pictures in a hundred where processors were busy.
+_SVT: Final = {"preset": "8", "svtav1-params": "pred-struct=1:scm=1"}
 
 
 def _nvenc(kind: str, title: str) -> Codec:
@@ -142,9 +143,9 @@ _CODECS: Final = (
         "av1",
         "AV1",
         _420,
-        {"screen": {**_SVT, "crf": "28"}, "small": {**_SVT, "crf": "31"}},
+        {"screen": {**_SVT, "crf": "24"}, "small": {**_SVT, "crf": "31"}},
         aliases=("av1", "svtav1", "svt-av1"),
-        caveat=_SVT_CAVEAT,
+        rests=True,
     ),
     Codec(
         "ffv1",
@@ -211,10 +212,9 @@ def find(name: str, quality: Quality) -> tuple[Codec, str]:
         if quality == "lossless":
             raise InvalidArgument(f"{codec.name} can't be lossless; {_HAVE_LOSSLESS} can")
         raise InvalidArgument(f"{codec.name} has no quality {quality!r}; it has {' and '.join(codec.layouts)}")
-    notes = [codec.caveat] if codec.caveat else []
     if quality == "screen" and codec.formats.get(quality, codec.layouts[quality]) == "yuv420p":
-        notes.append(f"{codec.name} has no full-resolution colour (4:4:4), so coloured text is softened")
-    return codec, "; ".join(notes)
+        return codec, f"{codec.name} has no full-resolution colour (4:4:4), so coloured text is softened"
+    return codec, ""
 
 
 def _other(name: str) -> Codec:

@@ -20,7 +20,7 @@ from xshm.record.codecs.pyav import libav
 from xshm.record.libav import colours, frames
 from xshm.record.pictures.picture import Picture
 from xshm.record.sinks.sink import LEAST_LAST_RATE, USUAL_RATE
-from xshm.system.scheduling import without_real_time
+from xshm.system.scheduling import StartedThreads, without_real_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,6 +100,7 @@ class Encoder:
             self.codec.name, rate=rate, options=dict(self.options), width=width, height=height, time_base=self.time_base
         )
         context = self._context = self.stream.codec_context
+        self._threads = StartedThreads()
         context.pix_fmt = self._pixels
         context.gop_size = _NO_KEYS
         context.thread_type = "SLICE"
@@ -108,7 +109,7 @@ class Encoder:
             context.flags |= _GLOBAL_HEADER
         colours.tag(context, colours.tags_of(self._pixels))
         try:
-            with trial.quiet(self.codec), without_real_time():
+            with trial.quiet(self.codec), without_real_time(), self._threads:
                 self._null.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             why = trial.reason(self.codec, self.size, self._pixels, self.options)
@@ -143,6 +144,8 @@ class Encoder:
             frame.pict_type = _ANY
         self._last_time = now
         frame.pts, frame.time_base = now, self.time_base
+        if self.codec.rests:
+            self._threads.wait_idle()
         return self._timed(self._context.encode(self._readable(frame)))
 
     def request_key(self) -> None:
