@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import dis
-import functools
 import sys
 import threading
 from pathlib import Path
@@ -31,8 +30,18 @@ class Interrupted(BaseException):
     """The exception that is raised at a point, unless the test names another."""
 
 
-@functools.cache
+# By identity: a code object's hash is one of all its instructions.
+_found: dict[int, tuple[CodeType, frozenset[int]]] = {}
+
+
 def _points(code: CodeType) -> frozenset[int]:
+    """Return the points of a code object, which are looked for once."""
+    if id(code) not in _found:
+        _found[id(code)] = code, _find_points(code)
+    return _found[id(code)][1]
+
+
+def _find_points(code: CodeType) -> frozenset[int]:
     """Return the offsets before which a handler may have run: what follows RESUME or CALL, and backward jumps.
 
     What is raised after a call is handled as if by the instruction that follows. Where another `except` or `with` is
@@ -69,7 +78,7 @@ class _Countdown:
         self._returned = False
 
     def watches(self, code: CodeType) -> bool:
-        return code.co_filename.startswith(_PACKAGE) or code in self._beside
+        return code.co_filename.startswith(_PACKAGE) or any(code is each for each in self._beside)
 
     def returns(self, code: CodeType) -> None:
         # A return from Python to Python is no point: no handler runs there. A constructor was called from C.
@@ -89,19 +98,26 @@ class _Countdown:
     def stop(self) -> None:
         sys.settrace(None)
 
-    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        if not self.watches(frame.f_code):
-            return None
+    def _trace(self, frame: FrameType, _event: str, _: Any) -> Any:
         code = frame.f_code
-        if event == "call":  # an event for each instruction is what takes the time
-            frame.f_trace_opcodes, frame.f_trace_lines = bool(_points(code)), False
-        elif event == "return":
-            self.returns(code)
-        elif event == "opcode":
-            self.meets(code, frame.f_lasti)
-            if len(_points(code)) == 1 and frame.f_lasti in _points(code):
-                frame.f_trace_opcodes = False  # its entry, or a call that is made once
-        return self._trace
+        if not self.watches(code):
+            return None
+        points = _points(code)
+        frame.f_trace_opcodes, frame.f_trace_lines = bool(points), False
+
+        def step(frame: FrameType, event: str, _: Any) -> Any:  # what takes the time: it is for each instruction
+            if event == "opcode":
+                if frame.f_lasti in points:
+                    self.meets(code, frame.f_lasti)
+                    if len(points) == 1:  # its entry, or a call that is made once
+                        frame.f_trace_opcodes = False
+                else:
+                    self._returned = False
+            elif event == "return":
+                self.returns(code)
+            return step
+
+        return step
 
 
 if sys.version_info >= (3, 12):  # where trace functions do not see every instruction

@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 SECOND = 1_000_000_000
 BARS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (128, 128, 128), (0, 0, 0))
 
+_LUMA = np.array([0.299, 0.587, 0.114])
+# Rows of Y, Cb and Cr for red, green and blue of 0 to 255.
+_BT601 = np.array(
+    [
+        219 / 255 * _LUMA,
+        224 / 255 * (np.array([0, 0, 1]) - _LUMA) / 1.772,
+        224 / 255 * (np.array([1, 0, 0]) - _LUMA) / 1.402,
+    ]
+)
+
 
 def bars(width: int, height: int) -> NDArray[np.uint8]:
     """Return vertical bars of pure colours, RGB."""
@@ -45,7 +55,6 @@ def paint(picture: Picture, rgb: NDArray[np.uint8]) -> None:
     """Paint RGB into a picture, by the formulas of BT.601; what the picture is larger is the edge once more."""
     height, width = rgb.shape[:2]
     rgb = np.pad(rgb, ((0, picture.height - height), (0, picture.width - width), (0, 0)), mode="edge")
-    red, green, blue = (rgb[..., channel].astype(float) for channel in range(3))
     if picture.layout == "gbrp":
         for plane, channel in zip(picture.planes, (1, 2, 0), strict=True):
             plane[:] = rgb[..., channel]
@@ -54,11 +63,11 @@ def paint(picture: Picture, rgb: NDArray[np.uint8]) -> None:
         picture.planes[0][..., :3] = rgb[..., ::-1]
         picture.planes[0][..., 3] = 255
         return
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    chroma = [128 + 224 / 255 * (blue - luma) / 1.772, 128 + 224 / 255 * (red - luma) / 1.402]
+    luma, *chroma = np.moveaxis(rgb @ _BT601.T, 2, 0)
     if picture.layout == "yuv420p":
-        chroma = [each.reshape(picture.height // 2, 2, picture.width // 2, 2).mean(axis=(1, 3)) for each in chroma]
-    for plane, values in zip(picture.planes, (16 + 219 / 255 * luma, *chroma), strict=True):
+        chroma = [(each[::2] + each[1::2]) / 2 for each in chroma]
+        chroma = [(each[:, ::2] + each[:, 1::2]) / 2 for each in chroma]
+    for plane, values in zip(picture.planes, (16 + luma, *(128 + each for each in chroma)), strict=True):
         plane[:] = np.rint(values).astype(np.uint8)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,8 @@ def test_nothing_of_the_picture_before_is_left(tmp_path: Path, suffix: str, code
     wrong = plain = 0
     for frame, picture in zip(videos.decode(path, _SIZE), pictures, strict=True):
         where = _is_plain(picture)
-        wrong += int(np.count_nonzero(abs(frame[where].astype(int) - picture[where]).max(axis=1) > 20))
+        worst = functools.reduce(cv2.max, cv2.split(cv2.absdiff(frame, picture)))
+        wrong += int(np.count_nonzero(worst[where] > 20))
         plain += int(np.count_nonzero(where))
     assert wrong <= plain / 5000, (wrong, plain)
 
@@ -117,7 +119,7 @@ def test_the_whole_of_a_picture_has_its_colour(tmp_path: Path, suffix: str, code
     path = tmp_path / f"plain.{suffix}"
     settings = Settings(format=suffix, codec=codec, quality=quality)
     videos.record(LibavSink(Replacement(path), (width, height), settings), pictures)
-    for frame, picture in zip(videos.decode(path), pictures, strict=True):
+    for frame, picture in zip(videos.decode(path, (width, height)), pictures, strict=True):
         assert abs(frame.astype(int) - picture).max() <= 2, (picture[0, 0], frame[0, 0])
 
 
@@ -193,6 +195,7 @@ def test_what_av1_would_ignore_is_refused(options: dict[str, str], said: str) ->
 
 
 def test_the_encoders_take_what_is_settled(tmp_path: Path) -> None:
+    size = (160, 96)
     given: dict[str, list[dict[str, Any]]] = {
         "vp8": [{"crf": 0}, {"crf": 4}, {"qmin": 20}, {"qmax": 7}, {"b": "300k"}, {"maxrate": "300k"}],
         "vp9": [{"qmin": 30}, {"qmax": 20}, {"lossless": 1}, {"b": "300k"}],
@@ -204,5 +207,5 @@ def test_the_encoders_take_what_is_settled(tmp_path: Path) -> None:
     for codec, each in given.items():
         for options in each:
             settings = Settings(format="mkv", codec=codec, quality="small", options=options)
-            videos.record(LibavSink(Replacement(tmp_path / "a.mkv"), _SIZE, settings), [videos.bars(*_SIZE)] * 2)
-            assert len(videos.decode(tmp_path / "a.mkv")) == 2, (codec, options)
+            videos.record(LibavSink(Replacement(tmp_path / "a.mkv"), size, settings), [videos.bars(*size)] * 2)
+            assert len(videos.decode(tmp_path / "a.mkv", size)) == 2, (codec, options)
