@@ -9,7 +9,8 @@
 from __future__ import annotations
 
 import contextlib
-import errno
+import ctypes
+import itertools
 import os
 import time
 from typing import TYPE_CHECKING, Final
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _REAL_TIME: Final = (os.SCHED_FIFO, os.SCHED_RR)
-_BUSY: Final = b"RD"  # states of proc(5): running or about to, waiting for a disk
-_ENDED: Final = (errno.ENOENT, errno.ESRCH)
+_TASKS: Final = "/proc/self/task"
+_AT_REST: Final = (b"S", b"Z", b"X", b"")  # states of proc(5): asleep, ended
 _PAUSE: Final = 0.0002  # seconds
-_MOST_LOOKS: Final = 10_000
+_PR_SET_NAME, _PR_GET_NAME = 15, 16
+_numbers: Final = itertools.count(1)
 
 
 @contextlib.contextmanager
@@ -38,49 +40,59 @@ def without_real_time() -> Iterator[None]:
 
 
 def _real_time_threads() -> Iterator[int]:
-    for thread in map(int, os.listdir("/proc/self/task")):  # noqa: PTH208 - names
+    for thread in map(int, os.listdir(_TASKS)):  # noqa: PTH208 - names
         with contextlib.suppress(OSError):
             if os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK in _REAL_TIME:
                 yield thread
 
 
 class StartedThreads:
-    """The threads that are started within a block."""
+    """The threads that the calling one starts within a block: they inherit its name, which is one of their own then."""
 
     def __init__(self) -> None:
-        self._before: set[str] = set()
+        self._name = b"xshm %d" % next(_numbers)
+        self._was = b""
         self._stats: list[str] = []  # files of proc(5)
 
     def __enter__(self) -> None:
-        self._before = set(os.listdir("/proc/self/task"))  # noqa: PTH208 - names
+        self._was = _rename(self._name)
 
     def __exit__(self, *_: object) -> None:
-        started = set(os.listdir("/proc/self/task")) - self._before  # noqa: PTH208 - names
-        self._stats = [f"/proc/self/task/{thread}/stat" for thread in sorted(started, key=int)]
+        _rename(self._was)
+        threads = sorted(os.listdir(_TASKS), key=int)  # noqa: PTH208 - names
+        named = [thread for thread in threads if _read(f"{_TASKS}/{thread}/comm").strip() == self._name]
+        self._stats = [f"{_TASKS}/{thread}/stat" for thread in named]
 
     def wait_idle(self) -> None:
-        """Return when all of them sleep, or have ended.
-
-        One that is busy for seconds on end is another's, which was started at the same time: it is waited for once.
-        """
-        busy, looks = "", 0
-        while found := next((stat for stat in self._stats if _state(stat) in _BUSY), ""):
-            busy, looks = found, looks + 1 if found == busy else 1
-            if looks == _MOST_LOOKS:
-                self._stats.remove(found)
+        """Return when all of them sleep, or have ended, as far as the kernel tells."""
+        while any(_state(stat) not in _AT_REST for stat in self._stats):
             time.sleep(_PAUSE)
 
 
-def _state(stat: str) -> bytes:
-    """Return the letter of a thread's state: b"X" when it has ended, b"R" where that can't be known just now."""
+def _rename(name: bytes) -> bytes:
+    """Give the calling thread a name, of which 15 bytes count; return the one that it had."""
+    prctl = ctypes.CDLL(None).prctl
+    was = ctypes.create_string_buffer(16)
+    prctl(_PR_GET_NAME, was, 0, 0, 0)
+    prctl(_PR_SET_NAME, name, 0, 0, 0)
+    return was.value
+
+
+def _read(path: str) -> bytes:
+    """Return what a file of proc(5) says, b"" where it can't be known: the thread has ended."""
     try:
-        file = os.open(stat, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        return b"X" if error.errno in _ENDED else b"R"
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
     try:
-        line = os.read(file, 256)
-    except OSError as error:
-        return b"X" if error.errno in _ENDED else b"R"
+        return os.read(file, 512)
+    except OSError:
+        return b""
     finally:
         os.close(file)
-    return line[line.rindex(b")") + 2 :][:1]
+
+
+def _state(stat: str) -> bytes:
+    """Return the letter of a thread's state, b"" where it can't be known."""
+    line = _read(stat)
+    return line[line.rindex(b")") + 2 :][:1] if line else b""
