@@ -40,10 +40,18 @@ def without_real_time() -> Iterator[None]:
 
 
 def _real_time_threads() -> Iterator[int]:
-    for thread in map(int, os.listdir(_TASKS)):  # noqa: PTH208 - names
+    for thread in _threads():
         with contextlib.suppress(OSError):
             if os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK in _REAL_TIME:
                 yield thread
+
+
+def _threads() -> set[int]:
+    """Return this process's threads. A list may lack one where another ended while it was read."""
+    found: set[int] = set()
+    while more := set(map(int, os.listdir(_TASKS))) - found:  # noqa: PTH208 - names
+        found |= more
+    return found
 
 
 class StartedThreads:
@@ -59,8 +67,7 @@ class StartedThreads:
 
     def __exit__(self, *_: object) -> None:
         _rename(self._was)
-        threads = sorted(os.listdir(_TASKS), key=int)  # noqa: PTH208 - names
-        named = [thread for thread in threads if _read(f"{_TASKS}/{thread}/comm").strip() == self._name]
+        named = [thread for thread in _threads() if _read(f"{_TASKS}/{thread}/comm").strip() == self._name]
         self._stats = [f"{_TASKS}/{thread}/stat" for thread in named]
 
     def wait_idle(self) -> None:
