@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -98,13 +99,25 @@ def times(path: Path | str) -> list[float]:
     return [float(frame["pts_time"]) for frame in probe(path, frames=True)["frames"]]
 
 
-def decode(path: Path | str, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+def decode(path: Path | str) -> NDArray[np.uint8]:
     """Return all pictures of a file as ffmpeg decodes them: (pictures, height, width, 3), RGB."""
-    if size is None:
-        stream = probe(path)["streams"][0]
-        size = stream["width"], stream["height"]
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-fps_mode", "passthrough"]
-    command += ["-sws_flags", "accurate_rnd+full_chroma_int", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    command += [
+        "-sws_flags",
+        "accurate_rnd+full_chroma_int",
+        "-pix_fmt",
+        "rgb24",
+        "-c:v",
+        "ppm",
+        "-f",
+        "image2pipe",
+        "-",
+    ]
     done = subprocess.run(command, capture_output=True, check=True, timeout=30)
     assert not done.stderr, done.stderr
-    return np.frombuffer(done.stdout, np.uint8).reshape(-1, size[1], size[0], 3)
+    header = re.match(rb"P6\n(\d+) (\d+)\n255\n", done.stdout)
+    assert header, done.stdout[:20]
+    width, height = int(header[1]), int(header[2])
+    pictures = np.frombuffer(done.stdout, np.uint8).reshape(-1, header.end() + 3 * width * height)
+    assert (pictures[:, : header.end()] == pictures[0, : header.end()]).all()  # all of one size
+    return pictures[:, header.end() :].reshape(-1, height, width, 3)

@@ -80,7 +80,7 @@ def test_ffmpeg_decodes_each_codec_with_its_colours_and_times(
     stream = found["streams"][0]
     assert (stream["codec_name"], stream["pix_fmt"]) == (kind, pixels)
     assert (stream["width"], stream["height"]) == (WIDTH, HEIGHT)
-    frames = videos.decode(path, (WIDTH, HEIGHT))
+    frames = videos.decode(path)
     assert len(frames) == 5
     for frame in frames[[0, 4]]:
         shown = frame[HEIGHT // 2, videos.middles(WIDTH)].astype(int)
