@@ -101,18 +101,8 @@ def times(path: Path | str) -> list[float]:
 
 def decode(path: Path | str) -> NDArray[np.uint8]:
     """Return all pictures of a file as ffmpeg decodes them: (pictures, height, width, 3), RGB."""
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-fps_mode", "passthrough"]
-    command += [
-        "-sws_flags",
-        "accurate_rnd+full_chroma_int",
-        "-pix_fmt",
-        "rgb24",
-        "-c:v",
-        "ppm",
-        "-f",
-        "image2pipe",
-        "-",
-    ]
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-fps_mode", "passthrough", "-pix_fmt", "rgb24"]
+    command += ["-sws_flags", "accurate_rnd+full_chroma_int", "-c:v", "ppm", "-f", "image2pipe", "-"]
     done = subprocess.run(command, capture_output=True, check=True, timeout=30)
     assert not done.stderr, done.stderr
     header = re.match(rb"P6\n(\d+) (\d+)\n255\n", done.stdout)

@@ -86,7 +86,7 @@ def _rename(name: bytes) -> bytes:
 
 
 def _read(path: str) -> bytes:
-    """Return what a file of proc(5) says, b"" where it can't be known: the thread has ended."""
+    """Return what a file of proc(5) says, b"" where the thread has ended, or no file more can be opened."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

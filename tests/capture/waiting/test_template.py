@@ -33,11 +33,16 @@ PLACE = Rect(300, 200, 40, 30)
 ARGB = PixelFormat(32, 32, 32, "little", 0xFF0000, 0xFF00, 0xFF, VisualClass.TrueColor)
 
 
+def _paint_noise(painter: Painter) -> None:
+    """Put noise around PLACE, and nowhere else: it is the same in each test, and one before may have left it."""
+    painter.fill((0, 0, 1280, 800), (50, 50, 50))
+    painter.noise((200, 100, 300, 250))
+
+
 @pytest.fixture
 def holed(screen: xshm.Screen, painter: Painter) -> Rgb:
     """Return RGBA of PLACE on a screen of noise, with holes whose colours are wrong: all round, and in the middle."""
-    painter.fill((0, 0, 1280, 800), (50, 50, 50))  # the same noise may be somewhere from a test before
-    painter.noise((200, 100, 300, 250))
+    _paint_noise(painter)
     rgba = screen.grab(PLACE).rgba()
     for hole in (np.s_[:3], np.s_[-2:], np.s_[:, :4], np.s_[10:20, 15:30]):
         rgba[hole] = (1, 2, 3, 0)
@@ -95,16 +100,14 @@ def test_a_picture_of_nothing_that_is_opaque_is_refused(screen: xshm.Screen) -> 
 
 
 def test_a_frame_without_alpha_counts_whole_whatever_its_fourth_byte_is(screen: xshm.Screen, painter: Painter) -> None:
-    painter.fill((0, 0, 1280, 800), (50, 50, 50))  # the same noise may be somewhere from a test before
-    painter.noise((200, 100, 300, 250))
+    _paint_noise(painter)
     frame = screen.grab(PLACE).copy()
     frame.pixels[..., 3] = 0
     assert screen.wait_image(frame, timeout=0).rect == PLACE
 
 
 def test_what_lies_outside_of_a_frames_shape_may_be_anything(screen: xshm.Screen, painter: Painter) -> None:
-    painter.fill((0, 0, 1280, 800), (50, 50, 50))  # the same noise may be somewhere from a test before
-    painter.noise((200, 100, 300, 250))
+    _paint_noise(painter)
     frame = screen.grab(PLACE).copy()
     painter.fill((PLACE.x, PLACE.y, 10, PLACE.height), (1, 2, 3))
     with pytest.raises(WaitTimeout):
@@ -116,8 +119,7 @@ def test_what_lies_outside_of_a_frames_shape_may_be_anything(screen: xshm.Screen
 def test_a_turned_photograph_is_looked_for_as_it_is_shown(
     screen: xshm.Screen, painter: Painter, tmp_path: Path
 ) -> None:
-    painter.fill((0, 0, 1280, 800), (50, 50, 50))  # the same noise may be somewhere from a test before
-    painter.noise((200, 100, 300, 250))
+    _paint_noise(painter)
     shown = Image.fromarray(screen.grab(PLACE).rgb())
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -72,6 +72,7 @@ def test_its_threads_sleep_when_it_is_given_a_picture() -> None:
     watched = _Watched(encoder._context, threads)
     encoder._context = watched
     assert _encode(encoder, _pictures(encoder)) == 90
+    assert encoder._threads is not None
     assert len(encoder._threads._stats) == len(threads) > 10
     assert watched.given == 90
     assert not watched.busy

@@ -11,6 +11,7 @@ with the interpreter's lock held, for memory that needs the lock to be freed. So
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
@@ -100,7 +101,7 @@ class Encoder:
             self.codec.name, rate=rate, options=dict(self.options), width=width, height=height, time_base=self.time_base
         )
         context = self._context = self.stream.codec_context
-        self._threads = StartedThreads()
+        self._threads = StartedThreads() if self.codec.rests else None
         context.pix_fmt = self._pixels
         context.gop_size = _NO_KEYS
         context.thread_type = "SLICE"
@@ -109,7 +110,7 @@ class Encoder:
             context.flags |= _GLOBAL_HEADER
         colours.tag(context, colours.tags_of(self._pixels))
         try:
-            with trial.quiet(self.codec), without_real_time(), self._threads:
+            with trial.quiet(self.codec), without_real_time(), self._threads or nullcontext():
                 self._null.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             why = trial.reason(self.codec, self.size, self._pixels, self.options)
@@ -144,7 +145,7 @@ class Encoder:
             frame.pict_type = _ANY
         self._last_time = now
         frame.pts, frame.time_base = now, self.time_base
-        if self.codec.rests:
+        if self._threads:
             self._threads.wait_idle()
         return self._timed(self._context.encode(self._readable(frame)))
 
